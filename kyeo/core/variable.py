@@ -16,7 +16,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
 
-__all__ = ["Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
+__all__ = ["MetricOwner", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
 
 
 class Variable:
@@ -172,6 +172,10 @@ class VariableOwner:
     """Base of the things that own variables and are found by walking attributes (layers, seed generators)."""
 
 
+class MetricOwner:
+    """Base of metrics: they own variables that are no part of the layer that holds the metric."""
+
+
 def unwrap(value: Any) -> Any:
     """The array in a Variable; anything else as it is."""
     return value.value if isinstance(value, Variable) else value
@@ -183,7 +187,8 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     Lists, tuples and dicts are looked into; other objects are not.
     """
     seen: set[int] = set()
-    queue: list[Any] = list(reversed(list(vars(owner).values())))
+    attributes = [value for name, value in vars(owner).items() if name != "_given"]
+    queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()
         if isinstance(value, kind):
