@@ -61,6 +61,7 @@ class Owning(Configurable, VariableOwner):
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         variable.overwrite_with_gradient = overwrite_with_gradient
+        variable.trainable = variable.trainable and self._trainable
         self._weights.append(variable)
         return variable
 
@@ -78,22 +79,22 @@ class Owning(Configurable, VariableOwner):
     @property
     def trainable_variables(self) -> list[Variable]:
         """The variables an optimizer changes."""
-        return [v for v in self.variables if v.trainable]
+        return [v for v in self.variables if v.trainable and self._trainable]
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
         """The variables an optimizer leaves alone."""
-        return [v for v in self.variables if not v.trainable]
+        return [v for v in self.variables if not (v.trainable and self._trainable)]
 
     @property
     def trainable_weights(self) -> list[Variable]:
         """The weights an optimizer changes."""
-        return [v for v in self.weights if v.trainable]
+        return [v for v in self.weights if v.trainable and self._trainable]
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
         """The weights an optimizer leaves alone."""
-        return [v for v in self.weights if not v.trainable]
+        return [v for v in self.weights if not (v.trainable and self._trainable)]
 
     @property
     def trainable(self) -> bool:
