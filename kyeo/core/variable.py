@@ -57,7 +57,8 @@ class Variable:
         self._dtype = standardize_dtype(self._value.dtype)
 
     def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> jax.Array:
-        with jax.ensure_compile_time_eval():  # a real array, also when a model is built inside a trace
+        # a real array, also when a model is built inside a trace; the path is what an unseeded draw goes by
+        with jax.ensure_compile_time_eval(), scope(path=self.path):
             if callable(initializer) and not isinstance(initializer, Variable):
                 if shape is None:
                     raise problem("A variable made by an initializer needs a shape.", received="shape=None",
