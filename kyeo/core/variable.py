@@ -16,7 +16,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
 
-__all__ = ["Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
+__all__ = ["MetricOwner", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
 
 
 class Variable:
@@ -170,6 +170,10 @@ class Variable:
 
 class VariableOwner:
     """Base of the things that own variables and are found by walking attributes (layers, seed generators)."""
+
+
+class MetricOwner:
+    """Base of metrics. They own variables too, but those are no weights of the layer or model that holds them."""
 
 
 def unwrap(value: Any) -> Any:
