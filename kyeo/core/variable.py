@@ -57,7 +57,8 @@ class Variable:
         self._dtype = standardize_dtype(self._value.dtype)
 
     def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> jax.Array:
-        with jax.ensure_compile_time_eval():  # a real array, also when a model is built inside a trace
+        # a real array, also when a model is built inside a trace; the path is what an unseeded draw goes by
+        with jax.ensure_compile_time_eval(), scope(path=self.path):
             if callable(initializer) and not isinstance(initializer, Variable):
                 if shape is None:
                     raise problem("A variable made by an initializer needs a shape.", received="shape=None",
@@ -173,7 +174,7 @@ class VariableOwner:
 
 
 class MetricOwner:
-    """Base of metrics. They own variables too, but those are no weights of the layer or model that holds them."""
+    """Base of metrics: they own variables that are no part of the layer that holds the metric."""
 
 
 def unwrap(value: Any) -> Any:
@@ -187,7 +188,8 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     Lists, tuples and dicts are looked into; other objects are not.
     """
     seen: set[int] = set()
-    queue: list[Any] = list(reversed(list(vars(owner).values())))
+    attributes = [value for name, value in vars(owner).items() if name != "_given"]
+    queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()
         if isinstance(value, kind):
