@@ -1,0 +1,1 @@
+"""Kyeo: the Keras 3 API on JAX."""

@@ -1,0 +1,147 @@
+"""One template for every complaint, and the checks that constructors share.
+
+A message says what is wrong in terms of the user's call, what came, what was expected, where, and how to
+mend it. Checks return the value in its normal form, so a constructor spends one line on each argument.
+"""
+
+import numbers
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "NotMaskable", "boolean", "describe", "fraction", "int_tuple", "number", "one_of", "positive_int", "problem", "where_is",
+]
+
+
+class NotMaskable(ValueError):
+    """Rows of padding cannot be left out of this computation, so the batch must come unpadded."""
+
+
+def describe(value: Any) -> str:
+    """A short text for a value: arrays by type, dtype and shape, everything else by a clipped repr."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{type(value).__name__} of dtype {value.dtype} and shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def where_is(owner: Any) -> str:
+    """How a message names the thing at fault: a layer by name and class, anything else by its class."""
+    if owner is None or isinstance(owner, str):
+        return owner or ""
+    cls = owner if isinstance(owner, type) else type(owner)
+    name = getattr(owner, "name", None) if not isinstance(owner, type) else None
+    return f'{cls.__name__} "{name}"' if isinstance(name, str) else cls.__name__
+
+
+def problem(
+    what: str, *, received: Any = None, expected: str | None = None, where: Any = None, fix: str | None = None,
+    kind: type[Exception] = ValueError,
+) -> Exception:
+    """Build (not raise) the exception for a mistake.
+
+    Args:
+        what: the mistake, in the words of the user's call.
+        received: the offending value, or a text that begins with its name ("units=-3").
+        expected: what would have been right.
+        where: the layer, loss, ... at fault, or a text.
+        fix: one line on how to mend it.
+        kind: the class of the exception.
+
+    >>> print(problem("`units` must be positive.", received="units=-3", expected="an int > 0", where="Dense"))
+    `units` must be positive.
+      Received: units=-3
+      Expected: an int > 0
+      Where:    Dense
+    """
+    rows = [
+        ("Received", received if isinstance(received, str) or received is None else describe(received)),
+        ("Expected", expected), ("Where", where_is(where)), ("Fix", fix),
+    ]
+    return kind("\n".join([what] + [f"  {name + ':':<10}{text}" for name, text in rows if text]))
+
+
+def _bad(owner: Any, name: str, value: Any, expected: str, kind: type[Exception] = ValueError) -> Exception:
+    return problem(f"`{name}` is not valid.", received=f"{name}={describe(value)}", expected=expected,
+                   where=owner, kind=kind)
+
+
+def _single(named: dict[str, Any]) -> tuple[str, Any]:
+    ((name, value),) = named.items()
+    return name, value
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+
+
+def positive_int(owner: Any, *, optional: bool = False, minimum: int = 1, **named: Any) -> Any:
+    """`positive_int(self, units=units)`: an int of at least `minimum` (a whole float is taken as one)."""
+    name, value = _single(named)
+    if value is None and optional:
+        return None
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
+    if not _is_int(value):
+        raise _bad(owner, name, value, f"an int of at least {minimum}",
+                   TypeError if not isinstance(value, (numbers.Number, np.generic)) else ValueError)
+    if value < minimum:
+        raise _bad(owner, name, value, f"an int of at least {minimum}")
+    return int(value)
+
+
+def int_tuple(owner: Any, rank: int, *, minimum: int = 1, **named: Any) -> tuple[int, ...]:
+    """`int_tuple(self, 2, strides=strides)`: one int for every axis, or a sequence of `rank` ints."""
+    name, value = _single(named)
+    expected = f"an int or {rank} ints, each at least {minimum}"
+    values = (value,) * rank if _is_int(value) else value
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise _bad(owner, name, value, expected, TypeError)
+    values = tuple(values)
+    if len(values) != rank or not all(_is_int(v) and v >= minimum for v in values):
+        raise _bad(owner, name, value, expected)
+    return tuple(int(v) for v in values)
+
+
+def one_of(owner: Any, allowed: Iterable[Any], **named: Any) -> Any:
+    """`one_of(self, ("valid", "same"), padding=padding)`: a member of `allowed`, strings in any case."""
+    name, value = _single(named)
+    allowed = tuple(allowed)
+    found = value.lower() if isinstance(value, str) else value
+    if not any(found is a or (type(found) is type(a) and found == a) for a in allowed):
+        raise _bad(owner, name, value, "one of " + ", ".join(repr(a) for a in allowed))
+    return found
+
+
+def number(
+    owner: Any, *, low: float | None = None, high: float | None = None, optional: bool = False,
+    check: Callable[[float], bool] | None = None, expected: str | None = None, **named: Any,
+) -> Any:
+    """`number(self, low=0, momentum=momentum)`: a real number within the closed bounds."""
+    name, value = _single(named)
+    if value is None and optional:
+        return None
+    bounds = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
+    expected = expected or "a number" + ((" " + " and ".join(bounds)) if bounds else "")
+    if not isinstance(value, (numbers.Real, np.number)) or isinstance(value, bool):
+        raise _bad(owner, name, value, expected, TypeError)
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise _bad(owner, name, value, expected)
+    if check is not None and not check(float(value)):
+        raise _bad(owner, name, value, expected)
+    return value
+
+
+def fraction(owner: Any, **named: Any) -> Any:
+    """`fraction(self, rate=rate)`: a number from 0 to 1."""
+    return number(owner, low=0, high=1, **named)
+
+
+def boolean(owner: Any, **named: Any) -> bool:
+    """`boolean(self, use_bias=use_bias)`: True or False, not something that merely looks like it."""
+    name, value = _single(named)
+    if not isinstance(value, (bool, np.bool_)):
+        raise _bad(owner, name, value, "True or False", TypeError)
+    return bool(value)

@@ -1,0 +1,28 @@
+"""Automatic names: `dense`, `dense_1`, ... counted per process until `clear_session`."""
+
+import re
+from collections import Counter
+
+__all__ = ["auto_name", "reset_names", "snake_case"]
+
+_counts: Counter[str] = Counter()
+
+
+def snake_case(name: str) -> str:
+    """`MaxPooling2D` -> `max_pooling2d`, as Keras names its layers."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def auto_name(prefix: str) -> str:
+    """The next free name that begins with `prefix` in snake case."""
+    prefix = snake_case(prefix)
+    count = _counts[prefix]
+    _counts[prefix] += 1
+    return f"{prefix}_{count}" if count else prefix
+
+
+def reset_names() -> None:
+    """Start counting anew."""
+    _counts.clear()

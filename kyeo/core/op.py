@@ -1,0 +1,63 @@
+"""@op: a plain function on arrays that also takes symbolic tensors and variables.
+
+Called with a symbolic tensor it is recorded in the graph; with variables it sees their values; else it is
+called straight through. Decorating also files it in the op table, where saved graphs look up their nodes.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from kyeo.core.errors import describe, problem
+from kyeo.core.symbolic import SymbolicTensor, infer, record
+from kyeo.core.variable import Variable
+
+__all__ = ["OPS", "op"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+OPS: dict[str, Callable[..., Any]] = {}
+
+
+def _look(value: Any) -> int:
+    """0: plain; 1: holds a variable; 2: holds a symbolic tensor."""
+    if isinstance(value, SymbolicTensor):
+        return 2
+    if isinstance(value, Variable):
+        return 1
+    if isinstance(value, (list, tuple)):
+        return max(map(_look, value), default=0)
+    if isinstance(value, dict):
+        return max(map(_look, value.values()), default=0)
+    return 0
+
+
+def _values(value: Any) -> Any:
+    if isinstance(value, Variable):
+        return value.value
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_values, value)) if not hasattr(value, "_fields") else type(value)(*map(_values, value))
+    if isinstance(value, dict):
+        return {k: _values(v) for k, v in value.items()}
+    return value
+
+
+def op(fn: Callable[P, R]) -> Callable[P, R]:
+    """Let `fn` take symbolic tensors and variables besides arrays, and file it by its name."""
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        kind = max(max(map(_look, args), default=0), max(map(_look, kwargs.values()), default=0))
+        if kind == 0:
+            return fn(*args, **kwargs)
+        if kind == 1:
+            return fn(*_values(args), **_values(kwargs))
+        try:
+            specs = infer(call, args, kwargs)
+        except (TypeError, ValueError) as error:
+            raise problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=type(error),
+                          received=", ".join(map(describe, args)), expected=str(error).split("\n")[0]) from None
+        return record(call, args, kwargs, specs)
+
+    OPS[fn.__name__] = call
+    return cast(Callable[P, R], call)

@@ -1,0 +1,119 @@
+"""Names <-> classes and functions: the public names, and what the user registers.
+
+A file can only ever name what is in these tables. Nothing here imports by a name that came from a file.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from kyeo.core.errors import problem
+
+__all__ = [
+    "custom_object_scope", "find", "get_custom_objects", "get_registered_name", "get_registered_object",
+    "names_in", "public_module", "register_builtin", "register_keras_serializable",
+]
+
+T = TypeVar("T")
+_registered: dict[str, Any] = {}  # "package>Name" -> object, by register_keras_serializable
+_names: dict[Any, str] = {}
+_builtins: dict[tuple[str, str], Any] = {}  # (room, name) -> class or function
+_scoped: ContextVar[dict[str, Any]] = ContextVar("kyeo_custom_objects", default={})  # noqa: B039
+_global_custom: dict[str, Any] = {}
+# Rooms whose public classes may stand in a saved file; each is imported when a name in it is first looked up.
+_ROOMS = (
+    "dtype_policies", "models", "layers", "initializers", "regularizers", "constraints", "activations", "losses",
+    "metrics", "optimizers", "random",
+)
+
+
+def register_builtin(room: str, name: str, value: Any) -> None:
+    """File a public class or function of Kyeo under its room ("layers", "Dense")."""
+    _builtins.setdefault((room, name), value)
+
+
+def names_in(room: str) -> list[str]:
+    """Every name filed under a room, and the registered ones: what a misspelt name is compared with."""
+    return [name for r, name in _builtins if r == room] + list(_registered)
+
+
+def public_module(cls: type) -> str | None:
+    """The Keras module that names this built-in class in a file ("keras.layers"); None for a user's class."""
+    parts = cls.__module__.split(".")
+    if parts[0] != "kyeo" or len(parts) < 2:
+        return None
+    room = parts[1]
+    if _builtins.get((room, cls.__name__)) is not cls:
+        return None
+    if room == "models":
+        return "keras.src.models.functional" if cls.__name__ == "Functional" else "keras"
+    return "keras" if room == "dtype_policies" else f"keras.{room}"
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
+    """Class or function decorator: let files name this object as "package>name".
+
+    >>> import kyeo
+    >>> @kyeo.saving.register_keras_serializable(package="docs")
+    ... def twice(x):
+    ...     return 2 * x
+    >>> kyeo.saving.get_registered_name(twice)
+    'docs>twice'
+    """
+
+    def decorate(value: T) -> T:
+        if isinstance(value, type) and not hasattr(value, "get_config"):
+            raise problem("A registered class must have a `get_config` method.", received=value.__name__,
+                          fix="derive it from a kyeo class or write get_config and from_config")
+        full = f"{package}>{name or value.__name__}"  # type: ignore[attr-defined]
+        _registered[full] = value
+        _names[value] = full
+        return value
+
+    return decorate
+
+
+def get_registered_name(value: Any) -> str:
+    """The registered name of an object, or its own name."""
+    return _names.get(value, getattr(value, "__name__", str(value)))
+
+
+def get_registered_object(
+    name: str, custom_objects: dict[str, Any] | None = None, module_objects: dict[str, Any] | None = None,
+) -> Any:
+    """The object a name stands for: in the scope, in `custom_objects`, among the registered; else None."""
+    for table in (_scoped.get(), _global_custom, _registered, custom_objects or {}, module_objects or {}):
+        if name in table:
+            return table[name]
+    return None
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The process-wide table of custom objects; change it in place to add names."""
+    return _global_custom
+
+
+@contextmanager
+def custom_object_scope(objects: dict[str, Any] | None) -> Iterator[None]:
+    """Let files and strings name these objects inside the block."""
+    token = _scoped.set({**_scoped.get(), **(objects or {})})
+    try:
+        yield
+    finally:
+        _scoped.reset(token)
+
+
+def find(name: str, module: str | None = None, registered_name: str | None = None) -> Any:
+    """The class or function a file means by (module, name), or None. Only the tables are consulted."""
+    for key in (registered_name, name):
+        found = get_registered_object(key) if key else None
+        if found is not None:
+            return found
+    rooms = [part for part in (module or "").split(".") if part in _ROOMS] or list(_ROOMS)
+    for room in rooms:
+        importlib.import_module(f"kyeo.{room}")  # `room` is one of the fixed rooms above, never the file's text
+        if (room, name) in _builtins:
+            return _builtins[room, name]
+    return None

@@ -1,0 +1,187 @@
+"""SymbolicTensor: a shape and a dtype that remember the Node they came from. Shapes come from tracing.
+
+`infer` runs a function with `jax.eval_shape`, unknown sizes replaced by one symbolic size; an output size
+that is not a number is unknown again. There are no shape rules written by hand.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.errors import problem
+from kyeo.core.masks import get_mask, set_mask
+from kyeo.core.naming import auto_name
+from kyeo.core.scope import current, scope
+
+__all__ = ["Node", "ShapeDtype", "SymbolicTensor", "any_symbolic", "infer", "map_tensors", "record", "tensors_in"]
+
+_PROBES = (512, 640)  # two stand-ins for an unknown size where tracing with a symbolic one is refused
+
+
+class SymbolicTensor:
+    """A tensor without a value: what `Input` gives and what layers and ops give when called on one.
+
+    Args:
+        shape: sizes, None where unknown.
+        dtype: number type.
+        name: its name.
+
+    >>> import kyeo
+    >>> x = kyeo.KerasTensor((None, 4))
+    >>> (x + 1).shape
+    (None, 4)
+    """
+
+    def __init__(self, shape: Sequence[int | None], dtype: Any = None, sparse: bool = False, ragged: bool = False,
+                 record_history: bool = True, name: str | None = None, **kwargs: Any):
+        if sparse or ragged or kwargs:
+            raise problem("Sparse and ragged tensors are not supported.", fix="use dense arrays and masks",
+                          received=f"sparse={sparse}, ragged={ragged}, {', '.join(kwargs)}")
+        self.shape = tuple(None if size is None else int(size) for size in shape)
+        self.dtype = standardize_dtype(dtype)
+        self.name = name or auto_name("keras_tensor")
+        self.record_history = record_history
+        self.sparse = self.ragged = False
+        self.node: Node | None = None
+        self.index = 0  # which of the node's outputs this is
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return len(self.shape)
+
+    @property
+    def _keras_mask(self) -> Any:
+        return get_mask(self)
+
+    @_keras_mask.setter
+    def _keras_mask(self, mask: Any) -> None:
+        set_mask(self, mask)
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+    def _has_no_value(self, use: str) -> Exception:
+        return problem(
+            f"A symbolic tensor has no values, so {use} is not possible.", received=repr(self), kind=TypeError,
+            expected="an operation of `kyeo.ops` or a layer, which can wait for the values",
+            fix="put the computation into a layer's `call`, or use kyeo.ops functions instead of NumPy or jax.numpy",
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise self._has_no_value("turning it into an array")
+
+    def __jax_array__(self) -> Any:
+        raise self._has_no_value("turning it into a JAX array")
+
+    def __iter__(self) -> Any:
+        raise self._has_no_value("iterating over it")
+
+    def __bool__(self) -> bool:
+        raise self._has_no_value("using it as True or False")
+
+    def __float__(self) -> float:
+        raise self._has_no_value("turning it into a number")
+
+    __int__ = __float__  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+
+ShapeDtype = jax.ShapeDtypeStruct
+
+
+class Node:
+    """One recorded call: which target, with which arguments, giving which tensors.
+
+    `target` is a layer or an op's function; `args` and `kwargs` are as the user gave them.
+    """
+
+    def __init__(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any):
+        self.target, self.args, self.kwargs, self.outputs = target, args, kwargs, outputs
+        self.inputs: list[SymbolicTensor] = tensors_in((args, kwargs))
+        self.output_tensors: list[SymbolicTensor] = tensors_in(outputs)
+        for index, tensor in enumerate(self.output_tensors):
+            tensor.node, tensor.index = self, index
+
+    @property
+    def parents(self) -> "list[Node]":
+        """The nodes whose outputs this one takes, each once."""
+        return list(dict.fromkeys(t.node for t in self.inputs if t.node is not None))
+
+
+def tensors_in(tree: Any) -> list[SymbolicTensor]:
+    """The symbolic tensors among the leaves of nested lists, tuples and dicts."""
+    return [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, SymbolicTensor)]
+
+
+def any_symbolic(tree: Any) -> bool:
+    """Whether a symbolic tensor is among the leaves."""
+    return any(isinstance(leaf, SymbolicTensor) for leaf in jax.tree.leaves(tree))
+
+
+def map_tensors(fn: Callable[[SymbolicTensor], Any], tree: Any) -> Any:
+    """The tree with `fn` applied to its symbolic tensors and all other leaves as they are."""
+    return jax.tree.map(lambda leaf: fn(leaf) if isinstance(leaf, SymbolicTensor) else leaf, tree)
+
+
+@functools.cache
+def _unknown_size() -> Any:
+    (size,) = jax.export.symbolic_shape("n", constraints=["n>=2"])
+    return size
+
+
+def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The tree of `ShapeDtype` that `fn(*args, **kwargs)` would give; unknown sizes are None.
+
+    State written meanwhile goes into a throw-away overlay.
+    """
+    leaves, treedef = jax.tree.flatten((args, kwargs))
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, SymbolicTensor)]
+    tensors = [leaves[i] for i in places]
+
+    def run(values: list[Any]) -> Any:
+        filled = list(leaves)
+        for place, value in zip(places, values):
+            filled[place] = value
+        run_args, run_kwargs = jax.tree.unflatten(treedef, filled)
+        with scope(overlay=dict(current().overlay or {}), symbolic=True):
+            return fn(*run_args, **run_kwargs)
+
+    def with_size(unknown: Any) -> Any:
+        specs = [ShapeDtype(tuple(unknown if s is None else s for s in t.shape), np.dtype(t.dtype)) for t in tensors]
+        return jax.eval_shape(run, specs)
+
+    if all(size is not None for tensor in tensors for size in tensor.shape):
+        return with_size(None)
+    try:
+        out = with_size(_unknown_size())
+    except Exception as error:
+        try:  # a Python `if` on the unknown size: see which sizes move with it
+            first, second = with_size(_PROBES[0]), with_size(_PROBES[1])
+        except Exception:
+            raise error from None
+        return jax.tree.map(
+            lambda a, b: _spec([s if s == t else None for s, t in zip(a.shape, b.shape)], a.dtype), first, second)
+    return jax.tree.map(lambda leaf: _spec([s if isinstance(s, int) else None for s in leaf.shape], leaf.dtype), out)
+
+
+class _Spec:
+    """A shape with unknown sizes and a dtype (jax.ShapeDtypeStruct takes no None)."""
+
+    def __init__(self, shape: tuple[int | None, ...], dtype: Any):
+        self.shape, self.dtype = shape, dtype
+
+
+def _spec(shape: Sequence[int | None], dtype: Any) -> _Spec:
+    return _Spec(tuple(shape), dtype)
+
+
+def record(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], specs: Any) -> Any:
+    """Make the symbolic outputs of a call and the node they remember."""
+    outputs = jax.tree.map(lambda spec: SymbolicTensor(spec.shape, np.dtype(spec.dtype).name), specs)
+    Node(target, args, kwargs, outputs)
+    return outputs

@@ -1,0 +1,270 @@
+"""Variable: a named box with a value. `pure`: the one bridge from boxes to functions of values.
+
+While a pure function runs, values live in the overlay of the scope and never in the boxes, so nothing has
+to be put back and no tracer can leak out of a transform.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kyeo.core.dtypes import is_float, standardize_dtype
+from kyeo.core.errors import describe, problem
+from kyeo.core.naming import auto_name
+from kyeo.core.scope import current, scope
+
+__all__ = ["MetricOwner", "Structure", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
+
+
+class Variable:
+    """A named array that a model remembers and may train.
+
+    Args:
+        initializer: the first value, or a callable `(shape, dtype=...)` that makes it.
+        shape: needed with a callable only.
+        dtype: number type; that of the value, or `floatx()`.
+        trainable: whether optimizers change it.
+        autocast: whether layers of a mixed policy read it in their compute dtype.
+        aggregation, synchronization: as in Keras; kept for distributed runs and for config.
+        name: its name; the path is the enclosing scope's path, "/", the name.
+
+    >>> import kyeo
+    >>> v = kyeo.Variable([1.0, 2.0], name="v")
+    >>> v.assign(v * 2).tolist(), v.shape, v.path
+    ([2.0, 4.0], (2,), 'v')
+    """
+
+    def __init__(
+        self, initializer: Any, shape: Sequence[int] | None = None, dtype: Any = None, trainable: bool = True,
+        autocast: bool = True, aggregation: str = "none", synchronization: str = "auto", name: str | None = None,
+    ):
+        self.name = name or auto_name("variable")
+        if "/" in self.name:
+            raise problem("The name of a variable may not contain '/'.", received=f"name={self.name!r}",
+                          expected="a plain name; layers and paths give the prefix")
+        prefix = current().path
+        self.path = f"{prefix}/{self.name}" if prefix else self.name
+        self.autocast, self.aggregation, self.synchronization = autocast, aggregation, synchronization
+        self.regularizer: Any = None
+        self.constraint: Any = None
+        self.overwrite_with_gradient = False
+        self.trainable = bool(trainable)
+        self.born_trainable = self.trainable  # the order of `weights` goes by this, not by later freezing
+        self._value = self._first_value(initializer, shape, dtype)
+        self._lent = True  # whether someone outside may hold the array, so that it must not be donated
+        Structure.version += 1
+        self._dtype = standardize_dtype(self._value.dtype)
+
+    def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> jax.Array:
+        # a real array, also when a model is built inside a trace; the path is what an unseeded draw goes by
+        with jax.ensure_compile_time_eval(), scope(path=self.path):
+            if callable(initializer) and not isinstance(initializer, Variable):
+                if shape is None:
+                    raise problem("A variable made by an initializer needs a shape.", received="shape=None",
+                                  expected="a tuple of ints", where=self.path)
+                if any(size is None for size in shape):
+                    raise problem("A variable needs a known size on every axis.", received=f"shape={shape}",
+                                  expected="ints only", where=self.path,
+                                  fix="give the layer's input a known size on that axis")
+                value = initializer(tuple(int(s) for s in shape), dtype=standardize_dtype(dtype))
+            else:
+                value = unwrap(initializer)
+            if isinstance(value, jax.core.Tracer):
+                raise problem("A variable cannot be made from a traced value.", received=value, where=self.path,
+                              expected="a NumPy or JAX array, a number, or an initializer")
+            if dtype is None and not isinstance(value, jax.Array):
+                value = np.asarray(value)
+                dtype = None if value.dtype.kind not in "f" else standardize_dtype(None)
+            array = jnp.asarray(value, dtype=standardize_dtype(dtype) if dtype is not None else None)
+        if shape is not None and tuple(shape) != array.shape:
+            raise problem("The value does not have the shape asked for.", received=value, where=self.path,
+                          expected=f"shape {tuple(shape)}")
+        return array
+
+    # -- reading -------------------------------------------------------------------------------------------
+    @property
+    def value(self) -> jax.Array:
+        """The array: from the overlay while a pure function runs, else from the box."""
+        now = current()
+        if now.overlay is None:
+            value, self._lent = self._value, True
+        else:
+            value = now.overlay.get(self, self._value)
+        if now.compute_dtype is not None and self.autocast and is_float(self._dtype):
+            return value.astype(now.compute_dtype)
+        return value
+
+    @property
+    def dtype(self) -> str:
+        """The number type it is read in here: the compute dtype inside a mixed-precision layer."""
+        compute_dtype = current().compute_dtype
+        return compute_dtype if compute_dtype and self.autocast and is_float(self._dtype) else self._dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sizes."""
+        return self._value.shape
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return self._value.ndim
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return int(self._value.size)
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value for NumPy."""
+        return np.array(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.value, dtype=dtype)
+
+    def __jax_array__(self) -> jax.Array:
+        return self.value
+
+    # -- writing -------------------------------------------------------------------------------------------
+    def assign(self, value: Any) -> jax.Array:
+        """Put a new value of the same shape in the box (or in the overlay while a pure function runs)."""
+        value = jnp.asarray(unwrap(value), dtype=self._dtype)
+        if value.shape != self.shape:
+            raise problem(f"This value does not fit the variable `{self.path}`.", received=value,
+                          expected=f"shape {self.shape}")
+        overlay = current().overlay
+        if overlay is not None:
+            overlay[self] = value
+        elif isinstance(value, jax.core.Tracer):
+            raise problem(
+                f"The variable `{self.path}` was assigned inside a JAX transformation, where its value would be lost.",
+                received=value, expected="a pure function of the variables",
+                fix="use `model.stateless_call(...)`, or `kyeo.StatelessScope`, inside jax.jit and jax.grad",
+            )
+        else:
+            self._value, self._lent = value, True
+        return value
+
+    def to_donate(self) -> jax.Array:
+        """The array for a compiled step that may overwrite it: a copy if anyone else may hold it."""
+        if self._lent:
+            self._value, self._lent = jax.device_put(self._value, may_alias=False), False
+        return self._value
+
+    def put(self, value: jax.Array) -> None:
+        """Take the result of a compiled step; shape and dtype are known to be right."""
+        self._value, self._lent = value, False
+
+    def assign_add(self, value: Any) -> jax.Array:
+        """Add to the value."""
+        return self.assign(self.value.astype(self._dtype) + unwrap(value))
+
+    def assign_sub(self, value: Any) -> jax.Array:
+        """Subtract from the value."""
+        return self.assign(self.value.astype(self._dtype) - unwrap(value))
+
+    __hash__ = object.__hash__
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self._dtype}, value={self.value}>"
+
+
+class Structure:
+    """`version` grows whenever some layer may have got other variables; lists of them are cached by it."""
+
+    version = 0
+
+
+class VariableOwner:
+    """Base of the things that own variables and are found by walking attributes (layers, seed generators)."""
+
+
+class MetricOwner:
+    """Base of metrics: they own variables that are no part of the layer that holds the metric."""
+
+
+def unwrap(value: Any) -> Any:
+    """The array in a Variable; anything else as it is."""
+    return value.value if isinstance(value, Variable) else value
+
+
+def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
+    """The objects of a kind held by the attributes of `owner`, in the order they were set, each once.
+
+    Lists, tuples and dicts are looked into; other objects are not.
+    """
+    seen: set[int] = set()
+    attributes = [value for name, value in vars(owner).items() if name != "_given"]
+    queue: list[Any] = attributes[::-1]
+    while queue:
+        value = queue.pop()
+        if isinstance(value, kind):
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield value
+        elif isinstance(value, (list, tuple)):
+            queue.extend(reversed(value))
+        elif isinstance(value, dict):
+            queue.extend(reversed(list(value.values())))
+
+
+def variables_of(owner: Any) -> list[Variable]:
+    """Every variable below `owner`, each once, in the order `weights` has: own ones first (born trainable before
+    the others), then those of seed generators and layers it holds."""
+    found: dict[Variable, None] = {}
+    visited: set[int] = set()
+
+    def walk(item: Any) -> None:
+        if id(item) in visited:
+            return
+        visited.add(id(item))
+        own = list(owned(item, Variable))
+        found.update(dict.fromkeys(sorted(own, key=lambda v: not v.born_trainable)))
+        for child in owned(item, VariableOwner):
+            walk(child)
+
+    walk(owner)
+    return list(found)
+
+
+def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[..., tuple[Any, list[jax.Array]]]:
+    """`fn` as a pure function: `run(values, *args)` gives `(fn's result, the new values)`.
+
+    Inside, the variables read as the values passed in, and what is assigned to them comes out.
+
+    >>> v = Variable(1.0)
+    >>> def count():
+    ...     return v.assign_add(1.0)
+    >>> out, (new,) = jax.jit(pure(count, [v]))([jnp.float32(5)])
+    >>> float(new), float(v.value)
+    (6.0, 1.0)
+    """
+    variables = list(variables)
+
+    def run(values: Sequence[Any], *args: Any, **kwargs: Any) -> tuple[Any, list[jax.Array]]:
+        if len(values) != len(variables):
+            raise problem("The values do not match the variables.", received=f"{len(values)} values",
+                          expected=f"{len(variables)} values, in the order of the variables: "
+                                   + describe([v.path for v in variables]))
+        outer = current().overlay
+        with scope(overlay={**(outer or {}), **dict(zip(variables, values))}) as inside:
+            out = fn(*args, **kwargs)
+        assert inside.overlay is not None
+        return out, [inside.overlay[v] for v in variables]
+
+    return run
