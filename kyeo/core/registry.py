@@ -13,7 +13,7 @@ from kyeo.core.errors import problem
 
 __all__ = [
     "custom_object_scope", "find", "get_custom_objects", "get_registered_name", "get_registered_object",
-    "public_module", "register_builtin", "register_keras_serializable",
+    "names_in", "public_module", "register_builtin", "register_keras_serializable",
 ]
 
 T = TypeVar("T")
@@ -32,6 +32,11 @@ _ROOMS = (
 def register_builtin(room: str, name: str, value: Any) -> None:
     """File a public class or function of Kyeo under its room ("layers", "Dense")."""
     _builtins.setdefault((room, name), value)
+
+
+def names_in(room: str) -> list[str]:
+    """Every name filed under a room, and the registered ones: what a misspelt name is compared with."""
+    return [name for r, name in _builtins if r == room] + list(_registered)
 
 
 def public_module(cls: type) -> str | None:

@@ -16,7 +16,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
 
-__all__ = ["Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
+__all__ = ["MetricOwner", "Structure", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
 
 
 class Variable:
@@ -54,10 +54,13 @@ class Variable:
         self.trainable = bool(trainable)
         self.born_trainable = self.trainable  # the order of `weights` goes by this, not by later freezing
         self._value = self._first_value(initializer, shape, dtype)
+        self._lent = True  # whether someone outside may hold the array, so that it must not be donated
+        Structure.version += 1
         self._dtype = standardize_dtype(self._value.dtype)
 
     def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> jax.Array:
-        with jax.ensure_compile_time_eval():  # a real array, also when a model is built inside a trace
+        # a real array, also when a model is built inside a trace; the path is what an unseeded draw goes by
+        with jax.ensure_compile_time_eval(), scope(path=self.path):
             if callable(initializer) and not isinstance(initializer, Variable):
                 if shape is None:
                     raise problem("A variable made by an initializer needs a shape.", received="shape=None",
@@ -86,7 +89,10 @@ class Variable:
     def value(self) -> jax.Array:
         """The array: from the overlay while a pure function runs, else from the box."""
         now = current()
-        value = self._value if now.overlay is None else now.overlay.get(self, self._value)
+        if now.overlay is None:
+            value, self._lent = self._value, True
+        else:
+            value = now.overlay.get(self, self._value)
         if now.compute_dtype is not None and self.autocast and is_float(self._dtype):
             return value.astype(now.compute_dtype)
         return value
@@ -139,8 +145,18 @@ class Variable:
                 fix="use `model.stateless_call(...)`, or `kyeo.StatelessScope`, inside jax.jit and jax.grad",
             )
         else:
-            self._value = value
+            self._value, self._lent = value, True
         return value
+
+    def to_donate(self) -> jax.Array:
+        """The array for a compiled step that may overwrite it: a copy if anyone else may hold it."""
+        if self._lent:
+            self._value, self._lent = jax.device_put(self._value, may_alias=False), False
+        return self._value
+
+    def put(self, value: jax.Array) -> None:
+        """Take the result of a compiled step; shape and dtype are known to be right."""
+        self._value, self._lent = value, False
 
     def assign_add(self, value: Any) -> jax.Array:
         """Add to the value."""
@@ -168,8 +184,18 @@ class Variable:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self._dtype}, value={self.value}>"
 
 
+class Structure:
+    """`version` grows whenever some layer may have got other variables; lists of them are cached by it."""
+
+    version = 0
+
+
 class VariableOwner:
     """Base of the things that own variables and are found by walking attributes (layers, seed generators)."""
+
+
+class MetricOwner:
+    """Base of metrics: they own variables that are no part of the layer that holds the metric."""
 
 
 def unwrap(value: Any) -> Any:
@@ -183,7 +209,8 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     Lists, tuples and dicts are looked into; other objects are not.
     """
     seen: set[int] = set()
-    queue: list[Any] = list(reversed(list(vars(owner).values())))
+    attributes = [value for name, value in vars(owner).items() if name != "_given"]
+    queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()
         if isinstance(value, kind):

@@ -1,0 +1,66 @@
+"""What a user may write where an object is wanted: the object, its class, its name, its config, a function.
+
+The rooms of rows (initializers, losses, ...) share this one reading of an identifier; each gives its name.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from kyeo.core.configurable import deserialize_value, serialize_value
+from kyeo.core.errors import problem
+from kyeo.core.registry import custom_object_scope, find, names_in, register_builtin
+
+__all__ = ["deserialize_in", "register_aliases", "resolve", "serialize_named"]
+
+
+def register_aliases(room: str, aliases: Mapping[str, Any]) -> None:
+    """File further names of the room's classes and functions ("glorot_uniform", "mse")."""
+    for name, value in aliases.items():
+        register_builtin(room, name, value)
+
+
+def resolve(identifier: Any, room: str) -> Any:
+    """The object an identifier means, as the `get` of a room; None stays None, a class is called.
+
+    >>> resolve("zeros", "initializers"), resolve(None, "initializers")
+    (Zeros(), None)
+    """
+    if isinstance(identifier, dict):
+        identifier = deserialize_in(identifier, room)
+    elif isinstance(identifier, str):
+        identifier = _named(identifier, room)
+    if identifier is None:
+        return None
+    if isinstance(identifier, type):
+        identifier = identifier()
+    if not callable(identifier):
+        raise problem(f"This cannot be read as one of the {room}.", received=identifier, where=f"kyeo.{room}",
+                      expected=f"a name, an object or class of kyeo.{room}, a config, or a function")
+    return identifier
+
+
+def _named(name: str, room: str) -> Any:
+    found = find(name, room)
+    if found is None:
+        close = difflib.get_close_matches(name, names_in(room), n=3, cutoff=0.6)
+        raise problem(f"There is no {name!r} in kyeo.{room}.", received=repr(name), where=f"kyeo.{room}",
+                      expected=f"a name of kyeo.{room}, or one you registered",
+                      fix="did you mean " + " or ".join(map(repr, close)) + "?" if close else None)
+    return found
+
+
+def serialize_named(value: Any) -> Any:
+    """An object as plain values; a function of Kyeo as its name."""
+    return serialize_value(value)
+
+
+def deserialize_in(config: Any, room: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The object a config (or a name) describes, looked for in `custom_objects` and in the room."""
+    with custom_object_scope(custom_objects):
+        if isinstance(config, str):
+            found = _named(config, room)
+            return found() if isinstance(found, type) else found
+        if isinstance(config, dict) and not config.get("module"):
+            config = {**config, "module": f"keras.{room}", "config": config.get("config", {})}
+        return deserialize_value(config)

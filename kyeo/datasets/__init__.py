@@ -1,0 +1,5 @@
+"""Small data sets to learn with: `kyeo.datasets.mnist`."""
+
+from kyeo.datasets import mnist
+
+__all__ = ["mnist"]

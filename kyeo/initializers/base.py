@@ -1,0 +1,41 @@
+"""Initializer: the base, and how host values become arrays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kyeo.core.configurable import Configurable
+from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.errors import problem
+
+__all__ = ["Initializer"]
+
+
+class Initializer(Configurable):
+    """Base of initializers: a callable `(shape, dtype=None)` that gives the first value of a variable.
+
+    Subclasses write `__call__`; their constructor arguments are their config.
+
+    >>> import kyeo, numpy as np
+    >>> class Halves(kyeo.initializers.Initializer):
+    ...     def __call__(self, shape, dtype=None):
+    ...         return np.full(shape, 0.5, dtype)
+    >>> Halves()((2,), "float32").tolist()
+    [0.5, 0.5]
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        raise problem("An initializer must say how to make its values.", where=self, kind=NotImplementedError,
+                      fix=f"write {type(self).__name__}.__call__(self, shape, dtype=None)")
+
+    def clone(self) -> "Initializer":
+        """Another initializer with the same config."""
+        return type(self).from_config(self.get_config())
+
+
+def to_array(values: Any, dtype: Any) -> jax.Array:
+    """Host values as an array of the wanted dtype (a transfer, never a compilation)."""
+    return jnp.asarray(np.asarray(values).astype(jnp.dtype(standardize_dtype(dtype)), copy=False))

@@ -1,0 +1,110 @@
+"""Input: where a graph begins."""
+
+from typing import Any
+
+from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.errors import problem
+from kyeo.core.symbolic import Node, SymbolicTensor
+from kyeo.layers.layer import Layer
+
+__all__ = ["Input", "InputLayer"]
+
+
+class InputLayer(Layer):
+    """The layer that stands for an input of a model; `Input` makes one and gives its tensor.
+
+    Args:
+        shape: sizes without the batch axis.
+        batch_size: size of the batch axis; None for any.
+        dtype: number type.
+        sparse, ragged: not supported; here so that files and Keras code are understood.
+        batch_shape: sizes with the batch axis, instead of `shape`.
+        input_tensor: a symbolic tensor to stand for, instead of a new one.
+        optional: whether None may be passed for it.
+        name: its name, by which dicts of inputs are matched.
+    """
+
+    def __init__(
+        self, shape: Any = None, batch_size: int | None = None, dtype: Any = None, sparse: bool | None = None,
+        ragged: bool | None = None, batch_shape: Any = None, input_tensor: Any = None, optional: bool = False,
+        name: str | None = None, **kwargs: Any,
+    ):
+        if "input_shape" in kwargs:
+            shape = kwargs.pop("input_shape")
+        if "batch_input_shape" in kwargs:
+            batch_shape = kwargs.pop("batch_input_shape")
+        super().__init__(name=name, **kwargs)
+        if sparse or ragged:
+            raise problem("Sparse and ragged inputs are not supported.", received=f"sparse={sparse}, ragged={ragged}",
+                          where=self, fix="use dense arrays, with a mask where rows differ in length")
+        if (shape is None) == (batch_shape is None) and input_tensor is None:
+            raise problem("An input needs exactly one of `shape` and `batch_shape`.", where=self,
+                          received=f"shape={shape}, batch_shape={batch_shape}",
+                          expected="for example shape=(28, 28, 1), without the batch axis")
+        if input_tensor is not None:
+            batch_shape, dtype = input_tensor.shape, dtype or input_tensor.dtype
+        elif batch_shape is None:
+            batch_shape = (batch_size, *_sizes(self, shape))
+        self.batch_shape = tuple(_sizes(self, batch_shape))
+        self._dtype = standardize_dtype(dtype)
+        self.sparse = self.ragged = False
+        self.optional = optional
+        self.built = True
+        self.supports_masking = True
+        tensor = SymbolicTensor(self.batch_shape, self._dtype, name=self.name)
+        self._inbound_nodes.append(Node(self, (), {}, tensor))
+
+    @property
+    def dtype(self) -> str:
+        """The number type of the input."""
+        return self._dtype
+
+    def call(self) -> Any:
+        """An input layer is never computed: values are fed in its place."""
+        raise problem("An input layer cannot be called.", where=self, fix="call the model on the data")
+
+    def get_config(self) -> dict[str, Any]:
+        """Only what says what the tensor is; the shape includes the batch axis."""
+        return {"batch_shape": self.batch_shape, "dtype": self._dtype, "sparse": False, "ragged": False,
+                "name": self.name, "optional": self.optional}
+
+
+def _sizes(owner: Any, shape: Any) -> tuple[int | None, ...]:
+    if isinstance(shape, int):
+        raise problem("A shape is a tuple of sizes.", received=f"shape={shape}", expected=f"({shape},)", where=owner,
+                      kind=TypeError)
+    try:
+        sizes = tuple(None if size is None else int(size) for size in shape)
+    except (TypeError, ValueError):
+        raise problem("A shape is a tuple of ints and None.", received=f"shape={shape!r}", where=owner,
+                      expected="for example (28, 28, 1)", kind=TypeError) from None
+    if any(size is not None and size < 0 for size in sizes):
+        raise problem("A size cannot be negative.", received=f"shape={shape}", where=owner,
+                      expected="ints of at least 0, None where unknown")
+    return sizes
+
+
+def Input(  # a function with a class's name: that is what Keras calls it
+    shape: Any = None, batch_size: int | None = None, dtype: Any = None, sparse: bool | None = None,
+    ragged: bool | None = None, batch_shape: Any = None, name: str | None = None, tensor: Any = None,
+    optional: bool = False,
+) -> SymbolicTensor:
+    """A symbolic tensor to begin a functional model with.
+
+    Args:
+        shape: sizes without the batch axis, None where unknown.
+        batch_size: size of the batch axis, if it is fixed.
+        dtype: number type.
+        sparse, ragged: not supported.
+        batch_shape: sizes with the batch axis, instead of `shape`.
+        name: name of the input.
+        tensor: an existing symbolic tensor to wrap.
+        optional: whether None may be passed for it.
+
+    >>> import kyeo
+    >>> kyeo.Input((28, 28, 1)).shape
+    (None, 28, 28, 1)
+    """
+    layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, ragged=ragged,
+                       batch_shape=batch_shape, input_tensor=tensor, optional=optional, name=name)
+    return layer.output

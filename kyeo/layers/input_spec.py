@@ -1,0 +1,114 @@
+"""InputSpec: what a layer expects of its input, and the check that names the layer and the mend."""
+
+from typing import Any
+
+import jax
+
+from kyeo.core.errors import problem
+
+__all__ = ["InputSpec", "check_inputs"]
+
+
+class InputSpec:
+    """What an input must look like; parts left out are not checked.
+
+    Args:
+        dtype: number type.
+        shape: sizes, None where any will do.
+        ndim: number of axes.
+        max_ndim, min_ndim: bounds on it.
+        axes: {axis: size}.
+        allow_last_axis_squeeze: whether a last axis of size 1 may be missing or too much.
+        name: the key of this input where inputs come as a dict.
+        optional: whether None is taken.
+    """
+
+    def __init__(
+        self, dtype: Any = None, shape: Any = None, ndim: int | None = None, max_ndim: int | None = None,
+        min_ndim: int | None = None, axes: dict[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False, name: str | None = None, optional: bool = False,
+    ):
+        self.dtype = dtype
+        self.shape = None if shape is None else tuple(shape)
+        self.ndim = len(self.shape) if self.shape is not None else ndim
+        self.max_ndim, self.min_ndim = max_ndim, min_ndim
+        self.axes = {int(k): v for k, v in (axes or {}).items()}
+        self.allow_last_axis_squeeze, self.name, self.optional = allow_last_axis_squeeze, name, optional
+
+    def __repr__(self) -> str:
+        parts = {k: v for k, v in vars(self).items() if v not in (None, {}, False)}
+        return f"InputSpec({', '.join(f'{k}={v}' for k, v in parts.items())})"
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {k: v for k, v in vars(self).items() if k != "ndim" or self.shape is None}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "InputSpec":
+        """The spec with this config."""
+        return cls(**config)
+
+
+def check_inputs(spec: Any, inputs: Any, owner: Any) -> None:
+    """Raise where an input is not what the layer's `input_spec` says."""
+    if not spec:
+        return
+    specs = jax.tree.leaves(spec, is_leaf=lambda s: isinstance(s, InputSpec))
+    if isinstance(inputs, dict) and all(s.name for s in specs):
+        missing = [s.name for s in specs if s.name not in inputs]
+        if missing:
+            raise problem("An input is missing.", received=f"inputs named {list(inputs)}", where=owner,
+                          expected=f"inputs named {[s.name for s in specs]}")
+        tensors = [inputs[s.name] for s in specs]
+    else:
+        tensors = jax.tree.leaves(inputs, is_leaf=lambda leaf: leaf is None)
+    if len(tensors) != len(specs):
+        raise problem("The number of inputs is wrong.", received=f"{len(tensors)} inputs", where=owner,
+                      expected=f"{len(specs)}")
+    for one, tensor in zip(specs, tensors):
+        if tensor is not None:
+            _check_one(one, tuple(getattr(tensor, "shape", ())), owner)
+        elif not one.optional:
+            raise problem("An input is None.", received="None", expected="a tensor", where=owner)
+
+
+def _check_one(spec: InputSpec, shape: tuple[Any, ...], owner: Any) -> None:
+    ndim = len(shape)
+    squeezable = spec.allow_last_axis_squeeze and spec.shape is not None
+    if spec.shape is not None and squeezable and ndim != len(spec.shape):
+        if ndim == len(spec.shape) + 1 and shape[-1] == 1:
+            shape, ndim = shape[:-1], ndim - 1
+        elif ndim == len(spec.shape) - 1 and spec.shape[-1] == 1:
+            shape, ndim = (*shape, 1), ndim + 1
+    wanted = None
+    if spec.ndim is not None and ndim != spec.ndim:
+        wanted = f"{spec.ndim} axes"
+    elif spec.max_ndim is not None and ndim > spec.max_ndim:
+        wanted = f"at most {spec.max_ndim} axes"
+    elif spec.min_ndim is not None and ndim < spec.min_ndim:
+        wanted = f"at least {spec.min_ndim} axes"
+    if wanted is not None:
+        raise problem("The input has the wrong number of axes.", received=f"an input of shape {_text(shape)}",
+                      expected=wanted, where=owner, fix=_rank_hint(spec, ndim))
+    for axis, size in spec.axes.items():
+        if size is not None and isinstance(shape[axis], int) and shape[axis] != size:
+            raise problem("The input has the wrong size on an axis.", received=f"an input of shape {_text(shape)}",
+                          expected=f"size {size} on axis {axis}", where=owner,
+                          fix="the layer was built for that size; give it such inputs, or make a new layer")
+    for size, have in zip(spec.shape or (), shape):
+        if size is not None and isinstance(have, int) and have != size:
+            raise problem("The input has the wrong shape.", received=f"an input of shape {_text(shape)}",
+                          expected=f"shape {spec.shape}", where=owner)
+
+
+def _text(shape: tuple[Any, ...]) -> str:
+    return str(tuple(size if isinstance(size, int) else None for size in shape))
+
+
+def _rank_hint(spec: InputSpec, ndim: int) -> str | None:
+    if spec.ndim == ndim + 1:
+        return ("a channel axis is missing at the end, or a batch axis at the front? "
+                "`x[..., None]` adds a channel axis, `x[None]` a batch axis")
+    if (spec.ndim or spec.max_ndim or ndim) < ndim:
+        return "put a Flatten or a global pooling layer before this one?"
+    return None

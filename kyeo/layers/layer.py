@@ -1,0 +1,413 @@
+"""Layer: something that owns variables; `build` makes them, `call` uses them.
+
+`__call__` is the one road in: it finds out whether the call is symbolic, builds the layer at its first use,
+and runs `call` inside a Scope that carries the mode, the path, the compute dtype, losses and masks.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kyeo import dtype_policies, regularizers
+from kyeo.core.dtypes import is_float
+from kyeo.core.errors import boolean, problem
+from kyeo.core.masks import get_mask, set_mask
+from kyeo.core.naming import auto_name
+from kyeo.core.scope import current, scope
+from kyeo.core.symbolic import Node, ShapeDtype, SymbolicTensor, any_symbolic, infer, record
+from kyeo.core.variable import Structure, Variable, pure, unwrap
+from kyeo.layers.call_spec import call_spec, shape_of, shapes_for_build
+from kyeo.layers.complaints import explained
+from kyeo.layers.input_spec import InputSpec, check_inputs
+from kyeo.layers.ownership import LossList, Owning
+
+__all__ = ["InputSpec", "Layer"]
+
+_ARRAYS = (np.ndarray, np.generic, jax.Array, Variable, ShapeDtype)
+
+
+class Layer(Owning):
+    """Base of all layers. A subclass writes `call`, and `build` if it has weights.
+
+    Args:
+        activity_regularizer: a penalty on the layer's output, added to the loss (divided by the batch size).
+        trainable: whether training changes its weights.
+        dtype: a dtype or a dtype policy.
+        autocast: whether float inputs are cast to the compute dtype.
+        name: its name; made from the class name where None.
+
+    >>> import kyeo
+    >>> class Scale(kyeo.layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight((input_shape[-1],), "ones", name="factor")
+    ...     def call(self, inputs):
+    ...         return inputs * self.factor
+    >>> Scale()(kyeo.ops.ones((2, 3))).shape
+    (2, 3)
+    """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _in_own_scope(cls.build)  # type: ignore[method-assign]
+
+    def __init__(
+        self, *, activity_regularizer: Any = None, trainable: bool = True, dtype: Any = None, autocast: bool = True,
+        name: str | None = None, **kwargs: Any,
+    ):
+        if "input_dim" in kwargs:
+            kwargs["input_shape"] = (kwargs.pop("input_dim"),)
+        input_shape, batch_shape = kwargs.pop("input_shape", None), kwargs.pop("batch_input_shape", None)
+        if kwargs:
+            raise problem(f"`{next(iter(kwargs))}` is not a parameter of this layer.", kind=TypeError,
+                          received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()), where=type(self),
+                          expected="one of " + ", ".join(_init_names(type(self))))
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise problem("A layer's name must be a string without '/'.", received=f"name={name!r}", where=type(self),
+                          expected='a plain name such as "encoder"')
+        self.name = name or auto_name(type(self).__name__)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.autocast = boolean(self, autocast=autocast)
+        self.dtype_policy = dtype_policies.get(dtype)
+        self.built = False
+        self.path = ""
+        self.input_spec: Any = None
+        self.supports_masking = getattr(self, "supports_masking", False)
+        self._trainable = boolean(self, trainable=trainable)
+        self._weights: list[Variable] = []
+        self._loss_values: list[Any] = []
+        self._inbound_nodes: list[Node] = []
+        self._build_shapes: dict[str, Any] | None = None
+        if batch_shape is None and input_shape is not None:
+            batch_shape = (None, *input_shape)
+        self._input_shape_given = batch_shape  # for the first layer of a Sequential written in the tf.keras way
+
+        Structure.version += 1
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name[0] != "_" and isinstance(value, (Variable, Owning, list, tuple, dict)):
+            Structure.version += 1
+        object.__setattr__(self, name, value)
+
+    # -- types ---------------------------------------------------------------------------------------------
+    @property
+    def dtype(self) -> str:
+        """The number type of its variables."""
+        return self.variable_dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The number type it computes in."""
+        return self.dtype_policy.compute_dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """The number type of its variables."""
+        return self.dtype_policy.variable_dtype
+
+    @property
+    def input_dtype(self) -> str:
+        """The number type its float inputs are cast to."""
+        return self.compute_dtype
+
+    # -- to be written by subclasses -----------------------------------------------------------------------
+    def build(self, input_shape: Any) -> None:
+        """Make the weights. The default runs `call` on shapes, which builds the layers inside."""
+        if any(True for _ in self.layers_inside()):
+            self._build_by_running(input_shape)
+        self.built = True
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation of the layer."""
+        raise problem("This layer has no `call`.", where=self, kind=NotImplementedError,
+                      fix="write `def call(self, inputs): ...` in the class")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the output; the input's own mask by default."""
+        return previous_mask
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values, `from_config` takes them back."""
+        config = super().get_config()
+        given = {"name": self.name, "trainable": self._trainable}
+        config.update({k: v for k, v in given.items() if k in config or k in _init_names(type(self))})
+        config["dtype"] = dtype_policies.serialize(self.dtype_policy)
+        if self.activity_regularizer is None and "activity_regularizer" not in _own_init_names(type(self)):
+            config.pop("activity_regularizer", None)
+        if self.autocast:
+            config.pop("autocast", None)
+        return config
+
+    # -- calling -------------------------------------------------------------------------------------------
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if "_inbound_nodes" not in self.__dict__:
+            raise problem("The layer was not set up.", where=type(self).__name__,
+                          fix="call super().__init__() at the start of the layer's __init__")
+        spec = call_spec(type(self))
+        training = self._training_for(kwargs.get("training"), spec.defaults.get("training"))
+        if "training" in kwargs and not (spec.takes("training") or spec.takes_any_keyword):
+            kwargs.pop("training")
+        args, kwargs = jax.tree.map(self._as_tensor, (args, kwargs), is_leaf=lambda v: isinstance(v, Variable))
+        bound = spec.bind(self, args, kwargs)
+        first = args[0] if args else next(iter(bound.values()), None)
+        check_inputs(self.input_spec, first, self)
+        if not self.built:
+            self._build_for(bound)
+            check_inputs(self.input_spec, first, self)
+        if any_symbolic((args, kwargs)):
+            return self._record(args, kwargs, bound, training)
+        return self._run(args, kwargs, bound, training)
+
+    def _training_for(self, asked: Any, default: Any) -> Any:
+        if asked is not None:
+            return asked
+        surrounding = current().training
+        return surrounding if surrounding is not None else default
+
+    def _as_tensor(self, value: Any) -> Any:
+        if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "OUS":
+            return value  # strings stay on the host; layers that take them say so
+        return jnp.asarray(unwrap(value)) if isinstance(value, _ARRAYS) and not isinstance(value, jax.Array) else value
+
+    def _build_for(self, bound: dict[str, Any]) -> None:
+        tensors = {n: v for n, v in bound.items() if shape_of(v) is not None and jax.tree.leaves(shape_of(v))
+                   and n != "mask" and not n.endswith("_mask")}
+        shapes = shapes_for_build(self, tensors)
+        default_build = type(self).build is Layer.build
+        with scope(compute_dtype=None):
+            if default_build:
+                self._enter_path()
+                self.built = True
+            else:
+                with explained(self, tensors):
+                    self.build(**shapes)
+        self._build_shapes = shapes
+
+    def _build_by_running(self, input_shape: Any) -> None:
+        is_shape = isinstance(input_shape, tuple) and all(s is None or isinstance(s, int) for s in input_shape)
+        inputs = (SymbolicTensor(input_shape, self.compute_dtype) if is_shape else
+                  jax.tree.map(lambda s: SymbolicTensor(s, self.compute_dtype), input_shape,
+                               is_leaf=lambda s: isinstance(s, tuple)))
+        self.built = True
+        with explained(self, {"input_shape": inputs}):
+            infer(lambda x: self._run((x,), {}, {call_spec(type(self)).names[0]: x}, None), (inputs,), {})
+
+    def _enter_path(self) -> str:
+        if not self.path:
+            prefix = current().path
+            self.path = f"{prefix}/{self.name}" if prefix else self.name
+        return self.path
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any], training: Any) -> Any:
+        """Run `call` on arrays (or on tracers)."""
+        now = current()
+        losses = [] if now.losses is None else now.losses
+        spec = call_spec(type(self))
+        kwargs = dict(kwargs)
+        masks = {n: jax.tree.map(get_mask, v, is_leaf=_is_none) for n, v in bound.items()}
+        for name, mask_name in spec.mask_names.items():
+            if bound.get(mask_name) is None and jax.tree.leaves(masks.get(name)):
+                kwargs[mask_name] = masks[name]
+        if spec.takes("training") and "training" not in bound:
+            kwargs["training"] = bool(training) if training is not None else spec.defaults.get("training", False)
+        if self.autocast:
+            args, kwargs = jax.tree.map(self._cast, (args, kwargs))
+        changes = {"training": training, "path": self._enter_path(), "losses": losses,
+                   "compute_dtype": self.compute_dtype if self.compute_dtype != self.variable_dtype else None}
+        with scope(**changes), explained(self, bound):
+            outputs = self.call(*args, **kwargs)
+            if self.activity_regularizer is not None:
+                self._penalize_activity(outputs)
+        first_mask = kwargs.get("mask", next(iter(masks.values()), None))
+        self._mark(bound, outputs, first_mask)
+        if now.losses is None:
+            self._keep_losses(losses)
+        return outputs
+
+    def _cast(self, value: Any) -> Any:
+        wanted = self.compute_dtype
+        if isinstance(value, jax.Array) and value.dtype != wanted and is_float(value.dtype) and is_float(wanted):
+            cast = value.astype(wanted)
+            set_mask(cast, get_mask(value))
+            return cast
+        return value
+
+    def _mark(self, bound: dict[str, Any], outputs: Any, mask: Any) -> None:
+        """Give the outputs the mask that follows from the inputs'."""
+        if not self.supports_masking or (type(self).compute_mask is Layer.compute_mask and not jax.tree.leaves(mask)):
+            return
+        leaves = jax.tree.leaves(outputs)
+        if not leaves or all(get_mask(leaf) is not None for leaf in leaves):
+            return
+        new = self.compute_mask(next(iter(bound.values()), None), mask)
+        for leaf, one in zip(leaves, jax.tree.leaves(new, is_leaf=_is_none)):
+            if one is not None and get_mask(leaf) is None:
+                set_mask(leaf, one)
+
+    def _penalize_activity(self, outputs: Any) -> None:
+        rows = current().row_mask
+        for output in jax.tree.leaves(outputs):
+            if rows is not None:
+                output = output * rows.astype(output.dtype).reshape((-1,) + (1,) * (output.ndim - 1))
+            size = (output.shape[0] if rows is None else rows.sum()) if output.ndim else 1
+            self._adding_activity_penalty = True
+            self.add_loss(self.activity_regularizer(output) / size)
+            self._adding_activity_penalty = False
+
+    def _keep_losses(self, losses: list[Any]) -> None:
+        if not losses and not self.__dict__.get("_kept_losses"):
+            return
+        self._clear_losses()
+        self._kept_losses = bool(losses)
+        for layer, value in losses:
+            if not isinstance(value, jax.core.Tracer):
+                layer._loss_values.append(value)
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any], training: Any) -> Any:
+        """Find the shapes of the outputs and remember the call in the graph."""
+        spec = call_spec(type(self))
+        masks = {n: jax.tree.map(get_mask, v, is_leaf=_is_none) for n, v in bound.items()}
+        filled = dict(kwargs)
+        for name, mask_name in spec.mask_names.items():
+            if bound.get(mask_name) is None and jax.tree.leaves(masks.get(name)):
+                filled[mask_name] = masks[name]
+        outputs = record(self, args, kwargs, self._specs(args, filled, training))
+        leaves = jax.tree.leaves(outputs)
+        if leaves:
+            self._inbound_nodes.append(leaves[0].node)
+        first_mask = filled.get("mask", next(iter(masks.values()), None))
+        self._mark(bound, outputs, first_mask)
+        return outputs
+
+    def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
+        own = type(self).compute_output_shape
+        if own is not Layer.compute_output_shape and getattr(self, "host_only", False):
+            shapes = own(self, shape_of(args[0]))
+            return jax.tree.map(lambda s: SymbolicTensor(s, self.compute_dtype), shapes,
+                                is_leaf=lambda s: isinstance(s, tuple))
+        spec = call_spec(type(self))
+        with explained(self, spec.bind(self, args, kwargs)):
+            return infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
+
+    # -- shapes --------------------------------------------------------------------------------------------
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The symbolic tensors that a call on these symbolic tensors would give."""
+        specs = self._specs(args, kwargs, None)
+        return jax.tree.map(lambda s: SymbolicTensor(s.shape, np.dtype(s.dtype).name), specs)
+
+    def compute_output_shape(self, *shapes: Any) -> Any:
+        """The shape(s) of the output for input shapes; found by tracing `call`."""
+        def to_tensor(shape: Any) -> Any:
+            return SymbolicTensor(shape, self.compute_dtype)
+
+        args = tuple(jax.tree.map(to_tensor, s, is_leaf=_is_shape) for s in shapes)
+        if not self.built:
+            self._build_for(dict(zip(call_spec(type(self)).names, args)))
+        return jax.tree.map(lambda t: t.shape, self.compute_output_spec(*args))
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shapes `build` was called with, for files."""
+        if not self._build_shapes:
+            return None
+        if len(self._build_shapes) == 1:
+            return {"input_shape": next(iter(self._build_shapes.values()))}
+        return {"shapes_dict": dict(self._build_shapes)}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Build with what `get_build_config` gave."""
+        def tuples(value: Any) -> Any:
+            if isinstance(value, list):
+                return tuple(value) if all(v is None or isinstance(v, int) for v in value) else list(map(tuples, value))
+            return {k: tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+        shapes = tuples(config)
+        self.build(**shapes["shapes_dict"]) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
+
+    # -- as a pure function --------------------------------------------------------------------------------
+    def stateless_call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any,
+                       return_losses: bool = False, **kwargs: Any) -> Any:
+        """Call with the variables' values passed in: `(outputs, new non-trainable values[, losses])`."""
+        self._check_built()
+        trainable, frozen = self.trainable_variables, self.non_trainable_variables
+        surrounding = current().losses
+
+        def run() -> Any:
+            with scope(losses=LossList()):
+                outputs = self(*args, **kwargs)
+                return outputs, self.losses
+
+        values = [unwrap(v) for v in (*trainable_variables, *non_trainable_variables)]
+        (outputs, losses), new = pure(run, trainable + frozen)(values)
+        if isinstance(surrounding, LossList):  # a training step: `losses` and `compute_loss` find them there
+            surrounding[:] = [(self, loss) for loss in losses]
+            surrounding.complete = True
+        rest = new[len(trainable):]
+        return (outputs, rest, losses) if return_losses else (outputs, rest)
+
+    def _check_built(self) -> None:
+        if not self.built:
+            raise problem("The layer has no weights yet.", where=self,
+                          fix="call it on data, or `build(input_shape)`, first")
+
+    # -- as part of a graph --------------------------------------------------------------------------------
+    @property
+    def input(self) -> Any:
+        """The symbolic input of its only call in a graph."""
+        node = self._only_node()
+        return node.args[0] if node.args else next(iter(node.kwargs.values()))
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of its only call in a graph."""
+        return self._only_node().outputs
+
+    def _only_node(self) -> Node:
+        if len(self._inbound_nodes) != 1:
+            raise problem("`input` and `output` need a layer that was called once on a symbolic tensor.", where=self,
+                          received=f"{len(self._inbound_nodes)} symbolic calls", kind=AttributeError)
+        return self._inbound_nodes[0]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
+    """`build` with variable paths under the layer's own path, and `built` set after it."""
+
+    @functools.wraps(build)
+    def built(self: Layer, *args: Any, **kwargs: Any) -> None:
+        with scope(path=self._enter_path(), compute_dtype=None):
+            build(self, *args, **kwargs)
+        self.built = True
+        if self._build_shapes is None:
+            names = list(inspect.signature(build).parameters)[1:]
+            self._build_shapes = {**dict(zip(names, args)), **kwargs}
+
+    return built
+
+
+@functools.cache
+def _init_names(cls: type) -> tuple[str, ...]:
+    from kyeo.core.configurable import parameters_of
+
+    return tuple(parameters_of(cls))
+
+
+@functools.cache
+def _own_init_names(cls: type) -> tuple[str, ...]:
+    return tuple(inspect.signature(cls).parameters) if cls is not Layer else ()
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(s is None or isinstance(s, (int, np.integer)) for s in value)
+
+

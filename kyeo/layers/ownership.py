@@ -1,0 +1,230 @@
+"""What a layer owns: variables, the layers inside it, losses, metrics; found by walking its attributes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kyeo import constraints, initializers, regularizers
+from kyeo.core.configurable import Configurable
+from kyeo.core.errors import NotMaskable, problem
+from kyeo.core.scope import current, scope
+from kyeo.core.variable import MetricOwner, Structure, Variable, VariableOwner, owned, variables_of
+
+__all__ = ["LossList", "Owning"]
+
+
+class LossList(list[Any]):
+    """The (layer, loss) pairs of a running call. `complete` once the penalties of weights are among them."""
+
+    complete = False
+
+
+class Owning(Configurable, VariableOwner):
+    """The half of Layer that looks after its variables."""
+
+    name: str
+    path: str
+    _trainable: bool
+    _weights: list[Variable]
+    _loss_values: list[Any]
+    _adding_activity_penalty = False
+
+    # -- making variables ----------------------------------------------------------------------------------
+    def add_weight(
+        self, shape: Any = None, initializer: Any = None, dtype: Any = None, trainable: bool = True,
+        autocast: bool = True, regularizer: Any = None, constraint: Any = None, aggregation: str = "none",
+        overwrite_with_gradient: bool = False, name: Any = None,
+    ) -> Variable:
+        """Make a variable of this layer.
+
+        Args:
+            shape: its sizes; `()` when None.
+            initializer: how to draw the first value; Glorot uniform for floats and zeros for ints by default.
+            dtype: number type; that of the layer's policy by default.
+            trainable: whether optimizers change it.
+            autocast: whether it is read in the layer's compute dtype.
+            regularizer: adds a penalty on its value to the loss.
+            constraint: applied to it after each optimizer step.
+            aggregation, overwrite_with_gradient: as in Keras.
+            name: its name within the layer.
+        """
+        if isinstance(shape, str):  # the order of tf.keras: add_weight("kernel", (3, 4))
+            shape, name = (name if not isinstance(name, str) else None), shape
+        if "_weights" not in self.__dict__:
+            raise problem("The layer was not set up yet.", where=type(self).__name__,
+                          fix="call super().__init__() at the start of the layer's __init__")
+        dtype = dtype or self.variable_dtype  # type: ignore[attr-defined]
+        if initializer is None:
+            initializer = "glorot_uniform" if "float" in str(dtype) else "zeros"
+        here = current().path
+        own = self.path or self.name
+        with scope(path=here if here == own or here.startswith(own + "/") else own, compute_dtype=None):
+            variable = Variable(
+                initializers.get(initializer), shape=tuple(shape or ()), dtype=dtype, trainable=trainable,
+                autocast=autocast, aggregation=aggregation, name=name)
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        variable.overwrite_with_gradient = overwrite_with_gradient
+        variable.trainable = variable.trainable and self._trainable
+        self._weights.append(variable)
+        return variable
+
+    # -- reading them --------------------------------------------------------------------------------------
+    @property
+    def variables(self) -> list[Variable]:
+        """All variables, the states of random generators among them; metrics' variables are not."""
+        return variables_of(self)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The variables that are saved and counted: all but the states of random generators."""
+        return [v for v in self.variables if v.name != "seed_generator_state"]
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The variables an optimizer changes."""
+        return [v for v in self.variables if v.trainable and self._trainable]
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The variables an optimizer leaves alone."""
+        return [v for v in self.variables if not (v.trainable and self._trainable)]
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights an optimizer changes."""
+        return [v for v in self.weights if v.trainable and self._trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights an optimizer leaves alone."""
+        return [v for v in self.weights if not (v.trainable and self._trainable)]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes this layer. Setting it goes down to every layer inside."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        Structure.version += 1
+        for variable in owned(self, Variable):
+            variable.trainable = self._trainable and variable.born_trainable
+        for layer in self.layers_inside():
+            layer.trainable = value
+
+    def layers_inside(self) -> Iterator["Owning"]:
+        """The layers held directly by this one."""
+        return owned(self, Owning)
+
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator["Owning"]:
+        """This layer and those inside it, depth first, each once."""
+        seen: set[int] = set()
+
+        def walk(layer: Owning) -> Iterator[Owning]:
+            if id(layer) in seen:
+                return
+            seen.add(id(layer))
+            yield layer
+            if recursive or layer is self:
+                for inner in layer.layers_inside():
+                    yield from walk(inner)
+
+        found = walk(self)
+        if not include_self:
+            next(found)
+        return found
+
+    # -- values of weights ---------------------------------------------------------------------------------
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the weights, in the order of `weights`."""
+        return [v.numpy() for v in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Put arrays into the weights; all are checked before the first is written."""
+        mine = self.weights
+        if len(mine) != len(weights):
+            raise problem("The number of arrays does not match the weights.", received=f"{len(weights)} arrays",
+                          expected=f"{len(mine)}: " + ", ".join(f"{v.path} {v.shape}" for v in mine), where=self,
+                          fix=None if mine else "build the layer first by calling it or with `build(input_shape)`")
+        for variable, value in zip(mine, weights):
+            if variable.shape != np.shape(value):
+                raise problem(f"An array does not fit the weight `{variable.path}`.",
+                              received=f"shape {np.shape(value)}", expected=f"shape {variable.shape}", where=self)
+        for variable, value in zip(mine, weights):
+            variable.assign(value)
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold."""
+        if not getattr(self, "built", True):
+            raise problem("Weights cannot be counted before they exist.", where=self,
+                          fix="call the layer on data, or `build(input_shape)`, first")
+        return sum(v.size for v in self.weights)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write this layer's own variables (not those of layers inside) into a mapping, by position."""
+        for index, variable in enumerate(self.own_variables()):
+            store[str(index)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Read what `save_own_variables` wrote."""
+        mine = self.own_variables()
+        if len(store.keys()) != len(mine):
+            raise problem("The stored layer has another number of variables.", where=self,
+                          received=f"{len(store.keys())} stored", expected=f"{len(mine)}: " +
+                          ", ".join(f"{v.name} {v.shape}" for v in mine),
+                          fix=None if mine else "build the layer first by calling it on data")
+        for index, variable in enumerate(mine):
+            variable.assign(np.asarray(store[str(index)]))
+
+    def own_variables(self) -> list[Variable]:
+        """The variables this layer holds itself, born trainable ones first."""
+        return sorted(owned(self, Variable), key=lambda v: not v.born_trainable)
+
+    # -- losses and metrics --------------------------------------------------------------------------------
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar, or a list of scalars, to the losses; called from within `call`."""
+        for value in jax.tree.leaves(loss):
+            value = jnp.asarray(value)
+            if value.ndim:
+                raise problem("`add_loss` takes scalars.", received=value, expected="shape ()", where=self,
+                              fix="reduce it first, for example with ops.mean")
+            collected = current().losses
+            if collected is not None:
+                if current().row_mask is not None and not self._adding_activity_penalty:
+                    raise NotMaskable("a loss added in `call` may count the rows of padding")
+                collected.append((self, value))
+            elif not isinstance(value, jax.core.Tracer):
+                self._loss_values.append(value)
+
+    @property
+    def losses(self) -> list[Any]:
+        """The losses added by the last call, and the penalties of regularizers on trainable weights."""
+        collected = current().losses
+        if collected is not None:
+            mine = {id(layer) for layer in self._flatten_layers()}
+            added = [value for layer, value in collected if id(layer) in mine]
+            if getattr(collected, "complete", False):
+                return added
+        else:
+            added = [value for layer in self._flatten_layers() for value in layer._loss_values]
+        return added + [v.regularizer(v.value) for v in self.trainable_weights if v.regularizer is not None]
+
+    def _clear_losses(self) -> None:
+        for layer in self._flatten_layers():
+            layer._loss_values = []
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics held by this layer and by layers inside it."""
+        found = {id(m): m for layer in self._flatten_layers() for m in owned(layer, MetricOwner)}
+        return list(found.values())
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The variables of `metrics`."""
+        return [v for metric in self.metrics for v in metric.variables]

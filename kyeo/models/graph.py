@@ -1,0 +1,187 @@
+"""Graph: the nodes between some symbolic inputs and outputs, and how to run values through them."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kyeo.core.errors import describe, problem
+from kyeo.core.masks import get_mask, set_mask
+from kyeo.core.symbolic import Node, SymbolicTensor, map_tensors, tensors_in
+from kyeo.layers.layer import Layer
+
+__all__ = ["Graph"]
+
+
+class Graph:
+    """The part of the recorded calls that leads from `inputs` to `outputs`.
+
+    Attributes:
+        inputs, outputs: the structures of symbolic tensors it was made from.
+        nodes: the calls in an order in which each comes after those it needs.
+        layers: the layers, inputs first, in Keras's order (by distance from the outputs, then by first visit).
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, owner: Any = None):
+        self.inputs, self.outputs, self.owner = inputs, outputs, owner
+        self.input_tensors = tensors_in(inputs)
+        self.output_tensors = tensors_in(outputs)
+        self._check_ends()
+        post_order, first_visit = self._visit()
+        depths = _depths(post_order)
+        layer_depths: dict[int, int] = {}
+        for node, depth in depths.items():
+            key = id(node.target)
+            layer_depths[key] = max(layer_depths.get(key, 0), depth)
+        self.nodes = sorted(post_order, key=lambda n: -depths[n])
+        targets = {id(n.target): n.target for n in sorted(post_order, key=lambda n: first_visit[id(n.target)])}
+        self.operations = sorted(targets.values(), key=lambda t: -layer_depths[id(t)])
+        self.layers: list[Layer] = [t for t in self.operations if isinstance(t, Layer)]
+        self._check_names()
+
+    def _check_ends(self) -> None:
+        for name, tree in (("inputs", self.inputs), ("outputs", self.outputs)):
+            leaves = jax.tree.leaves(tree)
+            bad = [leaf for leaf in leaves if not isinstance(leaf, SymbolicTensor)]
+            if bad or not leaves:
+                raise problem(f"The `{name}` of a model must be symbolic tensors.", where=self.owner,
+                              received=describe(bad[0]) if bad else f"{name}={tree!r}",
+                              expected="what Input(...) and layers called on it give",
+                              fix="begin with x = kyeo.Input(shape=...), and call the layers on it")
+
+    def _visit(self) -> tuple[list[Node], dict[int, int]]:
+        """All nodes in post-order (parents first), and in which order targets were first met."""
+        stop = {id(t) for t in self.input_tensors}
+        done: dict[int, None] = {}
+        post_order: list[Node] = []
+        first_visit: dict[int, int] = {}
+
+        def children(node: Node) -> Iterator[Node]:
+            for tensor in node.inputs:
+                if id(tensor) not in stop and tensor.node is not None:
+                    yield tensor.node
+                elif tensor.node is not None and not tensor.node.inputs:
+                    yield tensor.node
+
+        for output in self.output_tensors:
+            if output.node is None or (id(output) in stop and output.node.inputs):
+                continue
+            stack = [(output.node, children(output.node))]
+            first_visit.setdefault(id(output.node.target), len(first_visit))
+            entered = {id(output.node)}
+            while stack:
+                node, rest = stack[-1]
+                child = next((c for c in rest if id(c) not in done and id(c) not in entered), None)
+                if child is not None:
+                    entered.add(id(child))
+                    first_visit.setdefault(id(child.target), len(first_visit))
+                    stack.append((child, children(child)))
+                    continue
+                stack.pop()
+                if id(node) not in done:
+                    done[id(node)] = None
+                    post_order.append(node)
+        self._check_reached(post_order, stop)
+        return post_order, first_visit
+
+    def _check_reached(self, nodes: list[Node], stop: set[int]) -> None:
+        for node in nodes:
+            if not node.inputs and not any(id(t) in stop for t in node.output_tensors):
+                raise problem("The outputs depend on an input that is not among the model's inputs.",
+                              received=f"inputs {[t.name for t in self.input_tensors]}", where=self.owner,
+                              expected=f'the input "{node.target.name}" among them')
+        used = {id(t) for n in nodes for t in (*n.inputs, *n.output_tensors)}
+        for tensor in self.input_tensors:
+            if id(tensor) not in used and tensor.node is not None:
+                nodes.insert(0, tensor.node)
+
+    def _check_names(self) -> None:
+        names: dict[str, Layer] = {}
+        for layer in self.layers:
+            if names.setdefault(layer.name, layer) is not layer:
+                raise problem("Two layers of a model have the same name.", received=f'"{layer.name}" twice',
+                              where=self.owner, expected="different names",
+                              fix="give one of them another name=...")
+
+    def run(self, inputs: Any, mask: Any = None) -> Any:
+        """The outputs for these inputs. Masks of inputs may be given in the same structure."""
+        values = dict(zip(map(id, self.input_tensors), self.as_flat_inputs(inputs)))
+        if mask is not None:
+            for tensor, one in zip(self.input_tensors, jax.tree.leaves(mask, is_leaf=lambda m: m is None)):
+                if one is not None:
+                    set_mask(values[id(tensor)], one)
+        for node in self.nodes:
+            if all(id(t) in values for t in node.output_tensors):
+                continue  # an input
+            args, kwargs = map_tensors(lambda t: values[id(t)], (node.args, node.kwargs))
+            outputs = node.target(*args, **kwargs)
+            for tensor, value in zip(node.output_tensors, jax.tree.leaves(outputs)):
+                values[id(tensor)] = value
+        return map_tensors(lambda t: values[id(t)], self.outputs)
+
+    def as_flat_inputs(self, inputs: Any) -> list[Any]:
+        """The given values in the order of `input_tensors`, of their rank and dtype."""
+        tensors = self.input_tensors
+        names = [t.name for t in tensors]
+        if isinstance(inputs, dict):
+            keys = list(self.inputs) if isinstance(self.inputs, dict) else names
+            missing = [k for k in keys if k not in inputs]
+            if missing:
+                raise problem("An input of the model is missing.", received=f"inputs named {list(inputs)}",
+                              expected=f"inputs named {keys}", where=self.owner)
+            flat = [inputs[k] for k in keys] if not isinstance(self.inputs, dict) else jax.tree.leaves(
+                {k: inputs[k] for k in keys}, is_leaf=lambda v: v is None)
+        else:
+            flat = jax.tree.leaves(inputs, is_leaf=lambda v: v is None)
+        if len(flat) != len(tensors):
+            raise problem("The number of inputs is wrong.", received=f"{len(flat)} inputs", where=self.owner,
+                          expected=f"{len(tensors)}: " + ", ".join(f"{t.name} {t.shape}" for t in tensors))
+        return [self._fitted(t, v) for t, v in zip(tensors, flat)]
+
+    def _fitted(self, tensor: SymbolicTensor, value: Any) -> Any:
+        if value is None or isinstance(value, SymbolicTensor):
+            return value
+        mask = get_mask(value)
+        if not hasattr(value, "ndim"):
+            value = jnp.asarray(value)
+        given = value
+        if value.ndim == tensor.ndim - 1 and tensor.shape[-1] == 1:
+            value = value[..., None]
+        elif value.ndim == tensor.ndim + 1 and value.shape[-1] == 1:
+            value = value[..., 0]
+        fits = value.ndim == tensor.ndim and all(
+            want is None or not isinstance(have, int) or want == have for want, have in zip(tensor.shape, value.shape))
+        if not fits:
+            raise self._misfit(tensor, given)
+        if isinstance(value, jax.Array) and value.dtype != tensor.dtype and tensor.dtype != "string":
+            value = value.astype(tensor.dtype)
+        if mask is not None:
+            set_mask(value, mask)
+        return value
+
+    def _misfit(self, tensor: SymbolicTensor, value: Any) -> Exception:
+        shape = tuple(s if isinstance(s, int) else None for s in value.shape)
+        fix = None
+        if len(shape) == tensor.ndim - 1 and tensor.shape[0] is None:
+            if shape == tensor.shape[1:]:
+                fix = "this is one sample without a batch axis: pass x[None]"
+            elif shape == tensor.shape[:1] + shape[1:] and shape[1:] == tensor.shape[1:-1]:
+                fix = "the channel axis is missing: pass x[..., None]"
+        return problem("The data does not have the shape of the model's input.", where=self.owner, fix=fix,
+                       received=f"an array of shape {shape}", expected=f'shape {tensor.shape} for "{tensor.name}"')
+
+
+def _depths(post_order: list[Node]) -> dict[Node, int]:
+    """How far each node is from the outputs; calls of one layer count from its deepest."""
+    depths: dict[Node, int] = {}
+    of_target: dict[int, int] = defaultdict(int)
+    known = set(map(id, post_order))
+    for node in reversed(post_order):
+        depth = max(depths.get(node, 0), of_target[id(node.target)])
+        depths[node] = of_target[id(node.target)] = depth
+        for parent in node.parents:
+            if id(parent) in known:
+                depths[parent] = max(depth + 1, depths.get(parent, 0))
+    return depths

@@ -1,0 +1,211 @@
+"""Model: a Layer that can be trained, saved and summed up. It may hold a Graph, a stack, or the user's own `call`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kyeo.core.errors import problem
+from kyeo.core.symbolic import SymbolicTensor
+from kyeo.core.variable import Variable
+from kyeo.layers.call_spec import shape_of
+from kyeo.layers.input import InputLayer
+from kyeo.layers.layer import Layer
+from kyeo.models.graph import Graph
+from kyeo.train.trainer import Trainer
+
+__all__ = ["Model"]
+
+
+class Model(Trainer, Layer):
+    """A network with `compile`, `fit`, `evaluate` and `predict`.
+
+    Made from a graph, `Model(inputs, outputs)`, or by a subclass that writes `call`.
+
+    Args:
+        inputs: a symbolic tensor, or a list or dict of them.
+        outputs: likewise, computed from the inputs.
+        name: its name.
+
+    >>> import kyeo
+    >>> class Twice(kyeo.Model):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.dense = kyeo.layers.Dense(4)
+    ...     def call(self, x):
+    ...         return 2 * self.dense(x)
+    >>> Twice()(kyeo.ops.ones((3, 5))).shape
+    (3, 4)
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and _means_graph(args, kwargs):
+            from kyeo.models.functional import Functional  # the class that Keras's files name
+
+            return super().__new__(Functional)
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        graph_args = None
+        if _means_graph(args, kwargs):
+            names = ("inputs", "outputs", "name")
+            kwargs = {**dict(zip(names, args)), **kwargs}
+            graph_args = (kwargs.pop("inputs"), kwargs.pop("outputs", None))
+            args = ()
+        if args:
+            raise problem("A model takes no positional arguments besides inputs and outputs.", where=type(self),
+                          received=f"{len(args)} positional arguments", kind=TypeError)
+        Layer.__init__(self, **kwargs)
+        Trainer.__init__(self)
+        self._graph: Graph | None = None
+        if graph_args is not None:
+            self._set_graph(*graph_args)
+
+    def _set_graph(self, inputs: Any, outputs: Any) -> None:
+        self._graph = Graph(inputs, outputs, owner=self)
+        self._graph_layers = self._graph.layers  # found by the walk over attributes
+        self.built = True
+        self.supports_masking = True
+        self._build_shapes = {"input_shape": shape_of(inputs)}
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Run the graph; a subclass without a graph writes its own."""
+        if self._graph is None:
+            raise problem("This model has no `call`.", where=self, kind=NotImplementedError,
+                          fix="write `def call(self, inputs): ...`, or make it from inputs and outputs")
+        return self._graph.run(inputs, mask)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """A graph marks its outputs itself."""
+        return None if self._graph is not None else previous_mask
+
+    # -- parts ---------------------------------------------------------------------------------------------
+    @property
+    def layers(self) -> list[Layer]:
+        """Its layers, in Keras's order."""
+        return [layer for layer in self.layers_inside() if isinstance(layer, Layer)]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or position.
+
+        >>> import kyeo
+        >>> x = kyeo.Input((4,))
+        >>> kyeo.Model(x, kyeo.layers.Dense(2, name="head")(x)).get_layer("head").units
+        2
+        """
+        layers = self.layers
+        if (name is None) == (index is None):
+            raise problem("Give either the name or the index of a layer.", received=f"name={name!r}, index={index}",
+                          where=self)
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise problem("There is no layer at this index.", received=f"index={index}", where=self,
+                              expected=f"an index below {len(layers)}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise problem("There is no layer of this name.", received=f"name={name!r}", where=self,
+                      expected="one of " + ", ".join(layer.name for layer in layers))
+
+    @property
+    def inputs(self) -> list[SymbolicTensor] | None:
+        """The symbolic inputs, in order; None for a model without a graph."""
+        return self._graph.input_tensors if self._graph else None
+
+    @property
+    def outputs(self) -> list[SymbolicTensor] | None:
+        """The symbolic outputs, in order; None for a model without a graph."""
+        return self._graph.output_tensors if self._graph else None
+
+    @property
+    def input(self) -> Any:
+        """The structure of symbolic inputs."""
+        return self._graph.inputs if self._graph else super().input
+
+    @property
+    def output(self) -> Any:
+        """The structure of symbolic outputs."""
+        return self._graph.outputs if self._graph else super().output
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape(s) of the input(s)."""
+        return shape_of(self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape(s) of the output(s)."""
+        return shape_of(self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs."""
+        return [t.name for t in self.inputs or ()]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs: those of the layers that make them; dict outputs go by their keys."""
+        if self._graph is None:
+            return list(self.__dict__.get("_output_names", []))
+        if isinstance(self._graph.outputs, dict):
+            return list(self._graph.outputs)
+        return [getattr(t.node.target, "name", t.name) if t.node else t.name for t in self._graph.output_tensors]
+
+    @property
+    def operations(self) -> list[Any]:
+        """Layers and op calls of the graph."""
+        return self._graph.operations if self._graph else list(self.layers)
+
+    @property
+    def input_layers(self) -> list[InputLayer]:
+        """The input layers of the graph."""
+        return [layer for layer in self.layers if isinstance(layer, InputLayer)]
+
+    @property
+    def non_trainable_scalars(self) -> list[Variable]:
+        """Non-trainable weights of one number."""
+        return [v for v in self.non_trainable_weights if v.size == 1]
+
+    # -- words and files -----------------------------------------------------------------------------------
+    def summary(self, line_length: int | None = None, positions: Any = None, print_fn: Callable[..., Any] | None = None,
+                expand_nested: bool = False, show_trainable: bool = False, layer_range: Any = None) -> None:
+        """Print a table of layers, output shapes, parameter counts and connections.
+
+        Args:
+            line_length: width in characters; that of the terminal when None.
+            positions: relative or absolute column positions, as in Keras.
+            print_fn: called with the text instead of printing it.
+            expand_nested: show the layers of models inside.
+            show_trainable: add a column that says which layers are trainable.
+            layer_range: (first name, last name), regular expressions; only these layers and those between.
+        """
+        from kyeo.models.summary import print_summary
+
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Write the whole model to a `.keras` file; see `kyeo.saving.save_model`."""
+        from kyeo.saving import save_model
+
+        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Write the weights to a `.weights.h5` file; the file appears whole or not at all."""
+        from kyeo.saving import save_weights
+
+        save_weights(self, filepath, overwrite=overwrite, **kwargs)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Read weights that `save_weights` (or Keras) wrote."""
+        from kyeo.saving import load_weights
+
+        load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON text."""
+        from kyeo.saving import model_to_json
+
+        return model_to_json(self, **kwargs)
+
+
+def _means_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return len(args) >= 2 or (len(args) == 1 and "outputs" in kwargs) or ("inputs" in kwargs and "outputs" in kwargs)

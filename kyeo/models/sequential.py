@@ -1,0 +1,133 @@
+"""Sequential: a stack of layers, each fed by the one before."""
+
+from typing import Any
+
+from kyeo.core.errors import problem
+from kyeo.core.scope import scope
+from kyeo.core.symbolic import SymbolicTensor
+from kyeo.layers.input import InputLayer
+from kyeo.layers.layer import Layer
+from kyeo.models.model import Model
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Model):
+    """A model that is a list of layers.
+
+    Args:
+        layers: the layers, or `Input(...)` first.
+        trainable: whether training changes it.
+        name: its name.
+
+    >>> import kyeo
+    >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(3, activation="relu"), kyeo.layers.Dense(1)])
+    >>> model.output_shape, model.count_params()
+    ((None, 1), 19)
+    """
+
+    def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
+        super().__init__(trainable=trainable, name=name)
+        self._stack: list[Layer] = []
+        for layer in layers or ():
+            self._push(layer)
+        self._build_if_possible()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the input."""
+        return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Put a layer on top of the stack."""
+        self._push(layer)
+        if rebuild:
+            self._build_if_possible()
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Take the top layer off and give it back."""
+        if not self.layers:
+            raise problem("There is no layer to take off.", where=self)
+        layer = self._stack.pop()
+        self._forget_graph()
+        if rebuild:
+            self._build_if_possible()
+        return layer
+
+    def _push(self, layer: Any) -> None:
+        if isinstance(layer, SymbolicTensor) and layer.node is not None:
+            layer = layer.node.target
+        if callable(layer) and not isinstance(layer, Layer) and hasattr(layer, "__name__"):
+            from kyeo.layers import Lambda
+
+            layer = Lambda(layer)
+        if not isinstance(layer, Layer):
+            raise problem("Only layers can be stacked.", received=layer, where=self, expected="a Layer instance",
+                          fix="write Dense(...), not Dense" if isinstance(layer, type) else None, kind=TypeError)
+        if any(other.name == layer.name for other in self._stack):
+            raise problem("Two layers of a model have the same name.", received=f'"{layer.name}" twice', where=self,
+                          expected="different names")
+        if isinstance(layer, InputLayer) and self._stack:
+            raise problem("An input can only come first.", where=self,
+                          received=f"{len(self._stack)} layers before it")
+        if not self._stack and not isinstance(layer, InputLayer):
+            shape = layer._input_shape_given or _known_input_shape(layer)
+            if shape is not None:
+                self._stack.append(InputLayer(batch_shape=shape, dtype=_input_dtype(layer)))
+        self._stack.append(layer)
+        self._forget_graph()
+
+    def _forget_graph(self) -> None:
+        self._graph = None
+        self._graph_layers = []
+        self.built = False
+
+    def _build_if_possible(self) -> None:
+        if len(self._stack) > 1 and isinstance(self._stack[0], InputLayer):
+            self.build(self._stack[0].batch_shape)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights for inputs of this shape (with the batch axis)."""
+        if not self.layers:
+            raise problem("There are no layers to build.", where=self, fix="add layers first")
+        if not isinstance(self._stack[0], InputLayer):
+            if input_shape is None:
+                raise problem("The shape of the input is not known.", where=self,
+                              fix="begin the stack with Input(shape=...), or pass build the input shape")
+            self._stack.insert(0, InputLayer(batch_shape=input_shape, dtype=_input_dtype(self._stack[0])))
+        x = inputs = self._stack[0].output
+        with scope(training=None):
+            for layer in self._stack[1:]:
+                x = layer(x)
+        self._set_graph(inputs, x)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Run the inputs through the stack."""
+        assert self._graph is not None
+        return self._graph.run(inputs, mask)
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input."""
+        return self._built_graph().inputs.shape
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output."""
+        return self._built_graph().outputs.shape
+
+    def _built_graph(self) -> Any:
+        if self._graph is None:
+            raise problem("The model was not built yet, so it has no shapes.", where=self, kind=AttributeError,
+                          fix="begin the stack with Input(shape=...), or call the model on data first")
+        return self._graph
+
+
+def _known_input_shape(layer: Layer) -> Any:
+    graph = getattr(layer, "_graph", None)
+    return graph.inputs.shape if graph is not None and isinstance(graph.inputs, SymbolicTensor) else None
+
+
+def _input_dtype(layer: Layer) -> Any:
+    graph = getattr(layer, "_graph", None)
+    return graph.input_tensors[0].dtype if graph is not None else None
