@@ -6,8 +6,8 @@ from typing import Any
 
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
+from kyeo.callbacks.progbar import say
 from kyeo.core.errors import positive_int, problem
-from kyeo.utils.progbar import say
 
 __all__ = ["ModelCheckpoint"]
 

@@ -1,5 +1,6 @@
 """Small tools: progress bar, seeds, labels, data sets by index, names of custom objects."""
 
+from kyeo.callbacks.progbar import Progbar
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.registry import (
     custom_object_scope,
@@ -11,7 +12,6 @@ from kyeo.core.registry import (
 from kyeo.data.pydataset import PyDataset
 from kyeo.data.unpack import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from kyeo.utils.labels import normalize, to_categorical
-from kyeo.utils.progbar import Progbar
 from kyeo.utils.seed import set_random_seed
 
 __all__ = [
