@@ -1,0 +1,164 @@
+"""Metric: numbers gathered batch by batch in variables (`update_state`), read at any time (`result`)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo import dtype_policies
+from kyeo.core.configurable import Configurable, parameters_of
+from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.errors import problem
+from kyeo.core.naming import auto_name
+from kyeo.core.scope import current, scope
+from kyeo.core.settings import settings
+from kyeo.core.variable import MetricOwner, Variable, owned, pure
+
+__all__ = ["Metric"]
+
+
+def _zeros(shape: Sequence[int], dtype: Any = None) -> np.ndarray:
+    return np.zeros(shape, dtype)  # made by NumPy: building a metric compiles nothing
+
+
+def _ones(shape: Sequence[int], dtype: Any = None) -> np.ndarray:
+    return np.ones(shape, dtype)
+
+
+_INITIALIZERS: dict[Any, Callable[..., Any]] = {None: _zeros, "zeros": _zeros, "ones": _ones}
+
+
+class Metric(Configurable, MetricOwner):
+    """Base class of metrics: derive from it, make variables in `__init__`, write `update_state` and `result`.
+
+    Args:
+        dtype: number type of its result; `floatx()` by default.
+        name: its name, under which logs show it.
+
+    >>> import kyeo
+    >>> class Largest(kyeo.metrics.Metric):
+    ...     def __init__(self, name="largest", **kwargs):
+    ...         super().__init__(name=name, **kwargs)
+    ...         self.value = self.add_variable((), "zeros", name="value")
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.value.assign(kyeo.ops.maximum(self.value, kyeo.ops.max(y_pred)))
+    ...     def result(self):
+    ...         return self.value.value
+    >>> float(Largest()([0.0, 0.0], [2.0, 3.0]))
+    3.0
+    """
+
+    _direction: str | None = None  # "up" or "down": which way is better, for callbacks with mode="auto"
+    _kept_from_config: tuple[str, ...] = ()  # arguments Keras does not know: in a config only where they are used
+
+    def __init__(self, dtype: Any = None, name: str | None = None):
+        self.name = name or auto_name(type(self).__name__)
+        self._dtype = dtype_policies.get(dtype or settings.floatx).compute_dtype
+        self._variables: list[Variable] = []
+
+    @property
+    def dtype(self) -> str:
+        """The number type of its result."""
+        return self._dtype
+
+    # -- variables -----------------------------------------------------------------------------------------
+    def add_variable(
+        self, shape: Sequence[int], initializer: Any, dtype: Any = None, aggregation: str = "sum",
+        name: str | None = None,
+    ) -> Variable:
+        """Make a variable of this metric.
+
+        Args:
+            shape: its sizes.
+            initializer: "zeros", "ones", or a callable `(shape, dtype=...)`.
+            dtype: its number type; `floatx()` by default.
+            aggregation: how copies on several devices are joined.
+            name: its name.
+        """
+        self._check_ready()
+        make = _INITIALIZERS.get(initializer) if isinstance(initializer, (str, type(None))) else initializer
+        if not callable(make):
+            raise problem("This initializer is not known to metrics.", received=f"initializer={initializer!r}",
+                          expected='"zeros", "ones", or a callable (shape, dtype)', where=self)
+        outer = current().path
+        with scope(path=f"{outer}/{self.name}" if outer else self.name.replace("/", ">")):
+            variable = Variable(make, tuple(shape), standardize_dtype(dtype), trainable=False, autocast=False,
+                                aggregation=aggregation, synchronization="on_read", name=name)
+        self._variables.append(variable)
+        return variable
+
+    def add_weight(self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None,
+                   name: str | None = None) -> Variable:
+        """Make a variable of this metric; the same as `add_variable`, with defaults for a scalar."""
+        return self.add_variable(shape, initializer, dtype, name=name)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Its variables in the order they were made, then those of the metrics it holds."""
+        self._check_ready()
+        found = dict.fromkeys(owned(self, Variable))
+        for metric in owned(self, MetricOwner):
+            found.update(dict.fromkeys(metric.variables))
+        return list(found)
+
+    def _check_ready(self) -> None:
+        if "_variables" not in self.__dict__:
+            raise problem("This metric was not set up.", where=type(self), kind=RuntimeError,
+                          fix="call `super().__init__()` first in its `__init__`")
+
+    # -- what a metric does --------------------------------------------------------------------------------
+    def update_state(self, *args: Any, **kwargs: Any) -> Any:
+        """Take in a batch; subclasses write this."""
+        raise problem("This metric has no `update_state`.", where=self, kind=NotImplementedError,
+                      fix="define `update_state(self, y_true, y_pred, sample_weight=None)` in the class")
+
+    def result(self) -> Any:
+        """The value so far: a number, or a dict of numbers; subclasses write this."""
+        raise problem("This metric has no `result`.", where=self, kind=NotImplementedError,
+                      fix="define `result(self)` in the class")
+
+    def reset_state(self) -> None:
+        """Forget every batch: all variables become zero."""
+        for variable in self.variables:
+            variable.assign(_zeros(variable.shape, variable.dtype))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take in a batch and give the value so far."""
+        self._check_ready()
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    # -- the same as functions of the variables' values ----------------------------------------------------
+    def stateless_update_state(self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any) -> list[jax.Array]:
+        """The variables' values after `update_state(*args, **kwargs)`, had they been `metric_variables`."""
+        return pure(self.update_state, self.variables)(metric_variables, *args, **kwargs)[1]
+
+    def stateless_result(self, metric_variables: Sequence[Any]) -> Any:
+        """What `result()` gives for these values of the variables."""
+        return pure(self.result, self.variables)(metric_variables)[0]
+
+    def stateless_reset_state(self) -> list[jax.Array]:
+        """The variables' values after `reset_state()`."""
+        variables = self.variables
+        return pure(self.reset_state, variables)([v.value for v in variables])[1]
+
+    def build_from(self, *args: Any, **kwargs: Any) -> None:
+        """Make the variables whose shapes depend on the data, from arguments of `update_state`; changes no value.
+
+        Arrays or `jax.ShapeDtypeStruct`s will do. A trainer calls it before it asks for `variables`.
+        """
+        def update(args: Any, kwargs: Any) -> None:
+            self.update_state(*args, **kwargs)
+
+        with scope(overlay=dict(current().overlay or {})):
+            jax.eval_shape(update, args, kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        defaults = parameters_of(type(self))
+        config = super().get_config()
+        return {k: v for k, v in config.items() if k not in self._kept_from_config or v != defaults[k]}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"

@@ -1,0 +1,140 @@
+"""Sum and Mean of values, and MeanMetricWrapper: the mean of any function of labels and predictions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kyeo.core.configurable import serialize_value
+from kyeo.core.errors import problem
+from kyeo.core.masks import get_mask
+from kyeo.metrics.metric import Metric
+from kyeo.ops.losses.pair import NotMaskable, align_ranks, as_array, expand_to, merge_mask
+
+__all__ = ["Mean", "MeanMetricWrapper", "Sum", "divide"]
+
+
+def divide(total: Any, count: Any) -> jax.Array:
+    """`total / count`, or 0 where `count` is 0."""
+    return jnp.where(count == 0, 0.0, total / jnp.where(count == 0, 1, count))
+
+
+def samplewise(
+    values: Any, weight: Any, reduce: Callable[..., jax.Array], dtype: str, where: Any,
+) -> tuple[jax.Array, jax.Array | None]:
+    """One weighted value for each sample, and its weight. What has weight 0 is left out, be it NaN."""
+    mask = get_mask(values)
+    values = as_array(values, dtype, "values")
+    weight = None if weight is None else as_array(weight, dtype, "sample_weight")
+    weight = merge_mask(weight, None if mask is None else jnp.asarray(mask, dtype))
+    if weight is None:
+        return _over_rest(values, 1, reduce), None
+    values, weight = align_ranks(values, weight)
+    if weight.ndim > values.ndim:
+        raise problem("There are weights for the samples, but no value for each of them.", where=where,
+                      received=f"values of shape {values.shape}, sample_weight of shape {weight.shape}",
+                      expected="values whose first axis is that of the weights", kind=NotMaskable)
+    values = _over_rest(values, weight.ndim, reduce)
+    weight = jnp.broadcast_to(expand_to(weight, values), values.shape)
+    values = jnp.where(weight == 0, 0, values * weight)
+    return _over_rest(values, 1, reduce), _over_rest(weight, 1, reduce)
+
+
+def _over_rest(values: jax.Array, first: int, reduce: Callable[..., jax.Array]) -> jax.Array:
+    """Reduce the axes from `first` on."""
+    return reduce(values, axis=tuple(range(first, values.ndim))) if values.ndim > first else values
+
+
+class Sum(Metric):
+    """Weighted sum of values.
+
+    Args:
+        name, dtype: as in `Metric`.
+
+    >>> import kyeo
+    >>> float(kyeo.metrics.Sum()([1.0, 3.0, 5.0]))
+    9.0
+    """
+
+    def __init__(self, name: str | None = "sum", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)
+        self.total = self.add_variable((), "zeros", self.dtype, name="total")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Add values, each times its weight."""
+        values, _ = samplewise(values, sample_weight, jnp.sum, self.dtype, self)
+        self.total.assign_add(jnp.sum(values))
+
+    def result(self) -> jax.Array:
+        """The sum so far."""
+        return self.total.value
+
+
+class Mean(Metric):
+    """Weighted mean of values.
+
+    Args:
+        name, dtype: as in `Metric`.
+
+    >>> import kyeo
+    >>> float(kyeo.metrics.Mean()([1.0, 3.0, 5.0], sample_weight=[1, 1, 0]))
+    2.0
+    """
+
+    def __init__(self, name: str | None = "mean", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)
+        self.total = self.add_variable((), "zeros", self.dtype, name="total")
+        self.count = self.add_variable((), "zeros", self.dtype, name="count")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Take in values, each with its weight."""
+        values, weight = samplewise(values, sample_weight, jnp.mean, self.dtype, self)
+        self.total.assign_add(jnp.sum(values))
+        self.count.assign_add(jnp.sum(weight) if weight is not None else values.shape[0] if values.ndim else 1)
+
+    def result(self) -> jax.Array:
+        """The mean so far; 0 before the first value."""
+        return divide(self.total.value, self.count.value)
+
+
+class MeanMetricWrapper(Mean):
+    """Weighted mean over the samples of a function of labels and predictions.
+
+    Args:
+        fn: `fn(y_true, y_pred, **kwargs)` gives one value (or several) for each sample.
+        name, dtype: as in `Metric`.
+        **kwargs: further arguments for `fn`.
+
+    >>> import kyeo
+    >>> metric = kyeo.metrics.MeanMetricWrapper(kyeo.losses.mean_squared_error, name="mse")
+    >>> float(metric([[0.0], [0.0]], [[1.0], [3.0]]))
+    5.0
+    """
+
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any):
+        super().__init__(name=name, dtype=dtype)
+        self.fn = fn
+        self.options = tuple(kwargs)
+        vars(self).update(kwargs)  # each is an attribute, so changing it later counts
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch; a mask the predictions carry leaves the masked elements out."""
+        options = {name: getattr(self, name) for name in self.options}
+        mask = get_mask(y_pred)
+        weight = None if sample_weight is None else as_array(sample_weight, self.dtype, "sample_weight")
+        if weight is not None and weight.ndim and _mixes_rows(options.get("axis"), y_pred):
+            raise problem("This metric compares whole columns, so it cannot weigh or leave out samples.", where=self,
+                          received=f"axis={options['axis']} and a sample_weight", kind=NotMaskable,
+                          expected="no sample_weight, or another axis")
+        weight = merge_mask(weight, None if mask is None else jnp.asarray(mask, self.dtype))
+        Mean.update_state(self, self.fn(y_true, y_pred, **options), weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments and those for the function."""
+        config = super().get_config()
+        return config | {name: serialize_value(getattr(self, name), self, name) for name in self.options}
+
+
+def _mixes_rows(axis: Any, y_pred: Any) -> bool:
+    return isinstance(axis, int) and axis in (0, -jnp.ndim(y_pred))

@@ -1,0 +1,132 @@
+"""Cross-entropies: how surprised the predicted probabilities are by the true classes."""
+
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kyeo.core.errors import problem
+from kyeo.core.masks import set_mask
+from kyeo.core.settings import settings
+from kyeo.ops.losses.pair import drop_class_axis, loss_function, match
+
+__all__ = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"]
+
+
+def class_log_probs(y_pred: jax.Array, from_logits: bool, axis: int) -> jax.Array:
+    """Log-probabilities along the class axis; probabilities are made to sum to 1 and kept off 0 and 1."""
+    if from_logits:
+        return jax.nn.log_softmax(y_pred, axis=axis)
+    y_pred = y_pred / jnp.sum(y_pred, axis=axis, keepdims=True)
+    return jnp.log(jnp.clip(y_pred, settings.epsilon, 1.0 - settings.epsilon))
+
+
+def check_class_axis(axis: Any, y_pred: jax.Array, name: str) -> None:
+    """Refuse an axis that is not one, and warn of an output with a single class."""
+    if isinstance(axis, bool) or not isinstance(axis, int) or not -y_pred.ndim <= axis < y_pred.ndim:
+        raise problem("`axis` is not an axis of the predictions.", received=f"axis={axis!r}", where=name,
+                      expected=f"an int from {-y_pred.ndim} to {y_pred.ndim - 1}")
+    if y_pred.shape[-1] == 1:
+        warnings.warn(f"{name}: the predictions have shape {y_pred.shape}, a single class, so the loss is always 0. "
+                      "For two classes and one output use binary_crossentropy.", SyntaxWarning, stacklevel=4)
+
+
+def smooth_classes(y_true: jax.Array, label_smoothing: float, axis: int) -> jax.Array:
+    """One-hot labels moved towards the uniform distribution by the share `label_smoothing`."""
+    if not label_smoothing:
+        return y_true
+    return y_true * (1.0 - label_smoothing) + label_smoothing / y_true.shape[axis]
+
+
+def smooth_binary(y_true: jax.Array, label_smoothing: float) -> jax.Array:
+    """0/1 labels moved towards one half by the share `label_smoothing`."""
+    return y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing if label_smoothing else y_true
+
+
+def binary_terms(y_true: jax.Array, y_pred: jax.Array, from_logits: bool) -> jax.Array:
+    """The cross-entropy of every element with its own 0/1 label."""
+    if from_logits:
+        return -y_true * jax.nn.log_sigmoid(y_pred) - (1.0 - y_true) * jax.nn.log_sigmoid(-y_pred)
+    y_pred = jnp.clip(y_pred, settings.epsilon, 1.0 - settings.epsilon)
+    return -(y_true * jnp.log(y_pred) + (1.0 - y_true) * jnp.log(1.0 - y_pred))
+
+
+@loss_function("losses", "metrics")
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+) -> jax.Array:
+    """Cross-entropy between 0/1 labels and probabilities, averaged over `axis`.
+
+    Args:
+        y_true: labels, 0 or 1, of the shape of `y_pred`.
+        y_pred: probabilities, or logits.
+        from_logits: whether `y_pred` are logits (numbers before the sigmoid).
+        label_smoothing: share by which labels move towards 0.5.
+        axis: the axis averaged over.
+
+    >>> import kyeo
+    >>> loss = kyeo.losses.binary_crossentropy([[0.0, 1.0]], [[0.5, 0.5]])
+    >>> [round(float(v), 3) for v in loss]
+    [0.693]
+    """
+    true, pred = match(y_true, y_pred, "binary_crossentropy")
+    return jnp.mean(binary_terms(smooth_binary(true, label_smoothing), pred, from_logits), axis=axis)
+
+
+@loss_function("losses", "metrics")
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+) -> jax.Array:
+    """Cross-entropy between one-hot labels and class probabilities.
+
+    Args:
+        y_true: one-hot labels (or distributions) of the shape of `y_pred`.
+        y_pred: one probability (or logit) for each class along `axis`.
+        from_logits: whether `y_pred` are logits (numbers before the softmax).
+        label_smoothing: share by which labels move towards equal probabilities.
+        axis: the class axis.
+
+    >>> import kyeo
+    >>> loss = kyeo.losses.categorical_crossentropy([[0, 1, 0]], [[0.25, 0.5, 0.25]])
+    >>> [round(float(v), 3) for v in loss]
+    [0.693]
+    """
+    true, pred = match(y_true, y_pred, "categorical_crossentropy")
+    check_class_axis(axis, pred, "categorical_crossentropy")
+    log_probs = class_log_probs(pred, from_logits, axis)
+    return -jnp.sum(smooth_classes(true, label_smoothing, axis) * log_probs, axis=axis)
+
+
+@loss_function("losses", "metrics")
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1,
+) -> jax.Array:
+    """Cross-entropy between class numbers and class probabilities.
+
+    Args:
+        y_true: class numbers, of the shape of `y_pred` without `axis`, or with a 1 there.
+        y_pred: one probability (or logit) for each class along `axis`.
+        from_logits: whether `y_pred` are logits (numbers before the softmax).
+        ignore_class: label of elements that count nothing, such as "unlabelled" pixels.
+        axis: the class axis.
+
+    >>> import kyeo
+    >>> loss = kyeo.losses.sparse_categorical_crossentropy([1], [[0.25, 0.5, 0.25]])
+    >>> [round(float(v), 3) for v in loss]
+    [0.693]
+    """
+    true, pred = drop_class_axis(y_true, y_pred, "sparse_categorical_crossentropy", axis)
+    valid = None
+    if ignore_class is not None:
+        valid = true != jnp.asarray(ignore_class, true.dtype)
+        # an ignored element may hold any label and any number, so both go before the logarithm sees them
+        true, pred = jnp.where(valid, true, 0), jnp.where(jnp.expand_dims(valid, axis), pred, 0)
+    classes = jnp.arange(pred.shape[axis]).reshape([-1 if a == axis % pred.ndim else 1 for a in range(pred.ndim)])
+    hit = jnp.expand_dims(true.astype("int32"), axis) == classes
+    values = -jnp.sum(jnp.where(hit, class_log_probs(pred, from_logits, axis), 0), axis=axis)
+    if valid is None:
+        return values
+    values = jnp.where(valid, values, 0.0)
+    set_mask(values, valid)
+    return values

@@ -1,0 +1,158 @@
+"""What every loss and metric does before its formula: make labels and predictions a matching pair of arrays.
+
+Shapes never broadcast here. A loss over (32, 1) against (32, 3) is a mistake that would train on the wrong
+numbers without a word, so it raises and says how to mend it.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kyeo.core.errors import NotMaskable, problem
+from kyeo.core.op import op
+from kyeo.core.registry import register_builtin
+from kyeo.core.variable import unwrap
+
+__all__ = [
+    "NotMaskable", "align_ranks", "as_array", "drop_class_axis", "expand_to", "fill_absent", "loss_function", "match",
+    "merge_mask",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def loss_function(*rooms: str) -> Callable[[F], F]:
+    """Decorator: a function `(y_true, y_pred, ...)` that is an op and a public name of `rooms`.
+
+    It is filed among the ops as "losses.<name>", since `ops` has other functions of the same names.
+    """
+
+    def decorate(fn: F) -> F:
+        public = fn.__name__
+        fn.__name__ = f"losses.{public}"
+        call = op(fn)
+        call.__name__ = fn.__name__ = public
+        for room in rooms:
+            register_builtin(room, public, call)
+        return call
+
+    return decorate
+
+
+def as_array(value: Any, dtype: Any = None, name: str = "value") -> jax.Array:
+    """The numbers of an array, variable, list or scalar as one JAX array."""
+    value = unwrap(value)
+    try:
+        if not isinstance(value, (jax.Array, np.ndarray)):
+            value = np.asarray(value)
+            # Python floats have no type of their own; they follow floatx through JAX's default
+            value = value.astype("float32") if value.dtype == np.float64 else value
+        return jnp.asarray(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise problem(f"`{name}` cannot be read as an array of numbers.", received=value, kind=TypeError,
+                      expected="an array, or nested lists of numbers with equal lengths") from None
+
+
+def align_ranks(first: jax.Array, second: jax.Array, expand_vectors: bool = True) -> tuple[jax.Array, jax.Array]:
+    """Let two arrays that differ by one last axis of size 1 have the same rank.
+
+    The longer one loses its axis, except next to a vector, which gains one (if `expand_vectors`).
+    """
+    for long, short, swapped in ((first, second, False), (second, first, True)):
+        if long.ndim == short.ndim + 1 and long.shape[-1] == 1:
+            if short.ndim == 1 and expand_vectors:
+                short = short[..., None]
+            else:
+                long = long[..., 0]
+            return (short, long) if swapped else (long, short)
+    return first, second
+
+
+def match(y_true: Any, y_pred: Any, name: str) -> tuple[jax.Array, jax.Array]:
+    """Labels (in the type of the predictions) and predictions, of one shape; raises where they do not fit."""
+    pred = as_array(y_pred, name="y_pred")
+    true = as_array(y_true, pred.dtype, name="y_true")
+    true, pred = align_ranks(true, pred)
+    if true.shape != pred.shape:
+        raise _mismatch(name, true.shape, pred.shape, _advice(true.shape, pred.shape),
+                        "equal shapes, or shapes that differ by one last axis of size 1")
+    return true, pred
+
+
+def drop_class_axis(y_true: Any, y_pred: Any, name: str, axis: int = -1) -> tuple[jax.Array, jax.Array]:
+    """Class numbers without, and scores with, a class axis: (n,) or (n, 1) against (n, classes)."""
+    pred = as_array(y_pred, name="y_pred")
+    true = as_array(y_true, name="y_true")
+    if pred.ndim < 1:
+        raise _mismatch(name, true.shape, pred.shape, None, "predictions with an axis of classes")
+    if true.ndim == pred.ndim and true.shape[axis] == 1:
+        true = jnp.squeeze(true, axis)
+    rest = list(pred.shape)
+    rest.pop(axis)
+    if true.shape != tuple(rest):
+        one_hot = true.shape == pred.shape
+        advice = ("the labels look one-hot: use the version without `sparse`, or give class numbers" if one_hot
+                  else _advice(true.shape, pred.shape))
+        raise _mismatch(name, true.shape, pred.shape, advice,
+                        f"class numbers of shape {_shape(rest)}, or with a last axis of size 1")
+    return true, pred
+
+
+def _shape(shape: Any) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _mismatch(name: str, true: Any, pred: Any, fix: str | None, expected: str) -> Exception:
+    return problem("The labels and the predictions do not have shapes that fit each other.", where=name, fix=fix,
+                   received=f"y_true of shape {_shape(true)}, y_pred of shape {_shape(pred)}", expected=expected)
+
+
+def _advice(true: tuple[int, ...], pred: tuple[int, ...]) -> str:
+    """The likely mistake behind two shapes."""
+    if not true or not pred:
+        return "give one label for each prediction"
+    if true[0] != pred[0]:
+        return f"there are {true[0]} rows of labels and {pred[0]} rows of predictions: give as many of each"
+    if len(pred) > 2 and len(true) < len(pred) - 1:
+        return "the model's output still has its spatial or time axes: add Flatten or pooling before the last layer"
+    if pred[-1] != 1 and (len(true) < len(pred) or true[-1] == 1):
+        return (f"the model gives {pred[-1]} values for each label: use a sparse categorical loss or metric if the "
+                "labels are class numbers, else give the last layer 1 unit")
+    if true[-1] != 1 and (len(pred) < len(true) or pred[-1] == 1):
+        return f"the labels have {true[-1]} values for each row: give the last layer {true[-1]} units"
+    return f"make the last layer's output like the labels: {_shape(true[1:])} for each row"
+
+
+def expand_to(small: jax.Array, big: jax.Array, name: str = "sample_weight") -> jax.Array:
+    """`small` with axes of size 1 added at its end, so that it counts along the first axes of `big`."""
+    small = small.reshape(small.shape + (1,) * max(0, big.ndim - small.ndim))
+    fits = small.ndim == big.ndim and all(s in (1, b) for s, b in zip(small.shape, big.shape))
+    if not fits and big.ndim:
+        raise problem(f"`{name}` does not fit the values it weighs.", received=f"{name} of shape {_shape(small.shape)}",
+                      expected=f"one weight for each row, or a shape that begins like {_shape(big.shape)}",
+                      fix="give one number for each sample: shape " + _shape(big.shape[:1]))
+    return small
+
+
+def merge_mask(weight: jax.Array | None, mask: jax.Array | None) -> jax.Array | None:
+    """Weights that are zero where the mask is; both may be absent."""
+    if mask is None or weight is None:
+        return weight if mask is None else mask
+    mask, weight = align_ranks(mask, weight)
+    if mask.ndim < weight.ndim:
+        mask = expand_to(mask, weight, "mask")
+    else:
+        weight = expand_to(weight, mask)
+    return weight * mask
+
+
+def fill_absent(x: jax.Array, present: jax.Array) -> jax.Array:
+    """`x` with every row that is not present replaced by the first present one, without a gradient through it.
+
+    So rows that do not count can neither hold a NaN nor sway what looks at the whole batch.
+    """
+    row = jax.lax.stop_gradient(x[jnp.argmax(present)])
+    return jnp.where(present.reshape((-1,) + (1,) * (x.ndim - 1)), x, row)
