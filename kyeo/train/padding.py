@@ -17,23 +17,26 @@ _ROWWISE_OPS = frozenset(
     "sigmoid relu gelu silu softplus cast not_equal equal greater less logical_and logical_or where".split())
 
 
-def may_pad(model: Any, default: type) -> bool:
-    """Whether padding rows leave this model's results as they are. `default` is the class with the default steps."""
-    if any(getattr(type(model), name) is not getattr(default, name) for name in _REPLACEABLE):
-        return False
-    for layer in model._flatten_layers(include_self=type(model).call is not default.call if hasattr(default, "call")
-                                       else False):
-        if getattr(layer, "mixes_rows", True) and not _is_graph_model(layer):
-            return False
-    for layer in model._flatten_layers():
-        graph = getattr(layer, "_graph", None)
-        if graph is not None and any(getattr(op, "__name__", "add") not in _ROWWISE_OPS
-                                     for op in graph.operations if not hasattr(op, "call")):
-            return False
+def may_pad(model: Any, default: type, metrics: bool = True) -> bool:
+    """Whether padding rows leave this model's results as they are.
+
+    Args:
+        model: the model; anything but a graph of built-in layers may mix rows and is left alone.
+        default: the class that holds the default steps.
+        metrics: whether losses and metrics matter too.
+    """
     if not _is_graph_model(model):
         return False
-    metrics = model._objective.compiled_metrics.metrics if model._objective.compiled_metrics else []
-    return all(type(m).__module__.startswith("kyeo.") for m in metrics)
+    if metrics and any(getattr(type(model), name) is not getattr(default, name) for name in _REPLACEABLE):
+        return False
+    for layer in model._flatten_layers():
+        if not _is_graph_model(layer) and getattr(layer, "mixes_rows", True):
+            return False
+        graph = getattr(layer, "_graph", None)
+        if graph is not None and not all(hasattr(op, "call") or op.__name__ in _ROWWISE_OPS for op in graph.operations):
+            return False
+    compiled = model._objective.compiled_metrics if metrics and model._objective is not None else None
+    return compiled is None or all(type(m).__module__.startswith("kyeo.") for m in compiled.metrics)
 
 
 def _is_graph_model(layer: Any) -> bool:

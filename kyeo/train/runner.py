@@ -138,6 +138,11 @@ class Runner:
             self._write(new)
         return result
 
+    def predict(self, data: Any) -> Any:
+        """The result of a step whose new state is of no interest; nothing is written."""
+        state = [[v._value for v in group] for group in self._groups]
+        return self._single(state, data, None)[0]
+
     def _write(self, new: Any) -> None:
         values = [value for group in new for value in group]
         if self._eager:

@@ -230,6 +230,15 @@ class Trainer:
         ragged = rows is not None and size is not None and rows % size != 0
         return ragged and not self._padding_refused and not self.run_eagerly and may_pad(self, Trainer)
 
+    @property
+    def pads_predictions(self) -> bool:
+        """Whether `predict` may fill up a batch, and drop what its step writes: rows and calls stay apart."""
+        cached = self.__dict__.get("_pads_predictions")
+        if cached is None or cached[0] != Structure.version:
+            plain = type(self).predict_step is Trainer.predict_step and may_pad(self, Trainer, metrics=False)
+            cached = self._pads_predictions = (Structure.version, plain)
+        return cached[1]
+
     def refuse_padding(self) -> None:
         """Remember that padding does not work out for this model."""
         self._padding_refused = True
