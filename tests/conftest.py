@@ -1,4 +1,4 @@
-"""Settings that must be made before JAX or Keras is imported."""
+"""Settings that must be made before JAX or Keras is imported, and the digits many tests use."""
 
 import os
 
@@ -6,4 +6,14 @@ os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
 
-__all__: list[str] = []
+import pytest
+
+__all__ = ["digits"]
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded digits, scaled: `(x_train, y_train), (x_test, y_test)`, images of (28, 28, 1)."""
+    from kyeo.datasets import mnist
+
+    return [(images[..., None].astype("float32") / 255, labels) for images, labels in mnist.load_sample()]

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["main"]
+__all__ = ["main", "version_of"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,9 +38,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
+def version_of(package: str) -> str:
+    """Give the version of an installed package.
+
+    Example:
+        >>> from kyeo.cli import version_of
+        >>> version_of("no-such-package")
+        'not installed'
+    """
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kyeo", description="Neural networks with the Keras API on JAX.")
-    parser.add_argument("--version", action="version", version=importlib.metadata.version("kyeo"))
+    parser.add_argument("--version", action="version", version=version_of("kyeo"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     summary = "train the tutorial's network on 4,000 handwritten digits and draw a picture of it"
     demo = commands.add_parser("demo", help=summary, description=summary)

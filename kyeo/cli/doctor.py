@@ -1,13 +1,13 @@
 """What this machine offers: versions, devices, threads, caches, and hints where something is amiss."""
 
 import argparse
-import importlib.metadata
 import os
 import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from kyeo.cli import version_of
 from kyeo.datasets.fetch import cache_folder
 
 __all__ = ["report", "run"]
@@ -35,7 +35,7 @@ def report() -> Iterator[tuple[str, str]]:
     """
     yield "python", f"{platform.python_version()} ({sys.executable})"
     for package in _PACKAGES:
-        yield package, _version(package)
+        yield package, version_of(package)
     yield "platform", f"{platform.platform()}, {platform.machine()}"
     yield "threads", f"{_usable_cores()} usable of {os.cpu_count()} cores"
     for variable in _VARIABLES:
@@ -46,13 +46,6 @@ def report() -> Iterator[tuple[str, str]]:
     yield "data cache", f"{folder} ({_size(folder)})"
     for hint in _hints():
         yield "hint", hint
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _usable_cores() -> int:

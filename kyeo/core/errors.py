@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "boolean", "describe", "fraction", "int_tuple", "number", "one_of", "positive_int", "problem", "where_is",
+    "NotMaskable", "boolean", "describe", "fraction", "int_tuple", "number", "one_of", "positive_int", "problem", "where_is",
 ]
+
+
+class NotMaskable(ValueError):
+    """Rows of padding cannot be left out of this computation, so the batch must come unpadded."""
 
 
 def describe(value: Any) -> str:

@@ -16,7 +16,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
 
-__all__ = ["MetricOwner", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
+__all__ = ["MetricOwner", "Structure", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
 
 
 class Variable:
@@ -54,6 +54,8 @@ class Variable:
         self.trainable = bool(trainable)
         self.born_trainable = self.trainable  # the order of `weights` goes by this, not by later freezing
         self._value = self._first_value(initializer, shape, dtype)
+        self._lent = True  # whether someone outside may hold the array, so that it must not be donated
+        Structure.version += 1
         self._dtype = standardize_dtype(self._value.dtype)
 
     def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> jax.Array:
@@ -87,7 +89,10 @@ class Variable:
     def value(self) -> jax.Array:
         """The array: from the overlay while a pure function runs, else from the box."""
         now = current()
-        value = self._value if now.overlay is None else now.overlay.get(self, self._value)
+        if now.overlay is None:
+            value, self._lent = self._value, True
+        else:
+            value = now.overlay.get(self, self._value)
         if now.compute_dtype is not None and self.autocast and is_float(self._dtype):
             return value.astype(now.compute_dtype)
         return value
@@ -140,8 +145,18 @@ class Variable:
                 fix="use `model.stateless_call(...)`, or `kyeo.StatelessScope`, inside jax.jit and jax.grad",
             )
         else:
-            self._value = value
+            self._value, self._lent = value, True
         return value
+
+    def to_donate(self) -> jax.Array:
+        """The array for a compiled step that may overwrite it: a copy if anyone else may hold it."""
+        if self._lent:
+            self._value, self._lent = jax.device_put(self._value, may_alias=False), False
+        return self._value
+
+    def put(self, value: jax.Array) -> None:
+        """Take the result of a compiled step; shape and dtype are known to be right."""
+        self._value, self._lent = value, False
 
     def assign_add(self, value: Any) -> jax.Array:
         """Add to the value."""
@@ -167,6 +182,12 @@ class Variable:
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self._dtype}, value={self.value}>"
+
+
+class Structure:
+    """`version` grows whenever some layer may have got other variables; lists of them are cached by it."""
+
+    version = 0
 
 
 class VariableOwner:

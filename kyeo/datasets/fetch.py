@@ -44,7 +44,7 @@ def fetch(name: str, url: str, sha256: str) -> Path:
         ValueError: `name` has a folder in it, or what was downloaded has another checksum.
         OSError: The file cannot be downloaded.
     """
-    if not name or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise ValueError(
             "A cached file is named by its file name alone. "
             f"Received: path={name!r}. Expected: a name such as 'mnist.npz'. "

@@ -20,11 +20,11 @@ from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
 from kyeo.core.symbolic import Node, ShapeDtype, SymbolicTensor, any_symbolic, infer, record
-from kyeo.core.variable import Variable, pure, unwrap
+from kyeo.core.variable import Structure, Variable, pure, unwrap
 from kyeo.layers.call_spec import call_spec, shape_of, shapes_for_build
 from kyeo.layers.complaints import explained
 from kyeo.layers.input_spec import InputSpec, check_inputs
-from kyeo.layers.ownership import Owning
+from kyeo.layers.ownership import LossList, Owning
 
 __all__ = ["InputSpec", "Layer"]
 
@@ -86,6 +86,13 @@ class Layer(Owning):
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self._input_shape_given = batch_shape  # for the first layer of a Sequential written in the tf.keras way
+
+        Structure.version += 1
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name[0] != "_" and isinstance(value, (Variable, Owning, list, tuple, dict)):
+            Structure.version += 1
+        object.__setattr__(self, name, value)
 
     # -- types ---------------------------------------------------------------------------------------------
     @property
@@ -248,7 +255,9 @@ class Layer(Owning):
             if rows is not None:
                 output = output * rows.astype(output.dtype).reshape((-1,) + (1,) * (output.ndim - 1))
             size = (output.shape[0] if rows is None else rows.sum()) if output.ndim else 1
+            self._adding_activity_penalty = True
             self.add_loss(self.activity_regularizer(output) / size)
+            self._adding_activity_penalty = False
 
     def _keep_losses(self, losses: list[Any]) -> None:
         if not losses and not self.__dict__.get("_kept_losses"):
@@ -325,14 +334,18 @@ class Layer(Owning):
         """Call with the variables' values passed in: `(outputs, new non-trainable values[, losses])`."""
         self._check_built()
         trainable, frozen = self.trainable_variables, self.non_trainable_variables
+        surrounding = current().losses
 
         def run() -> Any:
-            with scope(losses=[]):
+            with scope(losses=LossList()):
                 outputs = self(*args, **kwargs)
-                return outputs, self.losses if return_losses else []
+                return outputs, self.losses
 
         values = [unwrap(v) for v in (*trainable_variables, *non_trainable_variables)]
         (outputs, losses), new = pure(run, trainable + frozen)(values)
+        if isinstance(surrounding, LossList):  # a training step: `losses` and `compute_loss` find them there
+            surrounding[:] = [(self, loss) for loss in losses]
+            surrounding.complete = True
         rest = new[len(trainable):]
         return (outputs, rest, losses) if return_losses else (outputs, rest)
 

@@ -9,11 +9,17 @@ import numpy as np
 
 from kyeo import constraints, initializers, regularizers
 from kyeo.core.configurable import Configurable
-from kyeo.core.errors import problem
+from kyeo.core.errors import NotMaskable, problem
 from kyeo.core.scope import current, scope
-from kyeo.core.variable import MetricOwner, Variable, VariableOwner, owned, variables_of
+from kyeo.core.variable import MetricOwner, Structure, Variable, VariableOwner, owned, variables_of
 
-__all__ = ["Owning"]
+__all__ = ["LossList", "Owning"]
+
+
+class LossList(list[Any]):
+    """The (layer, loss) pairs of a running call. `complete` once the penalties of weights are among them."""
+
+    complete = False
 
 
 class Owning(Configurable, VariableOwner):
@@ -24,6 +30,7 @@ class Owning(Configurable, VariableOwner):
     _trainable: bool
     _weights: list[Variable]
     _loss_values: list[Any]
+    _adding_activity_penalty = False
 
     # -- making variables ----------------------------------------------------------------------------------
     def add_weight(
@@ -104,6 +111,7 @@ class Owning(Configurable, VariableOwner):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        Structure.version += 1
         for variable in owned(self, Variable):
             variable.trainable = self._trainable and variable.born_trainable
         for layer in self.layers_inside():
@@ -187,6 +195,8 @@ class Owning(Configurable, VariableOwner):
                               fix="reduce it first, for example with ops.mean")
             collected = current().losses
             if collected is not None:
+                if current().row_mask is not None and not self._adding_activity_penalty:
+                    raise NotMaskable("a loss added in `call` may count the rows of padding")
                 collected.append((self, value))
             elif not isinstance(value, jax.core.Tracer):
                 self._loss_values.append(value)
@@ -198,6 +208,8 @@ class Owning(Configurable, VariableOwner):
         if collected is not None:
             mine = {id(layer) for layer in self._flatten_layers()}
             added = [value for layer, value in collected if id(layer) in mine]
+            if getattr(collected, "complete", False):
+                return added
         else:
             added = [value for layer in self._flatten_layers() for value in layer._loss_values]
         return added + [v.regularizer(v.value) for v in self.trainable_weights if v.regularizer is not None]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import NotMaskable, problem
 from kyeo.core.naming import snake_case
 from kyeo.core.op import OPS, op
 from kyeo.core.variable import unwrap
@@ -22,10 +22,6 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class NotMaskable(ValueError):
-    """The values have no row per sample, so padded rows cannot be left out of them."""
 
 
 def per_sample(fn: F) -> F:

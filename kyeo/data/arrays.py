@@ -1,0 +1,151 @@
+"""What the user passes as data, as NumPy arrays: one normal form, checked once, errors with the input's name.
+
+Nothing is copied here that NumPy can look at in place; casts happen a batch at a time (see `source.py`).
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo.core.dtypes import is_float
+from kyeo.core.errors import problem
+from kyeo.core.settings import settings
+from kyeo.data.unpack import unpack_x_y_sample_weight
+
+__all__ = ["as_arrays", "batch_dtype", "batch_rows", "standard_batch"]
+
+_PARTS = ("x", "y", "sample_weight")
+_NARROW = {"int64": np.dtype("int32"), "uint64": np.dtype("uint32")}
+
+
+def as_arrays(x: Any, y: Any = None, sample_weight: Any = None, *, kind: str = "") -> tuple[Any, Any, Any]:
+    """The three parts with NumPy (or JAX) arrays as leaves, whose row counts agree.
+
+    Args:
+        x, y, sample_weight: arrays, tables, lists of numbers, or lists, tuples and dicts of these.
+        kind: where they come from, for messages ("generator"); empty for arguments.
+    """
+    parts = []
+    for name, part in zip(_PARTS, (x, y, sample_weight)):
+        paths, treedef = jax.tree_util.tree_flatten_with_path(_numbers_to_arrays(part, name))
+        leaves = [_array(leaf, name + jax.tree_util.keystr(path), bool(kind)) for path, leaf in paths]
+        parts.append(jax.tree.unflatten(treedef, leaves))
+    _check_rows(parts, kind)
+    return tuple(parts)  # type: ignore[return-value]
+
+
+def standard_batch(data: Any, kind: str) -> tuple[Any, Any, Any]:
+    """One batch of a data set in normal form: three parts, arrays of equal row count, JAX's number types."""
+    batch = as_arrays(*unpack_x_y_sample_weight(data), kind=kind)
+    return jax.tree.map(_cast, batch)
+
+
+def _cast(array: Any) -> Any:
+    dtype = batch_dtype(array.dtype)
+    if hasattr(array, "toarray"):
+        array = array.toarray()
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def batch_dtype(dtype: np.dtype) -> np.dtype:
+    """The number type in which rows of this type enter a step: floats as `floatx()`, integers in 32 bits."""
+    if is_float(dtype.name):
+        return np.dtype(settings.floatx)
+    return dtype if jax.config.jax_enable_x64 else _NARROW.get(dtype.name, dtype)
+
+
+def batch_rows(batch: Any) -> int:
+    """How many rows the arrays of a batch have."""
+    return int(jax.tree.leaves(batch)[0].shape[0])
+
+
+def _numbers_to_arrays(tree: Any, name: str) -> Any:
+    """Nested lists of plain numbers as arrays; other containers are looked into."""
+    if isinstance(tree, dict):
+        return {key: _numbers_to_arrays(value, f"{name}[{key!r}]") for key, value in tree.items()}
+    if not isinstance(tree, (list, tuple)):
+        return tree
+    first: Any = tree
+    while isinstance(first, (list, tuple)) and len(first):
+        first = first[0]
+    if isinstance(first, (int, float, complex, str, bytes, np.generic)):
+        try:
+            return np.array(tree)
+        except (ValueError, TypeError):
+            raise problem(f"`{name}` is a list of lists of different lengths, or of different kinds.",
+                          received=tree, expected="numbers that form a full table",
+                          fix="pad the rows to one length") from None
+    items = [_numbers_to_arrays(value, f"{name}[{i}]") for i, value in enumerate(tree)]
+    return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+
+
+def _array(value: Any, name: str, keep_jax: bool) -> Any:
+    """One leaf as an array of numbers with rows (a SciPy sparse matrix stays one, as CSR)."""
+    if keep_jax and isinstance(value, jax.Array):
+        array: Any = value
+    elif hasattr(value, "tocsr"):
+        array = value.tocsr()
+    else:
+        array = _to_numpy(value, name)
+    if array.dtype.kind in "OSUMm":
+        raise problem(f"`{name}` does not hold numbers{_text_columns(value)}.", received=array,
+                      expected="an array of numbers or booleans", kind=TypeError,
+                      fix="turn text into integers first (kyeo.layers.StringLookup); "
+                          'numbers stored as objects: `.astype("float32")`')
+    if array.ndim == 0:
+        raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,
+                      expected="an array of at least one axis")
+    if array.dtype.name in _NARROW and not jax.config.jax_enable_x64:
+        _check_32_bits(array.data if hasattr(array, "tocsr") else array, name)
+    return array
+
+
+def _to_numpy(value: Any, name: str) -> np.ndarray:
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor, wherever it lives
+        return np.asarray(value.detach().cpu())
+    if hasattr(value, "to_numpy"):  # pandas, polars; a single column is a table of width one, as in Keras
+        array = np.asarray(value.to_numpy())
+        return array[:, None] if type(value).__name__ == "Series" else array
+    if not hasattr(value, "__array__") and not isinstance(value, (int, float, np.generic)):
+        raise problem(f"`{name}` cannot be used as data.", received=value, kind=TypeError,
+                      expected="arrays, lists of numbers, tables, generators, a PyDataset, a torch "
+                               "DataLoader or a tf.data.Dataset")
+    return np.asarray(value)
+
+
+def _text_columns(value: Any) -> str:
+    """Which columns of a table are at fault, for a message."""
+    dtypes = getattr(value, "dtypes", None)
+    if not hasattr(dtypes, "items"):
+        return ""
+    bad = [str(column) for column, dtype in dtypes.items() if getattr(dtype, "kind", "O") in "OSUMm"]
+    return " (columns: " + ", ".join(bad[:10]) + ")" if bad else ""
+
+
+def _check_32_bits(array: np.ndarray, name: str) -> None:
+    if not array.size:
+        return
+    low, high, bounds = int(array.min()), int(array.max()), np.iinfo(_NARROW[array.dtype.name])
+    if low < bounds.min or high > bounds.max:
+        raise problem(f"`{name}` holds integers that do not fit into 32 bits, and JAX would cut them off.",
+                      received=f"{array.dtype} values from {low} to {high}",
+                      expected=f"{bounds.min} to {bounds.max}", kind=OverflowError,
+                      fix="map the ids to 0..n-1, or jax.config.update('jax_enable_x64', True)")
+
+
+def _check_rows(parts: list[Any], kind: str) -> None:
+    leaves = jax.tree.leaves(parts)
+    if not leaves:
+        raise problem("There is no data.", received=f"an empty `x`{' from the ' + kind if kind else ''}",
+                      expected="at least one array")
+    rows = leaves[0].shape[0]
+    if all(leaf.shape[0] == rows for leaf in leaves):
+        return
+    counts = [f"{name}{jax.tree_util.keystr(path)}: {leaf.shape[0]}" for name, part in zip(_PARTS, parts)
+              for path, leaf in jax.tree_util.tree_flatten_with_path(part)[0]]
+    where = f" in a batch of the {kind}." if kind else "."
+    raise problem("The arrays do not have the same number of rows" + where,
+                  received=", ".join(counts), expected="one row a sample in every array")

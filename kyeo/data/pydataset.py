@@ -1,0 +1,214 @@
+"""PyDataset: batches by index, written in Python, read by the main thread, by threads or by processes.
+
+The order is the same whoever reads: batches are asked for and handed out in one order. Processes are spawned,
+never forked, because JAX's threads do not survive a fork.
+"""
+
+import itertools
+import multiprocessing
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import numpy as np
+
+from kyeo.core.errors import problem
+from kyeo.data.arrays import standard_batch
+from kyeo.data.source import Batch, Source, span, warn_out_of_data
+
+__all__ = ["PyDataset", "PyDatasetSource"]
+
+
+class PyDataset:
+    """A data set that gives batches by index: write `__getitem__` (a whole batch) and `__len__` (how many).
+
+    Args:
+        workers: how many threads or processes read ahead; 0 or 1 thread: the training thread itself reads.
+        use_multiprocessing: processes instead of threads; the data set must then be picklable.
+        max_queue_size: at most so many batches are read ahead.
+
+    A data set without an end overrides the property `num_batches` to be None. `on_epoch_begin` and
+    `on_epoch_end` may change what an epoch holds.
+
+    >>> import kyeo, numpy as np
+    >>> class Squares(kyeo.utils.PyDataset):
+    ...     def __len__(self):
+    ...         return 2
+    ...     def __getitem__(self, index):
+    ...         x = np.arange(3) + 3 * index
+    ...         return x, x ** 2
+    >>> [y.tolist() for x, y in Squares(workers=2)]
+    [[0, 1, 4], [9, 16, 25]]
+    """
+
+    workers: int = 1  # also for classes whose constructor does not call this one
+    use_multiprocessing: bool = False
+    max_queue_size: int = 10
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
+        self.workers, self.use_multiprocessing = workers, use_multiprocessing
+        self.max_queue_size = max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        raise problem("This data set does not say how to read a batch.", where=self, kind=NotImplementedError,
+                      expected="a method `__getitem__(self, index)` that returns (x, y)")
+
+    def __iter__(self) -> Iterator[Any]:
+        total = self.num_batches
+        for index in itertools.count() if total is None else range(total):
+            yield self[index]
+
+    @property
+    def num_batches(self) -> int | None:
+        """How many batches there are; None for a data set without an end."""
+        if not hasattr(self, "__len__"):
+            raise problem("This data set does not say how many batches it has.", where=self,
+                          expected="a method `__len__`, or a property `num_batches` (None: no end)",
+                          kind=NotImplementedError)
+        return len(self)
+
+    def on_epoch_begin(self) -> None:
+        """Called before each epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Called after each epoch."""
+
+
+class PyDatasetSource(Source):
+    """Reads a PyDataset. `shuffle` draws a new order of the batches for each pass from (seed, pass)."""
+
+    def __init__(
+        self, dataset: PyDataset, *, shuffle: bool | str = False, steps: int | None = None, seed: int = 0,
+        weigh: Callable[[Batch], Batch] | None = None,
+    ):
+        if dataset.num_batches is None and steps is None:
+            raise problem("A PyDataset without an end needs to know how long an epoch is.", where=dataset,
+                          received="num_batches=None", fix="pass `steps_per_epoch` (or `steps`)")
+        self._dataset, self._weigh = dataset, weigh
+        self._shuffle, self._steps, self._seed = shuffle, steps, seed
+        self._pool: Executor | None = None
+        self._pickled: bytes | None = None
+
+    @property
+    def num_batches(self) -> int | None:  # type: ignore[override]
+        """Batches of an epoch; asked anew each time, because `on_epoch_end` may change it."""
+        total = self._dataset.num_batches
+        return self._steps if total is None else min(self._steps or total, total)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        total = self._dataset.num_batches
+        turn, first, stop = span(epoch, total, self._steps)
+        indices: Iterable[int] = range(first + start, stop)
+        if self._shuffle and total is not None:
+            draw = np.random.Generator(np.random.Philox(key=[self._seed % 2**64, turn]))
+            indices = draw.permutation(total)[first + start:stop].tolist()
+        for index, data in self._read(indices):
+            yield self._standard(index, data)
+        warn_out_of_data(stop - first, self._steps)
+
+    def peek(self) -> Batch:
+        if self._dataset.num_batches == 0:
+            raise problem("The PyDataset has no batches.", where=self._dataset,
+                          expected="a length of 1 or more")
+        return self._standard(0, self._dataset[0])
+
+    def on_epoch_begin(self) -> None:
+        self._dataset.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self._dataset.on_epoch_end()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def _standard(self, index: int, data: Any) -> Batch:
+        try:
+            batch = standard_batch(data, "PyDataset")
+            return self._weigh(batch) if self._weigh else batch
+        except Exception as error:
+            error.add_note(_note(index))
+            raise
+
+    def _read(self, indices: Iterable[int]) -> Iterator[tuple[int, Any]]:
+        """(index, what is there) in the order of `indices`."""
+        submit = self._submit()
+        if submit is None:
+            for index in indices:
+                try:
+                    data = self._dataset[index]
+                except Exception as error:
+                    error.add_note(_note(index))
+                    raise
+                yield index, data
+            return
+        rest = iter(indices)
+        ahead = max(int(self._dataset.max_queue_size), 1)
+        pending = deque((i, submit(i)) for i in itertools.islice(rest, ahead))
+        try:
+            while pending:
+                index, future = pending.popleft()
+                data = self._result(index, future)
+                pending.extend((i, submit(i)) for i in itertools.islice(rest, 1))
+                yield index, data
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+    def _result(self, index: int, future: Future[Any]) -> Any:
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise problem(
+                "A worker process died.", where=self._dataset, received=f"batch {index}", kind=RuntimeError,
+                fix="put the start of the program under `if __name__ == '__main__':` and the class into a "
+                    "module, or use threads (use_multiprocessing=False)") from error
+        except Exception as error:
+            error.add_note(_note(index))
+            raise
+
+    def _submit(self) -> Callable[[int], Future[Any]] | None:
+        """How to have a batch read elsewhere; None to read it here."""
+        dataset, workers = self._dataset, self._dataset.workers
+        if workers > 0 and dataset.use_multiprocessing:
+            self._renew_processes()
+            return lambda index: self._pool.submit(_read_installed, index)  # type: ignore[union-attr]
+        if workers <= 1:
+            return None
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(workers, thread_name_prefix="kyeo_data")
+        return lambda index: self._pool.submit(dataset.__getitem__, index)  # type: ignore[union-attr]
+
+    def _renew_processes(self) -> None:
+        """Processes hold a copy of the data set: start new ones when it has changed since."""
+        try:
+            pickled = pickle.dumps(self._dataset)
+        except Exception as error:
+            raise problem("The data set cannot be sent to worker processes.", where=self._dataset,
+                          received=str(error), expected="an object that pickle can write", kind=TypeError,
+                          fix="use threads (use_multiprocessing=False)") from None
+        if self._pool is None or pickled != self._pickled:
+            self.close()
+            self._pickled = pickled
+            self._pool = ProcessPoolExecutor(self._dataset.workers, multiprocessing.get_context("spawn"),
+                                             initializer=_install, initargs=(pickled,))
+
+
+def _note(index: int) -> str:
+    return f"(while reading batch {index} of the PyDataset)"
+
+
+_installed: list[PyDataset] = []  # in a worker process: the data set it reads
+
+
+def _install(pickled: bytes) -> None:
+    _installed[:] = [pickle.loads(pickled)]
+
+
+def _read_installed(index: int) -> Any:
+    return _installed[0][index]

@@ -1,0 +1,269 @@
+"""Source: where batches come from. The order is a function of (seed, epoch): a run can go on from any step.
+
+A batch is a tuple `(x, y, sample_weight)` of nested lists, tuples and dicts of arrays; the last two may be
+None.
+"""
+
+import abc
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo.core.errors import problem
+from kyeo.data.arrays import batch_dtype, batch_rows, standard_batch
+
+__all__ = ["ArraySource", "Batch", "IterableSource", "Source", "pad_batch", "span", "warn_out_of_data"]
+
+Batch = tuple[Any, Any, Any]
+
+
+class Source(abc.ABC):
+    """Where batches come from.
+
+    Attributes:
+        num_batches: how many batches an epoch has; None while that is unknown.
+        batch_size: rows of a full batch; None where each batch decides.
+        num_rows: rows in all; known for arrays only.
+    """
+
+    num_batches: int | None = None
+    batch_size: int | None = None
+    num_rows: int | None = None
+
+    @abc.abstractmethod
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from the `start`-th on."""
+
+    def groups(self, epoch: int, size: int, start: int = 0) -> Iterator[tuple[Batch, int]]:
+        """The batches of an epoch, stacked by `size` on a new leading axis, each with how many it holds.
+
+        A batch of another shape than its neighbours (the partial last one) is a group of its own.
+        """
+        held: list[Batch] = []
+        for batch in self.batches(epoch, start):
+            if held and _shapes(batch) != _shapes(held[0]):
+                yield _stack(held), len(held)
+                held = []
+            held.append(batch)
+            if len(held) == size:
+                yield _stack(held), size
+                held = []
+        if held:
+            yield _stack(held), len(held)
+
+    def peek(self) -> Batch:
+        """A batch to build a model by; it is not used up."""
+        for batch in self.batches(0):
+            return batch
+        raise problem("The data has no batches.", received=type(self).__name__, expected="at least one batch")
+
+    def on_epoch_begin(self) -> None:  # noqa: B027 (most sources need not know)
+        """Told before an epoch's first batch is asked for."""
+
+    def on_epoch_end(self) -> None:  # noqa: B027
+        """Told after an epoch's last batch was used."""
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of workers and iterators."""
+
+
+class ArraySource(Source):
+    """Rows of arrays that are in memory (or in a memory map). Nothing is copied but the rows of a batch.
+
+    Args:
+        arrays: `(x, y, sample_weight)` with arrays of equal row count as leaves.
+        batch_size: rows of a batch; the last one may be smaller.
+        shuffle: True draws a new order of the rows for every pass; "batch" shuffles inside each batch only.
+        steps: batches of an epoch; the next epoch goes on where this one stopped. None: all of them.
+        seed: with the number of the pass it fixes the order.
+    """
+
+    def __init__(
+        self, arrays: Batch, *, batch_size: int = 32, shuffle: bool | str = False, steps: int | None = None,
+        seed: int = 0,
+    ):
+        leaves, self._treedef = jax.tree.flatten(arrays)
+        self._leaves = [(leaf, batch_dtype(leaf.dtype), _can_take(leaf)) for leaf in leaves]
+        self.num_rows: int = int(leaves[0].shape[0])
+        self.batch_size: int = batch_size
+        self._total = -(-self.num_rows // batch_size)
+        self.num_batches: int = min(steps or self._total, self._total)
+        self._shuffle, self._steps, self._seed = shuffle, steps, seed
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        turn, first, stop = span(epoch, self._total, self._steps)
+        order, size = self._order(turn), self.batch_size
+        for i in range(first + start, stop):
+            yield self._treedef.unflatten(self._rows(order, i * size, (i + 1) * size))
+        warn_out_of_data(stop - first, self._steps)
+
+    def groups(self, epoch: int, size: int, start: int = 0) -> Iterator[tuple[Batch, int]]:
+        turn, first, stop = span(epoch, self._total, self._steps)
+        order, rows = self._order(turn), self.batch_size
+        i, full = first + start, min(stop, self.num_rows // rows)
+        while i < stop:
+            count = min(size, full - i) if i < full else 1
+            leaves = self._rows(order, i * rows, (i + count) * rows)
+            yield self._treedef.unflatten([a.reshape(count, -1, *a.shape[1:]) for a in leaves]), count
+            i += count
+        warn_out_of_data(stop - first, self._steps)
+
+    def peek(self) -> Batch:
+        return self._treedef.unflatten(self._rows(None, 0, self.batch_size))
+
+    def _order(self, turn: int) -> np.ndarray | None:
+        """The rows in the order of a pass; None for the order they have."""
+        if not self._shuffle:
+            return None
+        draw = np.random.Generator(np.random.Philox(key=[self._seed % 2**64, turn]))
+        if self._shuffle != "batch":
+            return draw.permutation(self.num_rows)
+        full = self.num_rows // self.batch_size * self.batch_size
+        inside = draw.permuted(np.arange(full).reshape(-1, self.batch_size), axis=1).ravel()
+        return np.concatenate([inside, draw.permutation(np.arange(full, self.num_rows))])
+
+    def _rows(self, order: np.ndarray | None, begin: int, end: int) -> list[np.ndarray]:
+        index = slice(begin, end) if order is None else order[begin:end]
+        return [_gather(leaf, index, dtype, can_take) for leaf, dtype, can_take in self._leaves]
+
+
+def _can_take(leaf: Any) -> bool:
+    """Whether `take` reads the wanted rows only; of any other layout it would first copy the whole array."""
+    return (isinstance(leaf, np.ndarray) and leaf.flags.c_contiguous and leaf.flags.aligned
+            and leaf.dtype.isnative)
+
+
+def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool) -> np.ndarray:
+    rows = leaf.take(index, axis=0) if can_take and not isinstance(index, slice) else leaf[index]
+    if hasattr(rows, "toarray"):
+        rows = rows.toarray()
+    return rows if rows.dtype == dtype else rows.astype(dtype)
+
+
+class IterableSource(Source):
+    """Batches of an iterable. One that can be started anew is, each epoch; a generator goes on where it was.
+
+    Args:
+        iterable: yields `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+        kind: its name in messages.
+        steps: batches of an epoch; None: until it ends.
+        num_batches: how many batches one pass gives, where known.
+        batch_size: rows of a full batch, where known.
+        weigh: turns a batch into one with class weights.
+    """
+
+    def __init__(
+        self, iterable: Iterable[Any], *, kind: str = "generator", steps: int | None = None,
+        num_batches: int | None = None, batch_size: int | None = None,
+        weigh: Callable[[Batch], Batch] | None = None,
+    ):
+        self._iterable, self._kind, self._steps = iterable, kind, steps
+        self._weigh = weigh
+        self.num_batches = steps or num_batches
+        self.batch_size = batch_size
+        self._restarts = not hasattr(iterable, "__next__")
+        self._iterator: Iterator[Any] | None = None if self._restarts else iter(iterable)
+        self._begun = False  # whether the iterator has given a batch to an epoch
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        if self._restarts and (self._iterator is None or (self._begun and self._steps is None)):
+            self._renew()
+        taken = 0
+        while self._steps is None or taken < self._steps:
+            data = self._next(may_renew=taken == 0)
+            if data is _END:
+                break
+            taken += 1
+            if taken > start:
+                yield self._standard(data)
+        warn_out_of_data(taken, self._steps or 1)
+        if self._restarts and self.num_batches is None and taken:
+            self.num_batches = taken
+
+    def peek(self) -> Batch:
+        if self._iterator is None:
+            self._renew()
+        assert self._iterator is not None
+        for data in self._iterator:
+            self._iterator = itertools.chain([data], self._iterator)
+            return self._standard(data)
+        raise problem(f"The {self._kind} yields nothing.", received=self._iterable,
+                      expected="at least one batch")
+
+    def close(self) -> None:
+        if self._restarts:
+            self._iterator = None
+
+    def _renew(self) -> None:
+        self._iterator, self._begun = iter(self._iterable), False
+
+    def _next(self, may_renew: bool) -> Any:
+        """What comes next, or `_END`; with steps an epoch may begin exactly where a pass ends."""
+        assert self._iterator is not None
+        for data in self._iterator:
+            self._begun = True
+            return data
+        if self._restarts and may_renew and self._begun:
+            self._renew()
+            return self._next(may_renew=False)
+        if self._restarts:
+            self._iterator = None
+        return _END
+
+    def _standard(self, data: Any) -> Batch:
+        batch = standard_batch(data, self._kind)
+        return self._weigh(batch) if self._weigh else batch
+
+
+_END = object()
+
+
+def span(epoch: int, total: int | None, steps: int | None) -> tuple[int, int, int]:
+    """Which batches an epoch has: (number of the pass over the data, first batch, end).
+
+    Without `steps` each epoch is a pass. With `steps` an epoch goes on where the one before stopped, and ends
+    with the pass (so its last epoch may be short), as in Keras. `total=None`: the data has no end.
+    """
+    if total is None:
+        assert steps is not None
+        return 0, epoch * steps, (epoch + 1) * steps
+    steps = steps or total
+    turn, place = divmod(epoch, -(-total // steps))
+    return turn, place * steps, min((place + 1) * steps, total)
+
+
+def warn_out_of_data(count: int, wanted: int | None) -> None:
+    """Say so when an epoch has fewer batches than were asked for."""
+    if wanted and count < wanted:
+        warnings.warn(f"Data ran out: this epoch has {count} of {wanted} batches. Lower `steps_per_epoch` "
+                      "or pass data that gives more (a generator cannot start again).", stacklevel=3)
+
+
+def pad_batch(batch: Batch, batch_size: int) -> tuple[Batch, int]:
+    """Fill a batch up to `batch_size` rows by repeating its first row: `(batch, how many rows are real)`.
+
+    >>> (x, y, _), real = pad_batch((np.array([[1], [2]]), np.array([5, 6]), None), 4)
+    >>> x.ravel().tolist(), y.tolist(), real
+    ([1, 2, 1, 1], [5, 6, 5, 5], 2)
+    """
+    rows = batch_rows(batch)
+    if rows == batch_size:
+        return batch, rows
+    if rows > batch_size:
+        raise problem("A batch is larger than the size to pad to.", received=f"{rows} rows",
+                      expected=f"at most {batch_size}")
+    more = batch_size - rows
+    return jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[:1], more, axis=0)]), batch), rows
+
+
+def _shapes(batch: Batch) -> tuple[Any, ...]:
+    leaves, treedef = jax.tree.flatten(batch)
+    return (treedef, *((leaf.shape, leaf.dtype) for leaf in leaves))
+
+
+def _stack(batches: list[Batch]) -> Batch:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)

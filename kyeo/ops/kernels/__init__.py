@@ -1,0 +1,10 @@
+"""Numeric kernels on plain JAX arrays: pooling, convolution, random bits; each in its fastest form on a CPU.
+
+Nothing here knows about layers, variables or settings. The ops and layers above call these functions; on
+other platforms than the CPU each one is the plain `jax.lax` operation.
+"""
+
+from kyeo.ops.kernels.bits import keep_mask, uniform_bits
+from kyeo.ops.kernels.pool import average_pool, max_pool
+
+__all__ = ["average_pool", "keep_mask", "max_pool", "uniform_bits"]

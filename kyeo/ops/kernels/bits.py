@@ -1,0 +1,77 @@
+"""Cheap random bits for dropout masks: a hash of (key, position), a few integer operations an element.
+
+`jax.random` draws from Threefry, some hundred operations an element, which on a CPU costs more than the layer
+whose mask it is. A mask needs no cryptography. Here each element hashes its own position, so a mask does not
+depend on how the array is cut into devices or batches, and XLA fuses the hash into the multiplication that
+uses it.
+
+The multiply-xorshift rounds are `lowbias32`, found by search for least bias: C. Wellons, "Prospecting for
+Hash Functions" (2018), https://nullprogram.com/blog/2018/07/31/. On counter-based generators made of integer
+hashes see M. Jarzynski and M. Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020.
+"""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+__all__ = ["keep_mask", "uniform_bits"]
+
+
+def uniform_bits(key: Array, shape: Sequence[int]) -> Array:
+    """Return uniform random uint32 numbers of the given shape.
+
+    `key` is a uint32 array of two words, for example (seed, step); different keys give unrelated numbers.
+    Element `i` in row-major order depends on `key` and `i` only, so the first rows of a taller array are the
+    same. Positions count modulo 2**32: an array of more elements repeats itself.
+
+    >>> import jax.numpy as jnp
+    >>> key = jnp.array([7, 0], "uint32")
+    >>> bool((uniform_bits(key, (4, 3))[:2] == uniform_bits(key, (2, 3))).all())
+    True
+    """
+    # Two rounds, half of the key before each: after one, two keys could give shifted copies of a sequence.
+    first, second = spread_key(key)
+    return scramble(scramble(positions(tuple(shape)) ^ first) + second)
+
+
+def keep_mask(key: Array, shape: Sequence[int], rate: float) -> Array:
+    """Return a boolean array that is False with probability `rate` (a Python number in [0, 1]).
+
+    `key` and `shape` as in `uniform_bits`. The rate is met to within 2**-33.
+
+    >>> import jax.numpy as jnp
+    >>> mask = keep_mask(jnp.array([7, 0], "uint32"), (100, 100), 0.25)
+    >>> bool(abs(mask.mean() - 0.75) < 0.02)
+    True
+    """
+    kept = round((1.0 - rate) * 2**32)
+    if kept == 2**32:
+        return jnp.ones(tuple(shape), bool)
+    return uniform_bits(key, shape) < jnp.uint32(kept)
+
+
+def scramble(x: Array) -> Array:
+    """A bijection of 32-bit words in which every input bit flips every output bit about half of the time."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
+    return x ^ (x >> 16)
+
+
+def spread_key(key: Array) -> tuple[Array, Array]:
+    """Mix the two words of a key into each other, one-to-one, so that counting keys are far apart."""
+    first, second = key[0], key[1]
+    for constant in (0x9E3779B9, 0x85EBCA6B):
+        first = first + scramble(second ^ jnp.uint32(constant))
+        second = second + scramble(first ^ jnp.uint32(constant))
+    return first, second
+
+
+def positions(shape: tuple) -> Array:
+    """The row-major position of every element, modulo 2**32; the first size may be symbolic."""
+    index, stride = jnp.zeros(shape, jnp.uint32), 1
+    for axis in reversed(range(len(shape))):
+        index = index + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride % 2**32)
+        if axis:
+            stride = stride * shape[axis]
+    return index

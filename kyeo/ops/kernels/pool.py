@@ -1,0 +1,246 @@
+"""Max and average pooling of channels-last arrays, with gradients that are fast on a CPU.
+
+XLA differentiates a max over windows into select-and-scatter, a serial loop on the CPU that costs ten times
+the rest of the layer. Here a pool is an elementwise maximum (or sum) of one strided slice per place in the
+window, and its gradient puts the slices together again. Windows that overlap are pooled one axis after the
+other, so the work grows with the sum of the window's sides, not with their product; the first maximum in
+row-major order is the same.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from kyeo.ops.kernels.windows import on_cpu, output_size, pads_of, static
+
+__all__ = ["average_pool", "max_pool"]
+
+# A window up to this many elements is pooled in one stage; the program grows with the number of its slices.
+ONE_STAGE = 8
+# A side longer than this makes too long a program: plain `lax.reduce_window` then.
+LONGEST_SIDE = 32
+
+Sizes = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]
+
+
+def max_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: str = "valid") -> Array:
+    """Return the largest element of each window of `x`, shape `(batch, *spatial, channels)`.
+
+    `window` and `strides` hold one number per spatial axis; `padding` is "valid" (whole windows only) or
+    "same" (`ceil(size / stride)` outputs; what lies outside is never chosen). NaN wins over every number. The
+    gradient goes to the first maximum of a window in row-major order, as `lax.reduce_window` does it.
+
+    >>> import jax.numpy as jnp
+    >>> max_pool(jnp.arange(6.0).reshape(1, 6, 1), (2,), (2,)).ravel().tolist()
+    [1.0, 3.0, 5.0]
+    """
+    window, strides = tuple(window), tuple(strides)
+    stages = stages_of(x, window, strides, padding)
+    if stages is None:
+        low = np.array(lowest(x.dtype), x.dtype)
+        return lax.reduce_window(x, low, lax.max, *whole(window, strides), padding.upper())
+    for stage in stages:
+        x = max_stage(x, *stage)
+    return x
+
+
+def average_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: str = "valid") -> Array:
+    """Return the mean of each window of `x`, shape `(batch, *spatial, channels)`.
+
+    Arguments as in `max_pool`. With `padding="same"` only the elements inside the array are counted. Integers
+    give float32; half precision is summed in float32 and rounded once.
+
+    >>> import jax.numpy as jnp
+    >>> average_pool(jnp.arange(3.0).reshape(1, 3, 1), (2,), (2,), "same").ravel().tolist()
+    [0.5, 2.0]
+    """
+    window, strides = tuple(window), tuple(strides)
+    result = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.dtype("float32")
+    stages = stages_of(x, window, strides, padding)
+    x = x.astype(jnp.promote_types(result, jnp.float32))
+    if stages is None:
+        geometry = (*whole(window, strides), padding.upper())
+        ones = jnp.ones((1, *x.shape[1:-1], 1), x.dtype)
+        return (reduce_sum(x, *geometry) / reduce_sum(ones, *geometry)).astype(result)
+    counts = counts_of(x.shape[1:-1], window, strides, pads_of(padding, x.shape[1:-1], window, strides))
+    for stage in stages:
+        x = sum_stage(x, *stage)
+    return (x / counts.astype(x.dtype)).astype(result)
+
+
+def stages_of(x: Array, window: Sizes, strides: Sizes, padding: str) -> list | None:
+    """Return the stages `(window, strides, pads)` that pool `x` in turn, or None where only `lax` will do."""
+    if not len(window) == len(strides) == x.ndim - 2:
+        raise ValueError(
+            "A pool needs one window size and one stride per spatial axis. "
+            f"Received: x of shape {x.shape}, window={window}, strides={strides}."
+        )
+    if not on_cpu() or not static(x.shape[1:]) or max(window) > LONGEST_SIDE:
+        pads_of(padding, (1,), (1,), (1,))  # only the check of the name: sizes may be symbolic
+        return None
+    pads = pads_of(padding, x.shape[1:-1], window, strides)
+    if not all(map(output_size, x.shape[1:-1], window, strides, pads)):
+        return None
+    if math.prod(window) <= ONE_STAGE and window == strides:
+        return [(window, strides, pads)]
+
+    def along(axis: int, values: tuple, other) -> tuple:
+        return tuple(v if i == axis else other for i, v in enumerate(values))
+
+    # The last axis first: then the first maximum of a column of row maxima is the first in row-major order.
+    return [
+        (along(axis, window, 1), along(axis, strides, 1), along(axis, pads, (0, 0)))
+        for axis in reversed(range(len(window)))
+        if (window[axis], strides[axis]) != (1, 1)
+    ]
+
+
+def whole(window: Sizes, strides: Sizes) -> tuple[Sizes, Sizes]:
+    """Window and strides with the batch and channel axes."""
+    return (1, *window, 1), (1, *strides, 1)
+
+
+def lowest(dtype) -> float | int:
+    """The smallest value of a dtype, which any other replaces in a maximum."""
+    return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else int(jnp.iinfo(dtype).min)
+
+
+def reduce_sum(x: Array, window: Sizes, strides: Sizes, padding: str) -> Array:
+    """Sum over windows, left to XLA."""
+    return lax.reduce_window(x, np.zeros((), x.dtype), lax.add, window, strides, padding)
+
+
+def counts_of(sizes: Sizes, window: Sizes, strides: Sizes, pads: Pads) -> np.ndarray:
+    """How many elements of each window lie inside the array: one number, or shape `(*spatial, 1)`."""
+    counts = np.ones(())
+    for axis in zip(sizes, window, strides, pads):
+        counts = counts[..., None] * np.sum([inside(*axis, place) for place in range(axis[1])], axis=0)
+    return np.asarray(math.prod(window)) if (counts == math.prod(window)).all() else counts[..., None]
+
+
+def inside(size: int, window: int, stride: int, pads: tuple[int, int], place: int) -> np.ndarray:
+    """For each window along one axis: is its element number `place` in the array, not in the padding?"""
+    position = np.arange(output_size(size, window, stride, pads)) * stride + place - pads[0]
+    return (position >= 0) & (position < size)
+
+
+# Stages: pools with custom gradients ---------------------------------------------------------------------
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def max_stage(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
+    """The maximum of each window, as a maximum of strided slices."""
+    return functools.reduce(jnp.maximum, slices(x, lowest(x.dtype), window, strides, pads))
+
+
+def max_forward(x, window, strides, pads):
+    return max_stage(x, window, strides, pads), x
+
+
+def max_backward(window, strides, pads, x, g):
+    place = first_maximum(x, window, strides, pads)
+    parts = [jnp.where(place == k, g, jnp.zeros((), g.dtype)) for k in range(math.prod(window))]
+    return (spread(parts, window, strides, pads, x.shape[1:-1]),)
+
+
+max_stage.defvjp(max_forward, max_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def sum_stage(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
+    """The sum of each window, as a sum of strided slices."""
+    return functools.reduce(jnp.add, slices(x, 0, window, strides, pads))
+
+
+def sum_forward(x, window, strides, pads):
+    # Only the shape of x is needed again: an array of no elements carries it without keeping x alive.
+    return sum_stage(x, window, strides, pads), jnp.zeros((0, *x.shape[1:-1], 0), x.dtype)
+
+
+def sum_backward(window, strides, pads, empty, g):
+    return (spread([g] * math.prod(window), window, strides, pads, empty.shape[1:-1]),)
+
+
+sum_stage.defvjp(sum_forward, sum_backward)
+
+
+def first_maximum(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
+    """Return as uint8 the place of the first maximum (or first NaN) of each window, never in the padding."""
+    axes = list(zip(x.shape[1:-1], window, strides, pads))
+    best = place = None
+    started = np.array(False)
+    parts = slices(x, lowest(x.dtype), window, strides, pads)
+    for k, (offset, part) in enumerate(zip(places(window), parts)):
+        real = functools.reduce(np.multiply.outer, [inside(*axis, at) for axis, at in zip(axes, offset)])
+        if best is None:
+            best, place, started = part, jnp.zeros(part.shape, jnp.uint8), real
+            continue
+        better = ~(part <= best) & (best == best)
+        if not started.all():  # padding equals a real minus infinity: the first real element replaces it
+            better |= (real & ~started)[..., None]
+            started = started | real
+        place = jnp.where(better, jnp.uint8(k), place)
+        best = jnp.maximum(best, part)
+    return place
+
+
+# Taking windows apart and putting them together ----------------------------------------------------------
+
+
+def places(window: Sizes) -> itertools.product:
+    """Every place in a window, in row-major order."""
+    return itertools.product(*map(range, window))
+
+
+def slices(x: Array, fill, window: Sizes, strides: Sizes, pads: Pads) -> list[Array]:
+    """One array per place in the window: that element of every window, `fill` in the padding."""
+    outs = tuple(map(output_size, x.shape[1:-1], window, strides, pads))
+    if any(map(any, pads)):
+        x = lax.pad(x, jnp.array(fill, x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
+
+    def at(offset: Sizes) -> Array:
+        ends = tuple(o + max(n - 1, 0) * s + min(n, 1) for o, n, s in zip(offset, outs, strides))
+        return lax.slice(x, (0, *offset, 0), (x.shape[0], *ends, x.shape[-1]), (1, *strides, 1))
+
+    return list(map(at, places(window)))
+
+
+def spread(parts: list[Array], window: Sizes, strides: Sizes, pads: Pads, sizes: Sizes) -> Array:
+    """The transpose of `slices`: add every part back to the elements it was taken from.
+
+    Parts whose places agree modulo the strides meet in the same elements; each such phase is summed (the
+    earliest window first) and the phases are interleaved by one transposition.
+    """
+    outs = parts[0].shape[1:-1]
+    lengths = tuple(n - 1 - (-k // s) for n, k, s in zip(outs, window, strides))
+    zero = jnp.zeros((), parts[0].dtype)
+    phases: dict[Sizes, Array] = {}
+    for offset, part in reversed(list(zip(places(window), parts))):
+        phase, shift = zip(*(divmod(o, s)[::-1] for o, s in zip(offset, strides)))
+        edges = ((q, n - q - m, 0) for q, n, m in zip(shift, lengths, outs))
+        part = lax.pad(part, zero, [(0, 0, 0), *edges, (0, 0, 0)])
+        phases[phase] = phases[phase] + part if phase in phases else part
+    empty = jnp.zeros_like(part)
+    whole_phases = [phases.get(phase, empty) for phase in places(strides)]
+    fitted = interleave(whole_phases, strides)
+    # Cut the padding off; where the windows did not reach the end, add zeros.
+    edges = [(-lo, n + lo - m, 0) for (lo, _), n, m in zip(pads, sizes, fitted.shape[1:-1])]
+    return lax.pad(fitted, zero, [(0, 0, 0), *edges, (0, 0, 0)])
+
+
+def interleave(phases: list[Array], strides: Sizes) -> Array:
+    """Put together the arrays that hold every `strides`-th element, given in row-major order of offset."""
+    if len(phases) == 1:
+        return phases[0]
+    rank = len(strides)
+    batch, *sizes, channels = phases[0].shape
+    stacked = jnp.stack(phases).reshape(*strides, batch, *sizes, channels)
+    order = [rank, *itertools.chain.from_iterable((rank + 1 + i, i) for i in range(rank)), 2 * rank + 1]
+    return stacked.transpose(order).reshape(batch, *(n * s for n, s in zip(sizes, strides)), channels)

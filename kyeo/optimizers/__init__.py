@@ -1,0 +1,61 @@
+"""Optimizers: how weights follow their gradients. Schedules of the learning rate are in `schedules`."""
+
+from typing import Any
+
+from kyeo.core.configurable import serialize_value
+from kyeo.core.errors import problem
+from kyeo.core.lookup import deserialize_in, register_aliases
+from kyeo.core.registry import find
+from kyeo.optimizers import schedules
+from kyeo.optimizers.adam import Adam, AdamW
+from kyeo.optimizers.optimizer import Optimizer
+from kyeo.optimizers.rules import SGD, RMSprop
+
+__all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD", "deserialize", "get", "schedules", "serialize"]
+
+register_aliases("optimizers", {cls.__name__.lower(): cls for cls in (Adam, AdamW, RMSprop, SGD)})
+
+
+def get(identifier: Any) -> Optimizer | None:
+    """The optimizer meant by an optimizer, a name in any case, or a config; None stays None.
+
+    >>> import kyeo
+    >>> type(kyeo.optimizers.get("rmsprop")).__name__, type(kyeo.optimizers.get("SGD")).__name__
+    ('RMSprop', 'SGD')
+    """
+    if identifier is None or isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, (str, dict)):
+        found = deserialize(identifier)
+        if isinstance(found, Optimizer):
+            return found
+    is_class = isinstance(identifier, type) and issubclass(identifier, Optimizer)
+    raise problem("This cannot be read as an optimizer.", received=identifier, where="kyeo.optimizers",
+                  expected='a name such as "adam", an object of kyeo.optimizers, or a config',
+                  fix=f"make an object of the class: {identifier.__name__}()" if is_class else None)
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """The optimizer as plain values.
+
+    >>> import kyeo
+    >>> kyeo.optimizers.serialize(kyeo.optimizers.SGD(0.5, momentum=0.9))["config"]["momentum"]
+    0.9
+    """
+    return serialize_value(optimizer)
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Optimizer:
+    """The optimizer that `serialize` wrote, with fresh variables; built-in names are read in any case.
+
+    >>> import kyeo
+    >>> kyeo.optimizers.deserialize({"class_name": "sgd", "config": {"learning_rate": 0.5}}).momentum
+    0.0
+    """
+    if isinstance(config, str):
+        config = {"class_name": config, "config": {}}
+    name = config.get("class_name", "")
+    known = find(name, "keras.optimizers", config.get("registered_name")) or (custom_objects or {}).get(name)
+    if known is None and find(name.lower(), "keras.optimizers"):
+        config = {**config, "class_name": name.lower()}
+    return deserialize_in(config, "optimizers", custom_objects)

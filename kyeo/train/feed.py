@@ -1,0 +1,77 @@
+"""Feed: a source's batches in the shape the compiled step takes them, one by one or many stacked.
+
+Where padding is allowed every batch comes with as many rows as the first, and a 0/1 mask of its real rows.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from kyeo.data.source import Source, pad_batch
+from kyeo.train.padding import row_mask
+
+__all__ = ["Portion", "portions"]
+
+
+class Portion(NamedTuple):
+    """What one dispatch works on."""
+
+    data: Any
+    rows: np.ndarray | None  # mask of real rows, (batch,) or (steps, batch)
+    steps: int
+    stacked: bool
+
+
+def portions(source: Source, epoch: int, per_dispatch: int, padded: bool) -> Iterator[Portion]:
+    """An epoch in portions of up to `per_dispatch` batches."""
+    if per_dispatch == 1:
+        full = row_mask(source.batch_size, source.batch_size) if padded and source.batch_size else None
+        for batch in source.batches(epoch):
+            if not padded:
+                yield Portion(batch, None, 1, False)
+                continue
+            assert source.batch_size is not None
+            batch, real = pad_batch(batch, source.batch_size)
+            yield Portion(batch, full if real == source.batch_size else row_mask(real, source.batch_size), 1, False)
+        return
+    held: list[tuple[Any, int, int]] = []
+    for batch, count in source.groups(epoch, per_dispatch):
+        real = jax.tree.leaves(batch)[0].shape[1]
+        if held and (sum(c for _, c, _ in held) + count > per_dispatch or (real != held[0][2] and not padded)):
+            yield _stacked(held, per_dispatch, source, padded)
+            held = []
+        held.append((batch, count, real))
+    if held:
+        yield _stacked(held, per_dispatch, source, padded)
+
+
+def _stacked(held: list[tuple[Any, int, int]], size: int, source: Source, padded: bool) -> Portion:
+    """Groups joined and filled up to `size` batches of full rows; what is beyond the count is never run."""
+    steps = sum(count for _, count, _ in held)
+    width = source.batch_size if padded and source.batch_size else held[0][2]
+    if len(held) == 1 and steps == size and held[0][2] == width:
+        rows = np.ones((size, width), "float32") if padded else None
+        return Portion(held[0][0], rows, steps, True)
+
+    def join(*parts: Any) -> np.ndarray:
+        first = np.asarray(parts[0])
+        out = np.zeros((size, width, *first.shape[2:]), first.dtype)
+        at = 0
+        for part in parts:
+            count, real = part.shape[:2]
+            out[at:at + count, :real] = part
+            out[at:at + count, real:] = part[:, :1]  # a real row again: no strange values in the padding
+            at += count
+        return out
+
+    data = jax.tree.map(join, *[batch for batch, _, _ in held])
+    rows = None
+    if padded:
+        rows = np.zeros((size, width), "float32")
+        at = 0
+        for _, count, real in held:
+            rows[at:at + count, :real] = 1
+            at += count
+    return Portion(data, rows, steps, True)

@@ -1,0 +1,138 @@
+"""The one epoch loop that `fit`, `evaluate` and `predict` share, and the loop over epochs around it.
+
+    for epoch in epochs:
+        reset metrics; tell callbacks
+        for portion in the source's epoch:        # a batch, or many stacked
+            logs = compiled step(state, portion)  # old buffers in, new ones out
+            write the new state into the variables; tell callbacks
+        validate, if it is time; tell callbacks
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from kyeo.callbacks.callback import CallbackList, LazyLogs
+from kyeo.core.errors import NotMaskable
+from kyeo.data.source import Source
+from kyeo.train.feed import Portion, portions
+from kyeo.train.runner import Runner, SafePoints
+
+__all__ = ["Job", "run_epoch", "run_epochs"]
+
+
+class Job:
+    """One kind of step with its data: what an epoch needs.
+
+    Args:
+        model: the model.
+        mode: "train", "test" or "predict"; names the callbacks' hooks.
+        source: where batches come from.
+        callbacks: who is told.
+        safe: delays Ctrl-C while state is in flight.
+        check: called with each batch's labels; None where they were checked as a whole.
+    """
+
+    def __init__(self, model: Any, mode: str, source: Source, callbacks: CallbackList, safe: SafePoints,
+                 check: Callable[[Any], None] | None = None):
+        self.model, self.mode, self.source, self.callbacks, self.safe, self.check = (
+            model, mode, source, callbacks, safe, check)
+        self.padded = model.may_pad(source)
+        self.per_dispatch: int | None = None
+
+    @property
+    def runner(self) -> Runner:
+        """The compiled step that is right for the model as it is now."""
+        return self.model.runner(self.mode)
+
+    def settle(self) -> None:
+        """Find out, at the first batch, whether padding works out and how many steps go into a dispatch."""
+        if self.per_dispatch is not None:
+            return
+        asked = self.model.steps_per_execution
+        if self.callbacks.wants_batches or self.source.num_batches == 1 or self.mode == "predict":
+            asked = asked if asked > 1 else 0
+        self.callbacks.note("compiling ...")
+        try:
+            self.per_dispatch = self._steps_per_dispatch(asked)
+        except NotMaskable:
+            self.model.refuse_padding()
+            self.padded = False
+            self.per_dispatch = self._steps_per_dispatch(asked)
+
+    def _steps_per_dispatch(self, asked: int) -> int:
+        if not asked and not self.padded:
+            return 1
+        first = next(portions(_Peeked(self.source), 0, 1, self.padded))
+        known = self.model.steps_in_dispatch(self.mode, first.data, first.rows, asked)
+        batches = self.source.num_batches
+        if batches is not None and asked == 1 and known > 1:  # even portions, so that little is filled up
+            dispatches = -(-batches // known)
+            known = -(-batches // dispatches)
+        return known
+
+
+class _Peeked(Source):
+    """The first batch of a source, without using it up."""
+
+    def __init__(self, source: Source):
+        self._batch = source.peek()
+        self.batch_size = source.batch_size
+
+    def batches(self, epoch: int, start: int = 0) -> Any:
+        yield self._batch
+
+
+def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | None = None) -> dict[str, Any]:
+    """Run the steps of one epoch. Gives the last logs, still on the device.
+
+    `on_result`, for `predict`, gets what each step gave and its portion.
+    """
+    job.settle()
+    assert job.per_dispatch is not None
+    begin, end = (getattr(job.callbacks, f"on_{job.mode}_batch_{edge}") for edge in ("begin", "end"))
+    logs: Any = {}
+    done = 0
+    job.source.on_epoch_begin()
+    for portion in portions(job.source, epoch, job.per_dispatch, job.padded):
+        if job.check is not None and portion.data[1] is not None:
+            job.check(portion.data[1])
+        begin(done)
+        result = job.runner.run(portion.data, portion.rows, job.safe, portion.steps if portion.stacked else None)
+        done += portion.steps
+        if on_result is not None:
+            on_result(result, portion)
+            result = {"outputs": result}
+        else:
+            logs = result
+        end(done - 1, LazyLogs(lambda result=result: fetched(result)) if on_result is None else result)
+        if job.mode == "train" and job.model.stop_training:
+            break
+    job.source.on_epoch_end()
+    return logs
+
+
+def fetched(logs: dict[str, Any]) -> dict[str, Any]:
+    """Logs as Python numbers, sorted by name; waits for the device."""
+    values = jax.device_get(logs)
+    return {k: float(values[k]) if getattr(values[k], "ndim", 1) == 0 else values[k] for k in sorted(values)}
+
+
+def run_epochs(job: Job, first: int, last: int, validate: Callable[[int], dict[str, Any]]) -> None:
+    """The loop of `fit`. `validate(epoch)` gives the validation logs, empty where it is not time."""
+    model, callbacks = job.model, job.callbacks
+    model.stop_training = False
+    logs: dict[str, Any] = {}
+    callbacks.on_train_begin()
+    for epoch in range(first, last):
+        model.reset_metrics()
+        callbacks.on_epoch_begin(epoch)
+        logs = fetched(run_epoch(job, epoch))
+        logs.update(validate(epoch))
+        callbacks.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    if model.optimizer is not None and last > first:
+        model.optimizer.finalize_variable_values(model.trainable_weights)
+    callbacks.on_train_end(logs)

@@ -1,0 +1,250 @@
+"""The objective: what `compile` was told about losses and metrics, made fit for the model's outputs.
+
+It is built when the shapes of labels and predictions are first known. Then `loss` gives the total loss, and
+`metrics` is a list of Keras-like metric objects whose variables are part of the training state.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kyeo import losses as losses_room
+from kyeo import metrics as metrics_room
+from kyeo.core.errors import problem
+from kyeo.core.scope import current
+from kyeo.losses.loss import Loss, LossFunctionWrapper
+from kyeo.metrics.metric import Metric
+from kyeo.metrics.resolve import resolve
+from kyeo.train.structure import align, output_names_of, spread
+
+__all__ = ["CompileMetrics", "Objective", "Output"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """What is known of one output when the objective is built."""
+
+    name: str | None
+    shape: tuple[int | None, ...]
+    activation: str | None  # "softmax", "sigmoid", "linear", or None where it is not known
+
+
+@dataclasses.dataclass
+class _Term:
+    """One loss on one output."""
+
+    index: int
+    loss: Loss
+    weight: float | None
+    name: str
+
+
+class Objective:
+    """Losses and metrics of a compiled model.
+
+    Args:
+        loss, loss_weights, metrics, weighted_metrics: as given to `compile`.
+    """
+
+    def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any):
+        for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if value is not None and not isinstance(value, (list, tuple, dict)):
+                raise problem(f"`{name}` must be a list or a dict.", received=f"{name}={value!r}",
+                              expected=f"for example {name}=[{value!r}]", kind=TypeError)
+        self.spec = {"loss": loss, "loss_weights": loss_weights, "metrics": metrics,
+                     "weighted_metrics": weighted_metrics}
+        self._check_names()
+        self.loss_tracker = metrics_room.Mean(name="loss")
+        self.compiled_metrics = CompileMetrics() if metrics or weighted_metrics else None
+        self.terms: list[_Term] = []
+        self.term_trackers: list[Metric] = []
+        self.names: list[str | None] = []
+        self.output_shapes: list[tuple[int | None, ...]] = []
+        self.built = False
+
+    def _check_names(self) -> None:
+        """Unknown names are refused in `compile`, not in the first step."""
+        for leaf in jax.tree.leaves(self.spec["loss"], is_leaf=lambda v: not isinstance(v, (list, tuple, dict))):
+            if isinstance(leaf, str) and leaf.lower() not in ("crossentropy", "ce"):
+                losses_room.get(leaf)
+        for key in ("metrics", "weighted_metrics"):
+            for leaf in jax.tree.leaves(self.spec[key], is_leaf=lambda v: not isinstance(v, (list, tuple, dict))):
+                if isinstance(leaf, str) and leaf.lower() not in ("accuracy", "acc", "crossentropy", "ce"):
+                    metrics_room.get(leaf)
+
+    # -- building ------------------------------------------------------------------------------------------
+    def build(self, y: Any, y_pred: Any, known_names: Sequence[str], activations: Sequence[str | None]) -> None:
+        """Choose a loss and metrics for each output, from the shapes and dtypes of labels and predictions."""
+        self.names = output_names_of(y_pred, known_names)
+        preds = jax.tree.leaves(y_pred)
+        self.output_shapes = [tuple(p.shape) for p in preds]
+        outputs = [Output(n, tuple(p.shape), a) for n, p, a in zip(self.names, preds, activations)]
+        targets = align(y, self.names, "y", missing_ok=True) if y is not None else [None] * len(outputs)
+        self._build_losses(outputs, targets)
+        if self.compiled_metrics is not None:
+            from_logits = {t.index: bool(getattr(t.loss, "from_logits", False)) for t in self.terms}
+            self.compiled_metrics.build(self.spec, outputs, targets, from_logits)
+        self.built = True
+
+    def _build_losses(self, outputs: list[Output], targets: list[Any]) -> None:
+        chosen = spread(self.spec["loss"], self.names, "loss", many=False)
+        weights = self.spec["loss_weights"]
+        if isinstance(weights, (int, float)):
+            weights = [float(weights)]
+        given = spread(weights, self.names, "loss_weights", many=False)
+        self.terms = []
+        for index, (output, target, one, weight) in enumerate(zip(outputs, targets, chosen, given)):
+            if one is not None:
+                loss = _as_loss(one, target, output)
+                self.terms.append(_Term(index, loss, weight, output.name or loss.name))
+        if len(self.terms) > 1 and not self.term_trackers:
+            self.term_trackers = [metrics_room.Mean(name=f"{t.name}_loss") for t in self.terms]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The loss's mean, then the compiled metrics, then the mean of each output's loss."""
+        compiled = [self.compiled_metrics] if self.compiled_metrics is not None else []
+        return [self.loss_tracker, *compiled, *self.term_trackers]
+
+    # -- use -----------------------------------------------------------------------------------------------
+    def loss(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """The weighted sum of the losses; None where `compile` was given none."""
+        if not self.terms:
+            return None
+        preds = jax.tree.leaves(y_pred)
+        targets = align(y, self.names, "y", missing_ok=True)
+        weights = align(sample_weight, self.names, "sample_weight", missing_ok=True) \
+            if sample_weight is not None else [None] * len(preds)
+        total: Any = 0.0
+        for term, tracker in zip(self.terms, self.term_trackers or [None] * len(self.terms)):
+            value = term.loss(targets[term.index], preds[term.index], weights[term.index])
+            if tracker is not None:
+                tracker.update_state(value, sample_weight=real_rows(preds[term.index]))
+            total = total + (value if term.weight is None else value * term.weight)
+        return total
+
+    def update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        """Let the compiled metrics see a batch; rows of padding count for nothing."""
+        if self.compiled_metrics is not None:
+            self.compiled_metrics.update_state(y, y_pred, sample_weight)
+
+
+def real_rows(tensor: Any) -> Any:
+    """How many rows of the running batch are real, as a float."""
+    rows = current().row_mask
+    return jnp.asarray(tensor.shape[0], "float32") if rows is None else jnp.sum(rows)
+
+
+def _as_loss(spec: Any, target: Any, output: Output) -> Loss:
+    if isinstance(spec, str) and spec.lower() in ("crossentropy", "ce"):
+        metric, _ = resolve("crossentropy", target.shape, str(target.dtype), output.shape, output.activation, False)
+        spec = type(metric).__name__
+    loss = losses_room.get(spec)
+    if not isinstance(loss, Loss):
+        name = spec if isinstance(spec, str) else getattr(loss, "__name__", type(loss).__name__)
+        loss = LossFunctionWrapper(loss, name=name)
+    return loss
+
+
+class CompileMetrics(Metric):
+    """All metrics of `compile` as one, as Keras has it in `model.metrics`."""
+
+    def __init__(self, name: str = "compile_metrics"):
+        super().__init__(name=name)
+        self.built = False
+        self._plain: list[list[Metric]] = []
+        self._weighted: list[list[Metric]] = []
+        self._names: list[str | None] = []
+
+    def build(self, spec: dict[str, Any], outputs: list[Output], targets: list[Any],
+              from_logits: dict[int, bool]) -> None:
+        """Turn names into metrics and `Accuracy()` into the accuracy that fits the labels; say so once."""
+        if self.built:
+            return
+        self._names = [o.name for o in outputs]
+        for key, chosen in (("metrics", self._plain), ("weighted_metrics", self._weighted)):
+            for index, entry in enumerate(spread(spec[key], self._names, key, many=True)):
+                entries = entry if isinstance(entry, (list, tuple)) else [entry] if entry is not None else []
+                chosen.append([_as_metric(one, targets[index], outputs[index], from_logits.get(index, False))
+                               for one in entries if one is not None])
+        self.built = True
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics, unweighted ones first."""
+        return [m for per_output in (*self._plain, *self._weighted) for m in per_output]
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables of the metrics."""
+        return [v for m in self.metrics for v in m.variables]
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Update each metric with its output's labels and predictions."""
+        preds = jax.tree.leaves(y_pred)
+        targets = align(y_true, self._names, "y", missing_ok=True)
+        weights = align(sample_weight, self._names, "sample_weight", missing_ok=True) \
+            if sample_weight is not None else [None] * len(preds)
+        rows = current().row_mask
+        for index, (target, pred, weight) in enumerate(zip(targets, preds, weights)):
+            for metric in self._plain[index]:
+                _update(metric, target, pred, rows)
+            for metric in self._weighted[index]:
+                _update(metric, target, pred, _times_rows(weight, rows))
+
+    def result(self) -> dict[str, Any]:
+        """Values by name; the name of the output goes first where there are several outputs."""
+        results: dict[str, Any] = {}
+        for prefix, group in (("", self._plain), ("weighted_", self._weighted)):
+            for output_name, per_output in zip(self._names, group):
+                for metric in per_output:
+                    results[self._free_name(metric.name, output_name, prefix, results)] = metric.result()
+        return results
+
+    def _free_name(self, name: str, output_name: str | None, prefix: str, taken: dict[str, Any]) -> str:
+        def full(text: str) -> str:
+            return f"{output_name}_{text}" if len(self._names) > 1 and output_name else text
+
+        if full(name) not in taken:
+            return full(name)
+        if prefix and full(prefix + name) not in taken:
+            return full(prefix + name)
+        count = 1
+        while full(f"{prefix}{name}_{count}") in taken:
+            count += 1
+        return full(f"{prefix}{name}_{count}")
+
+    def reset_state(self) -> None:
+        """Start each metric anew."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+
+def _update(metric: Metric, target: Any, pred: Any, weight: Any) -> None:
+    if weight is None:
+        metric.update_state(target, pred)
+    else:
+        metric.update_state(target, pred, sample_weight=weight)
+
+
+def _times_rows(weight: Any, rows: Any) -> Any:
+    if rows is None or weight is None:
+        return rows if weight is None else weight
+    return weight * rows.reshape((-1,) + (1,) * (jnp.ndim(weight) - 1)).astype(weight.dtype)
+
+
+def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Metric:
+    if target is None:
+        return metrics_room.get(spec)
+    metric, announcement = resolve(spec, tuple(target.shape), str(target.dtype), output.shape, output.activation,
+                                   from_logits)
+    if announcement:
+        warnings.warn(announcement, UserWarning, stacklevel=2)
+    if not isinstance(metric, Metric):
+        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric")
+        metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)
+    return metric

@@ -1,0 +1,49 @@
+"""Whether the last, smaller batch may be filled up with rows that count for nothing.
+
+Then one compilation serves every batch. It is only done where the result is known to be the same: no layer
+mixes rows of the batch unless it knows of padding, and nobody has replaced the step.
+"""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["may_pad", "row_mask"]
+
+_REPLACEABLE = ("train_step", "test_step", "compute_loss", "compute_loss_and_updates", "compute_metrics", "track_loss")
+# Ops (nodes of a graph) whose rows stay apart whatever their arguments are.
+_ROWWISE_OPS = frozenset(
+    "add subtract multiply divide true_divide negative power maximum minimum absolute abs square sqrt exp log tanh "
+    "sigmoid relu gelu silu softplus cast not_equal equal greater less logical_and logical_or where".split())
+
+
+def may_pad(model: Any, default: type, metrics: bool = True) -> bool:
+    """Whether padding rows leave this model's results as they are.
+
+    Args:
+        model: the model; anything but a graph of built-in layers may mix rows and is left alone.
+        default: the class that holds the default steps.
+        metrics: whether losses and metrics matter too.
+    """
+    if not _is_graph_model(model):
+        return False
+    if metrics and any(getattr(type(model), name) is not getattr(default, name) for name in _REPLACEABLE):
+        return False
+    for layer in model._flatten_layers():
+        if not _is_graph_model(layer) and getattr(layer, "mixes_rows", True):
+            return False
+        graph = getattr(layer, "_graph", None)
+        if graph is not None and not all(hasattr(op, "call") or op.__name__ in _ROWWISE_OPS for op in graph.operations):
+            return False
+    compiled = model._objective.compiled_metrics if metrics and model._objective is not None else None
+    return compiled is None or all(type(m).__module__.startswith("kyeo.") for m in compiled.metrics)
+
+
+def _is_graph_model(layer: Any) -> bool:
+    """A model that does nothing but run its graph."""
+    return getattr(layer, "_graph", None) is not None and type(layer).call.__module__.startswith("kyeo.")
+
+
+def row_mask(real: int, size: int) -> np.ndarray:
+    """1 for each of the `real` first rows, 0 for the padding behind them."""
+    return (np.arange(size) < real).astype("float32")

@@ -1,0 +1,64 @@
+"""`predict`: one compiled function, sizes padded up to a few, no machinery around a single NumPy batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo.data.adapters import as_source
+from kyeo.data.source import pad_batch
+from kyeo.train import prepare
+from kyeo.train.loop import Job, run_epoch
+from kyeo.train.runner import SafePoints
+
+__all__ = ["predict"]
+
+
+def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int | None,
+            make_callbacks: Callable[..., Any], callbacks: Any) -> Any:
+    """The outputs for `x` as NumPy arrays."""
+    size = batch_size or 32
+    if callbacks is None and steps is None and isinstance(x, np.ndarray) and 0 < len(x) <= size and model.built:
+        quick = _predict_one_batch(model, x, size)
+        if quick is not None:
+            return quick
+    source = as_source(x, batch_size=batch_size, steps=steps)
+    prepare.build_for(model, source.peek())
+    listed = make_callbacks(steps=source.num_batches)
+    parts: list[Any] = []
+
+    def keep(outputs: Any, portion: Any) -> None:
+        rows = None if portion.rows is None else int(portion.rows.sum())
+        parts.append((outputs, rows))
+
+    with SafePoints() as safe:
+        listed.on_predict_begin()
+        run_epoch(Job(model, "predict", source, listed, safe), 0, keep)
+        outputs = _joined(parts)
+        listed.on_predict_end()
+    source.close()
+    return outputs
+
+
+def _predict_one_batch(model: Any, x: np.ndarray, size: int) -> Any:
+    """One dispatch for a batch that fits in a step; None where the general way has to be taken."""
+    if not model.pads_predictions or x.dtype.kind in "OUS" or model.run_eagerly:
+        return None
+    rows = len(x)
+    bucket = min(size, 1 << (rows - 1).bit_length())
+    if x.dtype == np.float64:
+        x = x.astype("float32")
+    elif x.dtype.itemsize == 8:
+        return None  # 64-bit integers are checked for overflow on the general way
+    batch = (x, None, None) if rows == bucket else pad_batch((x, None, None), bucket)[0]
+    outputs = model.runner("predict").predict(batch)
+    return jax.tree.map(lambda a: np.asarray(a)[:rows], outputs)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """The outputs of all steps joined along the batch axis, rows of padding cut off."""
+    trees = [jax.tree.map(lambda a, rows=rows: np.asarray(a)[:rows], outputs) for outputs, rows in parts]
+    if len(trees) == 1:
+        return trees[0]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves) if leaves[0].ndim else np.stack(leaves), *trees)

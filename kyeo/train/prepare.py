@@ -1,0 +1,87 @@
+"""Before the first step: build the model, the objective and the optimizer from the shapes of a batch, and check
+on the host what the device would let pass in silence."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo.core.errors import problem
+from kyeo.core.symbolic import SymbolicTensor, tensors_in
+from kyeo.data.checks import check_binary_labels, check_labels
+from kyeo.train.structure import align
+
+__all__ = ["build_for", "check_targets", "output_activations"]
+
+
+def build_for(model: Any, batch: tuple[Any, Any, Any]) -> None:
+    """Make the weights, the losses and metrics, and the optimizer's slots, if that has not been done."""
+    x, y, _ = batch
+    y_pred = None
+    if not model.built or (model._objective is not None and not model._objective.built):
+        y_pred = _predicted(model, x)
+    if model._objective is not None and not model._objective.built:
+        if y is None and model._objective.spec["loss"] is not None and type(model).compute_loss.__module__.startswith(
+                "kyeo."):
+            raise problem("There are no labels.", received="y=None", where=model,
+                          expected=f"labels for loss={model._objective.spec['loss']!r}", fix="pass y=...")
+        model._objective.build(jax.tree.map(_as_symbol, y), y_pred, model.output_names, output_activations(y_pred))
+    if model.optimizer is not None and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def _as_symbol(array: Any) -> Any:
+    """An array as a symbolic tensor with any batch size."""
+    return SymbolicTensor((None, *np.shape(array)[1:]), _device_dtype(array)) if np.ndim(array) else array
+
+
+def _device_dtype(array: Any) -> str:
+    return jax.dtypes.canonicalize_dtype(np.asarray(array[:1]).dtype).name
+
+
+def _predicted(model: Any, x: Any) -> Any:
+    """The symbolic predictions, those of the graph where there is one."""
+    graph = getattr(model, "_graph", None)
+    if graph is not None:
+        graph.as_flat_inputs(x)  # a wrong shape is said here, in terms of the data
+        return graph.outputs
+    outputs = model(jax.tree.map(_as_symbol, x), training=True)
+    return model._graph.outputs if getattr(model, "_graph", None) is not None else outputs
+
+
+def output_activations(y_pred: Any) -> list[str | None]:
+    """The name of the activation that made each output, where that can be seen in the graph."""
+    return [_activation_of(tensor) for tensor in tensors_in(y_pred)]
+
+
+def _activation_of(tensor: SymbolicTensor) -> str | None:
+    target = tensor.node.target if tensor.node is not None else None
+    if type(target).__name__ == "Softmax":
+        return "softmax"
+    graph = getattr(target, "_graph", None)
+    if graph is not None and tensor.node is not None:
+        return _activation_of(graph.output_tensors[tensor.index])
+    activation = getattr(target, "activation", None)
+    if activation is None:
+        return getattr(target, "__name__", None) if not hasattr(target, "call") else None
+    return getattr(activation, "__name__", None)
+
+
+def check_targets(model: Any, y: Any) -> None:
+    """Refuse labels that a loss would read past its classes or take for probabilities (min and max, once)."""
+    objective = model._objective
+    if objective is None or not objective.built or y is None or not objective.terms:
+        return
+    targets = align(y, objective.names, "y", missing_ok=True)
+    shapes = objective.output_shapes
+    for term in objective.terms:
+        target = targets[term.index]
+        if target is None or not hasattr(target, "dtype"):
+            continue
+        kind = type(term.loss).__name__
+        function = getattr(getattr(term.loss, "fn", None), "__name__", "")
+        where = f"the labels of output {term.name!r}, loss {kind}"
+        if "sparse_categorical" in function:
+            check_labels(target, shapes[term.index][-1], where, ignore_class=getattr(term.loss, "ignore_class", None))
+        elif function == "binary_crossentropy":
+            check_binary_labels(target, where)

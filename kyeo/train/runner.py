@@ -1,0 +1,153 @@
+"""Runner: the compiled form of one kind of step for one model, between the boxes and the device.
+
+A run takes the state out of the variables, hands it to the compiled step (which overwrites the buffers), and
+puts the new arrays back at once. A Ctrl-C in between waits until the boxes are whole again.
+"""
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kyeo.core.variable import Variable
+from kyeo.train.step import compile_step, fold_steps
+
+__all__ = ["Runner", "SafePoints", "step_cost"]
+
+_MOST_FOLDED = 64  # steps in one dispatch; more gained nothing
+_FOLDED_FLOPS = 4e9  # about 20 ms of work, so that a bar can still move and a Ctrl-C still ends
+_LEAST_FOLDED = 4
+
+
+class SafePoints:
+    """`with SafePoints() as safe:` and inside it `with safe.hold():` delays Ctrl-C to the end of the block."""
+
+    def __init__(self) -> None:
+        self._holding = self._pending = False
+        self._previous: Any = None
+
+    def __enter__(self) -> "SafePoints":
+        if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
+            self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _on_interrupt(self, number: int, frame: Any) -> None:
+        if self._holding and not self._pending:
+            self._pending = True
+        else:
+            self._previous(number, frame)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let no interrupt in while variables and device disagree."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+            if self._pending:
+                self._pending = False
+                self._previous(signal.SIGINT, None)
+
+
+def step_cost(jaxpr: Any) -> tuple[float, bool]:
+    """(floating-point operations of the matrix products, whether there is a convolution) of a traced step."""
+    flops, convolves = 0.0, False
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        if name == "conv_general_dilated":
+            convolves = True
+        elif name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            depth = math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
+            flops += 2.0 * depth * math.prod(equation.outvars[0].aval.shape)
+        for inner in jax.tree.leaves(tuple(equation.params.values()), is_leaf=lambda v: hasattr(v, "eqns")):
+            body = getattr(inner, "jaxpr", inner)
+            if hasattr(body, "eqns"):
+                more, inner_convolves = step_cost(body)
+                flops += more * equation.params.get("length", 1)
+                convolves = convolves or inner_convolves
+    return flops, convolves
+
+
+class Runner:
+    """Runs one kind of step.
+
+    Args:
+        step: `(state, data) -> (result, new state)`, pure.
+        groups: the variables of the state, a list for each part.
+        donate: whether the state's buffers may be overwritten.
+        eager: run without compiling.
+    """
+
+    def __init__(self, step: Callable[..., Any], groups: list[list[Variable]], *, donate: bool, eager: bool):
+        self._groups = groups
+        self._boxes = [v for group in groups for v in group]
+        self._step, self._donate, self._eager = step, donate, eager
+        self._single = compile_step(step, donate=donate) if not eager else self._run_eagerly
+        self._folded: Callable[..., Any] | None = None
+
+    def _run_eagerly(self, state: Any, data: Any, rows: Any) -> Any:
+        from kyeo.core.scope import scope
+
+        with scope(row_mask=rows):
+            return self._step(state, jax.tree.map(jnp.asarray, data))
+
+    def state(self) -> list[list[jax.Array]]:
+        """The values of the variables, as a step takes them."""
+        if self._donate and not self._eager:
+            return [[v.to_donate() for v in group] for group in self._groups]
+        return [[v._value for v in group] for group in self._groups]
+
+    def steps_per_dispatch(self, data: Any, rows: Any, asked: int) -> int:
+        """How many steps to run in one dispatch for batches like this one.
+
+        The user's number where one was given. Else many for a small network, one where the step holds a
+        convolution (XLA on the CPU runs those many times slower inside a loop) or is long by itself.
+        """
+        if self._eager:
+            return 1
+        traced = self._single.trace(self.state(), data, rows)  # type: ignore[attr-defined]
+        flops, convolves = step_cost(traced.jaxpr)
+        if convolves and jax.default_backend() == "cpu":
+            return 1
+        if asked == 1:
+            count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (flops + 1)))
+            asked = count if count >= _LEAST_FOLDED else 1
+        if asked > 1:
+            self._folded = fold_steps(self._step, traced.out_info)
+        return asked
+
+    def run(self, data: Any, rows: Any, safe: SafePoints, count: int | None = None) -> Any:
+        """Run on a batch, or on `count` stacked batches, and keep the new state. Gives the step's result."""
+        with safe.hold():
+            if count is None:
+                result, new = self._single(self.state(), data, rows)
+            else:
+                assert self._folded is not None
+                result, new = self._folded(self.state(), data, rows, count)
+            self._write(new)
+        return result
+
+    def predict(self, data: Any) -> Any:
+        """The result of a step whose new state is of no interest; nothing is written."""
+        state = [[v._value for v in group] for group in self._groups]
+        return self._single(state, data, None)[0]
+
+    def _write(self, new: Any) -> None:
+        values = [value for group in new for value in group]
+        if self._eager:
+            for box, value in zip(self._boxes, values, strict=True):
+                box.put(jnp.asarray(value, box._dtype))
+            return
+        for box, value in zip(self._boxes, values, strict=True):
+            box.put(value)

@@ -1,0 +1,410 @@
+"""Trainer: the half of Model that compiles, fits, evaluates and predicts. Signatures and docs; the work is beside.
+
+Where a batch goes: `fit` here, `data.adapters.as_source`, `train.loop.run_epochs`, `train.runner.Runner.run`,
+`train.step.train_step`, the layers, the optimizer, and back into the variables.
+"""
+
+import functools
+import hashlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from kyeo import optimizers
+from kyeo.callbacks.callback import CallbackList
+from kyeo.core.errors import positive_int, problem
+from kyeo.core.settings import seed_of, settings
+from kyeo.core.variable import Structure, Variable, pure
+from kyeo.data.adapters import as_source, train_validation_split
+from kyeo.data.source import Source
+from kyeo.data.unpack import unpack_x_y_sample_weight
+from kyeo.train import prepare, step
+from kyeo.train.loop import Job, fetched, run_epoch, run_epochs
+from kyeo.train.objective import Objective, real_rows
+from kyeo.train.padding import may_pad
+from kyeo.train.predicting import predict
+from kyeo.train.runner import Runner, SafePoints
+
+__all__ = ["StateVariables", "Trainer"]
+
+
+class StateVariables(NamedTuple):
+    """The variables of the four parts of the training state."""
+
+    trainable: list[Variable]
+    frozen: list[Variable]
+    optimizer: list[Variable]
+    metrics: list[Variable]
+
+
+class Trainer:
+    """Mixin of Model: training and use."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self.optimizer: Any = None
+        self.stop_training = False
+        self.steps_per_execution = 1
+        self._objective: Objective | None = None
+        self._compile_config: dict[str, Any] | None = None
+        self._forget_steps()
+
+    def _forget_steps(self) -> None:
+        self._runners: dict[Any, Runner] = {}
+        self._dispatch_sizes: dict[Any, int] = {}
+        self._state_cache: tuple[int, StateVariables] | None = None
+        self._padding_refused = False
+
+    # -- compile -------------------------------------------------------------------------------------------
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
+        weighted_metrics: Any = None, run_eagerly: bool = False, steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto", auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how to train.
+
+        Args:
+            optimizer: an optimizer or its name.
+            loss: a loss, its name, or a function `(y_true, y_pred)`; for several outputs a list or dict of them.
+            loss_weights: factors of the outputs' losses.
+            metrics: a list of metrics or names; for several outputs a list of lists or a dict.
+            weighted_metrics: likewise; these see the sample weights.
+            run_eagerly: run steps without compiling, for debugging.
+            steps_per_execution: how many batches go to the device at once. With 1, the default, small networks
+                are given many at once where nothing can tell the difference.
+            jit_compile: False runs steps without compiling; "auto" and True compile.
+            auto_scale_loss: wrap the optimizer in a LossScaleOptimizer under a float16 policy.
+
+        >>> import kyeo
+        >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(1)])
+        >>> model.compile("sgd", "mse", metrics=["mae"])
+        """
+        self.optimizer = optimizers.get(optimizer)
+        policy = getattr(self, "dtype_policy", None)
+        if auto_scale_loss and policy is not None and policy.name == "mixed_float16" and not isinstance(
+                self.optimizer, optimizers.LossScaleOptimizer):
+            self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
+        self.steps_per_execution = positive_int("compile", steps_per_execution=steps_per_execution)
+        self.run_eagerly = bool(run_eagerly) or jit_compile is False
+        self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
+        self._compile_config = {
+            "optimizer": self.optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
+            "weighted_metrics": weighted_metrics, "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution, "jit_compile": jit_compile,
+        }
+        self.stop_training = False
+        self._forget_steps()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self._objective is not None
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether steps run without compiling."""
+        return self.__dict__.get("_run_eagerly", False) or settings.run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._run_eagerly = bool(value)
+
+    def _require_compiled(self, method: str) -> None:
+        if not self.compiled:
+            raise problem(f"`{method}` needs a compiled model.", where=self,
+                          fix='call model.compile(optimizer="adam", loss=...) first')
+
+    # -- what a step is made of; users override these ------------------------------------------------------
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
+                     training: bool = True) -> Any:
+        """The total loss of a batch: the compiled losses and those the layers added."""
+        assert self._objective is not None
+        parts = [self._objective.loss(y, y_pred, sample_weight), *self.losses]  # type: ignore[attr-defined]
+        parts = [part for part in parts if part is not None]
+        if not parts:
+            raise problem("There is nothing to minimise.", received="loss=None", where=self,
+                          expected="a loss in compile, or add_loss in a layer")
+        return sum(parts[1:], start=parts[0])
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Update the compiled metrics with a batch and give all results."""
+        assert self._objective is not None
+        self._objective.update_metrics(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def track_loss(self, loss: Any, x: Any) -> None:
+        """Let the mean of the loss see the loss of a batch."""
+        assert self._objective is not None
+        self._objective.loss_tracker.update_state(loss, sample_weight=real_rows(jax.tree.leaves(x)[0]))
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Names and values of all metrics."""
+        results: dict[str, Any] = {}
+        for metric in self.metrics:
+            value = metric.result()
+            results.update(value if isinstance(value, dict) else {metric.name: value})
+        return results
+
+    def compute_loss_and_updates(
+        self, trainable_variables: Any, non_trainable_variables: Any, metrics_variables: Any, x: Any, y: Any,
+        sample_weight: Any, training: bool = False, optimizer_variables: Any = None,
+    ) -> Any:
+        """The loss as a function of values: `(loss, (unscaled loss, y_pred, non-trainables, metrics))`."""
+        return step.forward_and_loss(self, trainable_variables, non_trainable_variables, metrics_variables, x, y,
+                                     sample_weight, training, optimizer_variables)
+
+    def scaled_loss(self, loss: Any, optimizer_variables: Any) -> Any:
+        """The loss as the optimizer wants it differentiated (scaled, for float16)."""
+        return pure(lambda: self.optimizer.scale_loss(loss), self.optimizer.variables)(optimizer_variables)[0]
+
+    def train_step(self, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
+        """One step on values: `state` is (trainable, non-trainable, optimizer's, metrics'), as in Keras on JAX."""
+        return step.train_step(self, state, unpack_x_y_sample_weight(data))
+
+    def test_step(self, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
+        """One step of `evaluate`: `state` is (trainable, non-trainable, metrics')."""
+        return step.test_step(self, state, unpack_x_y_sample_weight(data))
+
+    def predict_step(self, state: Any, data: Any) -> tuple[Any, Any]:
+        """One step of `predict`: `state` is (trainable, non-trainable)."""
+        return step.predict_step(self, state, unpack_x_y_sample_weight(data))
+
+    # -- metrics -------------------------------------------------------------------------------------------
+    @property
+    def metrics(self) -> list[Any]:
+        """The mean of the loss, the metrics the model holds, and the compiled ones."""
+        held = super().metrics  # type: ignore[misc]
+        if self._objective is None:
+            return held
+        compiled = self._objective.metrics
+        return [compiled[0], *held, *compiled[1:]]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of `metrics`."""
+        return [m.name for m in self.metrics]
+
+    def reset_metrics(self) -> None:
+        """Start all metrics anew."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    # -- the compiled steps --------------------------------------------------------------------------------
+    def state_variables(self) -> StateVariables:
+        """The variables whose values make up the training state, in order."""
+        if self._state_cache is None or self._state_cache[0] != Structure.version:
+            found = StateVariables(
+                self.trainable_variables, self.non_trainable_variables,  # type: ignore[attr-defined]
+                list(self.optimizer.variables) if self.optimizer is not None else [],
+                [v for m in self.metrics for v in m.variables])
+            self._state_cache = (Structure.version, found)
+        return self._state_cache[1]
+
+    def runner(self, mode: str) -> Runner:
+        """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
+        variables = self.state_variables()
+        key = (mode, self.run_eagerly, Structure.version)
+        if key not in self._runners:
+            groups = {"train": list(variables), "test": [variables.trainable, variables.frozen, variables.metrics],
+                      "predict": [variables.trainable, variables.frozen]}[mode]
+            same = (mode, self.run_eagerly, tuple(tuple(map(id, g)) for g in groups))
+            if same not in self._runners:
+                self._runners[same] = Runner(getattr(self, f"{mode}_step"), groups, donate=mode == "train",
+                                             eager=self.run_eagerly)
+            self._runners[key] = self._runners[same]
+        return self._runners[key]
+
+    def steps_in_dispatch(self, mode: str, data: Any, rows: Any, asked: int) -> int:
+        """How many steps of this kind go into one dispatch; remembered for batches of the same shape."""
+        shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
+        key = (id(self.runner(mode)), shapes, rows is None, asked)
+        if key not in self._dispatch_sizes:
+            self._dispatch_sizes[key] = self.runner(mode).steps_per_dispatch(data, rows, asked)
+        return self._dispatch_sizes[key]
+
+    def may_pad(self, source: Source) -> bool:
+        """Whether the smaller last batch of this source can be filled up without changing any number."""
+        rows, size = source.num_rows, source.batch_size
+        ragged = rows is not None and size is not None and rows % size != 0
+        return ragged and not self._padding_refused and not self.run_eagerly and may_pad(self, Trainer)
+
+    @property
+    def pads_predictions(self) -> bool:
+        """Whether `predict` may fill up a batch, and drop what its step writes: rows and calls stay apart."""
+        cached = self.__dict__.get("_pads_predictions")
+        if cached is None or cached[0] != Structure.version:
+            plain = type(self).predict_step is Trainer.predict_step and may_pad(self, Trainer, metrics=False)
+            cached = self._pads_predictions = (Structure.version, plain)
+        return cached[1]
+
+    def refuse_padding(self) -> None:
+        """Remember that padding does not work out for this model."""
+        self._padding_refused = True
+
+    # -- fit, evaluate, predict ----------------------------------------------------------------------------
+    def fit(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1,
+        verbose: int | str = "auto", callbacks: Any = None, validation_split: float = 0.0,
+        validation_data: Any = None, shuffle: bool | str = True, class_weight: Any = None,
+        sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
+        validation_steps: int | None = None, validation_batch_size: int | None = None,
+        validation_freq: int | list[int] = 1,
+    ) -> Any:
+        """Train for `epochs` passes over the data. Gives the History.
+
+        Args:
+            x: arrays, lists or dicts of arrays, a generator, a PyDataset, ...; see `kyeo.data`.
+            y: labels, beside arrays.
+            batch_size: rows of a batch; 32 for arrays.
+            epochs: the epoch to stop before.
+            verbose: 0 silent, 1 a bar, 2 a line per epoch, "auto" 1.
+            callbacks: a list of callbacks.
+            validation_split: the fraction of rows, taken from the end, to validate on.
+            validation_data: (x, y), (x, y, sample_weight), or a dataset.
+            shuffle: whether rows come in a new order each epoch; "batch" shuffles within batches.
+            class_weight: {class: weight of its rows in the loss}.
+            sample_weight: weight of each row in the loss.
+            initial_epoch: the epoch to begin with.
+            steps_per_epoch: batches of an epoch.
+            validation_steps: batches of a validation.
+            validation_batch_size: rows of its batches.
+            validation_freq: validate every so many epochs, or after the epochs listed (counted from 1).
+
+        >>> import kyeo, numpy as np
+        >>> model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> history = model.fit(np.ones((8, 2)), np.ones((8, 1)), epochs=2, verbose=0)
+        >>> len(history.history["loss"])
+        2
+        """
+        self._require_compiled("fit")
+        epochs = positive_int("fit", minimum=0, epochs=epochs)
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
+        source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
+                           steps=steps_per_epoch, seed=_draw_seed(f"fit/{self.name}"))
+        self._prepare(source, y)
+        validation = None
+        if validation_data is not None:
+            vx, vy, vw = _validation_parts(validation_data)
+            validation = as_source(vx, vy, vw, batch_size=validation_batch_size or batch_size, steps=validation_steps)
+            prepare.check_targets(self, vy)
+        listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches)
+        with SafePoints() as safe:
+            job = Job(self, "train", source, listed, safe, self._checker(y))
+            test_job = Job(self, "test", validation, listed, safe) if validation is not None else None
+
+            def validate(epoch: int) -> dict[str, Any]:
+                if test_job is None or not _is_due(epoch, validation_freq):
+                    return {}
+                return {f"val_{k}": v for k, v in self._evaluate(test_job).items()}
+
+            try:
+                run_epochs(job, initial_epoch, epochs, validate)
+            finally:
+                source.close()
+        return self.history  # type: ignore[attr-defined]
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: int | str = "auto",
+        sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss and metrics on data, without training.
+
+        Args:
+            x, y, sample_weight, batch_size, steps, callbacks, verbose: as in `fit`.
+            return_dict: a dict by name instead of a list (a single number where there is only the loss).
+        """
+        if kwargs:
+            raise problem(f"`{next(iter(kwargs))}` is not a parameter of evaluate.", kind=TypeError, where=self)
+        self._require_compiled("evaluate")
+        source = as_source(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        self._prepare(source, y)
+        listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
+        with SafePoints() as safe:
+            logs = self._evaluate(Job(self, "test", source, listed, safe, self._checker(y)))
+        source.close()
+        return logs if return_dict else self._in_order(logs)
+
+    def _evaluate(self, job: Job) -> dict[str, Any]:
+        self.reset_metrics()
+        job.callbacks.on_test_begin()
+        logs = fetched(run_epoch(job, 0))
+        job.callbacks.on_test_end(logs)
+        return logs
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", steps: int | None = None,
+                callbacks: Any = None) -> Any:
+        """The outputs for data, as NumPy arrays in the structure of the model's outputs.
+
+        Args:
+            x, batch_size, steps, callbacks, verbose: as in `fit`.
+        """
+        return predict(self, x, batch_size, verbose, steps,
+                       functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
+
+    # -- one batch -----------------------------------------------------------------------------------------
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
+                       return_dict: bool = False) -> Any:
+        """One step on one batch. Metrics go on from where they were; `reset_metrics` starts them anew."""
+        self._require_compiled("train_on_batch")
+        return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics on one batch."""
+        self._require_compiled("test_on_batch")
+        return self._on_batch("test", x, y, sample_weight, None, return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch."""
+        batch = as_source(x, batch_size=2**31 - 1).peek()
+        prepare.build_for(self, batch)
+        with SafePoints() as safe:
+            return jax.tree.map(np.asarray, self.runner("predict").run(batch, None, safe))
+
+    def _on_batch(self, mode: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
+        batch = as_source(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight).peek()
+        prepare.build_for(self, batch)
+        prepare.check_targets(self, batch[1])
+        with SafePoints() as safe:
+            logs = fetched(self.runner(mode).run(batch, None, safe))
+        return logs if return_dict else self._in_order(logs)
+
+    # -- small things --------------------------------------------------------------------------------------
+    def _prepare(self, source: Source, y: Any) -> None:
+        prepare.build_for(self, source.peek())
+        if y is not None:
+            prepare.check_targets(self, y)
+
+    def _checker(self, y: Any) -> Any:
+        """The check of each batch's labels, where they could not be checked as a whole."""
+        return functools.partial(prepare.check_targets, self) if y is None else None
+
+    def _in_order(self, logs: dict[str, Any]) -> Any:
+        """Logs as a list in the order of `metrics`, the loss first; a single number where there is only one."""
+        names = [n for m in self.metrics for n in (m.result_names() if hasattr(m, "result_names") else [m.name])]
+        values = [logs[n] for n in names if n in logs] + [v for n, v in logs.items() if n not in names]
+        return values[0] if len(values) == 1 else values
+
+
+def _draw_seed(path: str) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(seed_of(path)).encode(), digest_size=8).digest(), "little")
+
+
+def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
+    return unpack_x_y_sample_weight(data) if isinstance(data, (tuple, list)) else (data, None, None)
+
+
+def _is_due(epoch: int, frequency: Any) -> bool:
+    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
+
+
+def _callback_list(model: Any, callbacks: Any, verbose: Any, history: bool, **params: Any) -> CallbackList:
+    if isinstance(callbacks, CallbackList):
+        return callbacks
+    verbose = 1 if verbose == "auto" else int(verbose)
+    return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, verbose=verbose, model=model,
+                        **params)

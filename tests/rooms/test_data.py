@@ -1,0 +1,442 @@
+"""Data: kinds of input, order of rows, padding, workers, checks."""
+
+import os
+import time
+import warnings
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kyeo.data import (
+    PyDataset,
+    as_source,
+    check_binary_labels,
+    check_labels,
+    pack_x_y_sample_weight,
+    pad_batch,
+    train_validation_split,
+    unpack_x_y_sample_weight,
+)
+
+
+def xs(source, epoch=0, start=0):
+    return [np.asarray(x).ravel().tolist() for x, _, _ in source.batches(epoch, start)]
+
+
+def flat(lists):
+    return [v for part in lists for v in part]
+
+
+# -- arrays
+def test_unshuffled_batches_are_views():
+    x = np.arange(10, dtype="float32").reshape(5, 2)
+    source = as_source(x, batch_size=2)
+    batches = [b[0] for b in source.batches(0)]
+    assert [len(b) for b in batches] == [2, 2, 1]
+    assert all(np.shares_memory(b, x) for b in batches)
+    assert (source.num_batches, source.batch_size, source.num_rows) == (3, 2, 5)
+
+
+def test_order_is_a_function_of_seed_and_epoch():
+    def make(seed=3):
+        return as_source(np.arange(50), np.arange(50) * 2, batch_size=8, shuffle=True, seed=seed)
+
+    first = xs(make(), epoch=4)
+    assert first == xs(make(), epoch=4)
+    assert first != xs(make(), epoch=5) != xs(make(seed=4), epoch=5)
+    assert sorted(flat(first)) == list(range(50))
+    assert first[3:] == xs(make(), epoch=4, start=3)
+    assert all((2 * x == y).all() for x, y, _ in make().batches(1))
+
+
+def test_batch_shuffle_keeps_rows_in_their_batch():
+    got = xs(as_source(np.arange(10), batch_size=4, shuffle="batch", seed=1))
+    assert [sorted(b) for b in got] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert flat(got) != list(range(10))
+
+
+@pytest.mark.parametrize("shuffle", [False, True, "batch"])
+@pytest.mark.parametrize("start", [0, 1, 3, 5])
+def test_groups_are_the_batches_stacked(shuffle, start):
+    source = as_source({"a": np.arange(23), "b": np.ones((23, 2, 3))}, np.arange(23), batch_size=4,
+                       shuffle=shuffle)
+    batches = list(source.batches(2, start))
+    groups = list(source.groups(2, 3, start))
+    unstacked = [{k: v[i] for k, v in x.items()} for (x, _, _), n in groups for i in range(n)]
+    assert sum(n for _, n in groups) == len(batches)
+    for got, (want, _, _) in zip(unstacked, batches):
+        assert all((got[k] == want[k]).all() for k in want)
+    (last_x, _, _), count = groups[-1]
+    assert count == 1 and last_x["b"].shape == (1, 3, 2, 3)  # the partial batch stands alone
+
+
+def test_steps_go_on_over_epochs_as_in_keras():
+    source = as_source(np.arange(10), batch_size=2, steps=2)
+    assert (xs(source, 0), xs(source, 1)) == ([[0, 1], [2, 3]], [[4, 5], [6, 7]])
+    with pytest.warns(UserWarning, match="1 of 2 batches"):
+        assert xs(source, 2) == [[8, 9]]
+    assert xs(source, 3) == [[0, 1], [2, 3]]
+    assert as_source(np.arange(10), steps=3).batch_size == 4
+
+
+def test_number_types():
+    x, y = np.zeros((4, 2)), np.array([1, 2, 3, 4])
+    bx, by, _ = next(as_source(x, y, batch_size=2).batches(0))
+    assert (bx.dtype, by.dtype) == (np.float32, np.int32)
+    for dtype in ("uint8", "int32", "bool", "int16"):
+        assert next(as_source(x.astype(dtype)).batches(0))[0].dtype == dtype
+    with pytest.raises(OverflowError, match=r"x\['id'\].*32 bits(.|\n)*8589934597"):
+        as_source({"id": np.array([1, 2**33 + 5])})
+    with pytest.raises(OverflowError):
+        next(as_source(iter([(np.array([2**40]),)])).batches(0))
+
+
+def test_any_memory_layout_gathers_the_right_rows():
+    base = np.arange(24.0).reshape(6, 4)
+    for x in (base, np.asfortranarray(base), base[::-1], base[:, ::2], base.astype(">f4")):
+        source = as_source(x, batch_size=4, shuffle=True, seed=9)
+        order = np.random.Generator(np.random.Philox(key=[9, 0])).permutation(6)
+        assert np.array_equal(np.concatenate([b[0] for b in source.batches(0)]), x[order])
+
+
+@pytest.mark.parametrize("x", [
+    [1.0, 2.0, 3.0], [[1], [2], [3]], jnp.arange(3), (np.arange(3), jnp.ones((3, 2))), {"a": [1, 2, 3]},
+    [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
+])
+def test_kinds_of_arrays(x):
+    source = as_source(x)
+    assert source.num_rows == 3
+    assert len(list(source.batches(0))) == 1
+
+
+def test_tables():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3, 4]})
+    x, y, _ = next(as_source(frame, frame["b"]).batches(0))
+    assert x.shape == (2, 2) and x.dtype == np.float32
+    assert y.shape == (2, 1)  # a column is a table of width one, as in Keras
+    frame["c"] = ["u", "v"]
+    with pytest.raises(TypeError, match=r"`x` does not hold numbers \(columns: c\)"):
+        as_source(frame)
+
+
+def test_sparse_rows_become_dense():
+    sparse = pytest.importorskip("scipy.sparse").random(7, 5, 0.5, format="coo", dtype="float32")
+    got = np.concatenate([x for x, _, _ in as_source(sparse, batch_size=3).batches(0)])
+    assert np.array_equal(got, sparse.toarray())
+    (x, _, _), _ = next(as_source(sparse, batch_size=3, shuffle=True).groups(0, 2))
+    assert x.shape == (2, 3, 5)
+
+
+@pytest.mark.parametrize("x, y, kind, message", [
+    (np.array(["a", "b"]), None, TypeError, "`x` does not hold numbers"),
+    ({"t": np.array([object()])}, None, TypeError, r"`x\['t'\]`"),
+    (np.zeros(4), np.zeros(5), ValueError, "x: 4, y: 5"),
+    ([np.zeros(4), np.zeros(3)], None, ValueError, r"x\[0\]: 4, x\[1\]: 3"),
+    ([[1, 2], [3]], None, ValueError, "different lengths"),
+    (np.float32(3), None, ValueError, "row axis"),
+    (np.zeros((0, 3)), None, ValueError, "no rows"),
+    ("text", None, TypeError, "cannot be used as data"),
+    (None, None, TypeError, "cannot be used as data"),
+    (iter([]), np.zeros(3), ValueError, "`y` cannot be passed beside a generator"),
+    ([object()], None, TypeError, r"`x\[0\]` cannot be used"),
+])
+def test_bad_data(x, y, kind, message):
+    with pytest.raises(kind, match=message):
+        as_source(x, y)
+
+
+# -- weights
+@pytest.mark.parametrize("y", [
+    np.array([0, 1, 2, 1]), np.array([[0], [1], [2], [1]]), np.eye(3)[[0, 1, 2, 1]],
+    np.array([0.0, 1.0, 2.0, 1.0]),
+])
+def test_class_weight_multiplies(y):
+    class_weight = {0: 1.0, 1: 5.0, 2: 0.5}
+    expected = np.array([1, 5, 0.5, 5], "float32")
+    _, _, weight = next(as_source(np.zeros(4), y, class_weight=class_weight).batches(0))
+    assert np.array_equal(weight, expected) and weight.dtype == np.float32
+    given = np.array([2.0, 1.0, 1.0, 3.0])
+    _, _, weight = next(as_source(np.zeros(4), y, given, class_weight=class_weight).batches(0))
+    assert np.array_equal(weight, expected * given)
+    _, _, weight = next(as_source(iter([(np.zeros(4), y, given)]), class_weight=class_weight).batches(0))
+    assert np.array_equal(weight, expected * given)
+
+
+def test_class_weight_mistakes():
+    x, y = np.zeros(4), np.array([0, 1, 0, 2])
+    with pytest.warns(UserWarning, match=r"no weight for class \[2\]"):
+        source = as_source(x, y, class_weight={0: 1, 1: 2})
+    assert next(source.batches(0))[2].tolist() == [1, 2, 1, 1]
+    with pytest.raises(ValueError, match=r"classes \[7\]"):
+        as_source(x, y, class_weight={0: 1, 1: 2, 2: 1, 7: 3})
+    with pytest.raises(ValueError, match="several outputs"):
+        as_source(x, (y, y), class_weight={0: 1, 1: 2, 2: 1})
+    with pytest.raises(TypeError):
+        as_source(x, y, class_weight=[1, 2])
+    one_source = as_source(iter([(x, y)] * 3), class_weight={0: 1})
+    with pytest.warns(UserWarning) as told:
+        list(one_source.batches(0))
+    assert len(told) == 1
+
+
+def test_weights_of_several_outputs():
+    x, y = np.zeros(2), {"a": np.array([0, 1]), "b": np.array([1, 1])}
+    _, _, weight = next(as_source(x, y, np.array([1.0, 2.0])).batches(0))
+    assert weight["a"].tolist() == weight["b"].tolist() == [1, 2]
+    _, _, weight = next(as_source(x, y, class_weight={"a": {0: 3.0, 1: 4.0}}).batches(0))
+    assert (weight["a"].tolist(), weight["b"].tolist()) == ([3, 4], [1, 1])
+    with pytest.raises(ValueError, match="does not match the outputs"):
+        as_source(x, y, {"a": np.ones(2), "c": np.ones(2)})
+
+
+# -- splitting and padding
+def test_validation_split_takes_the_last_rows():
+    x = np.arange(10.0)
+    (rest, y, none), (held, held_y, _) = train_validation_split((x, [x, x], None), 0.25)
+    assert rest.tolist() == list(range(7)) and held.tolist() == [7, 8, 9] and none is None
+    assert np.shares_memory(held, x) and len(y[1]) == 7 and len(held_y[0]) == 3
+    with pytest.raises(ValueError, match="too few"):
+        train_validation_split((np.zeros(1), None, None), 0.5)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        train_validation_split((x, None, None), 1.5)
+    with pytest.raises(ValueError, match="needs arrays"):
+        train_validation_split((iter([]), None, None), 0.5)
+
+
+@pytest.mark.parametrize("encode", [
+    lambda y: y, lambda y: np.eye(10)[y], lambda y: y[:, None].astype("float32"),
+])
+def test_sorted_labels_warn_and_shuffled_do_not(encode):
+    y = np.repeat(np.arange(10), 100)
+    with pytest.warns(UserWarning, match="looks sorted"):
+        train_validation_split((y, encode(y), None), 0.1)
+    mixed = np.random.default_rng(0).permutation(y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train_validation_split((y, encode(mixed), None), 0.1)
+        train_validation_split((y, np.random.default_rng(0).normal(size=1000), None), 0.1)
+
+
+def test_padding_repeats_the_first_row():
+    batch = ({"a": np.array([[1, 2], [3, 4]])}, jnp.array([7, 8]), None)
+    (x, y, weight), real = pad_batch(batch, 5)
+    assert x["a"].tolist() == [[1, 2], [3, 4], [1, 2], [1, 2], [1, 2]]
+    assert np.asarray(y).tolist() == [7, 8, 7, 7, 7] and weight is None and real == 2
+    same, real = pad_batch(batch, 2)
+    assert same is batch and real == 2
+    with pytest.raises(ValueError):
+        pad_batch(batch, 1)
+
+
+# -- generators and other iterables
+def numbers(n):
+    for i in range(n):
+        yield np.array([i]), np.array([i])
+
+
+def test_a_generator_goes_on_over_epochs():
+    source = as_source(numbers(5), steps=2)
+    assert source.num_batches == 2
+    assert np.asarray(source.peek()[0]).tolist() == [0]
+    assert (xs(source, 0), xs(source, 1)) == ([[0], [1]], [[2], [3]])
+    with pytest.warns(UserWarning, match="ran out"):
+        assert xs(source, 2) == [[4]]
+
+
+def test_a_generator_without_steps_gives_one_epoch():
+    source = as_source(numbers(3))
+    assert source.num_batches is None and xs(source, 0) == [[0], [1], [2]]
+    with pytest.warns(UserWarning, match="ran out"):
+        assert xs(source, 1) == []
+
+
+class Again:
+    """An iterable that can be started again."""
+
+    def __iter__(self):
+        return numbers(4)
+
+
+def test_an_iterable_starts_again():
+    source = as_source(Again())
+    source.peek()
+    assert xs(source, 0) == xs(source, 1) == [[0], [1], [2], [3]]
+    assert source.num_batches == 4
+    assert xs(source, 2, start=3) == [[3]]
+    first = next(source.batches(3))  # left in the middle
+    assert first[0] == 0 and len(xs(source, 4)) == 4
+
+
+def test_an_iterable_with_steps_goes_on_and_wraps():
+    source = as_source(Again(), steps=2)
+    got = [xs(source, e) for e in range(4)]
+    assert got == [[[0], [1]], [[2], [3]]] * 2
+
+
+def test_parts_of_a_batch():
+    for data, want in [(np.zeros(2), 1), ((np.zeros(2),), 1), ([np.zeros(2), np.ones(2)], 2),
+                       ((np.zeros(2), np.ones(2), np.ones(2)), 3)]:
+        (batch,) = as_source(iter([data])).batches(0)
+        assert sum(part is not None for part in batch) == want
+    with pytest.raises(ValueError, match="4 parts"):
+        list(as_source(iter([(1, 2, 3, 4)])).batches(0))
+    with pytest.raises(ValueError, match="in a batch of the generator"):
+        list(as_source(iter([(np.zeros(2), np.zeros(3))])).batches(0))
+    with pytest.raises(ValueError, match="yields nothing"):
+        as_source(iter([])).peek()
+    jax_batch = jnp.ones((2, 3))
+    assert next(as_source(iter([(jax_batch,)])).batches(0))[0] is jax_batch
+
+
+def test_groups_of_an_iterable():
+    shapes = [(4, 2)] * 5 + [(3, 2)]
+    source = as_source(iter([(np.zeros(s),) for s in shapes]))
+    assert [(x.shape, n) for (x, _, _), n in source.groups(0, 2)] == [
+        ((2, 4, 2), 2), ((2, 4, 2), 2), ((1, 4, 2), 1), ((1, 3, 2), 1)]
+
+
+@pytest.mark.parametrize("data", [(1,), (1, 2), (1, 2, 3)])
+def test_packing_is_the_inverse_of_unpacking(data):
+    packed = pack_x_y_sample_weight(*unpack_x_y_sample_weight(data))
+    assert unpack_x_y_sample_weight(packed) == unpack_x_y_sample_weight(data)
+
+
+# -- PyDataset
+class Counting(PyDataset):
+    def __init__(self, n=12, bad=None, **kwargs):
+        super().__init__(**kwargs)
+        self.n, self.bad, self.offset = n, bad, 0
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, index):
+        if index == self.bad:
+            raise KeyError("planted")
+        time.sleep(0.001 * (index % 3))
+        return np.array([index + self.offset, os.getpid()], "int64") % 2**31, np.array([index, index])
+
+    def on_epoch_end(self):
+        self.offset += 100
+
+
+def seen(source, epoch=0, start=0):
+    return [int(x[0]) for x, _, _ in source.batches(epoch, start)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_threads_keep_the_order(workers):
+    def make(**kwargs):
+        return as_source(Counting(workers=workers, max_queue_size=4), **kwargs)
+
+    assert seen(make()) == list(range(12))
+    shuffled = seen(make(shuffle=True, seed=5), epoch=2)
+    assert sorted(shuffled) == list(range(12)) and shuffled != list(range(12))
+    assert shuffled == seen(as_source(Counting(workers=0), shuffle=True, seed=5), epoch=2)
+    assert shuffled[5:] == seen(make(shuffle=True, seed=5), epoch=2, start=5)
+    steps = make(steps=8)
+    assert seen(steps) == list(range(8))
+    with pytest.warns(UserWarning, match="4 of 8"):
+        assert seen(steps, 1) == [8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_an_exception_names_its_batch(workers):
+    source = as_source(Counting(bad=7, workers=workers))
+    got = []
+    with pytest.raises(KeyError, match="planted") as caught:
+        got.extend(int(x[0]) for x, _, _ in source.batches(0))
+    assert got == list(range(7))
+    assert "batch 7 of the PyDataset" in caught.value.__notes__[0]
+    source.close()
+
+
+def test_processes_are_spawned_and_follow_changes():
+    source = as_source(Counting(5, workers=2, use_multiprocessing=True))
+    batches = list(source.batches(0))
+    assert [int(x[0]) for x, _, _ in batches] == list(range(5))
+    assert os.getpid() not in {int(x[1]) for x, _, _ in batches}
+    source.on_epoch_end()  # changes the data set: the workers must see it
+    assert seen(source, 1) == [100, 101, 102, 103, 104]
+    source._dataset.bad = 2
+    with pytest.raises(KeyError) as caught:
+        seen(source, 2)
+    assert "batch 2" in "".join(caught.value.__notes__)
+    source.close()
+
+
+def test_a_data_set_that_cannot_be_pickled():
+    dataset = Counting(workers=1, use_multiprocessing=True)
+    dataset.function = lambda: 0
+    with pytest.raises(TypeError, match="use threads"):
+        seen(as_source(dataset))
+
+
+def test_leaving_early_reads_no_further():
+    read = []
+
+    class Logged(Counting):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    source = as_source(Logged(200, workers=2, max_queue_size=3))
+    for x, _, _ in source.batches(0):
+        if x[0] == 5:
+            break
+    source.close()
+    assert len(read) < 20
+
+
+def test_a_data_set_without_an_end():
+    class Endless(PyDataset):
+        num_batches = None
+
+        def __getitem__(self, index):
+            return np.array([index])
+
+    assert [seen(as_source(Endless(workers=2), steps=3), e) for e in range(2)] == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(ValueError, match="steps_per_epoch"):
+        as_source(Endless())
+
+
+def test_a_constructor_that_forgets_super():
+    class Forgetful(PyDataset):
+        def __init__(self):
+            self.n = 2
+
+        def __len__(self):
+            return self.n
+
+        def __getitem__(self, index):
+            return np.array([index])
+
+    assert seen(as_source(Forgetful())) == [0, 1]
+    assert [b.tolist() for b in Forgetful()] == [[0], [1]]
+    with pytest.raises(NotImplementedError):
+        as_source(PyDataset())
+
+
+# -- checks
+@pytest.mark.parametrize("labels, message", [
+    ([1, 10], "labels run 1..10 for 10 classes(.|\n)*subtract 1"),
+    ([-1, 3], "ignore_class=-1"), ([0, 11], "12 units"), ([-5, 3], "negative"), ([0.0, np.nan], "NaN"),
+])
+def test_labels_out_of_range(labels, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(np.array(labels), 10)
+    check_labels(np.array([0, 9]), 10)
+    check_labels(np.array([0, 9, 255]), 10, ignore_class=255)
+    check_labels(np.array([]), 10)
+
+
+@pytest.mark.parametrize("labels, message", [
+    ([1, 2], "use y - 1"), ([-1, 1], r"\(y \+ 1\) / 2"), ([0, np.nan], "NaN"), ([0, 7], "map two classes"),
+])
+def test_binary_labels(labels, message):
+    with pytest.raises(ValueError, match=message):
+        check_binary_labels(np.array(labels))
+    check_binary_labels(np.array([0.0, 0.3, 1.0]))
+    check_binary_labels(np.array([True, False]))
