@@ -4,10 +4,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from kyeo import activations
 from kyeo.core.errors import boolean, int_tuple, one_of, positive_int, problem
 from kyeo.core.variable import unwrap
-from kyeo.layers.arguments import explain, format_of, make_weight, spatial_axes, weight_rules
+from kyeo.layers.arguments import activation_of, explain, format_of, make_weight, spatial_axes, weight_rules
 from kyeo.layers.layer import InputSpec
 from kyeo.layers.low_rank import Adaptable, adapted
 from kyeo.ops.kernels import conv
@@ -59,7 +58,7 @@ class _Conv(Adaptable):
         self.data_format = format_of(self, data_format)
         self.dilation_rate = int_tuple(self, self.rank, dilation_rate=dilation_rate)
         self.groups = positive_int(self, groups=groups)
-        self.activation = activations.get(activation)
+        self.activation = activation_of(self, activation)
         self.use_bias = boolean(self, use_bias=use_bias)
         weight_rules(
             self, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer,
