@@ -112,6 +112,9 @@ class ArraySource(Source):
             i += count
         warn_out_of_data(stop - first, self._steps)
 
+    def peek(self) -> Batch:
+        return self._treedef.unflatten(self._rows(None, 0, self.batch_size))
+
     def _order(self, turn: int) -> np.ndarray | None:
         """The rows in the order of a pass; None for the order they have."""
         if not self._shuffle:
@@ -236,8 +239,8 @@ def span(epoch: int, total: int | None, steps: int | None) -> tuple[int, int, in
 def warn_out_of_data(count: int, wanted: int | None) -> None:
     """Say so when an epoch has fewer batches than were asked for."""
     if wanted and count < wanted:
-        warnings.warn(f"The data ran out: this epoch has {count} of {wanted} batches. Lower "
-                      "`steps_per_epoch` or pass data that gives more (a generator cannot be started again).", stacklevel=3)
+        warnings.warn(f"Data ran out: this epoch has {count} of {wanted} batches. Lower `steps_per_epoch` "
+                      "or pass data that gives more (a generator cannot start again).", stacklevel=3)
 
 
 def pad_batch(batch: Batch, batch_size: int) -> tuple[Batch, int]:
