@@ -15,26 +15,33 @@ ROOT = pathlib.Path(__file__).parents[1] / "kyeo"
 # A room may import itself and the rooms after the colon; a name in capitals stands for the rooms of that row,
 # and "kyeo" is kyeo/__init__.py. To change an edge, change its row, and say why in ARCHITECTURE.md.
 TABLE = """
-config:
-core: config
-ops: config core
-dtypes random activations regularizers constraints: config core ops
-initializers: config core ops random
-LEAVES = config core ops dtypes random activations regularizers constraints initializers
+core:
+rooms:
+ops: core
+random dtype_policies activations regularizers constraints: core ops
+initializers: core ops random
+LEAVES = core ops random dtype_policies activations regularizers constraints initializers
 layers losses metrics optimizers: LEAVES
-data callbacks: config core ops
-saving distribution: config core
+data callbacks: core ops
+saving distribution: core
 PARTS = LEAVES layers losses metrics optimizers data callbacks saving distribution
 train: PARTS
 models: PARTS train
-datasets utils: config core ops
+config: core dtype_policies
+datasets utils: core ops
 visual: PARTS train models
-kyeo: PARTS train models datasets utils visual
-cli: PARTS train models datasets utils visual kyeo
+ALL = PARTS train models config datasets utils visual
+kyeo: ALL rooms
+cli: ALL
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
 LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy"}
-LATE = {("cli.doctor", ":jax")}  # it must speak where JAX cannot be imported
+LATE = {
+    ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
+    ("models.model", "models.functional"),  # Model(inputs, outputs) makes the class that Keras's files name
+    ("models.model", "models.summary"),  # draws with rich
+    ("models.model", "saving"),  # reads and writes with h5py
+}
 
 NOT_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
 FILE_LINES, FUNCTION_LINES, FUNCTION_P90 = 400, 40, 25

@@ -31,7 +31,7 @@ def draw(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 8.4), facecolor="white")
-    curves, digits = figure.subfigures(1, 2, width_ratios=(0.34, 0.66))
+    curves, digits = figure.subfigures(1, 2, width_ratios=(0.34, 0.66), squeeze=False)[0]
     top, bottom = curves.subplots(2, 1, sharex=True)
     curves.subplots_adjust(left=0.15, right=0.94, top=0.92, bottom=0.08, hspace=0.2)
     _curve(top, history, "accuracy")
@@ -42,7 +42,7 @@ def draw(
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     surest = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
     shown = surest[: 2 * _COLUMNS]
-    upper, lower = digits.subfigures(2, 1, height_ratios=(4, 2))
+    upper, lower = digits.subfigures(2, 1, height_ratios=(4, 2), squeeze=False)[:, 0]
     right = f"{len(labels) - len(wrong):,} of {len(labels):,} right"
     _digits(upper, 4, np.arange(len(labels)), images, labels, probabilities)
     upper.suptitle(f"Held-out digits: {right} (the first {4 * _COLUMNS}: prediction, confidence)", color=_INK)
@@ -53,6 +53,8 @@ def draw(
 
 def _curve(axes: Axes, history: Mapping[str, Sequence[float]], name: str) -> None:
     """Draw one number over the epochs, while training (with dropout) and on held-out digits."""
+    from matplotlib.ticker import MaxNLocator
+
     for key, label, color in ((name, "training", _BLUE), (f"val_{name}", "held out", _ORANGE)):
         values = history[key]
         epochs = range(1, len(values) + 1)
@@ -60,7 +62,7 @@ def _curve(axes: Axes, history: Mapping[str, Sequence[float]], name: str) -> Non
     axes.set_title(name, color=_INK, loc="left")
     axes.grid(color="#e6e6e6")
     axes.set_axisbelow(True)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(colors=_GREY, length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color("#c8c8c8")

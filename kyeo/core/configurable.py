@@ -7,16 +7,28 @@ saved) and falls back on the argument.
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Self, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, problem
-from kyeo.core.registry import find, get_registered_name, public_module, register_builtin
+from kyeo.core.registry import (
+    find,
+    get_registered_name,
+    get_registered_object,
+    public_module,
+    register_builtin,
+)
 
-__all__ = ["Configurable", "deserialize_value", "parameters_of", "serialize_value"]
+__all__ = [
+    "Configurable", "deserialize_value", "parameters_of", "serialize_object", "serialize_value", "sharing",
+]
 
 
 class Configurable:
@@ -44,7 +56,10 @@ class Configurable:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """An object like the one whose `get_config` gave `config`."""
-        return cls(**{name: deserialize_value(value) for name, value in config.items()})
+        known = parameters_of(cls)
+        # a file of Keras may name arguments that do not exist here; where they are None they say nothing
+        return cls(**{name: deserialize_value(value) for name, value in config.items()
+                      if value is not None or name in known})
 
     def __repr__(self) -> str:
         given = _given(self)
@@ -55,7 +70,7 @@ class Configurable:
 def _remembering(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
-        if "_given" not in self.__dict__:  # the most derived constructor runs first and is the one that counts
+        if "_given" not in self.__dict__:  # the most derived constructor runs first, and counts
             self.__dict__["_given"] = (remembering, args, kwargs)
         init(self, *args, **kwargs)
 
@@ -72,7 +87,8 @@ def _given(owner: Any) -> dict[str, Any]:
         raise problem(f"{type(owner).__name__} takes *args, so its config cannot be derived.", where=owner,
                       fix="name the constructor's arguments, or write get_config and from_config")
     bound = signature.bind(owner, *args, **kwargs).arguments
-    extra = next((bound.pop(n) for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD and n in bound), {})
+    keywords = (n for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD and n in bound)
+    extra = next((bound.pop(n) for n in keywords), {})
     return {**dict(list(bound.items())[1:]), **extra}
 
 
@@ -105,13 +121,21 @@ def serialize_value(value: Any, owner: Any = None, name: str = "") -> Any:
         return items if isinstance(value, list) else tuple(items)
     if isinstance(value, dict):
         return {k: serialize_value(v, owner, name) for k, v in value.items()}
-    if isinstance(value, (np.integer, np.floating, np.bool_)):
+    if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
         return value.item()
     if isinstance(value, (np.ndarray, jax.Array)):
         array = np.asarray(value)
-        return {"class_name": "__numpy__", "config": {"value": array.tolist(), "dtype": array.dtype.name}}
+        kind = "__numpy__" if isinstance(value, np.ndarray) else "__tensor__"
+        return {"class_name": kind, "config": {"value": array.tolist(), "dtype": array.dtype.name}}
     if isinstance(value, np.dtype):
         return value.name
+    if isinstance(value, bytes):
+        return {"class_name": "__bytes__", "config": {"value": value.decode("utf-8")}}
+    if isinstance(value, slice):
+        parts = {key: serialize_value(getattr(value, key), owner, name) for key in ("start", "stop", "step")}
+        return {"class_name": "__slice__", "config": parts}
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
     if hasattr(value, "get_config") and not isinstance(value, type):
         return serialize_object(value)
     if callable(value):
@@ -121,30 +145,83 @@ def serialize_value(value: Any, owner: Any = None, name: str = "") -> Any:
 
 
 def serialize_object(value: Any) -> dict[str, Any]:
-    """The four fields by which a file names an object."""
+    """The fields by which a file names an object: module, class, config, how it was built and compiled."""
     cls = type(value)
     module = public_module(cls)
-    return {
-        "module": module or cls.__module__, "class_name": cls.__name__, "config": value.get_config(),
+    spec: dict[str, Any] = {
+        "module": module or (None if cls.__module__ == "__main__" else cls.__module__),
+        "class_name": cls.__name__,
+        "config": serialize_value(value.get_config(), owner=value, name="config"),
         "registered_name": None if module else get_registered_name(cls),
     }
+    for key in ("build_config", "compile_config"):
+        get = getattr(value, f"get_{key}", None)
+        found = get() if get is not None else None
+        if found is not None:
+            spec[key] = serialize_value(found, owner=value, name=key)
+    shared = _shared.get()
+    if shared is not None and shared.more_than_once(value):
+        spec["shared_object_id"] = shared.number(value)
+    return spec
+
+
+class SharedObjects:
+    """Which objects stand more than once in one description, so that reading makes each of them once.
+
+    Used around two rounds of describing: the first counts, the second writes numbers. While reading, `made`
+    holds what was made for a number.
+    """
+
+    def __init__(self) -> None:
+        self.made: dict[Any, Any] = {}
+        self._counted: dict[int, list[Any]] = {}  # the objects are held, so that no id is given away twice
+        self._counting = True
+
+    def more_than_once(self, value: Any) -> bool:
+        """Whether the object was met twice in the first round; in the first round, count it and say no."""
+        if self._counting:
+            self._counted.setdefault(id(value), []).append(value)
+            return False
+        return len(self._counted.get(id(value), ())) > 1
+
+    def number(self, value: Any) -> int:
+        """The number of a shared object, counted from 1 in the order of meeting."""
+        return self.made.setdefault(id(value), len(self.made) + 1)
+
+    def write_numbers(self) -> None:
+        """Begin the second round."""
+        self._counting = False
+
+
+_shared: ContextVar[SharedObjects | None] = ContextVar("kyeo_shared_objects", default=None)
+
+
+@contextmanager
+def sharing() -> Iterator[SharedObjects]:
+    """Inside, an object that stands at two places of a description is one object again when it is read."""
+    token = _shared.set(SharedObjects())
+    try:
+        yield cast(SharedObjects, _shared.get())
+    finally:
+        _shared.reset(token)
 
 
 def _serialize_function(function: Any, owner: Any, name: str) -> Any:
-    text = getattr(function, "__name__", "")
-    if function is find(text, getattr(function, "__module__", "")):
-        if getattr(function, "__module__", "").startswith("kyeo."):
-            return text
-        return {"module": function.__module__, "class_name": "function", "config": text,
-                "registered_name": get_registered_name(function)}
-    registered = get_registered_name(function)
-    if ">" in registered:
-        return {"module": function.__module__, "class_name": "function", "config": text,
-                "registered_name": registered}
+    text, module = getattr(function, "__name__", ""), getattr(function, "__module__", "") or ""
+    if module.startswith("kyeo.") and function is find(text, module):
+        return text
     if "<lambda>" in text or not text:
-        raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function, where=owner,
-                      fix="define it with `def` under @kyeo.saving.register_keras_serializable()")
-    return {"module": "builtins", "class_name": "function", "config": text, "registered_name": text}
+        raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function,
+                      where=owner, fix="define it with `def` under @kyeo.saving.register_keras_serializable()")
+    registered = get_registered_name(function)
+    known = find(registered, "builtins")
+    if known is not None and known is not function:
+        raise problem(f"`{name}` is a function with the name of another, which would be loaded in its place.",
+                      received=f"{module}.{text}", where=owner,
+                      fix="give it another name, or decorate it with "
+                          "@kyeo.saving.register_keras_serializable()")
+    return {"module": "builtins", "class_name": "function", "config": registered,
+            "registered_name": "function"}
 
 
 def deserialize_value(value: Any) -> Any:
@@ -153,23 +230,90 @@ def deserialize_value(value: Any) -> Any:
         return type(value)(deserialize_value(v) for v in value)
     if not isinstance(value, dict):
         return value
-    if value.get("class_name") == "__numpy__":
-        return np.array(value["config"]["value"], dtype=value["config"]["dtype"])
     if "class_name" in value and "config" in value:
-        return _deserialize_object(value)
+        special = _SPECIAL.get(value["class_name"])
+        return special(value["config"]) if special is not None else _deserialize_object(value)
     return {k: deserialize_value(v) for k, v in value.items()}
 
 
+def _array(config: dict[str, Any]) -> np.ndarray:
+    return np.asarray(config["value"], dtype=np.dtype(standardize_dtype(config["dtype"])))
+
+
+def _refuse_bytecode(config: Any) -> Any:
+    raise problem("This description holds a function as bytecode, which is never run.",
+                  expected="functions by their names", fix="pass the function itself instead")
+
+
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "__numpy__": _array,
+    "__tensor__": lambda config: jnp.asarray(_array(config)),
+    "__bytes__": lambda config: config["value"].encode("utf-8"),
+    "__slice__": lambda config: slice(*(deserialize_value(config[key]) for key in ("start", "stop", "step"))),
+    "__ellipsis__": lambda config: Ellipsis,
+    "__lambda__": _refuse_bytecode,
+}
+
+
 def _deserialize_object(spec: dict[str, Any]) -> Any:
+    shared, number = _shared.get(), spec.get("shared_object_id")
+    if shared is not None and number is not None and number in shared.made:
+        return shared.made[number]
+    found = _found(spec)
+    if spec["class_name"] == "function" or not isinstance(found, type):
+        return found
+    made = found.from_config(_without_bytecode(spec))  # type: ignore[attr-defined]
+    build, compiled = spec.get("build_config"), spec.get("compile_config")
+    if build and not getattr(made, "built", True):
+        made.build_from_config(build)
+    if compiled and hasattr(made, "compile_from_config"):
+        made.compile_from_config(compiled)
+    if shared is not None and number is not None:
+        shared.made[number] = made
+    return made
+
+
+def _found(spec: dict[str, Any]) -> Any:
+    """The class or function a description names."""
     is_function = spec["class_name"] == "function"
     wanted = spec["config"] if is_function else spec["class_name"]
-    found = find(wanted, spec.get("module"), spec.get("registered_name"))
-    if found is None:
+    module = spec.get("module", "keras") or "__main__"  # Keras writes null for what was defined in a script
+    found = find(wanted, module, spec.get("registered_name")) if isinstance(wanted, str) else None
+    if found is not None:
+        return found
+    kind = "function" if is_function else "class"
+    bare = str(wanted).rsplit(">", 1)[-1]
+    fix = f'pass custom_objects={{"{wanted}": {bare}}}, or decorate the {kind} with ' \
+          "@kyeo.saving.register_keras_serializable()" + ("" if is_function else " before loading")
+    if module.split(".")[0] in ("keras", "kyeo"):
+        fix = f"this version of Kyeo has no such {kind}"
+    raise problem(f"The {kind} `{wanted}` is not known here.", fix=fix, where=_name_in(spec), kind=TypeError,
+                  received=f"module={module!r}, class_name={spec['class_name']!r}, "
+                           f"registered_name={spec.get('registered_name')!r}",
+                  expected="a public name of Kyeo, or a class or function you registered")
+
+
+def _name_in(spec: dict[str, Any]) -> str | None:
+    config = spec["config"]
+    name = config.get("name") if isinstance(config, dict) else None
+    return f'{spec["class_name"]} "{name}"' if isinstance(name, str) else None
+
+
+def _without_bytecode(spec: dict[str, Any]) -> dict[str, Any]:
+    """The config of an object; a function stored as bytecode is refused, unless the caller gave one by the
+    name of the layer."""
+    config = spec["config"] if spec["config"] is not None else {}
+    if not isinstance(config, dict):
+        raise problem("The config of an object must be a dict.", received=config, where=spec["class_name"])
+    stored = [k for k, v in config.items() if isinstance(v, dict) and v.get("class_name") == "__lambda__"]
+    if not stored:
+        return config
+    name = config.get("name")
+    given = get_registered_object(name) if isinstance(name, str) else None
+    if given is None or len(stored) > 1:
         raise problem(
-            f"The {'function' if is_function else 'class'} `{wanted}` is not known here.",
-            received=f"module={spec.get('module')!r}, registered_name={spec.get('registered_name')!r}",
-            expected="a public Kyeo name, or one you registered",
-            fix=f'pass custom_objects={{"{wanted}": {wanted}}}, or decorate it with '
-                "@kyeo.saving.register_keras_serializable()",
-        )
-    return found if is_function else found.from_config(spec["config"])
+            f"The {spec['class_name']} layer \"{name}\" is stored as Python bytecode, which is never run: it "
+            "could do anything on this computer.", received=", ".join(f"`{k}` as bytecode" for k in stored),
+            expected="functions by their names", where=_name_in(spec),
+            fix=f'write the function again and pass custom_objects={{"{name}": function}}')
+    return {**config, stored[0]: given}

@@ -111,7 +111,12 @@ def find(name: str, module: str | None = None, registered_name: str | None = Non
         found = get_registered_object(key) if key else None
         if found is not None:
             return found
-    rooms = [part for part in (module or "").split(".") if part in _ROOMS] or list(_ROOMS)
+    parts = (module or "keras").split(".")
+    rooms = [part for part in parts if part in _ROOMS]
+    if not rooms:
+        if parts[0] not in ("keras", "kyeo", "builtins") or "ops" in parts:
+            return None  # a user's module: a class of Kyeo that has the same name is not meant
+        rooms = list(_ROOMS)
     for room in rooms:
         importlib.import_module(f"kyeo.{room}")  # `room` is one of the fixed rooms above, never the file's text
         if (room, name) in _builtins:

@@ -1,10 +1,10 @@
 """Where batches come from: arrays, generators, PyDatasets, other libraries' loaders, all as one `Source`."""
 
 from kyeo.data.adapters import as_source, train_validation_split
-from kyeo.data.arrays import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from kyeo.data.checks import check_binary_labels, check_labels
 from kyeo.data.pydataset import PyDataset
 from kyeo.data.source import Batch, Source, pad_batch
+from kyeo.data.unpack import pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 __all__ = [
     "Batch", "PyDataset", "Source", "as_source", "check_binary_labels", "check_labels",

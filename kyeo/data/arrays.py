@@ -9,43 +9,14 @@ import jax
 import numpy as np
 
 from kyeo.core.dtypes import is_float
-from kyeo.core.errors import describe, problem
+from kyeo.core.errors import problem
 from kyeo.core.settings import settings
+from kyeo.data.unpack import unpack_x_y_sample_weight
 
-__all__ = [
-    "as_arrays", "batch_dtype", "batch_rows", "pack_x_y_sample_weight", "standard_batch",
-    "unpack_x_y_sample_weight",
-]
+__all__ = ["as_arrays", "batch_dtype", "batch_rows", "standard_batch"]
 
 _PARTS = ("x", "y", "sample_weight")
 _NARROW = {"int64": np.dtype("int32"), "uint64": np.dtype("uint32")}
-
-
-def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """Split `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)` into three parts; None for what is not there.
-
-    >>> unpack_x_y_sample_weight((1, 2))
-    (1, 2, None)
-    """
-    if not isinstance(data, (tuple, list)):
-        return data, None, None
-    if not 1 <= len(data) <= 3:
-        raise problem("A batch has too many or too few parts.",
-                      received=f"{len(data)} parts: {describe(data)}",
-                      expected="x, (x,), (x, y) or (x, y, sample_weight)",
-                      fix="put several inputs into one list or dict: ((x1, x2), y)")
-    return (*data, *(None,) * (3 - len(data)))  # type: ignore[return-value]
-
-
-def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """The inverse of `unpack_x_y_sample_weight`: leaves out what is None.
-
-    >>> pack_x_y_sample_weight(1, 2)
-    (1, 2)
-    """
-    if y is None:
-        return (x,) if isinstance(x, (tuple, list)) else x
-    return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def as_arrays(x: Any, y: Any = None, sample_weight: Any = None, *, kind: str = "") -> tuple[Any, Any, Any]:
@@ -104,7 +75,7 @@ def _numbers_to_arrays(tree: Any, name: str) -> Any:
         except (ValueError, TypeError):
             raise problem(f"`{name}` is a list of lists of different lengths, or of different kinds.",
                           received=tree, expected="numbers that form a full table",
-                          fix="pad the rows to one length (kyeo.utils.pad_sequences)") from None
+                          fix="pad the rows to one length") from None
     items = [_numbers_to_arrays(value, f"{name}[{i}]") for i, value in enumerate(tree)]
     return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
 
@@ -147,7 +118,7 @@ def _to_numpy(value: Any, name: str) -> np.ndarray:
 
 def _text_columns(value: Any) -> str:
     """Which columns of a table are at fault, for a message."""
-    dtypes = getattr(value, "dtypes", None)
+    dtypes: Any = getattr(value, "dtypes", None)
     if not hasattr(dtypes, "items"):
         return ""
     bad = [str(column) for column, dtype in dtypes.items() if getattr(dtype, "kind", "O") in "OSUMm"]

@@ -1,0 +1,17 @@
+"""Callbacks: who is told what happens while a model trains."""
+
+from kyeo.callbacks.base import Callback
+from kyeo.callbacks.callback import CallbackList
+from kyeo.callbacks.csv_logger import CSVLogger
+from kyeo.callbacks.early_stopping import EarlyStopping
+from kyeo.callbacks.history import History
+from kyeo.callbacks.lambda_callback import LambdaCallback
+from kyeo.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from kyeo.callbacks.model_checkpoint import ModelCheckpoint
+from kyeo.callbacks.progbar_logger import ProgbarLogger
+from kyeo.callbacks.terminate_on_nan import TerminateOnNaN
+
+__all__ = [
+    "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
+    "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "TerminateOnNaN",
+]

@@ -1,0 +1,131 @@
+"""CallbackList: tells callbacks what happens, and only those who listen."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kyeo.callbacks.base import HOOKS, Callback, LazyLogs, Logs, plain_logs
+from kyeo.callbacks.history import History
+from kyeo.callbacks.progbar_logger import ProgbarLogger
+from kyeo.core.errors import problem
+
+__all__ = ["Callback", "CallbackList", "LazyLogs"]
+
+_BATCH_HOOKS = tuple(name for name in HOOKS if "_batch_" in name)
+
+
+def _forward(hook: str) -> Any:
+    """A method of CallbackList that passes a hook on to those who listen to it."""
+    def whole(self: "CallbackList", logs: Logs = None) -> None:
+        logs = plain_logs(logs)
+        for tell in self._listeners[hook]:
+            tell(logs)
+
+    def numbered(self: "CallbackList", index: int, logs: Logs = None) -> None:
+        if self._listeners[hook]:
+            logs = plain_logs(logs)
+            for tell in self._listeners[hook]:
+                tell(index, logs)
+
+    forward = numbered if "batch" in hook or "epoch" in hook else whole
+    forward.__name__, forward.__doc__ = hook, f"Tell all callbacks that override `{hook}`."
+    return forward
+
+
+class CallbackList(Callback):
+    """Several callbacks as one. A callback is told only of the hooks it overrides.
+
+    Args:
+        callbacks: callbacks, also in nested lists.
+        add_history: add a History unless there is one; it becomes `model.history`.
+        add_progbar: add a ProgbarLogger unless there is one.
+        model: given to all of them.
+        params: "verbose", "epochs", "steps", ...; given to all of them.
+
+    Attributes:
+        wants_batches: whether a callback other than the progress bar listens to single batches.
+        wants_progress: whether a progress bar does.
+    """
+
+    def __init__(self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False,
+                 model: Any = None, **params: Any):
+        super().__init__()
+        self.callbacks: list[Any] = _flat(callbacks)
+        for kind, wanted in ((History, add_history), (ProgbarLogger, add_progbar)):
+            if wanted and not any(isinstance(c, kind) for c in self.callbacks):
+                self.callbacks.append(kind())
+        self._history = next((c for c in self.callbacks if isinstance(c, History)), None)
+        self._progbar = next((c for c in self.callbacks if isinstance(c, ProgbarLogger)), None)
+        self._listeners: dict[str, list[Callable[..., None]]] = {
+            hook: [getattr(c, hook) for c in self.callbacks if _overrides(c, hook)] for hook in HOOKS}
+        self.wants_batches = any(
+            _overrides(c, hook) for c in self.callbacks if c is not self._progbar for hook in _BATCH_HOOKS)
+        self.set_model(model)
+        self.set_params(params)
+        self.wants_progress = self._progbar is not None and self._progbar.verbose == 1
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+        if params:
+            for callback in self.callbacks:
+                callback.set_params(params)
+
+    def set_model(self, model: Any) -> None:
+        if model is None:
+            return
+        self._model = model
+        if self._history is not None:
+            model.history = self._history
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def note(self, text: str) -> None:
+        """Show a note beside the live progress bar until its next update ("compiling ...")."""
+        if self._progbar is not None:
+            self._progbar.note(text)
+
+    def on_train_interrupted(self) -> None:
+        """Tell all callbacks that training ended by an exception."""
+        for tell in self._listeners["on_train_interrupted"]:
+            tell()
+
+    on_train_begin = _forward("on_train_begin")
+    on_train_end = _forward("on_train_end")
+    on_epoch_begin = _forward("on_epoch_begin")
+    on_epoch_end = _forward("on_epoch_end")
+    on_batch_begin = _forward("on_batch_begin")
+    on_batch_end = _forward("on_batch_end")
+    on_train_batch_begin = _forward("on_train_batch_begin")
+    on_train_batch_end = _forward("on_train_batch_end")
+    on_test_begin = _forward("on_test_begin")
+    on_test_end = _forward("on_test_end")
+    on_test_batch_begin = _forward("on_test_batch_begin")
+    on_test_batch_end = _forward("on_test_batch_end")
+    on_predict_begin = _forward("on_predict_begin")
+    on_predict_end = _forward("on_predict_end")
+    on_predict_batch_begin = _forward("on_predict_batch_begin")
+    on_predict_batch_end = _forward("on_predict_batch_end")
+
+
+def _flat(callbacks: Any) -> list[Any]:
+    found: list[Any] = []
+    for item in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] * (callbacks is not None):
+        if isinstance(item, (list, tuple)):
+            found += _flat(item)
+        elif isinstance(item, type) or not hasattr(item, "set_model"):
+            raise problem("This is not a callback.", received=item, kind=TypeError,
+                          expected="an object of a class derived from kyeo.callbacks.Callback",
+                          fix=f"call the class: {item.__name__}(...)" if isinstance(item, type) else None)
+        else:
+            found.append(item)
+    return found
+
+
+def _overrides(callback: Any, hook: str) -> bool:
+    """Whether telling this callback of a hook can do anything; the older names of batch hooks count too."""
+    names = [hook, hook.replace("_train_batch", "_batch")] if "_train_batch" in hook else [hook]
+    for name in names:
+        method = getattr(callback, name, None)
+        function = getattr(method, "__func__", method)
+        if function not in (None, getattr(Callback, name), *getattr(callback, "_ignored_hooks", ())):
+            return True
+    return False

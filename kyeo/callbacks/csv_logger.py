@@ -1,0 +1,68 @@
+"""CSVLogger: a row of results per epoch in a CSV file."""
+
+import csv
+import io
+import os
+from typing import Any
+
+import numpy as np
+
+from kyeo.callbacks.base import Callback, Logs
+from kyeo.core.errors import problem
+
+__all__ = ["CSVLogger"]
+
+
+class CSVLogger(Callback):
+    """Writes the logs of every epoch into a CSV file, one row at a time, each row whole.
+
+    Args:
+        filename: the file.
+        separator: between the columns.
+        append: go on with an existing file (its header says which columns there are) instead of replacing it.
+
+    >>> import kyeo, tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "log.csv")
+    >>> log = kyeo.callbacks.CSVLogger(file)
+    >>> log.on_train_begin()
+    >>> log.on_epoch_end(0, {"loss": 0.5, "val_loss": 0.6})
+    >>> file.read_text().splitlines()
+    ['epoch,loss,val_loss', '0,0.5,0.6']
+    """
+
+    def __init__(self, filename: Any, separator: str = ",", append: bool = False):
+        super().__init__()
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise problem("`separator` is not valid.", received=f"separator={separator!r}", where=self,
+                          expected="one character")
+        self.filename, self.separator, self.append = os.fspath(filename), separator, append
+        self.keys: list[str] | None = None
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.keys = None
+        if not self.append:
+            open(self.filename, "w").close()
+        elif os.path.exists(self.filename):
+            with open(self.filename, newline="") as file:
+                header = next(csv.reader(file, delimiter=self.separator), None)
+            self.keys = header[1:] if header else None
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        logs = logs or {}
+        rows: list[list[Any]] = []
+        if self.keys is None:
+            self.keys = sorted(logs)
+            if not any(name.startswith("val_") for name in self.keys):  # validation may come in a later epoch
+                self.keys += [f"val_{name}" for name in self.keys]
+            rows.append(["epoch", *self.keys])
+        rows.append([epoch, *(_cell(logs.get(name, "NA")) for name in self.keys)])
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=self.separator).writerows(rows)
+        with open(self.filename, "a", newline="") as file:
+            file.write(text.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) or np.ndim(value) == 0:
+        return value
+    return f'"[{", ".join(map(str, value))}]"'

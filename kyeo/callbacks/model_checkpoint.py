@@ -1,0 +1,108 @@
+"""ModelCheckpoint: save the model, or its weights, while it trains."""
+
+import os
+import warnings
+from typing import Any
+
+from kyeo.callbacks.base import Logs
+from kyeo.callbacks.monitor import Monitor
+from kyeo.callbacks.progbar import say
+from kyeo.core.errors import positive_int, problem
+
+__all__ = ["ModelCheckpoint"]
+
+
+class ModelCheckpoint(Monitor):
+    """Saves after every epoch, or every so many batches. A file is replaced whole or not at all.
+
+    Args:
+        filepath: where; `{epoch}`, `{batch}` and names of the logs are filled in, with formats:
+            "{epoch:02d}-{val_loss:.2f}.keras". Ends in ".keras", or in ".weights.h5" for weights only.
+        monitor: the value that says which model is best.
+        verbose: 1 prints what it does.
+        save_best_only: save only when the value is better than all before.
+        save_weights_only: `model.save_weights` instead of `model.save`.
+        mode: "min", "max" or "auto" (by the metric).
+        save_freq: "epoch", or a number of batches.
+        initial_value_threshold: a value that has to be beaten for the first file to be written.
+
+    >>> import kyeo
+    >>> checkpoint = kyeo.callbacks.ModelCheckpoint("best.keras", "val_accuracy", save_best_only=True)
+    """
+
+    _state_names = ("best", "_batches_since_saving", "_last_batch")
+
+    def __init__(
+        self, filepath: Any, monitor: str = "val_loss", verbose: int = 0, save_best_only: bool = False,
+        save_weights_only: bool = False, mode: str = "auto", save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ):
+        super().__init__(monitor, mode, best=initial_value_threshold)
+        self.filepath = os.fspath(filepath)
+        self.verbose, self.save_best_only, self.save_weights_only = verbose, save_best_only, save_weights_only
+        self.save_freq: Any = save_freq if save_freq == "epoch" else positive_int(self, save_freq=save_freq)
+        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        if not self.filepath.endswith(endings):
+            raise problem("The file name has the wrong ending.", received=f"filepath={self.filepath!r}",
+                          expected="a name that ends in " + " or ".join(endings), where=self)
+        self._batches_since_saving = 0
+        self._last_batch = -1
+        self._epoch = 0
+        if self.save_freq == "epoch":  # listening to batches costs speed
+            self._ignored_hooks = (ModelCheckpoint.on_train_batch_end,)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._epoch = epoch
+        self._last_batch = -1
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._batches_since_saving += batch - self._last_batch  # several, with many steps per dispatch
+        self._last_batch = batch
+        if self.save_freq != "epoch" and self._batches_since_saving >= self.save_freq:
+            self._batches_since_saving = 0
+            self._save(self._epoch, {"batch": batch + 1, **(logs or {})})
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if self.save_freq == "epoch":
+            self._save(epoch, logs or {})
+
+    def _save(self, epoch: int, logs: dict[str, Any]) -> None:
+        try:
+            path = self.filepath.format(**{"epoch": epoch + 1, **logs})
+        except KeyError as error:
+            raise problem("The file name asks for a value that is not there.", kind=KeyError, where=self,
+                          received=f"filepath={self.filepath!r}, which has {error}",
+                          expected="names among epoch, " + ", ".join(logs)) from None
+        if os.path.isdir(path):
+            raise problem("The file to write is a folder.", received=f"filepath={path!r}", where=self,
+                          expected="the name of a file", kind=IsADirectoryError)
+        if self.save_best_only and not self._is_best(epoch, logs, path):
+            return
+        if not self.save_best_only:
+            self._say(epoch, f"saving to {path}")
+        folder = os.path.dirname(path)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
+
+    def _is_best(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
+        if self.save_freq != "epoch" and self.monitor not in logs:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(f"ModelCheckpoint cannot tell the best: `{self.monitor}` is not known after a "
+                              "batch. It saves every time.", stacklevel=3)
+            return True
+        current = self.value_in(logs)
+        if current is None:  # no validation in this epoch: keep the best file, if there is one
+            return self.best is None
+        before = "nothing" if self.best is None else f"{self.best:.5f}"
+        if not self.improves(current, self.best):
+            self._say(epoch, f"{self.monitor} did not improve from {before}")
+            return False
+        self._say(epoch, f"{self.monitor} improved from {before} to {current:.5f}, saving to {path}")
+        self.best = current
+        return True
+
+    def _say(self, epoch: int, text: str) -> None:
+        if self.verbose > 0:
+            say(f"Epoch {epoch + 1}: {text}")

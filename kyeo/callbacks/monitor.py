@@ -1,0 +1,69 @@
+"""Monitor: the half that EarlyStopping, ModelCheckpoint and ReduceLROnPlateau share: is this value better?"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from kyeo.callbacks.base import Callback
+from kyeo.core.errors import number, one_of, problem
+
+__all__ = ["Monitor"]
+
+
+class Monitor(Callback):
+    """Watches one value of the logs.
+
+    Args:
+        monitor: its name ("val_loss").
+        mode: "min", "max", or "auto": by the metric of that name (a loss is to be small).
+        min_delta: a change of less than this counts for nothing.
+        best: the value to beat from the start.
+    """
+
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0, best: float | None = None):
+        super().__init__()
+        self.monitor = monitor
+        self.mode = one_of(self, ("auto", "min", "max"), mode=mode)
+        self.min_delta = abs(number(self, min_delta=min_delta))
+        self.best = best
+        self._sign = 0  # 1: small is good, -1: large is good, 0: not yet known
+        self._warned = False
+
+    def value_in(self, logs: Mapping[str, Any]) -> Any:
+        """The watched value; None where validation did not run this time; an unknown name is an error."""
+        if self.monitor in logs:
+            return logs[self.monitor]
+        base = self.monitor.removeprefix("val_")
+        validated = any(name.startswith("val_") for name in logs)
+        may_come = (self.params or {}).get("validation", True)  # it is not time yet, by validation_freq
+        if self.monitor == base or base not in logs or validated or not may_come:
+            raise problem(f"`{self.monitor}` is not among the results.", received=f"monitor={self.monitor!r}",
+                          expected="one of " + ", ".join(repr(name) for name in logs), where=self,
+                          fix=None if self.monitor == base or validated else "pass validation_data to fit")
+        if not self._warned:
+            self._warned = True
+            warnings.warn(f"{type(self).__name__} watches `{self.monitor}`, and no validation ran in this "
+                          f"epoch; there are {', '.join(logs)}.", stacklevel=3)
+        return None
+
+    def improves(self, value: Any, reference: Any) -> bool:
+        """Whether `value` is better than `reference` by more than `min_delta`."""
+        if not self._sign:
+            self._sign = self._direction()
+        if reference is None:
+            return True
+        if self._sign > 0:
+            return bool(value + self.min_delta < reference)
+        return bool(value - self.min_delta > reference)
+
+    def _direction(self) -> int:
+        if self.mode != "auto":
+            return 1 if self.mode == "min" else -1
+        name = self.monitor.removeprefix("val_")
+        ways = [getattr(m, "_direction", None) for m in getattr(self.model, "metrics", ()) if m.name == name]
+        way = "down" if name == "loss" else next((w for w in ways if w), None)
+        if way is None:
+            raise problem(f"It is not known whether a small or a large `{self.monitor}` is good.",
+                          received=f"mode='auto', monitor={self.monitor!r}", where=self,
+                          expected="mode='max' for scores, mode='min' for errors")
+        return 1 if way == "down" else -1

@@ -1,0 +1,25 @@
+"""Small tools: progress bar, seeds, labels, data sets by index, names of custom objects."""
+
+from kyeo.callbacks.progbar import Progbar
+from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.registry import (
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
+from kyeo.data.pydataset import PyDataset
+from kyeo.data.unpack import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from kyeo.utils.labels import normalize, to_categorical
+from kyeo.utils.seed import set_random_seed
+
+__all__ = [
+    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "custom_object_scope", "get_custom_objects",
+    "get_registered_name", "get_registered_object", "normalize", "pack_x_y_sample_weight",
+    "register_keras_serializable", "set_random_seed", "standardize_dtype", "to_categorical",
+    "unpack_x_y_sample_weight",
+]
+
+CustomObjectScope = custom_object_scope
+Sequence = PyDataset
