@@ -18,7 +18,9 @@ __all__ = [
     "AUC", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity",
 ]
 
-_JOIN: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {"interpolation": lambda a, b: (a + b) / 2, "minoring": jnp.minimum, "majoring": jnp.maximum}
+_JOIN: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "interpolation": lambda a, b: (a + b) / 2, "minoring": jnp.minimum, "majoring": jnp.maximum,
+}
 
 
 class _AllCounts(Metric):

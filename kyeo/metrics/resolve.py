@@ -32,11 +32,15 @@ from kyeo.ops.losses.pair import as_array, drop_class_axis
 
 __all__ = ["Adapted", "kind_of_labels", "resolve"]
 
-_ACCURACIES: dict[str, Any] = {"binary": BinaryAccuracy, "sparse": SparseCategoricalAccuracy, "categorical": CategoricalAccuracy}
+_ACCURACIES: dict[str, Any] = {
+    "binary": BinaryAccuracy, "sparse": SparseCategoricalAccuracy, "categorical": CategoricalAccuracy,
+}
 _CROSSENTROPIES: dict[str, Any] = {
     "binary": BinaryCrossentropy, "sparse": SparseCategoricalCrossentropy, "categorical": CategoricalCrossentropy,
 }
-_BY_KIND: dict[str, dict[str, Any]] = {"accuracy": _ACCURACIES, "acc": _ACCURACIES, "crossentropy": _CROSSENTROPIES, "ce": _CROSSENTROPIES}
+_BY_KIND: dict[str, dict[str, Any]] = {
+    "accuracy": _ACCURACIES, "acc": _ACCURACIES, "crossentropy": _CROSSENTROPIES, "ce": _CROSSENTROPIES,
+}
 # Metrics that cut scores at thresholds, with the attribute that holds them.
 _CUTTING = {
     BinaryAccuracy: "threshold", BinaryIoU: "threshold", FBetaScore: "threshold", AUC: None,
