@@ -21,10 +21,10 @@ _ROOMS = (
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
-    "Input": "kyeo.layers", "InputSpec": "kyeo.layers", "KerasTensor": "kyeo.core.symbolic:SymbolicTensor",
+    "Input": "kyeo.layers", "InputSpec": "kyeo.layers", "KerasTensor": "kyeo.ops.operators:SymbolicTensor",
     "Layer": "kyeo.layers", "Loss": "kyeo.losses", "Metric": "kyeo.metrics", "Model": "kyeo.models",
     "Optimizer": "kyeo.optimizers", "Regularizer": "kyeo.regularizers", "Sequential": "kyeo.models",
-    "Variable": "kyeo.core.variable",
+    "Variable": "kyeo.ops.operators",
 }
 
 __all__ = [

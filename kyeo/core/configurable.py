@@ -18,9 +18,17 @@ import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, problem
-from kyeo.core.registry import find, get_registered_name, get_registered_object, public_module, register_builtin
+from kyeo.core.registry import (
+    find,
+    get_registered_name,
+    get_registered_object,
+    public_module,
+    register_builtin,
+)
 
-__all__ = ["Configurable", "deserialize_value", "parameters_of", "serialize_object", "serialize_value", "sharing"]
+__all__ = [
+    "Configurable", "deserialize_value", "parameters_of", "serialize_object", "serialize_value", "sharing",
+]
 
 
 class Configurable:
@@ -62,7 +70,7 @@ class Configurable:
 def _remembering(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
-        if "_given" not in self.__dict__:  # the most derived constructor runs first and is the one that counts
+        if "_given" not in self.__dict__:  # the most derived constructor runs first, and counts
             self.__dict__["_given"] = (remembering, args, kwargs)
         init(self, *args, **kwargs)
 
@@ -79,7 +87,8 @@ def _given(owner: Any) -> dict[str, Any]:
         raise problem(f"{type(owner).__name__} takes *args, so its config cannot be derived.", where=owner,
                       fix="name the constructor's arguments, or write get_config and from_config")
     bound = signature.bind(owner, *args, **kwargs).arguments
-    extra = next((bound.pop(n) for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD and n in bound), {})
+    keywords = (n for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD and n in bound)
+    extra = next((bound.pop(n) for n in keywords), {})
     return {**dict(list(bound.items())[1:]), **extra}
 
 
@@ -136,11 +145,12 @@ def serialize_value(value: Any, owner: Any = None, name: str = "") -> Any:
 
 
 def serialize_object(value: Any) -> dict[str, Any]:
-    """The fields by which a file names an object: module, class, config, and how it was built and compiled."""
+    """The fields by which a file names an object: module, class, config, how it was built and compiled."""
     cls = type(value)
     module = public_module(cls)
-    spec = {
-        "module": module or (None if cls.__module__ == "__main__" else cls.__module__), "class_name": cls.__name__,
+    spec: dict[str, Any] = {
+        "module": module or (None if cls.__module__ == "__main__" else cls.__module__),
+        "class_name": cls.__name__,
         "config": serialize_value(value.get_config(), owner=value, name="config"),
         "registered_name": None if module else get_registered_name(cls),
     }
@@ -201,15 +211,17 @@ def _serialize_function(function: Any, owner: Any, name: str) -> Any:
     if module.startswith("kyeo.") and function is find(text, module):
         return text
     if "<lambda>" in text or not text:
-        raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function, where=owner,
-                      fix="define it with `def` under @kyeo.saving.register_keras_serializable()")
+        raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function,
+                      where=owner, fix="define it with `def` under @kyeo.saving.register_keras_serializable()")
     registered = get_registered_name(function)
     known = find(registered, "builtins")
     if known is not None and known is not function:
-        raise problem(f"`{name}` is a function with the name of another one, which would be loaded in its place.",
+        raise problem(f"`{name}` is a function with the name of another, which would be loaded in its place.",
                       received=f"{module}.{text}", where=owner,
-                      fix="give it another name, or decorate it with @kyeo.saving.register_keras_serializable()")
-    return {"module": "builtins", "class_name": "function", "config": registered, "registered_name": "function"}
+                      fix="give it another name, or decorate it with "
+                          "@kyeo.saving.register_keras_serializable()")
+    return {"module": "builtins", "class_name": "function", "config": registered,
+            "registered_name": "function"}
 
 
 def deserialize_value(value: Any) -> Any:
@@ -288,8 +300,8 @@ def _name_in(spec: dict[str, Any]) -> str | None:
 
 
 def _without_bytecode(spec: dict[str, Any]) -> dict[str, Any]:
-    """The config of an object; a function stored as bytecode is refused, unless the caller gave one by the name
-    of the layer."""
+    """The config of an object; a function stored as bytecode is refused, unless the caller gave one by the
+    name of the layer."""
     config = spec["config"] if spec["config"] is not None else {}
     if not isinstance(config, dict):
         raise problem("The config of an object must be a dict.", received=config, where=spec["class_name"])
@@ -300,8 +312,8 @@ def _without_bytecode(spec: dict[str, Any]) -> dict[str, Any]:
     given = get_registered_object(name) if isinstance(name, str) else None
     if given is None or len(stored) > 1:
         raise problem(
-            f"The {spec['class_name']} layer \"{name}\" is stored as Python bytecode, which is never run: it could "
-            "do anything on this computer.", received=", ".join(f"`{k}` as bytecode" for k in stored),
+            f"The {spec['class_name']} layer \"{name}\" is stored as Python bytecode, which is never run: it "
+            "could do anything on this computer.", received=", ".join(f"`{k}` as bytecode" for k in stored),
             expected="functions by their names", where=_name_in(spec),
             fix=f'write the function again and pass custom_objects={{"{name}": function}}')
     return {**config, stored[0]: given}

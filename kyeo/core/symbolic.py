@@ -97,7 +97,8 @@ ShapeDtype = jax.ShapeDtypeStruct
 class Node:
     """One recorded call: which target, with which arguments, giving which tensors.
 
-    `target` is a layer or an op's function; `args` and `kwargs` are as the user gave them.
+    `target` is a layer or an op's function; `args` and `kwargs` are as the user gave them. `name` is the name
+    of the layer, or one of its own for the call of an op.
     """
 
     def __init__(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any):
@@ -106,6 +107,12 @@ class Node:
         self.output_tensors: list[SymbolicTensor] = tensors_in(outputs)
         for index, tensor in enumerate(self.output_tensors):
             tensor.node, tensor.index = self, index
+        self.name: str = getattr(target, "name", None) or auto_name(getattr(target, "__name__", "op"))
+
+    @property
+    def operation(self) -> Any:
+        """What counts as one thing in a graph: a layer however often it is called, but each call of an op."""
+        return self.target if hasattr(self.target, "_inbound_nodes") else self
 
     @property
     def parents(self) -> "list[Node]":

@@ -184,6 +184,9 @@ class Variable:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self._dtype}, value={self.value}>"
 
 
+_NOT_OWNED = frozenset({"_given"})  # arguments may hold layers that the object did not keep
+
+
 class Structure:
     """`version` grows whenever some layer may have got other variables; lists of them are cached by it."""
 
@@ -209,7 +212,8 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     Lists, tuples and dicts are looked into; other objects are not.
     """
     seen: set[int] = set()
-    attributes = [value for name, value in vars(owner).items() if name != "_given"]
+    hidden = getattr(owner, "_not_owned", _NOT_OWNED)
+    attributes = [value for name, value in vars(owner).items() if name not in hidden]
     queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from kyeo import activations
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import describe, number, problem
-from kyeo.layers.arguments import axes_of, make_weight, weight_rules
+from kyeo.layers.arguments import activation_of, axes_of, counted_axes, make_weight, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
 
 __all__ = ["Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
@@ -26,7 +26,7 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
-        self.activation = activations.get(activation)
+        self.activation = activation_of(self, activation)
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
@@ -187,8 +187,7 @@ class Softmax(Layer):
             inputs = jnp.where(mask, inputs, jnp.asarray(far_below, inputs.dtype))
         if not is_float(inputs.dtype):
             inputs = inputs.astype(self.compute_dtype)
-        axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
-        outputs = activations.softmax(inputs, axis=axis)
+        outputs = activations.softmax(inputs, axis=tuple(counted_axes(self, self.axis, inputs.ndim)))
         return outputs if mask is None else jnp.where(mask, outputs, jnp.zeros((), outputs.dtype))
 
     def _check_mask(self, shape: tuple[Any, ...], mask_shape: tuple[Any, ...]) -> None:

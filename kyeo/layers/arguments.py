@@ -3,12 +3,15 @@
 import inspect
 from typing import Any
 
-from kyeo import constraints, initializers, regularizers
+from kyeo import activations, constraints, initializers, regularizers
 from kyeo.core.errors import describe, int_tuple, one_of, problem
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 
-__all__ = ["axes_of", "explain", "format_of", "make_weight", "pairs", "refuse", "spatial_axes", "weight_rules"]
+__all__ = [
+    "activation_of", "axes_of", "counted_axes", "explain", "format_of", "make_weight", "pairs", "refuse", "spatial_axes",
+    "weight_rules",
+]
 
 _READERS = {"initializer": initializers.get, "regularizer": regularizers.get, "constraint": constraints.get}
 
@@ -38,6 +41,14 @@ def make_weight(owner: Any, name: str, shape: Any, **kwargs: Any) -> Variable:
     return owner.add_weight(name=name, shape=shape, **{**rules, **kwargs})
 
 
+def activation_of(owner: Any, activation: Any) -> Any:
+    """The function meant; one of the user's may do anything with the batch, so the layer is marked for it."""
+    found = activations.get(activation)
+    if not getattr(found, "__module__", "").startswith("kyeo."):
+        owner.mixes_rows = True
+    return found
+
+
 def axes_of(owner: Any, axis: Any) -> Any:
     """An axis, or a list of axes, as given; anything else raises."""
     values = axis if isinstance(axis, (list, tuple)) else (axis,)
@@ -45,6 +56,18 @@ def axes_of(owner: Any, axis: Any) -> Any:
         raise problem("`axis` is not valid.", received=f"axis={describe(axis)}", expected="an int or several ints",
                       where=owner, kind=TypeError)
     return list(axis) if isinstance(axis, (list, tuple)) else axis
+
+
+def counted_axes(owner: Any, axis: Any, ndim: int) -> list[int]:
+    """The axes of `axes_of` counted from 0, sorted; raises where the input does not have them."""
+    given = axis if isinstance(axis, list) else [axis]
+    if any(not -ndim <= a < ndim for a in given):
+        raise problem("The input does not have this axis.", received=f"axis={axis}, an input of {ndim} axes",
+                      where=owner, expected=f"axes from {-ndim} to {ndim - 1}")
+    counted = sorted(a % ndim for a in given)
+    if 0 in counted:
+        owner.mixes_rows = True
+    return counted
 
 
 def pairs(owner: Any, rank: int, **named: Any) -> tuple[tuple[int, int], ...]:

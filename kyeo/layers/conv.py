@@ -4,10 +4,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from kyeo import activations
 from kyeo.core.errors import boolean, int_tuple, one_of, positive_int, problem
 from kyeo.core.variable import unwrap
-from kyeo.layers.arguments import explain, format_of, make_weight, spatial_axes, weight_rules
+from kyeo.layers.arguments import activation_of, explain, format_of, make_weight, spatial_axes, weight_rules
 from kyeo.layers.layer import InputSpec
 from kyeo.layers.low_rank import Adaptable, adapted
 from kyeo.ops.kernels import conv
@@ -59,7 +58,7 @@ class _Conv(Adaptable):
         self.data_format = format_of(self, data_format)
         self.dilation_rate = int_tuple(self, self.rank, dilation_rate=dilation_rate)
         self.groups = positive_int(self, groups=groups)
-        self.activation = activations.get(activation)
+        self.activation = activation_of(self, activation)
         self.use_bias = boolean(self, use_bias=use_bias)
         weight_rules(
             self, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer,
@@ -94,15 +93,10 @@ class _Conv(Adaptable):
         self._check_window(inputs.shape)
         first = self.data_format == "channels_first"
         x = jnp.moveaxis(inputs, 1, -1) if first else inputs
-        x = conv(x, unwrap(self.kernel), self.strides, self._pads(), self.dilation_rate, self.groups)
+        x = conv(x, unwrap(self.kernel), self.strides, self.padding, self.dilation_rate, self.groups)
         if self.bias is not None:
             x = x + self.bias.value
         return self.activation(jnp.moveaxis(x, -1, 1) if first else x)
-
-    def _pads(self) -> Any:
-        if self.padding != "causal":
-            return self.padding
-        return (((self.kernel_size[0] - 1) * self.dilation_rate[0], 0),)
 
     def _check_window(self, shape: tuple[Any, ...]) -> None:
         sizes = [shape[axis] for axis in spatial_axes(self.data_format, len(shape))]

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo import activations, ops
+from kyeo import ops
 from kyeo.core.errors import boolean, describe, positive_int, problem
 from kyeo.core.variable import unwrap
-from kyeo.layers.arguments import make_weight, refuse, weight_rules
+from kyeo.layers.arguments import activation_of, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
 from kyeo.layers.low_rank import Adaptable, adapted
 
@@ -48,7 +48,7 @@ class Dense(Adaptable):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive_int(self, units=units)
-        self.activation = activations.get(activation)
+        self.activation = activation_of(self, activation)
         self.use_bias = boolean(self, use_bias=use_bias)
         weight_rules(
             self, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer,

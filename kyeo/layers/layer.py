@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo import dtype_policies, regularizers
+from kyeo.core.configurable import _given
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, problem
 from kyeo.core.masks import get_mask, set_mask
@@ -51,10 +52,14 @@ class Layer(Owning):
     (2, 3)
     """
 
+    mixes_rows = True  # whether a row of the output may depend on other rows of the batch; False for built-in layers
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
             cls.build = _in_own_scope(cls.build)  # type: ignore[method-assign]
+        if "mixes_rows" not in cls.__dict__:
+            cls.mixes_rows = not cls.__module__.startswith("kyeo.")
 
     def __init__(
         self, *, activity_regularizer: Any = None, trainable: bool = True, dtype: Any = None, autocast: bool = True,
@@ -139,7 +144,7 @@ class Layer(Owning):
         config["dtype"] = dtype_policies.serialize(self.dtype_policy)
         if self.activity_regularizer is None and "activity_regularizer" not in _own_init_names(type(self)):
             config.pop("activity_regularizer", None)
-        if self.autocast:
+        if _given(self).get("autocast", True):
             config.pop("autocast", None)
         return config
 

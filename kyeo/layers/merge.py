@@ -186,6 +186,7 @@ class Concatenate(_Merge):
         ndim = len(shapes[0])
         if not -ndim <= self.axis < ndim or any(len(s) != ndim for s in shapes):
             return f"the same number of axes, with an axis {self.axis}"
+        self.mixes_rows = self.axis % ndim == 0
         others = [sizes for axis, sizes in enumerate(zip(*shapes)) if axis != self.axis % ndim]
         fits = all(len({s for s in sizes if s is not None}) <= 1 for sizes in others)
         return None if fits else f"the same sizes on all axes but {self.axis}"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from kyeo.core.errors import boolean, describe, fraction, number, positive_int, problem
 from kyeo.core.scope import current
 from kyeo.core.settings import settings
-from kyeo.layers.arguments import axes_of, make_weight, refuse, weight_rules
+from kyeo.layers.arguments import axes_of, counted_axes, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
 
 __all__ = [
@@ -31,14 +31,6 @@ class _Normalization(Layer):
         # autocast=False: the statistics and what scales them stay in the type of the variables
         self.gamma = make_weight(self, "gamma", shape, autocast=False) if gamma else None
         self.beta = make_weight(self, "beta", shape, autocast=False) if beta else None
-
-    def _axes(self, ndim: int, axis: Any) -> list[int]:
-        """The axes counted from 0, sorted; raises where the input does not have them."""
-        given = axis if isinstance(axis, list) else [axis]
-        if any(not -ndim <= a < ndim for a in given):
-            raise problem("The input does not have this axis.", received=f"axis={axis}, an input of {ndim} axes",
-                          where=self, expected=f"axes from {-ndim} to {ndim - 1}")
-        return sorted(a % ndim for a in given)
 
 
 def _along(vector: Any, axes: list[int], x: Any) -> Any:
@@ -126,7 +118,7 @@ class BatchNormalization(_Normalization):
 
     def build(self, input_shape: Any) -> None:
         """Make `gamma`, `beta` and the moving averages."""
-        (axis,) = self._axes(len(input_shape), self.axis)
+        (axis,) = counted_axes(self, self.axis, len(input_shape))
         shape = (input_shape[axis],)
         self._make_scaling(shape, self.scale, self.center)
         frozen = {"trainable": False, "autocast": False}
@@ -158,14 +150,14 @@ class BatchNormalization(_Normalization):
                 self._move(self.moving_variance, variance, self.momentum)
         else:
             mean, variance = _value(self.moving_mean, x.dtype), _value(self.moving_variance, x.dtype)
-        axes = self._axes(x.ndim, self.axis)
+        axes = counted_axes(self, self.axis, x.ndim)
         parts = [_along(v, axes, x) for v in (mean, variance)]
         return _normalized(
             x, *parts, self.epsilon, _along(gamma, axes, x), _along(beta, axes, x)).astype(self.compute_dtype)
 
     def _batch_statistics(self, x: Any, mask: Any) -> tuple[Any, Any]:
         """Mean and (biased) variance of each channel, over what the mask and the rows' mask keep."""
-        (channels,) = self._axes(x.ndim, self.axis)
+        (channels,) = counted_axes(self, self.axis, x.ndim)
         axes = tuple(a for a in range(x.ndim) if a != channels)
         rows = current().row_mask
         if mask is None and rows is None:
@@ -256,12 +248,12 @@ class LayerNormalization(_Normalization):
 
     def build(self, input_shape: Any) -> None:
         """Make `gamma` and `beta`."""
-        shape = tuple(input_shape[a] for a in self._axes(len(input_shape), self.axis))
+        shape = tuple(input_shape[a] for a in counted_axes(self, self.axis, len(input_shape)))
         self._make_scaling(shape, self.scale or self.rms_scaling, self.center and not self.rms_scaling)
 
     def call(self, inputs: Any) -> Any:
         """The normalized inputs."""
-        x, axes = _widened(inputs), self._axes(inputs.ndim, self.axis)
+        x, axes = _widened(inputs), counted_axes(self, self.axis, inputs.ndim)
         gamma, beta = (_along(_value(v, x.dtype), axes, x) for v in (self.gamma, self.beta))
         mean = jnp.mean(x, tuple(axes), keepdims=True)
         variance = jnp.mean(jnp.square(x - mean), tuple(axes), keepdims=True)
@@ -304,7 +296,7 @@ class GroupNormalization(_Normalization):
 
     def build(self, input_shape: Any) -> None:
         """Make `gamma` and `beta`."""
-        (axis,) = self._axes(len(input_shape), self.axis)
+        (axis,) = counted_axes(self, self.axis, len(input_shape))
         channels = input_shape[axis]
         if channels is not None and channels % self._group_count(channels):
             raise problem("The channels must be a multiple of `groups`.", where=self,
@@ -318,7 +310,7 @@ class GroupNormalization(_Normalization):
     def call(self, inputs: Any) -> Any:
         """The normalized inputs."""
         x = _widened(inputs)
-        (axis,) = self._axes(x.ndim, self.axis)
+        (axis,) = counted_axes(self, self.axis, x.ndim)
         groups = self._group_count(x.shape[axis])
         split = (*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1:])
         grouped = jnp.reshape(x, split)
@@ -352,12 +344,12 @@ class RMSNormalization(_Normalization):
 
     def build(self, input_shape: Any) -> None:
         """Make `scale`."""
-        shape = tuple(input_shape[a] for a in self._axes(len(input_shape), self.axis))
+        shape = tuple(input_shape[a] for a in counted_axes(self, self.axis, len(input_shape)))
         self.scale = self.add_weight(name="scale", shape=shape, initializer="ones")
 
     def call(self, inputs: Any) -> Any:
         """The inputs at unit mean square."""
-        x, axes = _widened(inputs), self._axes(inputs.ndim, self.axis)
+        x, axes = _widened(inputs), counted_axes(self, self.axis, inputs.ndim)
         scale = _along(_value(self.scale, x.dtype), axes, x)
         outputs = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), tuple(axes), keepdims=True) + self.epsilon)
         return (outputs * scale).astype(inputs.dtype)
@@ -381,5 +373,5 @@ class UnitNormalization(_Normalization):
 
     def call(self, inputs: Any) -> Any:
         """The inputs at unit length."""
-        squares = jnp.sum(jnp.square(inputs), tuple(self._axes(inputs.ndim, self.axis)), keepdims=True)
+        squares = jnp.sum(jnp.square(inputs), tuple(counted_axes(self, self.axis, inputs.ndim)), keepdims=True)
         return inputs * jnp.minimum(jax.lax.rsqrt(squares), 1e12)

@@ -2,23 +2,27 @@
 
 from typing import Any
 
-from kyeo.core.configurable import deserialize_value, serialize_value
-from kyeo.core.errors import problem
-from kyeo.core.registry import custom_object_scope, find
-from kyeo.losses import classification, regression
+from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
+from kyeo.losses import classification, regression, structure
 from kyeo.losses.classification import *
 from kyeo.losses.loss import Loss
 from kyeo.losses.regression import *
+from kyeo.losses.structure import *
 from kyeo.ops import losses as functions
 from kyeo.ops.losses import *
 
-__all__ = ["Loss", *classification.__all__, *regression.__all__, *functions.__all__, "deserialize", "get",
-           "serialize"]
+__all__ = [
+    "Loss", *classification.__all__, *regression.__all__, *structure.__all__, *functions.__all__,
+    "deserialize", "get", "serialize",
+]
 
-_ALIASES = {
-    "bce": "binary_crossentropy", "kld": "kl_divergence", "mae": "mean_absolute_error", "mse": "mean_squared_error",
-    "mape": "mean_absolute_percentage_error", "msle": "mean_squared_logarithmic_error",
-}
+register_aliases("losses", {name: getattr(functions, name) for name in functions.__all__})
+for _short, _name in {
+    "bce": "binary_crossentropy", "kld": "kl_divergence", "mae": "mean_absolute_error",
+    "mse": "mean_squared_error", "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+}.items():
+    register_aliases("losses", dict.fromkeys((_short, _short.upper()), getattr(functions, _name)))
 
 
 def get(identifier: Any) -> Any:
@@ -30,26 +34,24 @@ def get(identifier: Any) -> Any:
     >>> kyeo.losses.get("mse") is kyeo.losses.mean_squared_error
     True
     """
-    if identifier is None:
-        return None
-    found = identifier
-    if isinstance(identifier, dict):
-        found = deserialize(identifier)
-    elif isinstance(identifier, str):
-        short = identifier.lower() if identifier in (identifier.lower(), identifier.upper()) else identifier
-        found = find(_ALIASES.get(short, identifier), "losses")
-    if not callable(found):
-        raise problem("This loss is not known.", received=repr(identifier), where="losses.get",
-                      expected="a function (y_true, y_pred), a Loss, or one of: " + ", ".join(functions.__all__))
-    return found() if isinstance(found, type) else found
+    return resolve(identifier, "losses")
 
 
 def serialize(loss: Any) -> Any:
-    """The loss as plain values."""
-    return serialize_value(loss)
+    """The loss as plain values.
+
+    >>> import kyeo
+    >>> kyeo.losses.serialize(kyeo.losses.Huber(delta=2.0))["config"]["delta"]
+    2.0
+    """
+    return serialize_named(loss)
 
 
 def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The loss (or function) that `serialize` wrote, or that has this name."""
-    with custom_object_scope(custom_objects):
-        return find(name, "losses") if isinstance(name, str) else deserialize_value(name)
+    """The loss (or function) that `serialize` wrote, or that has this name.
+
+    >>> import kyeo
+    >>> kyeo.losses.deserialize("huber") is kyeo.losses.huber
+    True
+    """
+    return deserialize_in(name, "losses", custom_objects)

@@ -10,14 +10,22 @@ import jax
 import jax.numpy as jnp
 
 from kyeo import dtype_policies
-from kyeo.core.configurable import Configurable, serialize_value
+from kyeo.core.configurable import Configurable, parameters_of, serialize_value
 from kyeo.core.errors import one_of, problem
 from kyeo.core.masks import get_mask
 from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import any_symbolic, infer, record
-from kyeo.ops.losses.pair import NotMaskable, align_ranks, as_array, expand_to, fill_absent, merge_mask
+from kyeo.ops.losses.pair import (
+    NotMaskable,
+    align_ranks,
+    as_array,
+    expand_to,
+    fill_absent,
+    merge_mask,
+    named_function,
+)
 
 __all__ = ["Loss", "LossFunctionWrapper", "NotMaskable", "reduce_values"]
 
@@ -43,7 +51,9 @@ class Loss(Configurable):
 
     keeps_integer_labels = False  # class numbers stay exact, also in half precision
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None,
+    ):
         self.name = name or auto_name(type(self).__name__)
         self.reduction = one_of(self, _REDUCTIONS, reduction=reduction)
         self._dtype_given = dtype is not None
@@ -57,7 +67,7 @@ class Loss(Configurable):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The value of each sample; subclasses write this."""
         raise problem("This loss has no `call`.", where=self, kind=NotImplementedError,
-                      fix="define `call(self, y_true, y_pred)` in the class, returning one value for each sample")
+                      fix="define `call(self, y_true, y_pred)` in the class; it returns one value a sample")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of a batch.
@@ -80,9 +90,8 @@ class Loss(Configurable):
         values = self.call(y_true, y_pred)
         mask = merge_mask(_bool(in_mask), _bool(get_mask(values)))
         values = as_array(values, self.dtype, "the value of `call`")
-        if present is not None and not self._has_rows(y_true, y_pred, values, present.shape[0]):
-            raise problem("The loss gives no value for each row, so padded rows cannot be left out of it.",
-                          received=values, expected=f"{present.shape[0]} rows", where=self, kind=NotMaskable)
+        if present is not None:
+            present = self._present_rows(y_true, y_pred, values, present)
         weight = None if sample_weight is None else as_array(sample_weight, self.dtype, "sample_weight")
         return reduce_values(values, weight, mask, self.reduction, present)
 
@@ -95,6 +104,15 @@ class Loss(Configurable):
         """Make padded rows harmless before `call` sees them."""
         size = present.shape[0]
         return jax.tree.map(lambda x: fill_absent(x, present) if x.shape[:1] == (size,) else x, tree)
+
+    def _present_rows(
+        self, y_true: Any, y_pred: Any, values: jax.Array, present: jax.Array,
+    ) -> jax.Array | None:
+        """The rows of `values` that are real; raises where `values` has no rows."""
+        if not self._has_rows(y_true, y_pred, values, present.shape[0]):
+            raise problem("The loss gives no value for each row, so padded rows cannot be left out of it.",
+                          received=values, expected=f"{present.shape[0]} rows", where=self, kind=NotMaskable)
+        return present
 
     def _has_rows(self, y_true: Any, y_pred: Any, values: jax.Array, size: int) -> bool:
         """Whether the first axis of `values` is the batch.
@@ -140,7 +158,7 @@ class LossFunctionWrapper(Loss):
         dtype: Any = None, **kwargs: Any,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.fn = fn
+        self.fn = named_function(fn, self)
         self.options = tuple(kwargs)
         vars(self).update(kwargs)  # each is an attribute, so changing it later counts
 
@@ -152,8 +170,9 @@ class LossFunctionWrapper(Loss):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments and those for the function."""
-        config = super().get_config()
-        return config | {name: serialize_value(getattr(self, name), self, name) for name in self.options}
+        config, own = super().get_config(), parameters_of(type(self))
+        extra = [name for name in self.options if name not in own]
+        return config | {name: serialize_value(getattr(self, name), self, name) for name in extra}
 
 
 def _map(convert: Callable[[Any], Any], tree: Any) -> Any:
@@ -182,7 +201,8 @@ def reduce_values(
         return jnp.sum(present) * (array.size // present.shape[0]) if padded else array.size
 
     if mask is not None:
-        mask = mask if present is None or mask.shape[:1] != present.shape else mask & expand_to(present, mask, "rows")
+        if present is not None and mask.shape[:1] == present.shape:
+            mask = mask & expand_to(present, mask)
         factor = mask.astype(values.dtype)
         if reduction in ("mean", "sum_over_batch_size"):
             factor = factor * _divide(count(mask), jnp.sum(factor))

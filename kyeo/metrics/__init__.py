@@ -2,25 +2,71 @@
 
 from typing import Any
 
-from kyeo.core.configurable import deserialize_value, serialize_value
-from kyeo.core.errors import problem
+from kyeo.core.lookup import deserialize_in, register_aliases, serialize_named
+from kyeo.core.lookup import resolve as resolve_identifier
 from kyeo.core.naming import snake_case
-from kyeo.core.registry import custom_object_scope, find
-from kyeo.metrics import accuracy, confusion
+from kyeo.metrics import (
+    accuracy,
+    confusion,
+    correlation,
+    curves,
+    f_score,
+    iou,
+    margin,
+    probabilistic,
+    reduction,
+    regression,
+)
 from kyeo.metrics.accuracy import *
 from kyeo.metrics.confusion import *
+from kyeo.metrics.correlation import *
+from kyeo.metrics.curves import *
+from kyeo.metrics.f_score import *
+from kyeo.metrics.iou import *
+from kyeo.metrics.margin import *
 from kyeo.metrics.metric import Metric
-from kyeo.metrics.reduction import Mean, MeanMetricWrapper, Sum
-from kyeo.ops.losses import *
+from kyeo.metrics.probabilistic import *
+from kyeo.metrics.reduction import *
+from kyeo.metrics.regression import *
+from kyeo.ops.losses import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
 
-_HELPERS = {"confusion_counts"}
-_CLASSES = [name for module in (accuracy, confusion) for name in module.__all__ if name not in _HELPERS]
-__all__ = ["Mean", "MeanMetricWrapper", "Metric", "Sum", *_CLASSES, "deserialize", "get", "serialize"]
+__all__ = [
+    "Metric", *accuracy.__all__, *confusion.__all__, *correlation.__all__, *curves.__all__, *f_score.__all__,
+    *iou.__all__, *margin.__all__, *probabilistic.__all__, *reduction.__all__, *regression.__all__,
+    "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
+    "categorical_focal_crossentropy", "categorical_hinge", "deserialize", "get", "hinge", "huber",
+    "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "serialize",
+    "sparse_categorical_crossentropy", "squared_hinge",
+]
 
-_ALIASES = {
+# A name in snake case means a class where there is one ("mean_squared_error"), else the function ("huber").
+_HERE = {name: globals()[name] for name in __all__ if name in globals()}
+_CLASSES = {name: value for name, value in _HERE.items() if isinstance(value, type)}
+register_aliases("metrics", {snake_case(name): cls for name, cls in _CLASSES.items()})
+register_aliases("metrics", {name: value for name, value in _HERE.items() if name not in _CLASSES})
+for _short, _name in {
     "bce": "BinaryCrossentropy", "mse": "MeanSquaredError", "mae": "MeanAbsoluteError",
     "mape": "MeanAbsolutePercentageError", "msle": "MeanSquaredLogarithmicError",
-}
+}.items():
+    register_aliases("metrics", dict.fromkeys((_short, _short.upper()), _CLASSES[_name]))
 
 
 def get(identifier: Any) -> Any:
@@ -32,32 +78,24 @@ def get(identifier: Any) -> Any:
     >>> kyeo.metrics.get("binary_accuracy").name
     'binary_accuracy'
     """
-    if identifier is None:
-        return None
-    found = identifier
-    if isinstance(identifier, dict):
-        found = deserialize(identifier)
-    elif isinstance(identifier, str):
-        found = _by_name(identifier)
-    if not callable(found):
-        raise problem("This metric is not known.", received=repr(identifier), where="metrics.get",
-                      expected="a function (y_true, y_pred), a Metric, or one of: "
-                               + ", ".join(name for name in __all__ if isinstance(globals()[name], type)))
-    return found() if isinstance(found, type) else found
-
-
-def _by_name(name: str) -> Any:
-    short = name.lower() if name in (name.lower(), name.upper()) else name
-    classes = {snake_case(n): n for n in __all__ if isinstance(globals()[n], type)}
-    return find(_ALIASES.get(short) or classes.get(name, name), "metrics")
+    return resolve_identifier(identifier, "metrics")
 
 
 def serialize(metric: Any) -> Any:
-    """The metric as plain values."""
-    return serialize_value(metric)
+    """The metric as plain values.
+
+    >>> import kyeo
+    >>> kyeo.metrics.serialize(kyeo.metrics.BinaryAccuracy(threshold=0.25))["config"]["threshold"]
+    0.25
+    """
+    return serialize_named(metric)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The metric (or function) that `serialize` wrote, or that has this name."""
-    with custom_object_scope(custom_objects):
-        return _by_name(config) if isinstance(config, str) else deserialize_value(config)
+    """The metric (or function) that `serialize` wrote, or that has this name.
+
+    >>> import kyeo
+    >>> kyeo.metrics.deserialize(kyeo.metrics.serialize(kyeo.metrics.Mean())).name
+    'mean'
+    """
+    return deserialize_in(config, "metrics", custom_objects)

@@ -8,22 +8,22 @@ import jax.numpy as jnp
 from kyeo.core.errors import boolean, positive_int
 from kyeo.core.settings import settings
 from kyeo.metrics.reduction import MeanMetricWrapper
-from kyeo.ops.losses.pair import as_array, drop_class_axis, loss_function, match
+from kyeo.ops.losses.pair import drop_class_axis, match, per_sample
 
 __all__ = [
-    "Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy",
-    "TopKCategoricalAccuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy",
-    "sparse_top_k_categorical_accuracy", "top_k_categorical_accuracy",
+    "Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy", "TopKCategoricalAccuracy", "binary_accuracy", "categorical_accuracy",
+    "sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy", "top_k_categorical_accuracy",
 ]
 
 
 def accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     """1 where label and prediction are equal, else 0."""
-    true, pred = match(y_true, y_pred, "Accuracy")
+    true, pred = match(y_true, y_pred, "Accuracy", least_rank=0)
     return (true == pred).astype(settings.floatx)
 
 
-@loss_function("metrics")
+@per_sample
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> jax.Array:
     """1 where a prediction is on its 0/1 label's side of the threshold, else 0.
 
@@ -36,11 +36,11 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> jax.Arr
     >>> kyeo.metrics.binary_accuracy([0, 1], [0.2, 0.4]).tolist()
     [1.0, 0.0]
     """
-    true, pred = match(y_true, y_pred, "binary_accuracy")
+    true, pred = match(y_true, y_pred, "binary_accuracy", least_rank=0)
     return (true == (pred > threshold).astype(true.dtype)).astype(settings.floatx)
 
 
-@loss_function("metrics")
+@per_sample
 def categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     """1 where the largest prediction is at the one-hot label, else 0.
 
@@ -56,7 +56,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     return (jnp.argmax(true, -1) == jnp.argmax(pred, -1)).astype(settings.floatx)
 
 
-@loss_function("metrics")
+@per_sample
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     """1 where the largest prediction is at the class number, else 0.
 
@@ -79,7 +79,7 @@ def _within_top(classes: jax.Array, scores: jax.Array, k: int) -> jax.Array:
     return (jnp.sum(scores > own, axis=-1) < k).astype(settings.floatx)
 
 
-@loss_function("metrics")
+@per_sample
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> jax.Array:
     """1 where the one-hot label is among the k largest predictions, else 0.
 
@@ -96,7 +96,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> jax.Arra
     return _within_top(jnp.argmax(true, -1), pred, k)
 
 
-@loss_function("metrics")
+@per_sample
 def sparse_top_k_categorical_accuracy(
     y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False,
 ) -> jax.Array:
@@ -121,8 +121,8 @@ def sparse_top_k_categorical_accuracy(
 class Accuracy(MeanMetricWrapper):
     """How often predictions equal labels, element by element, exactly.
 
-    In `compile`, next to the float output of a classifier, it becomes the accuracy that fits labels and output
-    (and says so once), as exact equality would be 0 there.
+    In `compile`, next to the float output of a classifier, it becomes the accuracy that fits labels and
+    output (and says so once), as exact equality would be 0 there.
 
     Args:
         name, dtype: as in `Metric`.

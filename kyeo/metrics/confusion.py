@@ -17,7 +17,7 @@ from kyeo.metrics.reduction import divide
 from kyeo.ops.losses.pair import as_array, drop_class_axis, expand_to, match
 
 __all__ = [
-    "FalseNegatives", "FalsePositives", "Precision", "Recall", "TrueNegatives", "TruePositives", "confusion_counts",
+    "FalseNegatives", "FalsePositives", "Precision", "Recall", "TrueNegatives", "TruePositives",
 ]
 
 _NEVER = -1e10  # a score that no threshold reaches
@@ -45,8 +45,8 @@ def check_thresholds(owner: Any, thresholds: Any, default: float) -> list[float]
 
 def are_even(thresholds: Sequence[float]) -> bool:
     """Whether the thresholds run from 0 to 1 in equal steps, so that a score's bucket can be computed."""
-    size = len(thresholds)
-    return size > 2 and np.allclose(thresholds, np.arange(size, dtype="float32") / (size - 1), atol=settings.epsilon)
+    even = np.arange(len(thresholds), dtype="float32") / max(1, len(thresholds) - 1)
+    return len(thresholds) > 2 and np.allclose(thresholds, even, atol=settings.epsilon)
 
 
 def keep_top(scores: jax.Array, k: int) -> jax.Array:
@@ -57,8 +57,9 @@ def keep_top(scores: jax.Array, k: int) -> jax.Array:
 
 
 def confusion_counts(
-    y_true: Any, y_pred: Any, thresholds: Sequence[float], sample_weight: Any = None, *, top_k: int | None = None,
-    class_id: int | None = None, by_label: bool = False, label_weights: Any = None, name: str = "confusion",
+    y_true: Any, y_pred: Any, thresholds: Sequence[float], sample_weight: Any = None, *,
+    top_k: int | None = None, class_id: int | None = None, by_label: bool = False, label_weights: Any = None,
+    name: str = "confusion",
 ) -> Counts:
     """Count (with weights) hits and misses at every threshold.
 
@@ -73,7 +74,8 @@ def confusion_counts(
         label_weights: one weight for each column.
         name: of the metric, for messages.
     """
-    true, pred = match(as_array(y_true, settings.floatx, "y_true"), as_array(y_pred, settings.floatx, "y_pred"), name)
+    pred = as_array(y_pred, settings.floatx, "y_pred")
+    true, pred = match(y_true, pred, name)
     weight = None if sample_weight is None else as_array(sample_weight, pred.dtype, "sample_weight")
     if weight is not None and weight.ndim == pred.ndim + 1 and weight.shape[-1] == 1:
         weight = weight[..., 0]
@@ -121,17 +123,18 @@ def _count_by_bucket(
 class _Counter(Metric):
     """Base of the four metrics that are one count."""
 
+    _argument_names = {"thresholds": "init_thresholds"}
     _counted = ""
 
     def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None):
         super().__init__(name=name, dtype=dtype)
-        self.thresholds = thresholds
-        self.levels = check_thresholds(self, thresholds, 0.5)
-        self.accumulator = self.add_variable((len(self.levels),), "zeros", name="accumulator")
+        self.init_thresholds = thresholds
+        self.thresholds = check_thresholds(self, thresholds, 0.5)
+        self.accumulator = self.add_variable((len(self.thresholds),), "zeros", name="accumulator")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of 0/1 labels and scores of the same shape."""
-        counts = confusion_counts(y_true, y_pred, self.levels, sample_weight, name=type(self).__name__)
+        counts = confusion_counts(y_true, y_pred, self.thresholds, sample_weight, name=type(self).__name__)
         self.accumulator.assign_add(getattr(counts, self._counted))
 
     def result(self) -> jax.Array:
@@ -207,23 +210,24 @@ class _Ratio(Metric):
     """Base of Precision and Recall: true positives among the called, or among the real, positives."""
 
     _direction = "up"
+    _argument_names = {"thresholds": "init_thresholds"}
     _kept_from_config = ("average",)
     _missed = ""  # the count that joins the true positives below the line
 
     def __init__(
-        self, thresholds: Any = None, top_k: int | None = None, class_id: int | None = None, name: str | None = None,
-        dtype: Any = None, average: str | None = None,
+        self, thresholds: Any = None, top_k: int | None = None, class_id: int | None = None,
+        name: str | None = None, dtype: Any = None, average: str | None = None,
     ):
         super().__init__(name=name, dtype=dtype)
-        self.thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
-        self.levels = check_thresholds(self, thresholds, 0.5 if top_k is None else _NEVER)
+        self.init_thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
+        self.thresholds = check_thresholds(self, thresholds, 0.5 if top_k is None else _NEVER)
         self.average = one_of(self, (None, "micro", "macro", "weighted"), average=average)
         if average is None:
-            self._add_counts(len(self.levels), "true_positives", self._missed)
-        elif top_k is not None or class_id is not None or len(self.levels) > 1:
-            raise problem("`average` cannot be joined with `top_k`, `class_id` or several `thresholds`.", where=self,
+            self._add_counts(len(self.thresholds), "true_positives", self._missed)
+        elif top_k is not None or class_id is not None or len(self.thresholds) > 1:
+            raise problem("`average` cannot be joined with `top_k`, `class_id` or several `thresholds`.",
                           received=f"average={average!r}, thresholds={thresholds}, top_k={top_k}, "
-                                   f"class_id={class_id}", expected="average alone")
+                                   f"class_id={class_id}", expected="average alone", where=self)
 
     def _add_counts(self, size: int, *names: str) -> None:
         for name in names:
@@ -233,10 +237,10 @@ class _Ratio(Metric):
         """Take in a batch of labels and scores."""
         name = type(self).__name__
         if self.average is None:
-            counts = confusion_counts(y_true, y_pred, self.levels, sample_weight, top_k=self.top_k,
+            counts = confusion_counts(y_true, y_pred, self.thresholds, sample_weight, top_k=self.top_k,
                                       class_id=self.class_id, name=name)
         else:
-            counts = class_counts(y_true, y_pred, sample_weight, self.levels[0], name)
+            counts = class_counts(y_true, y_pred, sample_weight, self.thresholds[0], name)
             if not self.variables:
                 self._add_counts(counts.true_positives.shape[0], "true_positives", "false_positives",
                                  "false_negatives")
@@ -288,17 +292,18 @@ def class_counts(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float,
 class Precision(_Ratio):
     """Share of real positives among what was called positive.
 
-    With labels and outputs of several columns every column counts as a yes/no question cut at the threshold,
-    and all are counted together. For the usual multi-class numbers, of the most probable class, give `average`.
+    With labels and outputs of several columns every column counts as a yes/no question cut at the
+    threshold, and all are counted together. For the usual multi-class numbers, of the most probable class,
+    give `average`.
 
     Args:
         thresholds: scores above count as positive; 0.5 by default. Several give several results.
         top_k: only the k largest scores of a row can be positive.
         class_id: count this column only.
         name, dtype: as in `Metric`.
-        average: None, or (not in Keras) "micro", "macro", "weighted": compare the most probable class with labels
-            that are class numbers or one-hot, as scikit-learn does. "macro" is the mean over the classes that
-            occur, "weighted" weighs them by how often they are the label.
+        average: None, or (not in Keras) "micro", "macro", "weighted": compare the most probable class with
+            labels that are class numbers or one-hot, as scikit-learn does. "macro" is the mean over the
+            classes that occur, "weighted" weighs them by how often they are the label.
 
     >>> import kyeo
     >>> round(float(kyeo.metrics.Precision()([0, 1, 1, 1], [1, 0, 1, 1])), 4)

@@ -1,13 +1,13 @@
 """Metric: numbers gathered batch by batch in variables (`update_state`), read at any time (`result`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from kyeo import dtype_policies
-from kyeo.core.configurable import Configurable, parameters_of
+from kyeo import dtype_policies, initializers
+from kyeo.core.configurable import Configurable, parameters_of, serialize_value
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import problem
 from kyeo.core.naming import auto_name
@@ -16,17 +16,6 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import MetricOwner, Variable, owned, pure
 
 __all__ = ["Metric"]
-
-
-def _zeros(shape: Sequence[int], dtype: Any = None) -> np.ndarray:
-    return np.zeros(shape, dtype)  # made by NumPy: building a metric compiles nothing
-
-
-def _ones(shape: Sequence[int], dtype: Any = None) -> np.ndarray:
-    return np.ones(shape, dtype)
-
-
-_INITIALIZERS: dict[Any, Callable[..., Any]] = {None: _zeros, "zeros": _zeros, "ones": _ones}
 
 
 class Metric(Configurable, MetricOwner):
@@ -50,7 +39,8 @@ class Metric(Configurable, MetricOwner):
     """
 
     _direction: str | None = None  # "up" or "down": which way is better, for callbacks with mode="auto"
-    _kept_from_config: tuple[str, ...] = ()  # arguments Keras does not know: in a config only where they are used
+    _argument_names: dict[str, str] = {}  # where an argument stands under another name than its parameter's
+    _kept_from_config: tuple[str, ...] = ()  # arguments Keras does not know: in a config only where used
 
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or auto_name(type(self).__name__)
@@ -71,16 +61,13 @@ class Metric(Configurable, MetricOwner):
 
         Args:
             shape: its sizes.
-            initializer: "zeros", "ones", or a callable `(shape, dtype=...)`.
+            initializer: a name, an initializer or a callable `(shape, dtype=...)`; None means zeros.
             dtype: its number type; `floatx()` by default.
             aggregation: how copies on several devices are joined.
             name: its name.
         """
         self._check_ready()
-        make = _INITIALIZERS.get(initializer) if isinstance(initializer, (str, type(None))) else initializer
-        if not callable(make):
-            raise problem("This initializer is not known to metrics.", received=f"initializer={initializer!r}",
-                          expected='"zeros", "ones", or a callable (shape, dtype)', where=self)
+        make = initializers.get("zeros" if initializer is None else initializer)
         outer = current().path
         with scope(path=f"{outer}/{self.name}" if outer else self.name.replace("/", ">")):
             variable = Variable(make, tuple(shape), standardize_dtype(dtype), trainable=False, autocast=False,
@@ -121,7 +108,7 @@ class Metric(Configurable, MetricOwner):
     def reset_state(self) -> None:
         """Forget every batch: all variables become zero."""
         for variable in self.variables:
-            variable.assign(_zeros(variable.shape, variable.dtype))
+            variable.assign(np.zeros(variable.shape, variable.dtype))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take in a batch and give the value so far."""
@@ -130,7 +117,9 @@ class Metric(Configurable, MetricOwner):
         return self.result()
 
     # -- the same as functions of the variables' values ----------------------------------------------------
-    def stateless_update_state(self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any) -> list[jax.Array]:
+    def stateless_update_state(
+        self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any,
+    ) -> list[jax.Array]:
         """The variables' values after `update_state(*args, **kwargs)`, had they been `metric_variables`."""
         return pure(self.update_state, self.variables)(metric_variables, *args, **kwargs)[1]
 
@@ -144,9 +133,10 @@ class Metric(Configurable, MetricOwner):
         return pure(self.reset_state, variables)([v.value for v in variables])[1]
 
     def build_from(self, *args: Any, **kwargs: Any) -> None:
-        """Make the variables whose shapes depend on the data, from arguments of `update_state`; changes no value.
+        """Make the variables whose shapes depend on the data, from arguments of `update_state`.
 
-        Arrays or `jax.ShapeDtypeStruct`s will do. A trainer calls it before it asks for `variables`.
+        No value changes. Arrays or `jax.ShapeDtypeStruct`s will do. A trainer calls it before it asks for
+        `variables`.
         """
         def update(args: Any, kwargs: Any) -> None:
             self.update_state(*args, **kwargs)
@@ -158,6 +148,8 @@ class Metric(Configurable, MetricOwner):
         """The constructor's arguments."""
         defaults = parameters_of(type(self))
         config = super().get_config()
+        for name, attribute in self._argument_names.items():
+            config[name] = serialize_value(getattr(self, attribute), self, name)
         return {k: v for k, v in config.items() if k not in self._kept_from_config or v != defaults[k]}
 
     def __repr__(self) -> str:

@@ -6,13 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo.core.configurable import serialize_value
+from kyeo.core.configurable import parameters_of, serialize_value
 from kyeo.core.errors import problem
 from kyeo.core.masks import get_mask
 from kyeo.metrics.metric import Metric
-from kyeo.ops.losses.pair import NotMaskable, align_ranks, as_array, expand_to, merge_mask
+from kyeo.ops.losses.pair import NotMaskable, align_ranks, as_array, expand_to, merge_mask, named_function
 
-__all__ = ["Mean", "MeanMetricWrapper", "Sum", "divide"]
+__all__ = ["Mean", "MeanMetricWrapper", "Sum"]
 
 
 def divide(total: Any, count: Any) -> jax.Array:
@@ -91,7 +91,8 @@ class Mean(Metric):
         """Take in values, each with its weight."""
         values, weight = samplewise(values, sample_weight, jnp.mean, self.dtype, self)
         self.total.assign_add(jnp.sum(values))
-        self.count.assign_add(jnp.sum(weight) if weight is not None else values.shape[0] if values.ndim else 1)
+        count = values.shape[0] if values.ndim else 1
+        self.count.assign_add(count if weight is None else jnp.sum(weight))
 
     def result(self) -> jax.Array:
         """The mean so far; 0 before the first value."""
@@ -114,7 +115,7 @@ class MeanMetricWrapper(Mean):
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any):
         super().__init__(name=name, dtype=dtype)
-        self.fn = fn
+        self.fn = named_function(fn, self)
         self.options = tuple(kwargs)
         vars(self).update(kwargs)  # each is an attribute, so changing it later counts
 
@@ -124,16 +125,17 @@ class MeanMetricWrapper(Mean):
         mask = get_mask(y_pred)
         weight = None if sample_weight is None else as_array(sample_weight, self.dtype, "sample_weight")
         if weight is not None and weight.ndim and _mixes_rows(options.get("axis"), y_pred):
-            raise problem("This metric compares whole columns, so it cannot weigh or leave out samples.", where=self,
-                          received=f"axis={options['axis']} and a sample_weight", kind=NotMaskable,
-                          expected="no sample_weight, or another axis")
+            raise problem("This metric compares whole columns, so it cannot weigh or leave out samples.",
+                          received=f"axis={options['axis']} and a sample_weight", where=self,
+                          expected="no sample_weight, or another axis", kind=NotMaskable)
         weight = merge_mask(weight, None if mask is None else jnp.asarray(mask, self.dtype))
         Mean.update_state(self, self.fn(y_true, y_pred, **options), weight)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments and those for the function."""
-        config = super().get_config()
-        return config | {name: serialize_value(getattr(self, name), self, name) for name in self.options}
+        config, own = super().get_config(), parameters_of(type(self))
+        extra = [name for name in self.options if name not in own]
+        return config | {name: serialize_value(getattr(self, name), self, name) for name in extra}
 
 
 def _mixes_rows(axis: Any, y_pred: Any) -> bool:

@@ -22,6 +22,7 @@ class Graph:
         inputs, outputs: the structures of symbolic tensors it was made from.
         nodes: the calls in an order in which each comes after those it needs.
         layers: the layers, inputs first, in Keras's order (by distance from the outputs, then by first visit).
+        operations: the layers and, among them, the calls of ops.
     """
 
     def __init__(self, inputs: Any, outputs: Any, owner: Any = None):
@@ -33,12 +34,13 @@ class Graph:
         depths = _depths(post_order)
         layer_depths: dict[int, int] = {}
         for node, depth in depths.items():
-            key = id(node.target)
+            key = id(node.operation)
             layer_depths[key] = max(layer_depths.get(key, 0), depth)
         self.nodes = sorted(post_order, key=lambda n: -depths[n])
-        targets = {id(n.target): n.target for n in sorted(post_order, key=lambda n: first_visit[id(n.target)])}
-        self.operations = sorted(targets.values(), key=lambda t: -layer_depths[id(t)])
-        self.layers: list[Layer] = [t for t in self.operations if isinstance(t, Layer)]
+        in_order = sorted(post_order, key=lambda n: first_visit[id(n.operation)])
+        operations = {id(n.operation): n.operation for n in in_order}
+        self.operations: list[Layer | Node] = sorted(operations.values(), key=lambda o: -layer_depths[id(o)])
+        self.layers: list[Layer] = [o for o in self.operations if isinstance(o, Layer)]
         self._check_names()
 
     def _check_ends(self) -> None:
@@ -69,14 +71,14 @@ class Graph:
             if output.node is None or (id(output) in stop and output.node.inputs):
                 continue
             stack = [(output.node, children(output.node))]
-            first_visit.setdefault(id(output.node.target), len(first_visit))
+            first_visit.setdefault(id(output.node.operation), len(first_visit))
             entered = {id(output.node)}
             while stack:
                 node, rest = stack[-1]
                 child = next((c for c in rest if id(c) not in done and id(c) not in entered), None)
                 if child is not None:
                     entered.add(id(child))
-                    first_visit.setdefault(id(child.target), len(first_visit))
+                    first_visit.setdefault(id(child.operation), len(first_visit))
                     stack.append((child, children(child)))
                     continue
                 stack.pop()
@@ -176,11 +178,11 @@ class Graph:
 def _depths(post_order: list[Node]) -> dict[Node, int]:
     """How far each node is from the outputs; calls of one layer count from its deepest."""
     depths: dict[Node, int] = {}
-    of_target: dict[int, int] = defaultdict(int)
+    of_operation: dict[int, int] = defaultdict(int)
     known = set(map(id, post_order))
     for node in reversed(post_order):
-        depth = max(depths.get(node, 0), of_target[id(node.target)])
-        depths[node] = of_target[id(node.target)] = depth
+        depth = max(depths.get(node, 0), of_operation[id(node.operation)])
+        depths[node] = of_operation[id(node.operation)] = depth
         for parent in node.parents:
             if id(parent) in known:
                 depths[parent] = max(depth + 1, depths.get(parent, 0))

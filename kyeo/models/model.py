@@ -1,15 +1,19 @@
 """Model: a Layer that can be trained, saved and summed up. It may hold a Graph, a stack, or the user's own `call`."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import problem
+from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Variable
 from kyeo.layers.call_spec import shape_of
 from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.graph import Graph
+from kyeo.models.graph_config import constructor_takes, graph_config, graph_from_config
 from kyeo.train.trainer import Trainer
 
 __all__ = ["Model"]
@@ -148,7 +152,7 @@ class Model(Trainer, Layer):
             return list(self.__dict__.get("_output_names", []))
         if isinstance(self._graph.outputs, dict):
             return list(self._graph.outputs)
-        return [getattr(t.node.target, "name", t.name) if t.node else t.name for t in self._graph.output_tensors]
+        return [t.node.name if t.node else t.name for t in self._graph.output_tensors]
 
     @property
     def operations(self) -> list[Any]:
@@ -164,6 +168,35 @@ class Model(Trainer, Layer):
     def non_trainable_scalars(self) -> list[Variable]:
         """Non-trainable weights of one number."""
         return [v for v in self.non_trainable_weights if v.size == 1]
+
+    # -- as plain values ------------------------------------------------------------------------------------
+    def get_config(self) -> dict[str, Any]:
+        """The graph with all its layers; the constructor's arguments where a subclass has its own."""
+        if self._graph is not None and constructor_takes(type(self), _GRAPH_ARGUMENTS):
+            return graph_config(self)
+        return super().get_config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """The model, with fresh weights, whose `get_config` gave `config`."""
+        with custom_object_scope(custom_objects):
+            if "input_layers" in config and constructor_takes(cls, _GRAPH_ARGUMENTS):
+                return graph_from_config(cls, config)
+            return super().from_config(config)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """What `compile` was told, as plain values; empty before."""
+        return serialize_value(self._compile_config or {}, owner=self, name="compile")
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with what `get_compile_config` gave, and make the optimizer's variables."""
+        if type(self).compile is not Trainer.compile:
+            warnings.warn(f"`compile` of {type(self).__name__} is not Kyeo's, so it was not called; call it, or write "
+                          "get_compile_config and compile_from_config.", stacklevel=2)
+            return
+        self.compile(**deserialize_value(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
 
     # -- words and files -----------------------------------------------------------------------------------
     def summary(self, line_length: int | None = None, positions: Any = None, print_fn: Callable[..., Any] | None = None,
@@ -205,6 +238,9 @@ class Model(Trainer, Layer):
         from kyeo.saving import model_to_json
 
         return model_to_json(self, **kwargs)
+
+
+_GRAPH_ARGUMENTS = ("inputs", "outputs")
 
 
 def _means_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from kyeo.core.configurable import deserialize_value, serialize_object, serialize_value
 from kyeo.core.errors import problem
+from kyeo.core.registry import custom_object_scope
 from kyeo.core.scope import scope
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
+from kyeo.models.graph_config import constructor_takes
 from kyeo.models.model import Model
 
 __all__ = ["Sequential"]
@@ -53,6 +56,28 @@ class Sequential(Model):
         if rebuild:
             self._build_if_possible()
         return layer
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers; the constructor's arguments where a subclass has its own."""
+        if not constructor_takes(type(self), ("layers",)):
+            return super().get_config()
+        config = {"name": self.name, "trainable": self.trainable, "dtype": serialize_value(self.dtype_policy),
+                  "layers": [serialize_object(layer) for layer in self._stack]}
+        return {**config, "build_input_shape": self._stack[0].batch_shape} if self._graph else config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Sequential":
+        """The stack, with fresh weights, whose `get_config` gave `config`."""
+        if "layers" not in config or not constructor_takes(cls, ("layers",)):
+            return super().from_config(config, custom_objects)
+        with custom_object_scope(custom_objects):
+            layers = deserialize_value(config["layers"])
+        model = cls(layers, name=config.get("name"))
+        model._trainable = bool(config.get("trainable", True))  # the layers know about themselves
+        shape = config.get("build_input_shape")
+        if shape and not model.built:
+            model.build(tuple(shape))
+        return model
 
     def _push(self, layer: Any) -> None:
         if isinstance(layer, SymbolicTensor) and layer.node is not None:

@@ -42,6 +42,9 @@ class Trainer:
     """Mixin of Model: training and use."""
 
     name: str
+    # Attributes whose variables are no weights of the model.
+    _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners", "_state_cache",
+                            "history"})
 
     def __init__(self) -> None:
         self.optimizer: Any = None

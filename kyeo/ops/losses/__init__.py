@@ -3,8 +3,13 @@
 They stand here, below both rooms, because neither room may import the other.
 """
 
-from kyeo.ops.losses import crossentropy, regression
+from kyeo.ops.losses import crossentropy, margin, overlap, regression, sequence
 from kyeo.ops.losses.crossentropy import *
+from kyeo.ops.losses.margin import *
+from kyeo.ops.losses.overlap import *
 from kyeo.ops.losses.regression import *
+from kyeo.ops.losses.sequence import *
 
-__all__ = [*crossentropy.__all__, *regression.__all__]
+__all__ = [
+    *crossentropy.__all__, *margin.__all__, *overlap.__all__, *regression.__all__, *sequence.__all__,
+]

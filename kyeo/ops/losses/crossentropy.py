@@ -9,17 +9,24 @@ import jax.numpy as jnp
 from kyeo.core.errors import problem
 from kyeo.core.masks import set_mask
 from kyeo.core.settings import settings
-from kyeo.ops.losses.pair import drop_class_axis, loss_function, match
+from kyeo.ops.losses.pair import drop_class_axis, match, per_sample
 
-__all__ = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"]
+__all__ = [
+    "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
+    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy", "kl_divergence",
+    "sparse_categorical_crossentropy",
+]
+
+
+def class_probs(y_pred: jax.Array, axis: int) -> jax.Array:
+    """Probabilities made to sum to 1 along the class axis and kept off 0 and 1."""
+    y_pred = y_pred / jnp.sum(y_pred, axis=axis, keepdims=True)
+    return jnp.clip(y_pred, settings.epsilon, 1.0 - settings.epsilon)
 
 
 def class_log_probs(y_pred: jax.Array, from_logits: bool, axis: int) -> jax.Array:
-    """Log-probabilities along the class axis; probabilities are made to sum to 1 and kept off 0 and 1."""
-    if from_logits:
-        return jax.nn.log_softmax(y_pred, axis=axis)
-    y_pred = y_pred / jnp.sum(y_pred, axis=axis, keepdims=True)
-    return jnp.log(jnp.clip(y_pred, settings.epsilon, 1.0 - settings.epsilon))
+    """Log-probabilities along the class axis, from probabilities or logits."""
+    return jax.nn.log_softmax(y_pred, axis=axis) if from_logits else jnp.log(class_probs(y_pred, axis))
 
 
 def check_class_axis(axis: Any, y_pred: jax.Array, name: str) -> None:
@@ -28,8 +35,9 @@ def check_class_axis(axis: Any, y_pred: jax.Array, name: str) -> None:
         raise problem("`axis` is not an axis of the predictions.", received=f"axis={axis!r}", where=name,
                       expected=f"an int from {-y_pred.ndim} to {y_pred.ndim - 1}")
     if y_pred.shape[-1] == 1:
-        warnings.warn(f"{name}: the predictions have shape {y_pred.shape}, a single class, so the loss is always 0. "
-                      "For two classes and one output use binary_crossentropy.", SyntaxWarning, stacklevel=4)
+        warnings.warn(f"{name}: the predictions have shape {y_pred.shape}, one class, so the loss is always "
+                      "0. For two classes and one output use binary_crossentropy.",
+                      SyntaxWarning, stacklevel=4)
 
 
 def smooth_classes(y_true: jax.Array, label_smoothing: float, axis: int) -> jax.Array:
@@ -52,7 +60,7 @@ def binary_terms(y_true: jax.Array, y_pred: jax.Array, from_logits: bool) -> jax
     return -(y_true * jnp.log(y_pred) + (1.0 - y_true) * jnp.log(1.0 - y_pred))
 
 
-@loss_function("losses", "metrics")
+@per_sample
 def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
 ) -> jax.Array:
@@ -74,7 +82,7 @@ def binary_crossentropy(
     return jnp.mean(binary_terms(smooth_binary(true, label_smoothing), pred, from_logits), axis=axis)
 
 
-@loss_function("losses", "metrics")
+@per_sample
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
 ) -> jax.Array:
@@ -98,7 +106,7 @@ def categorical_crossentropy(
     return -jnp.sum(smooth_classes(true, label_smoothing, axis) * log_probs, axis=axis)
 
 
-@loss_function("losses", "metrics")
+@per_sample
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1,
 ) -> jax.Array:
@@ -122,7 +130,7 @@ def sparse_categorical_crossentropy(
         valid = true != jnp.asarray(ignore_class, true.dtype)
         # an ignored element may hold any label and any number, so both go before the logarithm sees them
         true, pred = jnp.where(valid, true, 0), jnp.where(jnp.expand_dims(valid, axis), pred, 0)
-    classes = jnp.arange(pred.shape[axis]).reshape([-1 if a == axis % pred.ndim else 1 for a in range(pred.ndim)])
+    classes = jnp.arange(pred.shape[axis]).reshape([-1] + [1] * (pred.ndim - 1 - axis % pred.ndim))
     hit = jnp.expand_dims(true.astype("int32"), axis) == classes
     values = -jnp.sum(jnp.where(hit, class_log_probs(pred, from_logits, axis), 0), axis=axis)
     if valid is None:
@@ -130,3 +138,107 @@ def sparse_categorical_crossentropy(
     values = jnp.where(valid, values, 0.0)
     set_mask(values, valid)
     return values
+
+
+@per_sample
+def binary_focal_crossentropy(
+    y_true: Any, y_pred: Any, apply_class_balancing: bool = False, alpha: float = 0.25, gamma: float = 2.0,
+    from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+) -> jax.Array:
+    """Binary cross-entropy that pays less attention to what is already predicted well.
+
+    Args:
+        y_true: labels, 0 or 1, of the shape of `y_pred`.
+        y_pred: probabilities, or logits.
+        apply_class_balancing: weigh ones by `alpha` and zeros by `1 - alpha`.
+        alpha: the weight of ones.
+        gamma: each term is multiplied by (1 - probability of the true label) to this power.
+        from_logits: whether `y_pred` are logits.
+        label_smoothing: share by which labels move towards 0.5.
+        axis: the axis averaged over.
+
+    Lin et al., "Focal Loss for Dense Object Detection", 2017.
+
+    >>> import kyeo
+    >>> loss = kyeo.losses.binary_focal_crossentropy([[0.0, 1.0]], [[0.5, 0.5]])
+    >>> [round(float(v), 3) for v in loss]
+    [0.173]
+    """
+    true, pred = match(y_true, y_pred, "binary_focal_crossentropy")
+    true = smooth_binary(true, label_smoothing)
+    pred = jax.nn.sigmoid(pred) if from_logits else pred
+    of_true = true * pred + (1 - true) * (1 - pred)
+    terms = jnp.power(1.0 - of_true, gamma) * binary_terms(true, pred, False)
+    if apply_class_balancing:
+        terms = (true * alpha + (1 - true) * (1 - alpha)) * terms
+    return jnp.mean(terms, axis=axis)
+
+
+@per_sample
+def categorical_focal_crossentropy(
+    y_true: Any, y_pred: Any, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool = False,
+    label_smoothing: float = 0.0, axis: int = -1,
+) -> jax.Array:
+    """Categorical cross-entropy that pays less attention to what is already predicted well.
+
+    Args:
+        y_true: one-hot labels of the shape of `y_pred`.
+        y_pred: class probabilities, or logits.
+        alpha: factor of all terms.
+        gamma: each term is multiplied by (1 - probability of its class) to this power.
+        from_logits: whether `y_pred` are logits.
+        label_smoothing: share by which labels move towards equal probabilities.
+        axis: the class axis.
+
+    Lin et al., "Focal Loss for Dense Object Detection", 2017.
+
+    >>> import kyeo
+    >>> loss = kyeo.losses.categorical_focal_crossentropy([[0, 1]], [[0.5, 0.5]])
+    >>> [round(float(v), 4) for v in loss]
+    [0.0433]
+    """
+    true, pred = match(y_true, y_pred, "categorical_focal_crossentropy")
+    check_class_axis(axis, pred, "categorical_focal_crossentropy")
+    pred = jax.nn.softmax(pred, axis=axis) if from_logits else pred
+    pred = class_probs(pred, axis)
+    terms = -smooth_classes(true, label_smoothing, axis) * jnp.log(pred)
+    return jnp.sum(alpha * jnp.power(1.0 - pred, gamma) * terms, axis=axis)
+
+
+@per_sample
+def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> jax.Array:
+    """`(1 - p ** q) / q` for the probability p of the true class: a cross-entropy that bears wrong labels.
+
+    Args:
+        y_true: class numbers, (n,) or (n, 1).
+        y_pred: class probabilities, (n, classes).
+        q: from 0 (cross-entropy) to 1 (absolute error), both left out.
+
+    Zhang and Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
+    2018.
+
+    >>> import kyeo
+    >>> loss = kyeo.losses.categorical_generalized_cross_entropy([1], [[0.75, 0.25]], q=0.5)
+    >>> loss.tolist()
+    [1.0]
+    """
+    true, pred = drop_class_axis(y_true, y_pred, "categorical_generalized_cross_entropy")
+    hit = true.astype("int32")[..., None] == jnp.arange(pred.shape[-1])
+    return (1 - jnp.power(jnp.sum(jnp.where(hit, pred, 0), axis=-1), q)) / q
+
+
+@per_sample
+def kl_divergence(y_true: Any, y_pred: Any) -> jax.Array:
+    """Sum over the last axis of `y_true * log(y_true / y_pred)`: the distance of two distributions.
+
+    Args:
+        y_true: the true probabilities.
+        y_pred: the predicted probabilities, of the same shape.
+
+    >>> import kyeo
+    >>> loss = kyeo.losses.kl_divergence([[0.5, 0.5]], [[0.25, 0.75]])
+    >>> [round(float(v), 3) for v in loss]
+    [0.144]
+    """
+    true, pred = (jnp.clip(x, settings.epsilon, 1) for x in match(y_true, y_pred, "kl_divergence"))
+    return jnp.sum(true * jnp.log(true / pred), axis=-1)

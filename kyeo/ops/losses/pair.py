@@ -12,34 +12,38 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import NotMaskable, problem
-from kyeo.core.op import op
-from kyeo.core.registry import register_builtin
+from kyeo.core.naming import snake_case
+from kyeo.core.op import OPS, op
 from kyeo.core.variable import unwrap
 
 __all__ = [
-    "NotMaskable", "align_ranks", "as_array", "drop_class_axis", "expand_to", "fill_absent", "loss_function", "match",
-    "merge_mask",
+    "NotMaskable", "align_ranks", "as_array", "drop_class_axis", "expand_to", "fill_absent", "match",
+    "merge_mask", "named_function", "per_sample",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def loss_function(*rooms: str) -> Callable[[F], F]:
-    """Decorator: a function `(y_true, y_pred, ...)` that is an op and a public name of `rooms`.
+def per_sample(fn: F) -> F:
+    """Decorator: a function `(y_true, y_pred, ...)` that is an op.
 
     It is filed among the ops as "losses.<name>", since `ops` has other functions of the same names.
     """
+    public = fn.__name__
+    fn.__name__ = f"losses.{public}"
+    call = op(fn)
+    call.__name__ = fn.__name__ = public
+    return call
 
-    def decorate(fn: F) -> F:
-        public = fn.__name__
-        fn.__name__ = f"losses.{public}"
-        call = op(fn)
-        call.__name__ = fn.__name__ = public
-        for room in rooms:
-            register_builtin(room, public, call)
-        return call
 
-    return decorate
+def named_function(fn: Any, owner: Any) -> Callable[..., Any]:
+    """The function a config means by its name; functions are given back as they are."""
+    name = snake_case(fn.__name__) if isinstance(fn, type) else fn
+    found = OPS.get(f"losses.{name}") if isinstance(name, str) else fn
+    if not callable(found):
+        raise problem("`fn` is not a function of labels and predictions.", received=f"fn={fn!r}", where=owner,
+                      expected="a function (y_true, y_pred) giving one value for each sample", kind=TypeError)
+    return found
 
 
 def as_array(value: Any, dtype: Any = None, name: str = "value") -> jax.Array:
@@ -56,14 +60,14 @@ def as_array(value: Any, dtype: Any = None, name: str = "value") -> jax.Array:
                       expected="an array, or nested lists of numbers with equal lengths") from None
 
 
-def align_ranks(first: jax.Array, second: jax.Array, expand_vectors: bool = True) -> tuple[jax.Array, jax.Array]:
+def align_ranks(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Let two arrays that differ by one last axis of size 1 have the same rank.
 
-    The longer one loses its axis, except next to a vector, which gains one (if `expand_vectors`).
+    The longer one loses its axis, except next to a vector, which gains one.
     """
     for long, short, swapped in ((first, second, False), (second, first, True)):
         if long.ndim == short.ndim + 1 and long.shape[-1] == 1:
-            if short.ndim == 1 and expand_vectors:
+            if short.ndim == 1:
                 short = short[..., None]
             else:
                 long = long[..., 0]
@@ -71,12 +75,12 @@ def align_ranks(first: jax.Array, second: jax.Array, expand_vectors: bool = True
     return first, second
 
 
-def match(y_true: Any, y_pred: Any, name: str) -> tuple[jax.Array, jax.Array]:
+def match(y_true: Any, y_pred: Any, name: str, least_rank: int = 1) -> tuple[jax.Array, jax.Array]:
     """Labels (in the type of the predictions) and predictions, of one shape; raises where they do not fit."""
     pred = as_array(y_pred, name="y_pred")
     true = as_array(y_true, pred.dtype, name="y_true")
     true, pred = align_ranks(true, pred)
-    if true.shape != pred.shape:
+    if true.shape != pred.shape or pred.ndim < least_rank:
         raise _mismatch(name, true.shape, pred.shape, _advice(true.shape, pred.shape),
                         "equal shapes, or shapes that differ by one last axis of size 1")
     return true, pred
@@ -94,8 +98,9 @@ def drop_class_axis(y_true: Any, y_pred: Any, name: str, axis: int = -1) -> tupl
     rest.pop(axis)
     if true.shape != tuple(rest):
         one_hot = true.shape == pred.shape
-        advice = ("the labels look one-hot: use the version without `sparse`, or give class numbers" if one_hot
-                  else _advice(true.shape, pred.shape))
+        advice = _advice(true.shape, pred.shape)
+        if one_hot:
+            advice = "the labels look one-hot: use the version without `sparse`, or give class numbers"
         raise _mismatch(name, true.shape, pred.shape, advice,
                         f"class numbers of shape {_shape(rest)}, or with a last axis of size 1")
     return true, pred
@@ -106,8 +111,9 @@ def _shape(shape: Any) -> str:
 
 
 def _mismatch(name: str, true: Any, pred: Any, fix: str | None, expected: str) -> Exception:
-    return problem("The labels and the predictions do not have shapes that fit each other.", where=name, fix=fix,
-                   received=f"y_true of shape {_shape(true)}, y_pred of shape {_shape(pred)}", expected=expected)
+    received = f"y_true of shape {_shape(true)}, y_pred of shape {_shape(pred)}"
+    return problem("The labels and the predictions do not have shapes that fit each other.", where=name,
+                   received=received, expected=expected, fix=fix)
 
 
 def _advice(true: tuple[int, ...], pred: tuple[int, ...]) -> str:
@@ -117,10 +123,10 @@ def _advice(true: tuple[int, ...], pred: tuple[int, ...]) -> str:
     if true[0] != pred[0]:
         return f"there are {true[0]} rows of labels and {pred[0]} rows of predictions: give as many of each"
     if len(pred) > 2 and len(true) < len(pred) - 1:
-        return "the model's output still has its spatial or time axes: add Flatten or pooling before the last layer"
+        return "the output still has its spatial or time axes: add Flatten or pooling before the last layer"
     if pred[-1] != 1 and (len(true) < len(pred) or true[-1] == 1):
-        return (f"the model gives {pred[-1]} values for each label: use a sparse categorical loss or metric if the "
-                "labels are class numbers, else give the last layer 1 unit")
+        return (f"the model gives {pred[-1]} values for each label: if the labels are class numbers use a "
+                "sparse categorical loss or metric, else give the last layer 1 unit")
     if true[-1] != 1 and (len(pred) < len(true) or pred[-1] == 1):
         return f"the labels have {true[-1]} values for each row: give the last layer {true[-1]} units"
     return f"make the last layer's output like the labels: {_shape(true[1:])} for each row"
@@ -131,7 +137,8 @@ def expand_to(small: jax.Array, big: jax.Array, name: str = "sample_weight") -> 
     small = small.reshape(small.shape + (1,) * max(0, big.ndim - small.ndim))
     fits = small.ndim == big.ndim and all(s in (1, b) for s, b in zip(small.shape, big.shape))
     if not fits and big.ndim:
-        raise problem(f"`{name}` does not fit the values it weighs.", received=f"{name} of shape {_shape(small.shape)}",
+        raise problem(f"`{name}` does not fit the values it weighs.",
+                      received=f"{name} of shape {_shape(small.shape)}",
                       expected=f"one weight for each row, or a shape that begins like {_shape(big.shape)}",
                       fix="give one number for each sample: shape " + _shape(big.shape[:1]))
     return small
@@ -150,7 +157,7 @@ def merge_mask(weight: jax.Array | None, mask: jax.Array | None) -> jax.Array | 
 
 
 def fill_absent(x: jax.Array, present: jax.Array) -> jax.Array:
-    """`x` with every row that is not present replaced by the first present one, without a gradient through it.
+    """`x` with every row that is not present replaced by the first present one, without a gradient to it.
 
     So rows that do not count can neither hold a NaN nor sway what looks at the whole batch.
     """

@@ -1,0 +1,32 @@
+"""Layers: Layer, the base, and the families built on it."""
+
+from kyeo.layers import (
+    activation,
+    conv,
+    core,
+    dropout,
+    einsum,
+    input,
+    layer,
+    merge,
+    norm,
+    pool,
+    preprocessing,
+    reshape,
+)
+from kyeo.layers.activation import *
+from kyeo.layers.conv import *
+from kyeo.layers.core import *
+from kyeo.layers.dropout import *
+from kyeo.layers.einsum import *
+from kyeo.layers.input import *
+from kyeo.layers.layer import *
+from kyeo.layers.merge import *
+from kyeo.layers.norm import *
+from kyeo.layers.pool import *
+from kyeo.layers.preprocessing import *
+from kyeo.layers.reshape import *
+
+_FAMILIES = (activation, conv, core, dropout, einsum, input, layer, merge, norm, pool, preprocessing, reshape)
+
+__all__ = sorted(name for family in _FAMILIES for name in family.__all__)

@@ -1,0 +1,18 @@
+"""Functions on tensors with the names of `keras.ops`: on arrays, on variables, and on symbolic tensors."""
+
+from kyeo.ops import linalg as linalg
+from kyeo.ops import nn as nn
+from kyeo.ops import numpy as numpy
+from kyeo.ops import operators as operators
+from kyeo.ops.control import *
+from kyeo.ops.control import __all__ as _control
+from kyeo.ops.core import *
+from kyeo.ops.core import __all__ as _core
+from kyeo.ops.linalg import *
+from kyeo.ops.linalg import __all__ as _linalg
+from kyeo.ops.nn import *
+from kyeo.ops.nn import __all__ as _nn
+from kyeo.ops.numpy import *
+from kyeo.ops.numpy import __all__ as _numpy
+
+__all__ = sorted([*_control, *_core, *_linalg, *_nn, *_numpy, "linalg", "nn", "numpy"])

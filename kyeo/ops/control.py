@@ -1,0 +1,183 @@
+"""Ops that take functions: branches, loops, maps, custom gradients."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from kyeo.core.errors import problem
+from kyeo.core.op import op
+from kyeo.core.scope import current, scope
+from kyeo.core.variable import unwrap
+
+__all__ = [
+    "associative_scan", "cond", "custom_gradient", "fori_loop", "map", "scan", "switch", "vectorized_map",
+    "while_loop",
+]
+
+Function = Callable[..., Any]
+
+
+def _sealed(fn: Function) -> Function:
+    """`fn` for JAX to trace: an assignment inside would be lost with the trace, so it is refused."""
+
+    @functools.wraps(fn)
+    def traced(*args: Any) -> Any:
+        outer = current().overlay
+        with scope(overlay=None if outer is None else dict(outer)) as inside:
+            out = fn(*args)
+        changed = [v for v, value in (inside.overlay or {}).items() if (outer or {}).get(v) is not value]
+        if changed:
+            raise problem(f"The variable `{changed[0].path}` is assigned inside a branch or loop.",
+                          expected="a function of its arguments", where="kyeo.ops",
+                          fix="return the new value from the function and assign it outside")
+        return out
+
+    return traced
+
+
+@op
+def cond(pred: Any, true_fn: Function, false_fn: Function) -> Any:
+    """`true_fn()` where `pred` is true, else `false_fn()`; both must give the same shapes and dtypes.
+
+    >>> import kyeo
+    >>> float(kyeo.ops.cond(True, lambda: 1.0, lambda: 2.0))
+    1.0
+    """
+    return jax.lax.cond(pred, _sealed(true_fn), _sealed(false_fn))
+
+
+@op
+def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
+    """`branches[index](*operands)`, the index clipped to the list.
+
+    >>> import kyeo
+    >>> float(kyeo.ops.switch(1, [lambda x: x + 1, lambda x: x * 10], 2.0))
+    20.0
+    """
+    return jax.lax.switch(index, [_sealed(b) for b in branches], *operands)
+
+
+@op
+def map(f: Function, xs: Any) -> Any:
+    """`f` of each slice along the first axis, one after the other, stacked.
+
+    >>> import kyeo
+    >>> kyeo.ops.map(lambda x: x * 2, kyeo.ops.array([1, 2])).tolist()
+    [2, 4]
+    """
+    return jax.lax.map(_sealed(f), xs)
+
+
+@op
+def vectorized_map(function: Function, elements: Any) -> Any:
+    """`function` of each slice along the first axis, all at once, stacked.
+
+    >>> import kyeo
+    >>> kyeo.ops.vectorized_map(lambda x: x * 2, kyeo.ops.array([1, 2])).tolist()
+    [2, 4]
+    """
+    return jax.vmap(_sealed(function))(elements)
+
+
+@op
+def scan(
+    f: Function, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False,
+    unroll: int | bool = 1,
+) -> Any:
+    """A loop that carries a state over the first axis: `(carry, y) = f(carry, x)`.
+
+    Args:
+        f: one step.
+        init: the first carry.
+        xs: what is looped over (arrays or a tree of them), or None.
+        length: the number of steps, needed without `xs`.
+        reverse: from the last to the first.
+        unroll: how many steps are written out in one turn of the compiled loop; True for all.
+
+    Returns: the last carry, and the stacked ys.
+
+    >>> import kyeo
+    >>> total, sums = kyeo.ops.scan(lambda c, x: (c + x, c + x), 0, kyeo.ops.arange(4))
+    >>> int(total), sums.tolist()
+    (6, [0, 1, 3, 6])
+    """
+    if not isinstance(unroll, bool) and not (isinstance(unroll, int) and unroll >= 1):
+        raise problem("`unroll` is not valid.", received=f"unroll={unroll!r}", where="ops.scan",
+                      expected="an int of at least 1, or True or False")
+    return jax.lax.scan(_sealed(f), init, xs, length, reverse, unroll)
+
+
+@op
+def associative_scan(f: Function, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
+    """All prefixes of an associative operation, computed in parallel.
+
+    >>> import kyeo
+    >>> kyeo.ops.associative_scan(lambda a, b: a + b, kyeo.ops.arange(5)).tolist()
+    [0, 1, 3, 6, 10]
+    """
+    return jax.lax.associative_scan(_sealed(f), elems, reverse, axis)
+
+
+@op
+def while_loop(cond: Function, body: Function, loop_vars: Any, maximum_iterations: int | None = None) -> Any:
+    """`loop_vars = body(*loop_vars)` as long as `cond(*loop_vars)`.
+
+    Args:
+        cond: gives a boolean.
+        body: gives new values of the same structure, shapes and dtypes.
+        loop_vars: a tuple, a list, or one value.
+        maximum_iterations: at most so many turns.
+
+    >>> import kyeo
+    >>> [int(v) for v in kyeo.ops.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), (0, 0))]
+    [4, 6]
+    """
+    single = not isinstance(loop_vars, (tuple, list))
+    values = (loop_vars,) if single else tuple(loop_vars)
+
+    def go_on(state: Any) -> Any:
+        turn, values = state
+        go = cond(*values)
+        return go if maximum_iterations is None else go & (turn < maximum_iterations)
+
+    def step(state: Any) -> Any:
+        turn, values = state
+        out = body(*values)
+        return turn + 1, (out,) if single else tuple(out)
+
+    _, values = jax.lax.while_loop(_sealed(go_on), _sealed(step), (0, values))
+    return values[0] if single else values
+
+
+@op
+def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any) -> Any:
+    """`value = body_fun(i, value)` for i from `lower` to `upper - 1`.
+
+    >>> import kyeo
+    >>> int(kyeo.ops.fori_loop(0, 4, lambda i, s: s + i, 0))
+    6
+    """
+    return jax.lax.fori_loop(lower, upper, _sealed(body_fun), init_val)
+
+
+def custom_gradient(f: Function) -> Function:
+    """Decorator: a function that gives `(value, gradient function)` says its own gradient.
+
+    The gradient function takes the gradient of the result and gives that of each argument.
+
+    >>> import jax, kyeo
+    >>> @kyeo.ops.custom_gradient
+    ... def twice(x):
+    ...     return x * 2, lambda upstream: upstream * 100
+    >>> float(jax.grad(twice)(1.0))
+    100.0
+    """
+    inner = jax.custom_gradient(f)
+
+    @functools.wraps(f)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return inner(*jax.tree.map(unwrap, args), **jax.tree.map(unwrap, kwargs))
+
+    return call

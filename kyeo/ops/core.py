@@ -1,0 +1,229 @@
+"""Ops on what a tensor is: conversion, dtype, shape, slices and scattered writes."""
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.errors import one_of, problem
+from kyeo.core.op import op
+from kyeo.core.variable import unwrap
+from kyeo.ops.rows import to_array
+
+__all__ = [
+    "cast", "convert_to_numpy", "convert_to_tensor", "dtype", "get_item", "is_tensor", "ndim",
+    "saturate_cast", "scatter", "scatter_update", "shape", "size", "slice", "slice_update",
+    "stop_gradient", "unstack",
+]
+
+
+@op
+def convert_to_tensor(
+    x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None,
+) -> jax.Array:
+    """A number, list, NumPy array or variable as a JAX array, of `dtype` if one is given.
+
+    >>> import kyeo
+    >>> kyeo.ops.convert_to_tensor([1, 2], dtype="float32").tolist()
+    [1.0, 2.0]
+    """
+    if sparse or ragged:
+        raise problem("Sparse and ragged tensors are not supported.", where="ops.convert_to_tensor",
+                      received=f"sparse={sparse}, ragged={ragged}", fix="use dense arrays and masks")
+    return to_array(x) if dtype is None else jnp.asarray(x).astype(standardize_dtype(dtype))
+
+
+def convert_to_numpy(x: Any) -> np.ndarray:
+    """A copy of the values for NumPy.
+
+    >>> import kyeo
+    >>> type(kyeo.ops.convert_to_numpy(kyeo.ops.ones(2))).__name__
+    'ndarray'
+    """
+    return np.array(unwrap(x))
+
+
+@op
+def cast(x: Any, dtype: Any) -> jax.Array:
+    """x in another number type; floats are cut, not rounded, to integers.
+
+    >>> import kyeo
+    >>> kyeo.ops.cast([1.7, 0.0], "int32").tolist(), kyeo.ops.cast([1.7, 0.0], bool).tolist()
+    ([1, 0], [True, False])
+    """
+    return jnp.asarray(x).astype(standardize_dtype(dtype))
+
+
+def _limits(dtype: str) -> tuple[float, float]:
+    if dtype == "bool":
+        return 0, 1
+    info = jnp.iinfo(dtype) if "int" in dtype else jnp.finfo(dtype)
+    return info.min, info.max
+
+
+@op
+def saturate_cast(x: Any, dtype: Any) -> jax.Array:
+    """As `cast`, but what does not fit becomes the nearest number that does.
+
+    >>> import kyeo
+    >>> kyeo.ops.saturate_cast([300.0, -4.0], "uint8").tolist()
+    [255, 0]
+    """
+    x, dtype = to_array(x), standardize_dtype(dtype)
+    source = standardize_dtype(x.dtype)
+    (own_low, own_high), (low, high) = _limits(source), _limits(dtype)
+    bounds = []
+    for own, wanted, outside in ((own_low, low, np.less), (own_high, high, np.greater)):
+        bound = np.asarray(np.maximum(own, wanted) if outside is np.less else np.minimum(own, wanted))
+        bound = bound.astype(source)
+        # a bound that x's type can only hold rounded outwards is moved one step inwards
+        bounds.append(np.nextafter(bound, bound.dtype.type(0)) if outside(bound, wanted) else bound)
+    return jnp.clip(x, *bounds).astype(dtype)
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a JAX array (or a value being traced).
+
+    >>> import kyeo
+    >>> kyeo.ops.is_tensor(kyeo.ops.ones(2)), kyeo.ops.is_tensor([1.0])
+    (True, False)
+    """
+    return isinstance(x, jax.Array)
+
+
+def shape(x: Any) -> tuple[Any, ...]:
+    """The sizes of x, None where they are unknown.
+
+    >>> import kyeo
+    >>> kyeo.ops.shape(kyeo.ops.ones((2, 3))), kyeo.ops.shape(kyeo.KerasTensor((None, 3)))
+    ((2, 3), (None, 3))
+    """
+    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+
+
+def ndim(x: Any) -> int:
+    """How many axes x has.
+
+    >>> import kyeo
+    >>> kyeo.ops.ndim([[1, 2]])
+    2
+    """
+    return len(shape(x))
+
+
+@op
+def size(x: Any) -> Any:
+    """How many elements x has.
+
+    >>> import kyeo
+    >>> int(kyeo.ops.size([[1, 2]]))
+    2
+    """
+    return jnp.size(to_array(x))
+
+
+def dtype(x: Any) -> str:
+    """The number type of x, by its Keras name.
+
+    >>> import kyeo
+    >>> kyeo.ops.dtype(kyeo.ops.ones(2))
+    'float32'
+    """
+    return standardize_dtype(x.dtype)
+
+
+@op
+def stop_gradient(variable: Any) -> jax.Array:
+    """The same values, which gradients take for constants.
+
+    >>> import kyeo
+    >>> kyeo.ops.stop_gradient([1.0]).tolist()
+    [1.0]
+    """
+    return jax.lax.stop_gradient(to_array(variable))
+
+
+@op
+def get_item(x: Any, key: Any) -> jax.Array:
+    """x[key], with NumPy's indexing.
+
+    >>> import kyeo
+    >>> kyeo.ops.get_item([[1, 2], [3, 4]], 1).tolist()
+    [3, 4]
+    """
+    return to_array(x)[key]
+
+
+@op
+def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> jax.Array:
+    """A block that begins at `start_indices` (numbers or arrays); a size of -1 is all the rest.
+
+    >>> import kyeo
+    >>> kyeo.ops.slice([[1, 2, 3], [4, 5, 6]], (0, 1), (2, -1)).tolist()
+    [[2, 3], [5, 6]]
+    """
+    inputs = to_array(inputs)
+    sizes = [inputs.shape[i] - start_indices[i] if s == -1 else s for i, s in enumerate(shape)]
+    return jax.lax.dynamic_slice(inputs, start_indices, sizes)
+
+
+@op
+def slice_update(inputs: Any, start_indices: Any, updates: Any) -> jax.Array:
+    """`inputs` with the block that begins at `start_indices` replaced by `updates`.
+
+    >>> import kyeo
+    >>> kyeo.ops.slice_update([1, 2, 3], [1], [9]).tolist()
+    [1, 9, 3]
+    """
+    inputs = to_array(inputs)
+    return jax.lax.dynamic_update_slice(inputs, to_array(updates).astype(inputs.dtype), start_indices)
+
+
+@op
+def scatter(indices: Any, values: Any, shape: Sequence[int]) -> jax.Array:
+    """Zeros of `shape` with `values` added at `indices` (the last axis is one index).
+
+    >>> import kyeo
+    >>> kyeo.ops.scatter([[0], [2], [2]], [1, 2, 3], (4,)).tolist()
+    [1, 0, 5, 0]
+    """
+    values = to_array(values)
+    return jnp.zeros(shape, values.dtype).at[tuple(jnp.moveaxis(to_array(indices), -1, 0))].add(values)
+
+
+_WRITES = {None: "set", "add": "add", "max": "max", "min": "min", "mul": "multiply"}
+
+
+@op
+def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> jax.Array:
+    """`inputs` with `updates` put (or, with a reduction, added, ...) at `indices` (one row is one index).
+
+    Args:
+        inputs: array.
+        indices: integers of shape (number of updates, number of axes).
+        updates: one value for each index.
+        reduction: None (replace), "add", "max", "min" or "mul".
+
+    >>> import kyeo
+    >>> kyeo.ops.scatter_update([1, 2, 3], [[0], [2]], [10, 30], reduction="add").tolist()
+    [11, 2, 33]
+    """
+    reduction = one_of("ops.scatter_update", _WRITES, reduction=reduction)
+    places = to_array(inputs).at[tuple(jnp.transpose(to_array(indices)))]
+    return getattr(places, _WRITES[reduction])(to_array(updates))
+
+
+@op
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
+    """The list of the slices along `axis`; `num` is not needed.
+
+    >>> import kyeo
+    >>> [part.tolist() for part in kyeo.ops.unstack([[1, 2], [3, 4]])]
+    [[1, 2], [3, 4]]
+    """
+    x = to_array(x)
+    return [jnp.take(x, i, axis) for i in builtins.range(x.shape[axis])]

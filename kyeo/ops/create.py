@@ -1,0 +1,225 @@
+"""Ops that make arrays."""
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kyeo.core.dtypes import is_float, standardize_dtype
+from kyeo.core.errors import problem
+from kyeo.core.op import op
+from kyeo.ops.rows import to_array
+
+__all__ = [
+    "arange", "array", "copy", "empty", "empty_like", "eye", "full", "full_like", "identity", "linspace",
+    "logspace", "meshgrid", "ones", "ones_like", "tri", "zeros", "zeros_like",
+]
+
+Shape = int | Sequence[int]
+
+
+def _same(dtype: Any) -> Any:
+    """A dtype by its name; None keeps that of the input."""
+    return None if dtype is None else standardize_dtype(dtype)
+
+
+@op
+def array(x: Any, dtype: Any = None) -> jax.Array:
+    """A new array of the values.
+
+    >>> import kyeo
+    >>> kyeo.ops.array([1, 2], "float32").tolist()
+    [1.0, 2.0]
+    """
+    return jnp.array(x, _same(dtype))
+
+
+@op
+def copy(x: Any) -> jax.Array:
+    """A copy.
+
+    >>> import kyeo
+    >>> kyeo.ops.copy([1, 2]).tolist()
+    [1, 2]
+    """
+    return jnp.copy(to_array(x))
+
+
+def zeros(shape: Shape, dtype: Any = None) -> jax.Array:
+    """Zeros; of `floatx()` unless a dtype is given.
+
+    >>> import kyeo
+    >>> kyeo.ops.zeros((2,)).tolist()
+    [0.0, 0.0]
+    """
+    return jnp.zeros(shape, standardize_dtype(dtype))
+
+
+def ones(shape: Shape, dtype: Any = None) -> jax.Array:
+    """Ones; of `floatx()` unless a dtype is given.
+
+    >>> import kyeo
+    >>> kyeo.ops.ones((2,)).tolist()
+    [1.0, 1.0]
+    """
+    return jnp.ones(shape, standardize_dtype(dtype))
+
+
+def empty(shape: Shape, dtype: Any = None) -> jax.Array:
+    """An array whose values do not matter (they are zeros).
+
+    >>> import kyeo
+    >>> kyeo.ops.empty((2,)).shape
+    (2,)
+    """
+    return jnp.empty(shape, standardize_dtype(dtype))
+
+
+@op
+def full(shape: Shape, fill_value: Any, dtype: Any = None) -> jax.Array:
+    """One value everywhere; of `floatx()` unless a dtype is given.
+
+    >>> import kyeo
+    >>> kyeo.ops.full((2,), 7).tolist()
+    [7.0, 7.0]
+    """
+    return jnp.full(shape, fill_value, standardize_dtype(dtype))
+
+
+@op
+def zeros_like(x: Any, dtype: Any = None) -> jax.Array:
+    """Zeros of the shape (and, unless given, dtype) of x.
+
+    >>> import kyeo
+    >>> kyeo.ops.zeros_like([1, 2]).tolist()
+    [0, 0]
+    """
+    return jnp.zeros_like(to_array(x), _same(dtype))
+
+
+@op
+def ones_like(x: Any, dtype: Any = None) -> jax.Array:
+    """Ones of the shape (and, unless given, dtype) of x.
+
+    >>> import kyeo
+    >>> kyeo.ops.ones_like([1, 2]).tolist()
+    [1, 1]
+    """
+    return jnp.ones_like(to_array(x), _same(dtype))
+
+
+@op
+def empty_like(x: Any, dtype: Any = None) -> jax.Array:
+    """An array like x whose values do not matter (they are zeros).
+
+    >>> import kyeo
+    >>> kyeo.ops.empty_like([1, 2]).shape
+    (2,)
+    """
+    return jnp.empty_like(to_array(x), _same(dtype))
+
+
+@op
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> jax.Array:
+    """One value in the shape (and, unless given, dtype) of x.
+
+    >>> import kyeo
+    >>> kyeo.ops.full_like([1, 2], 7).tolist()
+    [7, 7]
+    """
+    return jnp.full_like(to_array(x), fill_value, _same(dtype))
+
+
+@op
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> jax.Array:
+    """Numbers from `start` (0 if only one is given) up to but not with `stop`.
+
+    >>> import kyeo
+    >>> kyeo.ops.arange(3).tolist(), kyeo.ops.arange(1, 2, 0.5).tolist()
+    ([0, 1, 2], [1.0, 1.5])
+    """
+    if dtype is None:
+        given = [0 if jax.export.is_symbolic_dim(v) else v for v in (start, stop, step) if v is not None]
+        dtype = jnp.result_type(*(getattr(v, "dtype", type(v)) for v in given))
+    return jnp.arange(start, stop, step, standardize_dtype(dtype))
+
+
+@op
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """`num` evenly spaced numbers from `start` to `stop` (left out if `endpoint` is False).
+
+    With `retstep`, also the distance between them; `axis` is where they lie if the ends are arrays.
+
+    >>> import kyeo
+    >>> kyeo.ops.linspace(0, 1, 3).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return jnp.linspace(start, stop, num, endpoint, retstep, _same(dtype), axis)
+
+
+@op
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10, dtype: Any = None,
+    axis: int = 0,
+) -> jax.Array:
+    """`num` numbers from `base ** start` to `base ** stop`, evenly spaced in their logarithms.
+
+    >>> import kyeo
+    >>> kyeo.ops.logspace(0, 2, 3, base=2).tolist()
+    [1.0, 2.0, 4.0]
+    """
+    return jnp.logspace(start, stop, num, endpoint, base, _same(dtype), axis)
+
+
+def _count(where: str, name: str, value: Any) -> None:
+    if isinstance(value, builtins.float) or (hasattr(value, "dtype") and is_float(value.dtype)):
+        raise problem(f"`{name}` counts rows or columns.", received=f"{name}={value}", expected="an int",
+                      where=where, kind=TypeError)
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
+    """Ones on the diagonal number `k` of an N x M matrix (M = N if left out), else zeros.
+
+    >>> import kyeo
+    >>> kyeo.ops.eye(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    _count("ops.eye", "N", N)
+    _count("ops.eye", "M", M)
+    return jnp.eye(N, M, k, standardize_dtype(dtype))
+
+
+def identity(n: int, dtype: Any = None) -> jax.Array:
+    """The n x n identity matrix.
+
+    >>> import kyeo
+    >>> kyeo.ops.identity(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    return jnp.identity(n, standardize_dtype(dtype))
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
+    """Ones on and below the diagonal number `k` of an N x M matrix, else zeros.
+
+    >>> import kyeo
+    >>> kyeo.ops.tri(2).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
+    return jnp.tri(N, M, k, standardize_dtype(dtype))
+
+
+@op
+def meshgrid(*x: Any, indexing: str = "xy") -> Any:
+    """Coordinates of the grid that vectors span, one array an axis; "ij" keeps their order.
+
+    >>> import kyeo
+    >>> [g.tolist() for g in kyeo.ops.meshgrid([1, 2], [3, 4])]
+    [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
+    """
+    return jnp.meshgrid(*map(to_array, x), indexing=indexing)

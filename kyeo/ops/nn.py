@@ -1,0 +1,13 @@
+"""The ops of neural networks under one name, as `keras.ops.nn` has them."""
+# ruff: noqa: F403 - a namespace is what star imports are for
+
+from kyeo.ops.activate import *
+from kyeo.ops.activate import __all__ as _activate
+from kyeo.ops.classes import *
+from kyeo.ops.classes import __all__ as _classes
+from kyeo.ops.conv import *
+from kyeo.ops.conv import __all__ as _conv
+from kyeo.ops.normalize import *
+from kyeo.ops.normalize import __all__ as _normalize
+
+__all__ = sorted([*_activate, *_classes, *_conv, *_normalize])

@@ -1,0 +1,49 @@
+"""The operators of symbolic tensors and variables, from one table."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kyeo.core.symbolic import SymbolicTensor
+from kyeo.core.variable import Variable
+from kyeo.ops import core, elementwise, linalg
+
+__all__ = ["SymbolicTensor", "Variable"]
+
+# operator: the op; those of two operands get their reflected form (`__radd__`) too
+_BINARY = {
+    "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "matmul": linalg.matmul,
+    "truediv": elementwise.true_divide, "floordiv": elementwise.floor_divide, "mod": elementwise.mod,
+    "pow": elementwise.power, "and": elementwise.logical_and, "or": elementwise.logical_or,
+    "xor": elementwise.logical_xor,
+}
+_COMPARE = {
+    "lt": elementwise.less, "le": elementwise.less_equal, "gt": elementwise.greater,
+    "ge": elementwise.greater_equal, "ne": elementwise.not_equal,
+}
+_UNARY = {"neg": elementwise.negative, "abs": elementwise.absolute, "invert": elementwise.logical_not}
+
+
+def _forward(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: fn(self, other)
+
+
+def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: fn(other, self)
+
+
+def _attach(cls: type) -> None:
+    for name, fn in {**_BINARY, **_COMPARE}.items():
+        setattr(cls, f"__{name}__", _forward(fn))
+    for name, fn in _BINARY.items():
+        setattr(cls, f"__r{name}__", _reflected(fn))
+    for name, fn in _UNARY.items():
+        setattr(cls, f"__{name}__", lambda self, fn=fn: fn(self))
+    cls.__getitem__ = _forward(core.get_item)  # type: ignore[attr-defined]
+    cls.__round__ = lambda self, ndigits=None: elementwise.round(self, ndigits or 0)  # type: ignore[attr-defined]
+    cls.__array_priority__ = 1000  # type: ignore[attr-defined]  # NumPy arrays on the left leave the work to us
+
+
+_attach(SymbolicTensor)
+_attach(Variable)
+# A symbolic tensor is equal to itself only (graphs look tensors up); a variable compares its values.
+Variable.__eq__ = _forward(elementwise.equal)  # type: ignore[method-assign]

@@ -1,0 +1,78 @@
+"""How a row of a table becomes an op: a name, a function on arrays, a sentence and an example."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from kyeo.core.op import op
+
+__all__ = ["Binary", "Reduction", "Unary", "binary", "reduction", "to_array", "tuple_axis", "unary"]
+
+Function = Callable[..., Any]
+
+
+class Unary(Protocol):
+    """An op of one array."""
+
+    def __call__(self, x: Any) -> jax.Array: ...
+
+
+class Binary(Protocol):
+    """An op of two arrays that broadcast."""
+
+    def __call__(self, x1: Any, x2: Any) -> jax.Array: ...
+
+
+class Reduction(Protocol):
+    """An op that takes axes away."""
+
+    def __call__(self, x: Any, axis: Any = None, keepdims: bool = False) -> jax.Array: ...
+
+
+def to_array(x: Any) -> jax.Array:
+    """Lists, numbers and NumPy arrays as a JAX array; a JAX array as it is."""
+    return x if isinstance(x, jax.Array) else jnp.asarray(x)
+
+
+def tuple_axis(axis: Any) -> Any:
+    """A list of axes as the tuple that jax.numpy wants."""
+    return tuple(axis) if isinstance(axis, list) else axis
+
+
+def _named(fn: Function, name: str, text: str, call: str, result: str) -> Any:
+    """Give a row's function its name, module and docstring, and file it as an op."""
+    fn.__name__ = fn.__qualname__ = name
+    fn.__module__ = sys._getframe(2).f_globals["__name__"]  # the module that holds the table
+    fn.__doc__ = f"{text}\n\n    >>> import kyeo\n    >>> kyeo.ops.{name}({call}).tolist()\n    {result}\n"
+    return op(fn)
+
+
+def unary(name: str, fn: Function, text: str, x: str, result: str) -> Unary:
+    """A row `fn(x)`; `x` and `result` are the texts of its docstring's example."""
+
+    def row(x: Any) -> jax.Array:
+        return fn(to_array(x))
+
+    return _named(row, name, text, x, result)
+
+
+def binary(name: str, fn: Function, text: str, args: str, result: str) -> Binary:
+    """A row `fn(x1, x2)`."""
+
+    def row(x1: Any, x2: Any) -> jax.Array:
+        return fn(to_array(x1), to_array(x2))
+
+    return _named(row, name, text, args, result)
+
+
+def reduction(name: str, fn: Function, text: str, args: str, result: str) -> Reduction:
+    """A row `fn(x, axis, keepdims)`: `axis` is an int, several ints, or None for all axes; `keepdims` leaves
+    a size of 1 in their place."""
+
+    def row(x: Any, axis: Any = None, keepdims: bool = False) -> jax.Array:
+        return fn(to_array(x), axis=tuple_axis(axis), keepdims=keepdims)
+
+    return _named(row, name, text, args, result)

@@ -1,0 +1,146 @@
+"""Groups of HDF5 files as mappings of arrays, for `save_own_variables` and `load_own_variables`.
+
+What is read is taken for hostile: links, data outside of the file, virtual datasets, odd types and filters, and
+sizes that the file does not hold are refused before a byte is read.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from kyeo.core.errors import problem
+
+__all__ = ["ReadGroup", "WriteGroup", "open_for_reading", "open_for_writing", "stray_groups"]
+
+_FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
+_EXPANSION = 1100  # deflate cannot blow up more than 1032 times
+
+
+def open_for_writing(file: Any) -> Any:
+    """An empty HDF5 file in an open binary file or at a path."""
+    import h5py
+
+    return h5py.File(file, "w")
+
+
+def open_for_reading(file: Any, where: str) -> Any:
+    """The HDF5 file in an open binary file or at a path; never opened for writing."""
+    import h5py
+
+    try:
+        return h5py.File(file, "r")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise problem("The weights cannot be read.", where=where, received=str(error).split("\n")[0],
+                      expected="an HDF5 file, whole and not damaged") from None
+
+
+class WriteGroup:
+    """The group `path`/vars of a file, made at once; takes arrays by key."""
+
+    def __init__(self, file: Any, path: str, name: str | None):
+        self._group = file.create_group(f"{path}/vars" if path else "vars")
+        if name is not None:
+            self._group.attrs["name"] = name
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        array = np.asarray(value)
+        dataset = self._group.create_dataset(key, data=array)
+        if array.dtype == jnp.bfloat16:  # HDF5 keeps the bytes but not what they mean
+            dataset.attrs["dtype"] = "bfloat16"
+
+    def keys(self) -> list[str]:
+        """What was written so far."""
+        return list(self._group)
+
+
+class ReadGroup(Mapping[str, np.ndarray]):
+    """The arrays in the group `path`/vars of a file, empty where there is none."""
+
+    def __init__(self, file: Any, path: str, where: str):
+        self._where = where
+        self._path = f"{path}/vars" if path else "vars"
+        self._group: Any = {}
+        group = file
+        for part in self._path.split("/"):
+            if _link(group, part) is None:
+                return
+            group = self._inside(group, part)
+            if not hasattr(group, "keys"):
+                raise self._refused("a dataset where a group is expected")
+        self._group = group
+
+    def _refused(self, what: str) -> Exception:
+        return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what,
+                       where=f"{self._path} in {self._where}", expected="plain groups and arrays")
+
+    def _inside(self, group: Any, key: str) -> Any:
+        import h5py
+
+        link = _link(group, key)
+        if link is not h5py.HardLink:
+            raise self._refused(f'"{key}" as a {link.__name__}, which can lead out of the file')
+        return group[key]
+
+    def __len__(self) -> int:
+        return len(self._group)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._group)
+
+    def __contains__(self, key: object) -> bool:
+        return _link(self._group, str(key)) is not None
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        dataset = self._dataset(key)
+        array = np.empty(dataset.shape, dataset.dtype)
+        if array.size:
+            dataset.read_direct(array)
+        if dataset.attrs.get("dtype") == "bfloat16" and array.dtype.itemsize == 2:
+            return array.view(jnp.bfloat16)
+        return array
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """The shape an array has, without reading it."""
+        return tuple(self._dataset(key).shape)
+
+    def _dataset(self, key: str) -> Any:
+        if key not in self:
+            raise KeyError(key)
+        dataset = self._inside(self._group, key)
+        if not hasattr(dataset, "shape") or dataset.shape is None:
+            raise self._refused(f'"{key}" is no array')
+        if dataset.is_virtual or dataset.external:
+            raise self._refused(f'"{key}" has its data in another file')
+        if dataset.dtype.kind not in "biufc" and not (dataset.dtype.kind == "V" and dataset.dtype.itemsize == 2):
+            raise self._refused(f'"{key}" of dtype {dataset.dtype}')
+        properties = dataset.id.get_create_plist()
+        filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
+        if not filters <= _FILTERS:
+            raise self._refused(f'"{key}" packed by the filters {sorted(filters - _FILTERS)}')
+        stored, declared = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
+        if declared > stored * (_EXPANSION if filters else 1):
+            raise self._refused(f'"{key}" says it has {declared:,} bytes, but {stored:,} are stored')
+        return dataset
+
+
+def _link(group: Any, key: str) -> Any:
+    """The kind of link under a key, or None. `key in group` would follow it, also out of the file."""
+    return group.get(key, getclass=True, getlink=True) if group else None
+
+
+def stray_groups(file: Any, used: set[str]) -> list[str]:
+    """Paths of the groups that hold variables of layers and that nobody asked for."""
+    found: list[str] = []
+
+    def look(path: str, item: Any) -> None:
+        owner, _, last = path.rpartition("/")
+        if last == "vars" and hasattr(item, "keys") and len(item) and owner not in used:
+            parts = owner.split("/")
+            if not {"optimizer", "metrics", "seed_generator"} & set(parts) and not any(
+                    part.startswith("_") for part in parts):
+                found.append(owner)
+
+    file.visititems(look)
+    return found

@@ -1,0 +1,270 @@
+"""The files: `.keras` (a zip of config.json, metadata.json, model.weights.h5) and `.weights.h5`.
+
+A file appears whole or not at all. Members of a zip are read by their expected names, never extracted.
+"""
+
+import contextlib
+import datetime
+import io
+import json
+import os
+import shutil
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kyeo.core.errors import problem
+from kyeo.core.files import atomic_write
+from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
+from kyeo.saving.hdf5 import open_for_reading, open_for_writing
+from kyeo.saving.weights import load_variables, save_variables
+
+__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+KERAS_VERSION = "3.15.1"  # the version of Keras whose form the files have
+MAX_CONFIG = 64 * 2**20  # bytes
+_EXPANSION = 100  # how many times bigger than stored a packed member may say it is, beyond MAX_CONFIG
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None,
+               **kwargs: Any) -> None:
+    """Write a model to a `.keras` file: architecture, weights, how it is compiled, state of the optimizer.
+
+    The file appears whole or not at all: when saving fails, an old file stays as it was. Keras can load it.
+
+    Args:
+        model: the model.
+        filepath: where to; the name ends in ".keras".
+        overwrite: whether an existing file may be replaced; if not, it raises.
+        zipped: False writes a folder of three files instead; its name does not end in ".keras".
+
+    Raises:
+        FileExistsError: the file exists and `overwrite` is False.
+        ValueError: a part of the model cannot be described, such as a lambda.
+
+    >>> import kyeo, os, tempfile
+    >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(os.path.join(folder, "model.keras"))
+    ...     kyeo.saving.load_model(os.path.join(folder, "model.keras")).count_params()
+    10
+    """
+    _no_more("save_model", kwargs)
+    path = _local_path(filepath)
+    zipped = True if zipped is None else zipped
+    if zipped != path.name.endswith(".keras"):
+        raise problem("The name of the file does not go with its form.", where="save_model",
+                      received=f"filepath={str(path)!r}, zipped={zipped}",
+                      expected='a name that ends in ".keras", or zipped=False and another name',
+                      fix=f'save to "{path.stem}.keras"' if path.suffix in (".h5", ".hdf5") else None)
+    _may_write(path, overwrite)
+    if not getattr(model, "built", True):
+        warnings.warn(f'The model "{model.name}" is saved before it is built, so without weights. Call it on '
+                      "data, or begin it with Input(shape=...), first.", stacklevel=3)
+    texts = {METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": _now(), "written_by": "kyeo"}),
+             CONFIG: json.dumps(serialize_keras_object(model))}
+    (_write_zip if zipped else _write_folder)(model, path, texts)
+
+
+def _write_zip(model: Any, path: Path, texts: dict[str, str]) -> None:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(zipfile.ZipInfo(name), text)
+        with tempfile.TemporaryFile(dir=temporary.parent) as weights:  # not in memory: it may be big
+            _write_weights(model, weights)
+            weights.seek(0)
+            with archive.open(zipfile.ZipInfo(WEIGHTS), "w", force_zip64=True) as member:
+                shutil.copyfileobj(weights, member, 2**20)
+
+
+def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
+    path.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as stack:  # each file is put in its place only after all are written
+        for name, text in texts.items():
+            stack.enter_context(atomic_write(path / name)).write_text(text, encoding="utf-8")
+        _write_weights(model, stack.enter_context(atomic_write(path / WEIGHTS)))
+
+
+def _write_weights(model: Any, file: Any) -> None:
+    with open_for_writing(file) as store:
+        save_variables(model, store)
+
+
+def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
+               safe_mode: bool = True) -> Any:
+    """The model in a `.keras` file, as it was saved by Kyeo or by Keras 3.
+
+    Nothing that stands in the file is run, and the file can name only classes and functions of Kyeo and those
+    you registered or give here.
+
+    Args:
+        filepath: the file, or a folder written with zipped=False.
+        custom_objects: {name: class or function} for your own. A Lambda layer that holds bytecode gets its
+            function from here, by the name of the layer.
+        compile: whether to compile it as it was.
+        safe_mode: there is no unsafe mode; False is refused.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        TypeError: a class or function in it is not known.
+        ValueError: it is not a whole file of this form, or weights do not fit.
+    """
+    check_safe_mode(safe_mode)
+    path = _existing(filepath)
+    with _opened(path) as (texts, weights):
+        spec = read_json(texts, f"{CONFIG} in {path}")
+        if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
+            raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
+                          received=spec, expected="a dict with class_name and config")
+        if not compile:
+            spec["compile_config"] = None
+        model = deserialize_keras_object(spec, custom_objects)
+        if not hasattr(model, "load_weights"):
+            raise problem("The file holds something that is not a model.", where=str(path),
+                          received=type(model).__name__)
+        with open_for_reading(weights, str(path)) as store:
+            load_variables(model, store, str(path))
+    return model
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
+    """Write the weights of a model, and the state of its optimizer, to a `.weights.h5` file.
+
+    Args:
+        model: a built model.
+        filepath: where to; the name ends in ".weights.h5".
+        overwrite: whether an existing file may be replaced; if not, it raises.
+        max_shard_size: not supported; everything goes into one file.
+    """
+    path = _local_path(filepath)
+    if max_shard_size is not None:
+        raise problem("Weights are not split into several files.", received=f"max_shard_size={max_shard_size}",
+                      where="save_weights", expected="max_shard_size=None")
+    if not path.name.endswith(".weights.h5"):
+        raise problem('The name of a file of weights must end in ".weights.h5".', where="save_weights",
+                      received=f"filepath={str(path)!r}", fix=f'save to "{path.name.split(".")[0]}.weights.h5"')
+    _check_built(model, "saved")
+    _may_write(path, overwrite)
+    with atomic_write(path) as temporary:
+        _write_weights(model, temporary)
+
+
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+    """Read the weights of a model from a `.weights.h5` or `.keras` file of Kyeo or Keras 3.
+
+    All are checked before the first is changed.
+
+    Args:
+        model: a built model.
+        filepath: the file.
+        skip_mismatch: leave weights that do not fit as they are, with a warning, instead of raising.
+
+    Raises:
+        ValueError: weights do not fit; the message names layers and shapes.
+    """
+    _no_more("load_weights", kwargs)
+    path = _existing(filepath)
+    _check_built(model, "loaded")
+    with contextlib.ExitStack() as stack:
+        if path.name.endswith(".weights.h5"):
+            weights = path
+        elif path.name.endswith(".keras"):
+            weights = stack.enter_context(_opened(path))[1]
+        else:
+            raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
+                          expected='a name that ends in ".weights.h5" or ".keras"',
+                          fix="files of Keras 2 must be loaded and saved anew with Keras 3 first")
+        with open_for_reading(weights, str(path)) as store:
+            load_variables(model, store, str(path), skip_mismatch)
+
+
+# -- opening -----------------------------------------------------------------------------------------------
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[bytes, Any]]:
+    """The text of the config and the weights (a path or an open file) of a `.keras` file or folder."""
+    if path.is_dir():
+        missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
+        if missing:
+            raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path))
+        if (path / CONFIG).stat().st_size > MAX_CONFIG:
+            raise problem("The config is too big.", where=str(path / CONFIG), expected=f"at most {MAX_CONFIG:,} bytes")
+        yield (path / CONFIG).read_bytes(), path / WEIGHTS
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise problem("The file is not a whole `.keras` file.", where=str(path), received=str(error),
+                      expected="a zip written by `model.save`") from None
+    with archive:
+        yield _member(archive, CONFIG, path, MAX_CONFIG), io.BytesIO(_member(archive, WEIGHTS, path))
+
+
+def _member(archive: zipfile.ZipFile, name: str, path: Path, limit: int | None = None) -> bytes:
+    """The bytes of one member, after looking at what the zip says of it."""
+    found = [info for info in archive.infolist() if info.filename == name]
+    where = f"{name} in {path}"
+    if len(found) != 1:
+        raise problem("The file is not as `model.save` writes it.", where=where, received=f"{len(found)} such members",
+                      expected="one")
+    (info,) = found
+    limit = max(MAX_CONFIG, _EXPANSION * info.compress_size) if limit is None else limit
+    if info.flag_bits & 1 or info.file_size > limit:
+        raise problem("This member of the file cannot be read safely.", where=where,
+                      received="it is encrypted" if info.flag_bits & 1 else f"it says it has {info.file_size:,} bytes",
+                      expected=f"at most {limit:,} bytes, not encrypted")
+    try:
+        with archive.open(info) as member:
+            data = member.read(info.file_size + 1)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError) as error:
+        raise problem("The file is damaged.", where=where, received=str(error)) from None
+    if len(data) != info.file_size:
+        raise problem("The file is damaged.", where=where, received=f"{len(data)} bytes",
+                      expected=f"{info.file_size} bytes")
+    return data
+
+
+# -- checks ------------------------------------------------------------------------------------------------
+def _now() -> str:
+    return datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
+
+
+def _no_more(function: str, kwargs: dict[str, Any]) -> None:
+    kwargs = {k: v for k, v in kwargs.items() if v is not None}
+    if kwargs:
+        raise problem(f"`{function}` has no argument `{next(iter(kwargs))}`.", kind=TypeError, where=function,
+                      received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()))
+
+
+def _local_path(filepath: Any) -> Path:
+    if not isinstance(filepath, (str, os.PathLike)):
+        raise problem("A file is named by a path.", received=f"filepath={filepath!r}", kind=TypeError,
+                      expected="a string or a pathlib.Path")
+    if "://" in str(filepath):
+        raise problem("Only files of this computer are read and written.", received=f"filepath={str(filepath)!r}",
+                      expected="a path", fix="download it first, and check where it comes from")
+    return Path(filepath)
+
+
+def _existing(filepath: Any) -> Path:
+    path = _local_path(filepath)
+    if not path.exists():
+        raise problem("There is no such file.", received=f"filepath={str(filepath)!r}", kind=FileNotFoundError,
+                      expected="the path of an existing file", fix=f"this program runs in {Path.cwd()}"
+                      if not path.is_absolute() else None)
+    return path
+
+
+def _may_write(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise problem("The file exists already.", received=f"filepath={str(path)!r}, overwrite=False",
+                      kind=FileExistsError, fix="choose another name, or pass overwrite=True")
+
+
+def _check_built(model: Any, done: str) -> None:
+    if not getattr(model, "built", True):
+        raise problem(f"The weights cannot be {done} before they exist.", where=model,
+                      fix="call the model on data, or begin it with Input(shape=...), first")
