@@ -51,7 +51,7 @@ class Job:
         if self.per_dispatch is not None:
             return
         asked = self.model.steps_per_execution
-        if self.mode == "predict" or (asked == 1 and (self.callbacks.wants_batches or self.source.num_batches == 1)):
+        if self.mode == "predict" or (asked == 1 and (self.callbacks.wants(self.mode) or self.source.num_batches == 1)):
             asked = 0
         self.callbacks.note("compiling ...")
         try:
