@@ -4,10 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
-from kyeo.core.op import op
 from kyeo.ops.activate import (
     celu,
     elu,
@@ -38,8 +36,8 @@ from kyeo.ops.activate import (
 )
 from kyeo.ops.activate import gelu as gelu_op
 from kyeo.ops.activate import relu as relu_op
-from kyeo.ops.elementwise import exp, tanh
-from kyeo.ops.rows import to_array
+from kyeo.ops.choose import where
+from kyeo.ops.elementwise import clip, exp, greater, multiply, subtract, tanh
 
 __all__ = [
     "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid",
@@ -79,7 +77,6 @@ def gelu(x: Any, approximate: bool = False) -> jax.Array:
     return gelu_op(x, approximate)
 
 
-@op
 def mish(x: Any) -> jax.Array:
     """x times tanh(softplus(x)) (Misra, 2019, https://arxiv.org/abs/1908.08681).
 
@@ -87,8 +84,7 @@ def mish(x: Any) -> jax.Array:
     >>> kyeo.activations.mish([0.0, 100.0]).tolist()
     [0.0, 100.0]
     """
-    x = to_array(x)
-    return x * jnp.tanh(jax.nn.softplus(x))
+    return multiply(x, tanh(softplus(x)))
 
 
 def relu(
@@ -100,20 +96,12 @@ def relu(
     >>> kyeo.activations.relu([-2.0, 0.5, 9.0], negative_slope=0.5, max_value=6, threshold=1).tolist()
     [-1.5, -0.25, 6.0]
     """
-    if negative_slope == 0 and max_value is None and threshold == 0:
-        return relu_op(x)  # the op by which graphs and files know it
-    return _general_relu(x, negative_slope, max_value, threshold)
+    if threshold == 0 and max_value is None:
+        return leaky_relu(x, negative_slope) if negative_slope else relu_op(x)
+    above = where(greater(x, threshold), x, 0)
+    above = above if max_value is None else clip(above, 0, max_value)
+    return subtract(above, multiply(relu_op(subtract(threshold, x)), negative_slope)) if negative_slope else above
 
-
-def _general(x: Any, negative_slope: float, max_value: float | None, threshold: float) -> jax.Array:
-    x = to_array(x)
-    above = jnp.where(x > threshold, x, 0).astype(x.dtype)
-    above = above if max_value is None else jnp.clip(above, 0, max_value)
-    return above - negative_slope * jax.nn.relu(threshold - x) if negative_slope else above
-
-
-_general.__name__ = "ReLU"  # the class Keras writes into a file
-_general_relu = op(_general)
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {name: globals()[name] for name in __all__
                                              if name not in ("deserialize", "get", "serialize")}

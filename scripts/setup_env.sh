@@ -45,6 +45,6 @@ trap 'rm -f "${TMPDIR:-/tmp}/kyeo-pythons.$$"' EXIT
 while read -r python; do
     echo "kyeo: setting up $venv with $("$python" --version) ($python); needed once"
     "$python" -m venv --clear "$venv" && install </dev/null && exit 0
-    echo "kyeo: $python did not work; trying the next older one" >&2
+    echo "kyeo: $python did not work" >&2
 done < "${TMPDIR:-/tmp}/kyeo-pythons.$$"
 explain

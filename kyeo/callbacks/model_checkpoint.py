@@ -40,7 +40,7 @@ class ModelCheckpoint(Monitor):
         super().__init__(monitor, mode, best=initial_value_threshold)
         self.filepath = os.fspath(filepath)
         self.verbose, self.save_best_only, self.save_weights_only = verbose, save_best_only, save_weights_only
-        self.save_freq = save_freq if save_freq == "epoch" else positive_int(self, save_freq=save_freq)
+        self.save_freq: Any = save_freq if save_freq == "epoch" else positive_int(self, save_freq=save_freq)
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
             raise problem("The file name has the wrong ending.", received=f"filepath={self.filepath!r}",

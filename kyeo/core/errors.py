@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "NotMaskable", "boolean", "describe", "fraction", "int_tuple", "number", "one_of", "positive_int", "problem", "where_is",
+    "NotMaskable", "boolean", "describe", "fraction", "int_tuple", "number", "one_of", "positive_int", "problem",
+    "where_is",
 ]
 
 
@@ -22,7 +23,10 @@ class NotMaskable(ValueError):
 def describe(value: Any) -> str:
     """A short text for a value: arrays by type, dtype and shape, everything else by a clipped repr."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{type(value).__name__} of dtype {value.dtype} and shape {tuple(value.shape)}"
+        name = type(value).__name__
+        name = "array" if name == "ArrayImpl" or "Tracer" in name else name
+        shape = tuple(size if isinstance(size, int) else None for size in value.shape)  # unknown ones have odd names
+        return f"{name} of dtype {value.dtype} and shape {shape}"
     text = repr(value)
     return text if len(text) <= 200 else text[:197] + "..."
 

@@ -55,6 +55,8 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
         try:
             specs = infer(call, args, kwargs)
         except (TypeError, ValueError) as error:
+            if "\n  Expected: " in str(error):  # a message of our own says it better
+                raise error from None
             raise problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=type(error),
                           received=", ".join(map(describe, args)), expected=str(error).split("\n")[0]) from None
         return record(call, args, kwargs, specs)

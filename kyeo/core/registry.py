@@ -113,6 +113,8 @@ def find(name: str, module: str | None = None, registered_name: str | None = Non
             return found
     parts = (module or "keras").split(".")
     rooms = [part for part in parts if part in _ROOMS]
+    if not rooms and parts[:2] == ["kyeo", "ops"]:
+        rooms = ["activations"]  # an activation is an op under a second name
     if not rooms:
         if parts[0] not in ("keras", "kyeo", "builtins") or "ops" in parts:
             return None  # a user's module: a class of Kyeo that has the same name is not meant

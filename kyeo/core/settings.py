@@ -4,11 +4,13 @@ One plain object, read at the moment of use. `kyeo.config` is its public face.
 """
 
 import dataclasses
+import hashlib
 import os
+import re
 from collections import Counter
 from typing import Any
 
-__all__ = ["Settings", "seed_of", "set_seed", "settings"]
+__all__ = ["Settings", "hash_of", "seed_of", "set_seed", "settings"]
 
 
 @dataclasses.dataclass
@@ -38,9 +40,20 @@ def set_seed(seed: int) -> None:
 def seed_of(path: str) -> tuple[int, str, int]:
     """The identity of the next unseeded draw at `path`: (seed of the process, path, how many came before).
 
-    A draw depends on its own path alone, so adding a layer changes the start of no other layer; the count
-    keeps two models with the same layer names from starting alike.
+    A draw depends on its own path alone, so adding a layer changes the start of no layer of another kind; the count
+    keeps two layers with the same path from starting alike. Numbers at the end of names do not count: `dense_4` of
+    a model that is built again after `set_seed` starts as `dense` did the first time.
     """
+    path = re.sub(r"_\d+(?=/|$)", "", path)
     count = settings.draws[path]
     settings.draws[path] += 1
     return settings.seed, path, count
+
+
+def hash_of(identity: object, size: int = 8) -> int:
+    """A number of `size` bytes made from an identity of plain values; the same on every machine.
+
+    >>> hash_of((1, "dense/kernel", 0)) == hash_of((1, "dense/kernel", 0)) != hash_of((2, "dense/kernel", 0))
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(repr(identity).encode(), digest_size=size).digest(), "little")

@@ -118,7 +118,7 @@ def _to_numpy(value: Any, name: str) -> np.ndarray:
 
 def _text_columns(value: Any) -> str:
     """Which columns of a table are at fault, for a message."""
-    dtypes = getattr(value, "dtypes", None)
+    dtypes: Any = getattr(value, "dtypes", None)
     if not hasattr(dtypes, "items"):
         return ""
     bad = [str(column) for column, dtype in dtypes.items() if getattr(dtype, "kind", "O") in "OSUMm"]

@@ -86,7 +86,9 @@ class ArraySource(Source):
         self, arrays: Batch, *, batch_size: int = 32, shuffle: bool | str = False, steps: int | None = None,
         seed: int = 0,
     ):
-        leaves, self._treedef = jax.tree.flatten(arrays)
+        treedef: Any  # of a type that checkers do not know
+        leaves, treedef = jax.tree.flatten(arrays)
+        self._unflatten: Callable[[Any], Batch] = treedef.unflatten
         self._leaves = [(leaf, batch_dtype(leaf.dtype), _can_take(leaf)) for leaf in leaves]
         self.num_rows: int = int(leaves[0].shape[0])
         self.batch_size: int = batch_size
@@ -98,7 +100,7 @@ class ArraySource(Source):
         turn, first, stop = span(epoch, self._total, self._steps)
         order, size = self._order(turn), self.batch_size
         for i in range(first + start, stop):
-            yield self._treedef.unflatten(self._rows(order, i * size, (i + 1) * size))
+            yield self._unflatten(self._rows(order, i * size, (i + 1) * size))
         warn_out_of_data(stop - first, self._steps)
 
     def groups(self, epoch: int, size: int, start: int = 0) -> Iterator[tuple[Batch, int]]:
@@ -108,12 +110,12 @@ class ArraySource(Source):
         while i < stop:
             count = min(size, full - i) if i < full else 1
             leaves = self._rows(order, i * rows, (i + count) * rows)
-            yield self._treedef.unflatten([a.reshape(count, -1, *a.shape[1:]) for a in leaves]), count
+            yield self._unflatten([a.reshape(count, -1, *a.shape[1:]) for a in leaves]), count
             i += count
         warn_out_of_data(stop - first, self._steps)
 
     def peek(self) -> Batch:
-        return self._treedef.unflatten(self._rows(None, 0, self.batch_size))
+        return self._unflatten(self._rows(None, 0, self.batch_size))
 
     def _order(self, turn: int) -> np.ndarray | None:
         """The rows in the order of a pass; None for the order they have."""

@@ -4,7 +4,6 @@ A draw is a function of its identity and nothing else: the process seed, the pat
 often that path drew before; or, with an int seed, of that seed and the shape.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from kyeo.core.configurable import deserialize_value
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import number, one_of, problem
 from kyeo.core.scope import current
-from kyeo.core.settings import seed_of
+from kyeo.core.settings import hash_of, seed_of
 from kyeo.initializers.base import Initializer, to_array
 
 __all__ = [
@@ -44,8 +43,7 @@ class _Random(Initializer):
             identity = (self.seed, tuple(shape))
         else:
             identity = tuple(np.asarray(self.seed.next()).tolist())
-        digest = hashlib.blake2b(repr(identity).encode(), digest_size=16).digest()
-        return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+        return np.random.Generator(np.random.Philox(key=hash_of(identity, 16)))
 
     def _draw(self, kind: str, shape: Sequence[int], dtype: Any, offset: float, scale: float) -> jax.Array:
         """`offset + scale * u`, with u normal, normal within 2 sigma ("truncated") or uniform in [0, 1)."""

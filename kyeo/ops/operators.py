@@ -1,14 +1,13 @@
-"""The operators of symbolic tensors and variables, from one table; names of ops in saved graphs."""
+"""The operators of symbolic tensors and variables, from one table."""
 
 from collections.abc import Callable
 from typing import Any
 
-from kyeo.core.op import OPS
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Variable
 from kyeo.ops import core, elementwise, linalg
 
-__all__ = ["CLASS_NAMES", "op_class_name", "op_of_class_name"]
+__all__ = ["SymbolicTensor", "Variable"]
 
 # operator: the op; those of two operands get their reflected form (`__radd__`) too
 _BINARY = {
@@ -48,27 +47,3 @@ _attach(SymbolicTensor)
 _attach(Variable)
 # A symbolic tensor is equal to itself only (graphs look tensors up); a variable compares its values.
 Variable.__eq__ = _forward(elementwise.equal)  # type: ignore[method-assign]
-
-# Where the class that Keras writes into a file is not the op's name in CamelCase.
-CLASS_NAMES = {
-    "batch_normalization": "BatchNorm", "layer_normalization": "LayerNorm", "rms_normalization": "RMSNorm",
-    "svd": "SVD", "allclose": "AllClose", "isin": "IsIn", "searchsorted": "SearchSorted",
-}
-
-
-def op_class_name(name: str) -> str:
-    """The class by which a Keras file calls an op: `expand_dims` is `ExpandDims`.
-
-    >>> op_class_name("expand_dims"), op_class_name("svd")
-    ('ExpandDims', 'SVD')
-    """
-    return CLASS_NAMES.get(name) or "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-
-
-def op_of_class_name(class_name: str) -> Callable[..., Any] | None:
-    """The op that a Keras file means by a class, or None.
-
-    >>> op_of_class_name("GetItem").__name__
-    'get_item'
-    """
-    return next((fn for name, fn in OPS.items() if op_class_name(name) == class_name), None)

@@ -21,11 +21,15 @@ __all__ = [
 Many = Sequence[Any]
 
 
-def _sizes(newshape: Any) -> Any:
-    """A shape as a tuple with at most one -1; None, the unknown size of a symbolic tensor, counts as -1."""
+def _sizes(newshape: Any, own: Sequence[Any]) -> Any:
+    """A shape as a tuple with at most one -1. None, the unknown size of a symbolic tensor, counts as -1, or, beside
+    a -1, as the size that x has on that axis."""
     if hasattr(newshape, "shape"):
         newshape = np.asarray(newshape).tolist()
-    sizes = tuple(-1 if s is None else s for s in newshape) if np.iterable(newshape) else (newshape,)
+    sizes = tuple(newshape) if np.iterable(newshape) else (newshape,)
+    if None in sizes:
+        stands_for = own if -1 in sizes else (-1,) * len(sizes)
+        sizes = tuple(stands_for[i] if s is None and i < len(stands_for) else s for i, s in enumerate(sizes))
     numbers = [s for s in sizes if isinstance(s, (int, np.integer))]
     if builtins.any(s < -1 for s in numbers) or numbers.count(-1) > 1:
         raise problem("`newshape` is not a shape.", received=f"newshape={newshape}", where="ops.reshape",
@@ -41,7 +45,8 @@ def reshape(x: Any, newshape: Any) -> jax.Array:
     >>> kyeo.ops.reshape([1, 2, 3, 4], (2, -1)).tolist()
     [[1, 2], [3, 4]]
     """
-    x, sizes = to_array(x), _sizes(newshape)
+    x = to_array(x)
+    sizes = _sizes(newshape, x.shape)
     try:
         return jnp.reshape(x, sizes)
     except TypeError as error:  # JAX says which sizes clash, in words of its own

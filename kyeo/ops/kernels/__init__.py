@@ -5,6 +5,7 @@ other platforms than the CPU each one is the plain `jax.lax` operation.
 """
 
 from kyeo.ops.kernels.bits import keep_mask, uniform_bits
+from kyeo.ops.kernels.conv import conv
 from kyeo.ops.kernels.pool import average_pool, max_pool
 
-__all__ = ["average_pool", "keep_mask", "max_pool", "uniform_bits"]
+__all__ = ["average_pool", "conv", "keep_mask", "max_pool", "uniform_bits"]

@@ -1,0 +1,250 @@
+"""Random numbers: `SeedGenerator`, which hands out a new seed each time, and the distributions.
+
+A seed is an int (the same numbers each time), a `SeedGenerator`, or None: a draw from the seed of the process.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kyeo.core.configurable import Configurable
+from kyeo.core.dtypes import is_float, is_integer, standardize_dtype
+from kyeo.core.errors import fraction, positive_int, problem
+from kyeo.core.naming import auto_name
+from kyeo.core.scope import current, scope
+from kyeo.core.settings import hash_of, seed_of
+from kyeo.core.variable import Variable, VariableOwner
+from kyeo.ops.core import convert_to_tensor
+from kyeo.ops.kernels import keep_mask
+
+__all__ = [
+    "SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "make_default_seed", "normal", "randint",
+    "shuffle", "truncated_normal", "uniform",
+]
+
+
+def make_default_seed() -> int:
+    """An int below 2**32 from the seed of the process, another one each time.
+
+    >>> import kyeo
+    >>> kyeo.random.make_default_seed() < 2**32
+    True
+    """
+    return hash_of(seed_of(current().path), 4)
+
+
+def _words(seed: int) -> np.ndarray:
+    """An int as the two words of a key, as Keras makes them."""
+    return np.array([seed & 0xFFFFFFFF, 0], np.uint32)
+
+
+class SeedGenerator(VariableOwner, Configurable):
+    """Hands out seeds, a new one at each call of `next`; its state is a variable, so it works under `jax.jit`.
+
+    A layer that draws keeps one as an attribute and passes it as `seed`.
+
+    Args:
+        seed: an int; None draws one from the seed of the process.
+        name: its name.
+
+    >>> import kyeo
+    >>> generator = kyeo.random.SeedGenerator(7)
+    >>> generator.next().tolist(), generator.next().tolist()
+    ([7, 0], [7, 1])
+    """
+
+    def __init__(self, seed: int | None = None, name: str | None = None):
+        if isinstance(seed, bool) or not (seed is None or isinstance(seed, (int, np.integer))):
+            raise problem("`seed` is not valid.", received=f"seed={seed!r}", expected="an int or None", where=self)
+        self.seed = None if seed is None else int(seed)
+        self.name = name or auto_name(type(self).__name__)
+        first = _words(make_default_seed() if self.seed is None else self.seed)
+        with scope(path=f"{current().path}/{self.name}".lstrip("/")):
+            self.state = Variable(first, trainable=False, autocast=False, name="seed_generator_state")
+
+    def next(self, ordered: bool = True) -> jax.Array:
+        """The present seed (two uint32 words), and go on: by one, or, unordered, to a distant number."""
+        now = self.state.value
+        self.state.assign(now + np.array([0, 1], np.uint32) if ordered else (now + 1) * 5387 % 933199)
+        return now
+
+
+def _key(seed: Any) -> jax.Array:
+    """The two words that a seed means; a generator moves on."""
+    if isinstance(seed, SeedGenerator):
+        return seed.next()
+    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
+        return jnp.asarray(_words(int(seed)))
+    if isinstance(seed, jax.Array) and seed.shape == (2,) and seed.dtype == jnp.uint32:
+        return seed
+    if seed is not None:
+        raise problem("`seed` is not valid.", received=f"seed={seed!r}", where="kyeo.random",
+                      expected="an int, a kyeo.random.SeedGenerator, or None")
+    key = jnp.asarray(_words(make_default_seed()))
+    if isinstance(key, jax.core.Tracer) and not current().symbolic:
+        raise problem("Without a seed, a compiled function would give the same numbers each time.",
+                      received="seed=None inside a JAX transformation", where="kyeo.random", expected="a seed",
+                      fix="make `self.seeds = kyeo.random.SeedGenerator()` in the layer's constructor, and pass "
+                          "`seed=self.seeds`")
+    return key
+
+
+def _jax_key(seed: Any) -> jax.Array:
+    return jax.random.wrap_key_data(_key(seed), impl="threefry2x32")
+
+
+def _float(dtype: Any, where: str) -> str:
+    dtype = standardize_dtype(dtype)
+    if not is_float(dtype):
+        raise problem("This distribution gives floats.", received=f"dtype={dtype!r}", expected="a float dtype",
+                      where=f"random.{where}")
+    return dtype
+
+
+def normal(shape: Sequence[int], mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> jax.Array:
+    """Normally distributed numbers.
+
+    Args:
+        shape: shape of the result.
+        mean, stddev: of the distribution.
+        dtype: a float type; `floatx()` when None.
+        seed: an int, a `SeedGenerator` or None.
+
+    >>> import kyeo
+    >>> kyeo.random.normal((2, 3), seed=0).shape
+    (2, 3)
+    """
+    return jax.random.normal(_jax_key(seed), tuple(shape), _float(dtype, "normal")) * stddev + mean
+
+
+def truncated_normal(
+    shape: Sequence[int], mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None,
+) -> jax.Array:
+    """Normally distributed numbers within two standard deviations of the mean. Arguments as `normal`.
+
+    >>> import kyeo
+    >>> bool((abs(kyeo.random.truncated_normal((100,), seed=0)) <= 2).all())
+    True
+    """
+    dtype = _float(dtype, "truncated_normal")
+    return jax.random.truncated_normal(_jax_key(seed), -2.0, 2.0, tuple(shape), dtype) * stddev + mean
+
+
+def uniform(
+    shape: Sequence[int], minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None,
+) -> jax.Array:
+    """Evenly distributed floats in [minval, maxval).
+
+    >>> import kyeo
+    >>> bool((kyeo.random.uniform((100,), 2, 3, seed=0) >= 2).all())
+    True
+    """
+    return jax.random.uniform(_jax_key(seed), tuple(shape), _float(dtype, "uniform"), minval, maxval)
+
+
+def randint(
+    shape: Sequence[int], minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None,
+) -> jax.Array:
+    """Evenly distributed integers from `minval` to `maxval - 1`.
+
+    >>> import kyeo
+    >>> set(kyeo.random.randint((100,), 0, 3, seed=0).tolist())
+    {0, 1, 2}
+    """
+    dtype = standardize_dtype(dtype)
+    if not is_integer(dtype):
+        raise problem("`randint` gives integers.", received=f"dtype={dtype!r}", expected="an integer dtype",
+                      where="random.randint")
+    return jax.random.randint(_jax_key(seed), tuple(shape), minval, maxval, dtype)
+
+
+def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> jax.Array:
+    """Class numbers drawn with the probabilities softmax(logits), for each row.
+
+    Args:
+        logits: shape (batch, classes).
+        num_samples: how many are drawn from each row.
+        dtype: of the result.
+        seed: an int, a `SeedGenerator` or None.
+
+    Returns: shape (batch, num_samples).
+
+    >>> import kyeo
+    >>> kyeo.random.categorical([[0.0, 100.0]], 3, seed=0).tolist()
+    [[1, 1, 1]]
+    """
+    logits = convert_to_tensor(logits)
+    if logits.ndim != 2:
+        raise problem("`logits` must be a matrix.", received=logits, expected="shape (batch, classes)",
+                      where="random.categorical")
+    shape = (logits.shape[0], positive_int("random.categorical", minimum=0, num_samples=num_samples))
+    drawn = jax.random.categorical(_jax_key(seed), logits[..., None], axis=1, shape=shape)
+    return drawn.astype(standardize_dtype(dtype))
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> jax.Array:
+    """Inputs with a part `rate` of them, chosen at random, set to 0 and the others scaled so that the mean stays.
+
+    Args:
+        inputs: float array.
+        rate: from 0 to 1.
+        noise_shape: the shape of the choice, which broadcasts; None where the input's own size is meant.
+        seed: an int, a `SeedGenerator` or None.
+
+    >>> import kyeo
+    >>> sorted(set(kyeo.random.dropout(kyeo.ops.ones((100,)), 0.5, seed=0).tolist()))
+    [0.0, 2.0]
+    """
+    inputs, rate = convert_to_tensor(inputs), fraction("random.dropout", rate=rate)
+    if rate in (0, 1):
+        return inputs * (1 - rate)
+    sizes = inputs.shape if noise_shape is None else [
+        have if size is None else size for size, have in zip(noise_shape, inputs.shape, strict=True)]
+    return jnp.where(keep_mask(_key(seed), sizes, rate), inputs / (1 - rate), jnp.zeros((), inputs.dtype))
+
+
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> jax.Array:
+    """x with the elements of each line along `axis` in a random order, every line by itself.
+
+    >>> import kyeo
+    >>> sorted(kyeo.random.shuffle([1, 2, 3], seed=0).tolist())
+    [1, 2, 3]
+    """
+    return jax.random.permutation(_jax_key(seed), convert_to_tensor(x), axis, independent=True)
+
+
+def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None) -> jax.Array:
+    """Gamma distributed numbers of shape parameter `alpha` and scale 1.
+
+    >>> import kyeo
+    >>> bool((kyeo.random.gamma((100,), 0.5, seed=0) >= 0).all())
+    True
+    """
+    return jax.random.gamma(_jax_key(seed), convert_to_tensor(alpha), tuple(shape), _float(dtype, "gamma"))
+
+
+def binomial(
+    shape: Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None,
+) -> jax.Array:
+    """How many of `counts` trials succeed, each with probability `probabilities`; as floats.
+
+    >>> import kyeo
+    >>> bool((kyeo.random.binomial((100,), 5, 0.5, seed=0) <= 5).all())
+    True
+    """
+    counts, chances = convert_to_tensor(counts, "float32"), convert_to_tensor(probabilities, "float32")
+    return jax.random.binomial(_jax_key(seed), counts, chances, tuple(shape), _float(dtype, "binomial"))
+
+
+def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> jax.Array:
+    """Beta distributed numbers, between 0 and 1.
+
+    >>> import kyeo
+    >>> bool((kyeo.random.beta((100,), 2.0, 2.0, seed=0) <= 1).all())
+    True
+    """
+    alpha, other = convert_to_tensor(alpha), convert_to_tensor(beta)
+    return jax.random.beta(_jax_key(seed), alpha, other, tuple(shape), _float(dtype, "beta"))
