@@ -5,6 +5,7 @@ from kyeo.layers import (
     conv,
     core,
     dropout,
+    einsum,
     input,
     layer,
     merge,
@@ -17,6 +18,7 @@ from kyeo.layers.activation import *
 from kyeo.layers.conv import *
 from kyeo.layers.core import *
 from kyeo.layers.dropout import *
+from kyeo.layers.einsum import *
 from kyeo.layers.input import *
 from kyeo.layers.layer import *
 from kyeo.layers.merge import *
@@ -25,6 +27,6 @@ from kyeo.layers.pool import *
 from kyeo.layers.preprocessing import *
 from kyeo.layers.reshape import *
 
-_FAMILIES = (activation, conv, core, dropout, input, layer, merge, norm, pool, preprocessing, reshape)
+_FAMILIES = (activation, conv, core, dropout, einsum, input, layer, merge, norm, pool, preprocessing, reshape)
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

@@ -93,15 +93,10 @@ class _Conv(Adaptable):
         self._check_window(inputs.shape)
         first = self.data_format == "channels_first"
         x = jnp.moveaxis(inputs, 1, -1) if first else inputs
-        x = conv(x, unwrap(self.kernel), self.strides, self._pads(), self.dilation_rate, self.groups)
+        x = conv(x, unwrap(self.kernel), self.strides, self.padding, self.dilation_rate, self.groups)
         if self.bias is not None:
             x = x + self.bias.value
         return self.activation(jnp.moveaxis(x, -1, 1) if first else x)
-
-    def _pads(self) -> Any:
-        if self.padding != "causal":
-            return self.padding
-        return (((self.kernel_size[0] - 1) * self.dilation_rate[0], 0),)
 
     def _check_window(self, shape: tuple[Any, ...]) -> None:
         sizes = [shape[axis] for axis in spatial_axes(self.data_format, len(shape))]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from kyeo import regularizers
 from kyeo.core.errors import describe, fraction, number, problem
-from kyeo.core.scope import current
+from kyeo.core.scope import current, scope
 from kyeo.layers.arguments import format_of, spatial_axes
 from kyeo.layers.layer import InputSpec, Layer
 from kyeo.ops.kernels import keep_mask, uniform_bits
@@ -28,7 +28,8 @@ class _Noise(Layer):
         self.seed = seed
         self.supports_masking = True
         if strength > 0:
-            self.seed_generator = SeedGenerator(seed)
+            with scope(path=f"{current().path}/{self.name}".lstrip("/")):  # an unseeded draw goes by its path
+                self.seed_generator = SeedGenerator(seed)
         self._strength = strength
 
     def call(self, inputs: Any, training: bool = False) -> Any:

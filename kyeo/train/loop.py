@@ -51,8 +51,10 @@ class Job:
         if self.per_dispatch is not None:
             return
         asked = self.model.steps_per_execution
-        if self.callbacks.wants_batches or self.source.num_batches == 1 or self.mode == "predict":
-            asked = asked if asked > 1 else 0
+        # Single steps where a callback listens to batches, and for iterators, whose batches are not to wait for others.
+        single = self.callbacks.wants(self.mode) or self.source.num_rows is None or self.source.num_batches == 1
+        if self.mode == "predict" or (asked == 1 and single):
+            asked = 0
         self.callbacks.note("compiling ...")
         try:
             self.per_dispatch = self._steps_per_dispatch(asked)

@@ -294,7 +294,8 @@ class Trainer:
             vx, vy, vw = _validation_parts(validation_data)
             validation = as_source(vx, vy, vw, batch_size=validation_batch_size or batch_size, steps=validation_steps)
             prepare.check_targets(self, vy)
-        listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches)
+        listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches,
+                                validation=validation is not None)
         with SafePoints() as safe:
             job = Job(self, "train", source, listed, safe, self._checker(y))
             test_job = Job(self, "test", validation, listed, safe) if validation is not None else None
@@ -306,6 +307,9 @@ class Trainer:
 
             try:
                 run_epochs(job, initial_epoch, epochs, validate)
+            except BaseException:
+                listed.on_train_interrupted()
+                raise
             finally:
                 source.close()
         return self.history  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ numbers without a word, so it raises and says how to mend it.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from kyeo.core.variable import unwrap
 
 __all__ = [
     "NotMaskable", "align_ranks", "as_array", "drop_class_axis", "expand_to", "fill_absent", "match",
-    "merge_mask", "named_function", "per_sample",
+    "merge_mask", "named_function", "per_sample", "takes_classes",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,7 +33,13 @@ def per_sample(fn: F) -> F:
     fn.__name__ = f"losses.{public}"
     call = op(fn)
     call.__name__ = fn.__name__ = public
-    return call
+    return cast(F, call)
+
+
+def takes_classes(fn: F) -> F:
+    """Decorator: the labels of this function are class numbers, which must stay exact whatever the dtype."""
+    vars(fn)["takes_classes"] = True
+    return fn
 
 
 def named_function(fn: Any, owner: Any) -> Callable[..., Any]:

@@ -1,0 +1,417 @@
+"""Checks that run over every case of cases.py: the same as Keras, and at peace with JAX."""
+
+import inspect
+import json
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo.core.scope import scope
+from tests.conformance.cases import BAD, CASES, RANDOM
+
+OURS = {name: value for name, value in vars(kyeo.layers).items()
+        if name in kyeo.layers.__all__ and isinstance(value, type) and issubclass(value, kyeo.Layer)}
+pytestmark = [pytest.mark.filterwarnings(f"ignore:{text}:UserWarning") for text in (
+    "You passed `rms_scaling=True`", "Layer .* was passed an input with a mask")]
+ONE_EACH = list({case.name: case for case in reversed(CASES)}.values())
+each = pytest.mark.parametrize("case", CASES, ids=str)
+each_class = pytest.mark.parametrize("case", ONE_EACH, ids=str)
+
+
+def inputs_of(case, more_rows=0):
+    """Arrays for the case, always the same ones."""
+    rng = np.random.default_rng(len(str(case)))
+
+    def array(shape):
+        shape = (shape[0] + more_rows, *shape[1:])
+        if case.dtype == "float32" and case.name != "Embedding":
+            return rng.normal(size=shape).astype("float32")
+        return rng.integers(0, case.values, size=shape).astype(case.dtype)
+
+    return [array(s) for s in case.shapes] if isinstance(case.shapes, list) else array(case.shapes)
+
+
+def call_words(case, more_rows=0):
+    if case.mask is None:
+        return {}
+    mask = np.random.default_rng(1).random((case.mask[0] + more_rows, *case.mask[1:])) < 0.7
+    mask[..., 0] = True  # a row of nothing is another matter
+    return {"mask": mask}
+
+
+def with_weights(layer, inputs):
+    """The layer, built for the inputs, with weights that are a function of their names and shapes."""
+    layer.build([i.shape for i in inputs] if isinstance(inputs, list) else inputs.shape)
+    rng = np.random.default_rng(5)
+    values = [rng.normal(size=w.shape) for w in layer.weights]
+    values = [np.abs(v) + 0.5 if "variance" in w.name or "stddev" in w.name else v
+              for w, v in zip(layer.weights, values)]
+    layer.set_weights([v.astype(w.dtype) for w, v in zip(layer.weights, values)])
+    if hasattr(layer, "finalize_state"):  # Keras copies weights here, ours reads them
+        layer.finalize_state()
+    return layer
+
+
+def both(case, **words):
+    """Our layer and Keras's, with the same weights, and the inputs."""
+    inputs = inputs_of(case)
+    config = {**case.config, **words}
+    pair = [with_weights(getattr(room, case.name)(**config), inputs) for room in (kyeo.layers, keras.layers)]
+    return *pair, inputs
+
+
+def to_jax(tree):
+    return jax.tree.map(jnp.asarray, tree)
+
+
+def stateless(layer, values, frozen, inputs, words):
+    """Outputs, new states and losses. Keras's own `stateless_call` of a layer leaves out casts and activity losses."""
+    if isinstance(layer, kyeo.Layer):
+        return layer.stateless_call(values, frozen, inputs, return_losses=True, **words)
+    mapping = [*zip(layer.trainable_variables, values), *zip(layer.non_trainable_variables, frozen)]
+    with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as kept:
+        outputs = layer(inputs, **words)
+        return outputs, [kept.get_current_value(v) for v in layer.non_trainable_variables], layer.losses
+
+
+def run(layer, inputs, words):
+    """Output, new states, and gradients with respect to float inputs and weights, all as pure functions."""
+    inputs, words = to_jax(inputs), to_jax(words)
+    values = [v.value for v in layer.trainable_variables]
+    frozen = [v.value for v in layer.non_trainable_variables]
+    leaves, tree = jax.tree.flatten(inputs)
+    floats = jnp.issubdtype(leaves[0].dtype, jnp.floating)
+
+    def loss(values, leaves):
+        outputs, new, losses = stateless(layer, values, frozen, jax.tree.unflatten(tree, leaves), words)
+        weights = jnp.cos(jnp.arange(outputs.size, dtype="float32")).reshape(outputs.shape)
+        return jnp.sum(outputs.astype("float32") * weights) + sum(losses, jnp.float32(0)), (outputs, new)
+
+    grad = jax.grad(loss, argnums=(0, 1) if floats else 0, has_aux=True)
+    gradients, (outputs, new) = grad(values, leaves)
+    return {"output": outputs, "states": [n for n, v in zip(new, layer.non_trainable_variables)
+                                          if "seed" not in v.path], "gradients": gradients}
+
+
+def assert_close(ours, theirs, tolerance=1e-5):
+    ours, theirs = jax.tree.leaves(ours), jax.tree.leaves(theirs)
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs):
+        a, b = np.asarray(a), np.asarray(b)
+        assert a.shape == b.shape and a.dtype == b.dtype
+        if a.dtype.kind not in "biu":
+            a, b = a.astype("float64"), b.astype("float64")
+            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.abs(b).max(initial=0), 1e-3))
+        else:
+            np.testing.assert_array_equal(a, b)
+
+
+# -- the same as Keras -----------------------------------------------------------------------------------------
+
+
+@each
+def test_same_as_keras(case):
+    ours, theirs, inputs = both(case)
+    assert [w.name for w in ours.weights] == [w.name for w in theirs.weights]
+    assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
+    modes = [{}]
+    if case.name == "BatchNormalization" or case.config.get("rate") in (0, 1.0):
+        modes = [{"training": False}, {"training": True}]
+    for mode in modes:
+        words = {**call_words(case), **mode}
+        assert_close(run(ours, inputs, words), run(theirs, inputs, words))
+
+
+def plain(config):
+    """A config without what may differ: the automatic name, keys that say nothing, float32 as float64."""
+    config = json.loads(json.dumps(config), parse_float=lambda text: round(float(text), 6))
+    if isinstance(config["dtype"], str):
+        config["dtype"] = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": config["dtype"]},
+                           "registered_name": None}
+    return {k: v for k, v in config.items() if v not in (None, {}) and k != "name"}
+
+
+@each
+def test_config(case):
+    ours = getattr(kyeo.layers, case.name)(**case.config)
+    theirs = getattr(keras.layers, case.name)(**case.config)
+    config = ours.get_config()
+    assert plain(config) == plain(theirs.get_config())
+    again = type(ours).from_config(json.loads(json.dumps(config)))
+    assert json.dumps(again.get_config()) == json.dumps(config)
+    keras_layer = type(theirs).from_config(json.loads(json.dumps(config)))  # Keras can read what we write
+    assert plain(keras_layer.get_config()) == plain(theirs.get_config())
+    assert ours.name.rstrip("_0123456789") == theirs.name.rstrip("_0123456789")
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_parameters(name):
+    def parameters(cls):
+        return {p.name: p.default for p in inspect.signature(cls.__init__).parameters.values()
+                if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"}
+
+    def one(default):  # (1, 1) says what 1 says
+        while isinstance(default, tuple) and len(set(default)) == 1:
+            default = default[0]
+        return default
+
+    wanted, have = parameters(getattr(keras.layers, name)), parameters(OURS[name])
+    taken_by_layer = {"name", "dtype"} if "kwargs" in inspect.signature(OURS[name].__init__).parameters else set()
+    through_kwargs = {"weights"} if name == "Embedding" else set()
+    missing = set(wanted) - set(have) - taken_by_layer - through_kwargs
+    assert not missing
+    required = inspect.Parameter.empty
+    differing = {k: (have[k], v) for k, v in wanted.items()
+                 if k in have and v is not required and one(have[k]) != one(v)}
+    assert not differing
+    common = [k for k in wanted if k in have]
+    assert [k for k in have if k in common] == common, "another order"
+
+
+def unknown(shape, first):
+    return tuple(None if axis < first else size for axis, size in enumerate(shape))
+
+
+@each
+def test_shapes(case):
+    """The shape found by tracing is that of the output, and that of Keras, also with unknown sizes."""
+    ours, theirs, inputs = both(case)
+    outputs = ours(inputs, **call_words(case))
+    many = isinstance(case.shapes, list)
+    shapes = case.shapes if many else [case.shapes]
+    firsts = [0, 1]
+    has_channels = case.name.startswith(("Conv", "Max", "Average", "Global", "ZeroP", "Cropping", "UpS", "Spatial"))
+    if has_channels and not many and "data_format" not in case.config and not case.known:
+        firsts.append(len(case.shapes) - 1)
+    for first in firsts:
+        given = [unknown(s, first) for s in shapes]
+        symbols = [kyeo.Input(batch_shape=s, dtype=case.dtype) for s in given]
+        derived = ours(symbols if many else symbols[0])
+        wanted = theirs.compute_output_shape(given if many else given[0])
+        assert all(w in (d, None) for w, d in zip(wanted, derived.shape, strict=True))  # None where we know more
+        assert derived.dtype == outputs.dtype.name
+        assert len(derived.shape) == outputs.ndim
+        assert all(d is None or d == s for d, s in zip(derived.shape, outputs.shape))
+        assert ours.compute_output_shape(given if many else given[0]) == derived.shape
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"])
+@each_class
+def test_dtype_policies(case, policy):
+    """Under each policy: Keras's output type, and about its values; the weights are of the policy's type."""
+    ours, theirs, inputs = both(case, dtype=policy)
+    assert [w.dtype for w in ours.weights] == [w.dtype for w in theirs.weights]
+    mine, keras_output = ours(inputs, **call_words(case)), theirs(inputs, **call_words(case))
+    assert mine.dtype == keras_output.dtype
+    tolerance = 2e-2 if "bfloat16" in policy else 4e-3
+    assert_close(mine, keras_output, tolerance)
+
+
+# -- masks -----------------------------------------------------------------------------------------------------
+
+
+def masked(room, values):
+    return room.layers.Masking()(np.asarray(values, "float32"))
+
+
+MASKED = [
+    (layer, words, [x, y])
+    for x, y in [([[[0, 0], [1, 2], [3, 4]]], [[[5, 6], [0, 0], [7, 8]]])]
+    for layer, words in [
+        ("Add", {}), ("Subtract", {}), ("Multiply", {}), ("Average", {}), ("Maximum", {}), ("Minimum", {}),
+        ("Concatenate", {"axis": 1}), ("Concatenate", {"axis": -1})]
+]
+ONE_MASKED = ["Dense", "Dropout", "ReLU", "LayerNormalization", "BatchNormalization", "Activation", "Identity"]
+
+
+@pytest.mark.parametrize("layer, words, values", MASKED)
+@pytest.mark.parametrize("both_masked", [True, False])
+def test_merged_masks(layer, words, values, both_masked):
+    results = []
+    for room, mask_of in ((kyeo, kyeo.core.masks.get_mask), (keras, keras.src.backend.get_keras_mask)):
+        second = masked(room, values[1]) if both_masked else room.ops.convert_to_tensor(np.float32(values[1]))
+        merged = getattr(room.layers, layer)(**words)([masked(room, values[0]), second])
+        results.append((merged, mask_of(merged)))
+    assert_close(*results)
+
+
+@pytest.mark.parametrize("layer", ONE_MASKED + ["Flatten", "Conv1D", "Reshape", "Embedding", "GlobalAveragePooling1D"])
+def test_masks_pass_on(layer):
+    """A mask goes as far as it goes in Keras, on arrays and on symbolic tensors."""
+    words = {"Dense": {"units": 3}, "Dropout": {"rate": 0.5}, "Activation": {"activation": "relu"},
+             "Conv1D": {"filters": 2, "kernel_size": 1}, "Reshape": {"target_shape": (4, 2)},
+             "Embedding": {"input_dim": 5, "output_dim": 2, "mask_zero": True}}.get(layer, {})
+    values = np.float32([[[0, 0], [1, 2], [3, 4], [0, 0]]])
+    found = []
+    for room, mask_of in ((kyeo, kyeo.core.masks.get_mask), (keras, keras.src.backend.get_keras_mask)):
+        made = getattr(room.layers, layer)(**words)
+        x = np.int32([[1, 0, 2]]) if layer == "Embedding" else masked(room, values)
+        mask = mask_of(made(x))
+        symbolic = room.Input((None,), dtype="int32") if layer == "Embedding" else room.layers.Masking()(
+            room.Input((4, 2)))
+        found.append((None if mask is None else np.asarray(mask), mask_of(made(symbolic)) is not None))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+
+
+# -- at peace with JAX -----------------------------------------------------------------------------------------
+
+
+@each
+def test_jit_is_eager(case):
+    layer = with_weights(getattr(kyeo.layers, case.name)(**case.config), inputs_of(case))
+    state = [[v.value for v in vs] for vs in (layer.trainable_variables, layer.non_trainable_variables)]
+    words = call_words(case)
+    eager = layer.stateless_call(*state, inputs_of(case), training=True, **words)
+    jitted = jax.jit(lambda *a: layer.stateless_call(*a, training=True, **words))(*state, inputs_of(case))
+    assert_close(jitted, eager)
+
+
+@each_class
+def test_no_tracer_stays(case):
+    inputs = inputs_of(case)
+    layer = getattr(kyeo.layers, case.name)(**case.config)
+
+    @jax.jit
+    def step(x):
+        return layer(x, training=True)  # builds inside the trace
+
+    with scope(overlay={}):
+        step(inputs)
+    leaves = [v._value for v in layer.variables] + layer._loss_values
+    assert not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    layer(inputs, training=True)
+    leaves = [v._value for v in layer.variables] + layer._loss_values
+    assert all(isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+
+
+@each
+def test_padding_rows_change_nothing(case):
+    """With rows of padding and a mask of real rows: the same rows, states and losses as without."""
+    layer = with_weights(getattr(kyeo.layers, case.name)(**case.config), inputs_of(case))
+    if layer.mixes_rows:
+        pytest.skip("mixes rows, so fit never pads for it")
+    inputs, rows = inputs_of(case), case.shapes[0][0] if isinstance(case.shapes, list) else case.shapes[0]
+    state = [[v.value for v in vs] for vs in (layer.trainable_variables, layer.non_trainable_variables)]
+
+    def padded(x):
+        return jnp.concatenate([x, jnp.full((2, *x.shape[1:]), 1, x.dtype)])
+
+    def run(x, words, mask):
+        with scope(row_mask=mask):
+            return layer.stateless_call(*state, x, training=True, return_losses=True, **words)
+
+    words = to_jax(call_words(case))
+    mask = jnp.arange(rows + 2) < rows
+    (output, *rest), (more, *others) = (
+        run(to_jax(inputs), words, None),
+        run(jax.tree.map(padded, to_jax(inputs)), jax.tree.map(padded, words), mask.astype("float32")))
+    assert more.shape[0] == rows + 2
+    assert_close([more[:rows], *others], [output, *rest], 2e-6)
+
+
+# -- the family that draws -------------------------------------------------------------------------------------
+
+
+NOISE = [case for case in CASES if case.name in RANDOM and case.config.get("rate") not in (0, 1.0)]
+
+
+@pytest.mark.parametrize("case", NOISE, ids=str)
+def test_noise_is_a_function_of_seed_and_step(case):
+    def outputs(seed, rows=0):
+        layer = getattr(kyeo.layers, case.name)(**{**case.config, "seed": seed})
+        x = np.ones((case.shapes[0] + rows, *case.shapes[1:]), "float32")
+        return [np.asarray(layer(x, training=True)) for _ in range(3)], np.asarray(layer(x))
+
+    (first, second, third), inference = outputs(7)
+    np.testing.assert_array_equal(inference, np.ones(case.shapes))
+    assert (first != second).any() and (second != third).any()
+    np.testing.assert_array_equal(outputs(7)[0], [first, second, third])
+    assert (outputs(8)[0][0] != first).any()
+    taller = [o[: case.shapes[0]] for o in outputs(7, rows=3)[0]]
+    np.testing.assert_allclose(taller, [first, second, third], rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", NOISE, ids=str)
+def test_noise_statistics(case):
+    shape = (400, *(s if s > 1 else 1 for s in case.shapes[1:]))
+    layer = getattr(kyeo.layers, case.name)(**{**case.config, "seed": 1})
+    x = np.random.default_rng(0).normal(size=shape).astype("float32") + (case.name != "AlphaDropout")
+    y = np.asarray(layer(x, training=True))
+    rate = case.config.get("rate")
+    if "Gaussian" in case.name:
+        noise = y / x if case.name == "GaussianDropout" else y - x
+        assert abs(noise.mean() - (case.name == "GaussianDropout")) < 0.06
+        assert abs(noise.std() - (1.0 if rate else 0.5)) < 0.06
+    elif case.name == "AlphaDropout":
+        assert abs(y.mean() - x.mean()) < 0.1 and abs(y.std() - x.std()) < 0.1
+    else:
+        dropped = y == 0
+        assert abs(dropped.mean() - rate) < 0.03
+        np.testing.assert_allclose(y[~dropped], x[~dropped] / (1 - rate), rtol=1e-5)
+
+
+def test_unseeded_noise_follows_the_process_seed():
+    def draw():
+        kyeo.core.settings.set_seed(3)
+        kyeo.core.naming.reset_names()
+        return np.asarray(kyeo.layers.Dropout(0.5)(np.ones((5, 8), "float32"), training=True))
+
+    np.testing.assert_array_equal(draw(), draw())
+    assert (np.asarray(kyeo.layers.Dropout(0.5)(np.ones((5, 8), "float32"), training=True)) != draw()).any()
+
+
+# -- what is refused -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, words", BAD, ids=lambda v: str(v).replace(" ", ""))
+def test_bad_arguments(name, words):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        getattr(kyeo.layers, name)(**words)
+    message = str(caught.value)
+    assert "Received:" in message and "keras" not in message.lower()
+    assert name in message or any(room in message for room in ("initializers", "regularizers", "constraints",
+                                                                "activations", "dtype", "L1L2", "SeedGenerator"))
+
+
+MISFITS = [
+    (kyeo.layers.Conv2D(3, 3), (2, 8, 8), "channel axis is missing"),
+    (kyeo.layers.Conv2D(3, 9), (2, 8, 8, 1), "larger than the input"),
+    (kyeo.layers.Conv2D(4, 3, groups=2), (2, 8, 8, 3), "multiple of `groups`"),
+    (kyeo.layers.MaxPooling2D(9), (2, 8, 8, 1), "larger than the input"),
+    (kyeo.layers.Cropping2D(4), (2, 8, 8, 1), "leave nothing"),
+    (kyeo.layers.Reshape((3, 5)), (2, 8), "do not fit"),
+    (kyeo.layers.Dense(3), (8,), "at least 2 axes"),
+    (kyeo.layers.Dot(1), [(2, 3), (2, 4)], "the same size on axis 1"),
+    (kyeo.layers.Add(), (2, 3), "call it on [x, y]"),
+    (kyeo.layers.Add(), [(2, 3), (2, 4)], "the same size, or 1"),
+    (kyeo.layers.Subtract(), [(2, 3)], "2 tensors"),
+    (kyeo.layers.Concatenate(), [(2, 3), (3, 3)], "the same sizes on all axes but -1"),
+    (kyeo.layers.LayerNormalization(axis=3), (2, 3), "does not have this axis"),
+    (kyeo.layers.GroupNormalization(3), (2, 4), "multiple of `groups`"),
+    (kyeo.layers.PReLU(shared_axes=[4]), (2, 3), "does not have"),
+]
+
+
+@pytest.mark.parametrize("layer, shapes, text", MISFITS, ids=lambda v: str(v).replace(" ", ""))
+@pytest.mark.parametrize("symbolic", [False, True])
+def test_misfits(layer, shapes, text, symbolic):
+    make = (lambda s: kyeo.Input(batch_shape=s)) if symbolic else (lambda s: np.ones(s, "float32"))
+    inputs = [make(s) for s in shapes] if isinstance(shapes, list) else make(shapes)
+    with pytest.raises((ValueError, TypeError)) as caught:
+        type(layer).from_config(layer.get_config())(inputs)
+    assert text in str(caught.value) and "Received:" in str(caught.value) and layer.name in str(caught.value)
+
+
+def test_every_class_has_a_case():
+    exempt = {"Layer", "InputLayer", "Lambda", "Wrapper"}  # tested in tests/layers
+    aliases = {name for name, cls in OURS.items() if cls.__name__ != name}
+    missing = set(OURS) - aliases - exempt - {case.name for case in CASES}
+    assert not missing, f"add a line to tests/conformance/cases.py for {sorted(missing)}"
+    assert all(getattr(kyeo.layers, a).__name__ == getattr(keras.layers, a).__name__ for a in aliases)
+    assert {name for name, _ in BAD} >= set(OURS) - aliases - {
+        "Layer", "InputLayer", "Average", "Maximum", "Minimum", "Multiply", "Subtract"}
