@@ -9,7 +9,10 @@ import jax.numpy as jnp
 
 from kyeo.core.op import op
 
-__all__ = ["Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "reduction", "to_array", "tuple_axis", "unary"]
+__all__ = [
+    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "reduction", "to_array", "tuple_axis",
+    "unary",
+]
 
 Function = Callable[..., Any]
 
