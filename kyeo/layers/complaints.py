@@ -26,7 +26,7 @@ def explained(layer: Any, bound: dict[str, Any]) -> Iterator[None]:
             raise problem("The layer cannot take this input.", received=inputs or "no tensors", where=layer,
                           expected=f"shapes that fit together ({reason})") from None
         error.add_note(f'  in layer "{layer.name}" ({type(layer).__name__}), called with {inputs}')
-        error._kyeo_located = True  # type: ignore[attr-defined]
+        error._kyeo_located = True  # type: ignore[union-attr]
         raise
 
 

@@ -7,6 +7,7 @@ from kyeo.core.errors import problem
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.scope import scope
 from kyeo.core.symbolic import SymbolicTensor
+from kyeo.layers.core import Lambda
 from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.graph_config import constructor_takes
@@ -83,8 +84,6 @@ class Sequential(Model):
         if isinstance(layer, SymbolicTensor) and layer.node is not None:
             layer = layer.node.target
         if callable(layer) and not isinstance(layer, Layer) and hasattr(layer, "__name__"):
-            from kyeo.layers import Lambda
-
             layer = Lambda(layer)
         if not isinstance(layer, Layer):
             raise problem("Only layers can be stacked.", received=layer, where=self, expected="a Layer instance",
@@ -109,7 +108,7 @@ class Sequential(Model):
 
     def _build_if_possible(self) -> None:
         if len(self._stack) > 1 and isinstance(self._stack[0], InputLayer):
-            self.build(self._stack[0].batch_shape)
+            self.build(self._stack[0].output.shape)
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights for inputs of this shape (with the batch axis)."""
