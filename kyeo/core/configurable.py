@@ -152,7 +152,7 @@ def serialize_object(value: Any) -> dict[str, Any]:
         "module": module or (None if cls.__module__ == "__main__" else cls.__module__),
         "class_name": cls.__name__,
         "config": serialize_value(value.get_config(), owner=value, name="config"),
-        "registered_name": None if module else get_registered_name(cls),
+        "registered_name": None if module and "src" not in module else get_registered_name(cls),
     }
     for key in ("build_config", "compile_config"):
         get = getattr(value, f"get_{key}", None)
@@ -208,7 +208,7 @@ def sharing() -> Iterator[SharedObjects]:
 
 def _serialize_function(function: Any, owner: Any, name: str) -> Any:
     text, module = getattr(function, "__name__", ""), getattr(function, "__module__", "") or ""
-    if module.startswith("kyeo.") and function is find(text, module):
+    if module.startswith("kyeo.") and function is find(text, "builtins"):
         return text
     if "<lambda>" in text or not text:
         raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function,

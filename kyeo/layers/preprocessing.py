@@ -70,8 +70,8 @@ class Normalization(Layer):
         self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False, **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        given = () if axis is None else axes_of(self, axis) if axis != () else ()
-        self.axis = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+        axes = axes_of(self, () if axis is None else axis)
+        self.axis = tuple(axes) if isinstance(axes, list) else (axes,)
         self.invert = boolean(self, invert=invert)
         if (mean is None) != (variance is None):
             raise problem("`mean` and `variance` go together.", received=f"mean={mean}, variance={variance}",

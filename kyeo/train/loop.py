@@ -51,7 +51,9 @@ class Job:
         if self.per_dispatch is not None:
             return
         asked = self.model.steps_per_execution
-        if self.mode == "predict" or (asked == 1 and (self.callbacks.wants(self.mode) or self.source.num_batches == 1)):
+        # Single steps where a callback listens to batches, and for iterators, whose batches are not to wait for others.
+        single = self.callbacks.wants(self.mode) or self.source.num_rows is None or self.source.num_batches == 1
+        if self.mode == "predict" or (asked == 1 and single):
             asked = 0
         self.callbacks.note("compiling ...")
         try:

