@@ -33,7 +33,8 @@ def may_pad(model: Any, default: type, metrics: bool = True) -> bool:
         if not _is_graph_model(layer) and getattr(layer, "mixes_rows", True):
             return False
         graph = getattr(layer, "_graph", None)
-        if graph is not None and not all(hasattr(op, "call") or op.__name__ in _ROWWISE_OPS for op in graph.operations):
+        if graph is not None and not all(hasattr(node.target, "call") or node.target.__name__ in _ROWWISE_OPS
+                                         for node in graph.nodes):
             return False
     compiled = model._objective.compiled_metrics if metrics and model._objective is not None else None
     return compiled is None or all(type(m).__module__.startswith("kyeo.") for m in compiled.metrics)
