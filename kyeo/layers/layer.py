@@ -16,10 +16,11 @@ import numpy as np
 from kyeo import dtype_policies, regularizers
 from kyeo.core.configurable import _given, parameters_of
 from kyeo.core.dtypes import is_float
-from kyeo.core.errors import boolean, problem
+from kyeo.core.errors import boolean, did_you_mean, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
 from kyeo.core.per_class import per_class
+from kyeo.core.plain import plainly
 from kyeo.core.scope import current, scope
 from kyeo.core.symbolic import Node, ShapeDtype, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
@@ -73,7 +74,8 @@ class Layer(Shaped):
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of this layer.", kind=TypeError,
                           received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()), where=type(self),
-                          expected="one of " + ", ".join(_init_names(type(self))))
+                          expected="one of " + ", ".join(_init_names(type(self))),
+                          fix=did_you_mean(next(iter(kwargs)), _init_names(type(self)), "`"))
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise problem("A layer's name must be a string without '/'.", received=f"name={name!r}", where=type(self),
                           expected='a plain name such as "encoder"')
@@ -151,10 +153,13 @@ class Layer(Shaped):
         return config
 
     # -- calling -------------------------------------------------------------------------------------------
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _check_made(self) -> None:
         if "_inbound_nodes" not in self.__dict__:
-            raise problem("The layer was not set up.", where=type(self).__name__,
-                          fix="call super().__init__() at the start of the layer's __init__")
+            raise problem("The layer was not set up.", received="an __init__ that does not call that of its base class",
+                          where=type(self), fix="call super().__init__() at the start of the layer's __init__")
+
+    @plainly
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         spec = call_spec(type(self))
         training = self._training_for(kwargs.get("training"), spec.defaults.get("training"))
         if "training" in kwargs and not (spec.takes("training") or spec.takes_any_keyword):
@@ -285,8 +290,10 @@ class Layer(Shaped):
                 filled[mask_name] = masks[name]
         outputs = record(self, args, kwargs, self._specs(args, filled, training))
         leaves = jax.tree.leaves(outputs)
-        if leaves:
-            self._inbound_nodes.append(leaves[0].node)
+        if not leaves:
+            raise problem("`call` gives nothing back.", received=f"{outputs!r} from `call`", expected="a tensor",
+                          where=self, fix="end `call` with `return ...`")
+        self._inbound_nodes.append(leaves[0].node)
         first_mask = filled.get("mask", next(iter(masks.values()), None))
         self._mark(bound, outputs, first_mask)
         return outputs
