@@ -66,7 +66,7 @@ class Sequential(Model):
             return super().get_config()
         config = {"name": self.name, "trainable": self.trainable, "dtype": serialize_value(self.dtype_policy),
                   "layers": [serialize_object(layer) for layer in self._stack]}
-        return {**config, "build_input_shape": self._stack[0].batch_shape} if self._graph else config
+        return {**config, "build_input_shape": self._graph.input_tensors[0].shape} if self._graph else config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Sequential":

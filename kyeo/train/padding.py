@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = ["may_pad", "row_mask"]
 
-_REPLACEABLE = ("predict_step", "train_step", "test_step", "compute_loss", "compute_loss_and_updates", "compute_metrics",
-                "track_loss")
+_REPLACEABLE = ("predict_step", "train_step", "test_step", "compute_loss", "compute_loss_and_updates",
+                "compute_metrics", "track_loss")
 # Ops (nodes of a graph) whose rows stay apart whatever their arguments are.
 _ROWWISE_OPS = frozenset(
     "add subtract multiply divide true_divide negative power maximum minimum absolute abs square sqrt exp log tanh "
