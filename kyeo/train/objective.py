@@ -5,7 +5,6 @@ It is built when the shapes of labels and predictions are first known. Then `los
 """
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 from kyeo import losses as losses_room
 from kyeo import metrics as metrics_room
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 from kyeo.core.scope import current
 from kyeo.losses.loss import Loss, LossFunctionWrapper
 from kyeo.metrics.metric import Metric
@@ -243,7 +243,7 @@ def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Met
     metric, announcement = resolve(spec, tuple(target.shape), str(target.dtype), output.shape, output.activation,
                                    from_logits)
     if announcement:
-        warnings.warn(announcement, UserWarning, stacklevel=2)
+        warn(announcement)
     if not isinstance(metric, Metric):
         name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric")
         metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)
