@@ -104,7 +104,13 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
         group = ReadGroup(file, path, where)
         problems = _mismatches(item, group)
         if not problems:
-            staged.update(_loaded(item, group))
+            try:
+                staged.update(_loaded(item, group))
+            except Exception as error:  # from loading that a user wrote
+                error.add_note(f"  while {where_is(item)} loaded {path or 'the top'} of {where}; nothing was changed")
+                if not skip_mismatch:
+                    raise
+                wrong.append(f"{where_is(item)} ({path or 'top'}): {error}")
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
         else:
