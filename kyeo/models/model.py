@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kyeo.core.configurable import deserialize_value, serialize_value
-from kyeo.core.errors import problem
+from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Variable
@@ -109,8 +109,9 @@ class Model(Trainer, Layer):
         for layer in layers:
             if layer.name == name:
                 return layer
+        names = [layer.name for layer in layers]
         raise problem("There is no layer of this name.", received=f"name={name!r}", where=self,
-                      expected="one of " + ", ".join(layer.name for layer in layers))
+                      expected="one of " + ", ".join(names), fix=did_you_mean(name, names))
 
     @property
     def inputs(self) -> list[SymbolicTensor] | None:

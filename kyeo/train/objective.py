@@ -5,7 +5,6 @@ It is built when the shapes of labels and predictions are first known. Then `los
 """
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 from kyeo import losses as losses_room
 from kyeo import metrics as metrics_room
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 from kyeo.core.scope import current
 from kyeo.losses.loss import Loss, LossFunctionWrapper
 from kyeo.metrics.metric import Metric
@@ -120,7 +120,7 @@ class Objective:
         weights = align(sample_weight, self.names, "sample_weight", missing_ok=True) \
             if sample_weight is not None else [None] * len(preds)
         total: Any = 0.0
-        for term, tracker in zip(self.terms, self.term_trackers or [None] * len(self.terms)):
+        for term, tracker in zip(self.terms, [*self.term_trackers, *[None] * len(self.terms)]):
             value = term.loss(targets[term.index], preds[term.index], weights[term.index])
             if tracker is not None:
                 tracker.update_state(value, sample_weight=real_rows(preds[term.index]))
@@ -243,7 +243,7 @@ def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Met
     metric, announcement = resolve(spec, tuple(target.shape), str(target.dtype), output.shape, output.activation,
                                    from_logits)
     if announcement:
-        warnings.warn(announcement, UserWarning, stacklevel=2)
+        warn(announcement)
     if not isinstance(metric, Metric):
         name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric")
         metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)
