@@ -193,8 +193,9 @@ def _table(columns: list[tuple[str, Any]], widths: list[int], line_length: int, 
 def _print(model: Any, table: Any, print_fn: Callable[..., Any] | None) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False) if print_fn is None else Console(
-        highlight=False, force_terminal=False, force_jupyter=False, color_system=None)
+    width = max(shutil.get_terminal_size().columns, table.width)  # what was asked for is not cut off
+    console = Console(highlight=False, width=width) if print_fn is None else Console(
+        highlight=False, width=width, force_terminal=False, force_jupyter=False, color_system=None)
     if print_fn is not None:
         console.begin_capture()
     console.print(f'Model: "{model.name}"', style="bold", markup=False)

@@ -16,6 +16,11 @@ from tests.saving.builders import BUILDERS
 SHAPED = [b for b in BUILDERS if b.__name__ != "piece"]  # where names of intermediate inputs differ
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def text_of(model, **kwargs):
     parts = []
     model.summary(print_fn=lambda text, line_break=True: parts.append(text), **kwargs)
@@ -100,6 +105,12 @@ def test_mixed_sizes():
 def test_mistakes(kwargs, words):
     with pytest.raises(ValueError, match=words):
         text_of(SHAPED[0](kyeo), **kwargs)
+
+
+def test_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    assert max(map(len, text_of(SHAPED[0](kyeo)).splitlines())) == 46
+    assert max(map(len, text_of(SHAPED[0](kyeo), line_length=90).splitlines())) == 90
 
 
 def test_no_colour_codes_in_text(monkeypatch):

@@ -43,7 +43,7 @@ def test_functions_that_are_not_known(function):
     spec = spec_of(small())
     for named in ({"module": "builtins", "class_name": "function", "config": function}, function):
         spec["config"]["layers"][1]["config"]["activation"] = named
-        with pytest.raises((TypeError, ValueError), match="not known|There is no"):
+        with pytest.raises((TypeError, ValueError), match=r"not known|There is no"):
             kyeo.models.model_from_json(json.dumps(spec))
 
 
@@ -171,7 +171,7 @@ def test_hostile_weights(change, tmp_path):
     path = weights_file(tmp_path, change)
     model = small()
     before = model.get_weights()
-    with pytest.raises(ValueError, match="not as Keras writes it|do not fit"):
+    with pytest.raises(ValueError, match=r"not as Keras writes it|do not fit"):
         model.load_weights(path)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -167,14 +167,14 @@ def random_graph(k, seed):
     inputs, shared = list(tensors), [k.layers.Dense(4, name=f"shared{i}") for i in range(2)]
     z = k.Input((4,), name="z")
     inner = k.Model(z, [k.layers.Dense(4, name="i0")(z), k.layers.Dense(4, name="i1")(z)], name="inner")
+    makers = (
+        lambda a, b, n: k.layers.Dense(4, name=f"dense{n}")(a), lambda a, b, n: r.choice(shared)(a),
+        lambda a, b, n: k.layers.Add(name=f"add{n}")([a, b]), lambda a, b, n: a + b,
+        lambda a, b, n: inner(a)[r.randint(0, 1)], lambda a, b, n: k.ops.concatenate([a, b], axis=-1)[:, 2:6],
+    )
     for step in range(r.randint(3, 9)):
-        kind, a, b = r.choice("dddsssaoomc"), r.choice(tensors), r.choice(tensors)
-        tensors.append({
-            "d": lambda: k.layers.Dense(4, name=f"dense{step}")(a), "s": lambda: r.choice(shared)(a),
-            "a": lambda: k.layers.Add(name=f"add{step}")([a, b]), "o": lambda: a + b,
-            "m": lambda: inner(a)[r.randint(0, 1)],
-            "c": lambda: k.ops.concatenate([a, b], axis=-1)[:, 2:6],
-        }[kind]())
+        maker = r.choices(makers, weights=(3, 3, 1, 2, 1, 1))[0]
+        tensors.append(maker(r.choice(tensors), r.choice(tensors), step))
     outputs = r.sample(tensors[len(inputs):], min(r.randint(1, 3), len(tensors) - len(inputs)))
     for tensor in inputs:
         outputs[0] = outputs[0] + tensor
