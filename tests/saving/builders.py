@@ -98,8 +98,8 @@ def piece(k):
     return k.Model(h, y, name="piece")
 
 
-BUILDERS = (chain, pictures, shared_twice, feeds_itself, with_ops, residual, nested, ends_in_model, dict_of_inputs, normalized, frozen,
-            piece)
+BUILDERS = (chain, pictures, shared_twice, feeds_itself, with_ops, residual, nested, ends_in_model, dict_of_inputs,
+            normalized, frozen, piece)
 
 
 def inputs_for(model):

@@ -71,7 +71,7 @@ def test_same_description(build):
 
 
 def simplified(value):
-    """Without what has no meaning: None, calls' training and mask, names made by counting, numbers of shared objects."""
+    """Without what has no meaning: None, calls' training and mask, numbers of shared objects."""
     if isinstance(value, dict):
         dropped = {"training", "mask", "given", "shared_object_id", "build_config", "quantization_config"}
         rest = {k: simplified(v) for k, v in value.items() if v is not None and k not in dropped}
