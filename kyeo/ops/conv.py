@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import int_tuple, one_of, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
 from kyeo.ops import kernels
-from kyeo.ops.rows import to_array
 
 __all__ = ["average_pool", "conv", "conv_transpose", "depthwise_conv", "max_pool", "separable_conv"]
 

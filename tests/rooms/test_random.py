@@ -92,7 +92,8 @@ def test_dropout(rate, noise_shape):
     assert abs(kept.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / draws)
     if noise_shape == (None, 1):
         assert (kept == kept[:, :1]).all()
-    assert jax.eval_shape(lambda x: random.dropout(x, rate, seed=1), jax.ShapeDtypeStruct((4,), "bfloat16")).dtype == "bfloat16"
+    half = jax.eval_shape(lambda x: random.dropout(x, rate, seed=1), jax.ShapeDtypeStruct((4,), "bfloat16"))
+    assert half.dtype == "bfloat16"
 
 
 def test_dropout_of_nothing_and_of_all():
@@ -108,7 +109,8 @@ def test_categorical_follows_the_probabilities():
 
 BAD = [
     (lambda r: r.normal((2,), seed="a"), "`seed`"), (lambda r: r.normal((2,), seed=True), "`seed`"),
-    (lambda r: r.normal((2,), dtype="int32"), "gives floats"), (lambda r: r.uniform((2,), dtype="int32"), "gives floats"),
+    (lambda r: r.normal((2,), dtype="int32"), "gives floats"),
+    (lambda r: r.uniform((2,), dtype="int32"), "gives floats"),
     (lambda r: r.randint((2,), 0, 2, dtype="float32"), "gives integers"), (lambda r: r.dropout(X, 1.5), "`rate`"),
     (lambda r: r.categorical(X[0], 2), "must be a matrix"), (lambda r: r.categorical(LOGITS, -1), "num_samples"),
     (lambda r: r.SeedGenerator("a"), "`seed`"), (lambda r: r.SeedGenerator(1.5), "`seed`"),

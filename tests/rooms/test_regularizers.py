@@ -11,7 +11,8 @@ from kyeo import regularizers
 
 X = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
 ROWS = [
-    ("L1", {}), ("L1", {"l1": 0.3}), ("L1", {"l1": None}), ("L2", {}), ("L2", {"l2": 2}), ("L1L2", {}), ("L1L2", {"l1": 0.1}),
+    ("L1", {}), ("L1", {"l1": 0.3}), ("L1", {"l1": None}), ("L2", {}), ("L2", {"l2": 2}), ("L1L2", {}),
+    ("L1L2", {"l1": 0.1}),
     ("L1L2", {"l1": 0.1, "l2": 0.2}), ("L1L2", {"l1": None, "l2": 0.2}), ("OrthogonalRegularizer", {}),
     ("OrthogonalRegularizer", {"factor": 1.5, "mode": "columns"}),
 ]
@@ -57,7 +58,8 @@ def test_identifiers():
 
 BAD = [
     (lambda r: r.get("l3"), "There is no"), (lambda r: r.get(0.1), "cannot be read"), (lambda r: r.L1(-1), "`l1`"),
-    (lambda r: r.L2(float("nan")), "`l2`"), (lambda r: r.L1L2(l2=float("inf")), "`l2`"), (lambda r: r.L1("0.1"), "`l1`"),
+    (lambda r: r.L2(float("nan")), "`l2`"), (lambda r: r.L1L2(l2=float("inf")), "`l2`"),
+    (lambda r: r.L1("0.1"), "`l1`"),
     (lambda r: r.OrthogonalRegularizer(mode="rows "), "`mode`"), (lambda r: r.OrthogonalRegularizer(-1.0), "`factor`"),
     (lambda r: r.OrthogonalRegularizer()(X[0]), "matrices"),
 ]
