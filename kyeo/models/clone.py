@@ -39,7 +39,8 @@ def clone_model(
     def copied(layer: Layer) -> Layer:
         is_graph = isinstance(layer, Model) and _is_copied_by_layers(layer)
         if clone_function is None or (is_graph and recursive):
-            return clone_model(layer, None, clone_function, call_function, recursive) if is_graph else _remade(layer)
+            return _remade(layer) if not isinstance(layer, Model) or not is_graph else clone_model(
+                layer, None, clone_function, call_function, recursive)
         copy = clone_function(layer)
         if not isinstance(copy, Layer):
             raise problem("`clone_function` must give a layer.", received=copy, where=layer, kind=TypeError)
