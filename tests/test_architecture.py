@@ -28,7 +28,8 @@ PARTS = LEAVES layers losses metrics optimizers data callbacks saving distributi
 train: PARTS
 models: PARTS train
 config: core dtype_policies
-datasets utils: core ops
+datasets: core ops
+utils: core ops data callbacks
 visual: PARTS train models
 ALL = PARTS train models config datasets utils visual
 kyeo: ALL rooms

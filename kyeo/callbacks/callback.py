@@ -57,8 +57,9 @@ class CallbackList(Callback):
         self._progbar = next((c for c in self.callbacks if isinstance(c, ProgbarLogger)), None)
         self._listeners: dict[str, list[Callable[..., None]]] = {
             hook: [getattr(c, hook) for c in self.callbacks if _overrides(c, hook)] for hook in HOOKS}
-        self.wants_batches = any(
-            _overrides(c, hook) for c in self.callbacks if c is not self._progbar for hook in _BATCH_HOOKS)
+        self._heard = {
+            hook for hook in _BATCH_HOOKS for c in self.callbacks if c is not self._progbar and _overrides(c, hook)}
+        self.wants_batches = bool(self._heard)
         self.set_model(model)
         self.set_params(params)
         self.wants_progress = self._progbar is not None and self._progbar.verbose == 1
@@ -77,6 +78,10 @@ class CallbackList(Callback):
             model.history = self._history
         for callback in self.callbacks:
             callback.set_model(model)
+
+    def wants(self, mode: str) -> bool:
+        """`wants_batches` for the steps of one mode: "train", "test" or "predict"."""
+        return any(f"_{mode}_batch" in hook for hook in self._heard)
 
     def note(self, text: str) -> None:
         """Show a note beside the live progress bar until its next update ("compiling ...")."""

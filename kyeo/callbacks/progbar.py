@@ -215,8 +215,9 @@ class Progbar:
             pieces += [(" ", _PLAIN), (full * done, _GREEN), (empty * (self.width - done), _GREY)]
             if not final:
                 time_shown = self._step_time() * (self.target - self._seen)
-        return [*pieces, (f" {_clock(time_shown)}", _BOLD),
-                (f" {self._rate()}{self._results()}" + (f" - {note}" if note else ""), _PLAIN)]
+        if final or self._last != self._first:  # the first step alone, which compiles, says nothing of the others
+            pieces += [(f" {_clock(time_shown)}", _BOLD), (f" {self._rate()}", _PLAIN)]
+        return [*pieces, (self._results() + (f" - {note}" if note else ""), _PLAIN)]
 
     def _log_pieces(self, now: float) -> list[tuple[str, str]]:
         return [(f"{self._count()} - {now - self._start:.0f}s - {self._rate()}{self._results()}", _PLAIN)]

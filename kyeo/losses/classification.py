@@ -74,8 +74,6 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
     0.693
     """
 
-    keeps_integer_labels = True
-
     def __init__(
         self, from_logits: bool = False, ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size", axis: int = -1,
@@ -149,8 +147,6 @@ class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
     >>> float(kyeo.losses.CategoricalGeneralizedCrossEntropy()([1], [[0.75, 0.25]]))
     1.0
     """
-
-    keeps_integer_labels = True
 
     def __init__(
         self, q: float = 0.5, reduction: str | None = "sum_over_batch_size",

@@ -49,8 +49,6 @@ class Loss(Configurable):
     8.0
     """
 
-    keeps_integer_labels = False  # class numbers stay exact, also in half precision
-
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None,
     ):
@@ -97,8 +95,7 @@ class Loss(Configurable):
 
     def _convert(self, labels: Any, name: str) -> jax.Array:
         labels = as_array(labels, name=name)
-        integer = jnp.issubdtype(labels.dtype, jnp.integer)
-        return labels if self.keeps_integer_labels and integer else labels.astype(self.dtype)
+        return labels.astype(self.dtype)
 
     def _fill(self, tree: Any, present: jax.Array) -> Any:
         """Make padded rows harmless before `call` sees them."""
@@ -162,6 +159,12 @@ class LossFunctionWrapper(Loss):
         self.options = tuple(kwargs)
         vars(self).update(kwargs)  # each is an attribute, so changing it later counts
 
+    def _convert(self, labels: Any, name: str) -> jax.Array:
+        classes = as_array(labels, name=name)
+        if getattr(self.fn, "takes_classes", False) and jnp.issubdtype(classes.dtype, jnp.integer):
+            return classes
+        return super()._convert(labels, name)
+
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The value of each sample."""
         if hasattr(y_true, "ndim") and hasattr(y_pred, "ndim"):
@@ -197,8 +200,9 @@ def reduce_values(
     A mask leaves the mean as if the masked elements were not there. `present` says which rows are real.
     """
     def count(array: jax.Array) -> Any:  # how many elements are real
-        padded = present is not None and array.shape[:1] == present.shape
-        return jnp.sum(present) * (array.size // present.shape[0]) if padded else array.size
+        if present is None or array.shape[:1] != present.shape:
+            return array.size
+        return jnp.sum(present) * (array.size // present.shape[0])
 
     if mask is not None:
         if present is not None and mask.shape[:1] == present.shape:
@@ -221,8 +225,9 @@ def reduce_values(
     total = jnp.sum(values)
     if reduction == "sum":
         return total
-    by_weight = reduction == "mean_with_sample_weight" and weight is not None
-    return _divide(total, jnp.sum(weight) if by_weight else count(values))
+    if reduction == "mean_with_sample_weight" and weight is not None:
+        return _divide(total, jnp.sum(weight))
+    return _divide(total, count(values))
 
 
 def _divide(total: Any, count: Any) -> jax.Array:

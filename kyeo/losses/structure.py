@@ -98,10 +98,8 @@ class Circle(LossFunctionWrapper):
     >>> import kyeo
     >>> loss = kyeo.losses.Circle()
     >>> round(float(loss([0, 0, 1], [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])), 2)
-    35.2
+    3.2
     """
-
-    keeps_integer_labels = True
 
     def __init__(
         self, gamma: float = 80.0, margin: float = 0.4, remove_diagonal: bool = True,
@@ -133,8 +131,6 @@ class CTC(LossFunctionWrapper):
     >>> round(float(kyeo.losses.CTC()([[1]], [[[0.0, 0.0], [0.0, 0.0]]])), 3)
     0.288
     """
-
-    keeps_integer_labels = True
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = "ctc",
                  dtype: Any = None):

@@ -89,7 +89,7 @@ def confusion_counts(
     columns = (-1, pred.shape[-1]) if by_label else (-1, 1)
     true, pred, weight = (x.reshape(columns) for x in (true.astype(bool), pred, weight))
     positive, negative = jnp.where(true, weight, 0), jnp.where(true, 0, weight)
-    count = _count_by_bucket if are_even(np.clip(thresholds, 0, 1)) else _count_by_comparing
+    count = _count_by_bucket if are_even(np.clip(thresholds, 0, 1).tolist()) else _count_by_comparing
     hits, alarms = count(pred, positive, negative, thresholds)
     result = Counts(hits, alarms, jnp.sum(negative, 0) - alarms, jnp.sum(positive, 0) - hits)
     return result if by_label else Counts(*(x[:, 0] for x in result))

@@ -1,5 +1,6 @@
 """Metrics over all thresholds at once: AUC, and the best of one rate where another is good enough."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,7 +18,9 @@ __all__ = [
     "AUC", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity",
 ]
 
-_JOIN = {"interpolation": lambda a, b: (a + b) / 2, "minoring": jnp.minimum, "majoring": jnp.maximum}
+_JOIN: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "interpolation": lambda a, b: (a + b) / 2, "minoring": jnp.minimum, "majoring": jnp.maximum,
+}
 
 
 class _AllCounts(Metric):
@@ -200,12 +203,12 @@ class AUC(_AllCounts):
         super().__init__(name=name, dtype=dtype)
         self.curve = one_of(self, ("roc", "pr", "prgain"), curve=curve).upper()
         self.summation_method = one_of(self, _JOIN, summation_method=summation_method)
-        self.init_thresholds = None if thresholds is None else sorted(float(t) for t in thresholds)
+        self.init_thresholds: list[float] | None = None
         if thresholds is None:
             self.num_thresholds = positive_int(self, minimum=2, num_thresholds=num_thresholds)
             inner = [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
         else:
-            inner = self.init_thresholds
+            inner = self.init_thresholds = sorted(float(t) for t in thresholds)
             self.num_thresholds = len(inner) + 2
         self.thresholds = [-settings.epsilon, *inner, 1.0 + settings.epsilon]
         self.multi_label = boolean(self, multi_label=multi_label)

@@ -16,7 +16,9 @@ class _BinaryHinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None,
+    ) -> None:
         """Take in a batch of labels and scores."""
         if sample_weight is not None and jnp.ndim(sample_weight):
             weight = as_array(sample_weight, self.dtype, "sample_weight")

@@ -119,7 +119,9 @@ class MeanMetricWrapper(Mean):
         self.options = tuple(kwargs)
         vars(self).update(kwargs)  # each is an attribute, so changing it later counts
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None,
+    ) -> None:
         """Take in a batch; a mask the predictions carry leaves the masked elements out."""
         options = {name: getattr(self, name) for name in self.options}
         mask = get_mask(y_pred)

@@ -148,6 +148,9 @@ class RootMeanSquaredError(Mean):
         return jnp.sqrt(super().result())
 
 
+_R2_SUMS = ("squared_sum", "sum", "residual", "count")
+
+
 class R2Score(Metric):
     """Share of the variance that the predictions explain: 1 is best, 0 is no better than the mean.
 
@@ -178,25 +181,25 @@ class R2Score(Metric):
         """Take in a batch of numbers and predictions of shape (n, columns)."""
         true, pred = match(y_true, as_array(y_pred, self.dtype, "y_pred"), type(self).__name__, least_rank=2)
         if len(self.variables) == 1:
-            for name in ("squared_sum", "sum", "residual", "count"):
+            for name in _R2_SUMS:
                 setattr(self, name, self.add_variable((pred.shape[-1],), "zeros", name=name))
         weight = jnp.ones((), pred.dtype)
         if sample_weight is not None:
             weight = as_array(sample_weight, pred.dtype, "sample_weight")
         weight = jnp.broadcast_to(expand_to(weight, pred), pred.shape)
         true, pred = (jnp.where(weight == 0, 0, x) for x in (true, pred))
-        self.sum.assign_add(jnp.sum(true * weight, 0))
-        self.squared_sum.assign_add(jnp.sum(true * true * weight, 0))
-        self.residual.assign_add(jnp.sum(jnp.square(true - pred) * weight, 0))
-        self.count.assign_add(jnp.sum(weight, 0))
+        terms = (true * true * weight, true * weight, jnp.square(true - pred) * weight, weight)
+        for name, term in zip(_R2_SUMS, terms):
+            getattr(self, name).assign_add(jnp.sum(term, 0))
         self.num_samples.assign_add(jnp.sum(jnp.any(weight != 0, axis=-1)) * pred.shape[-1])
 
     def result(self) -> jax.Array:
         """The score so far."""
         if len(self.variables) == 1:
             return jnp.zeros((), self.dtype)
-        total = self.squared_sum.value - jnp.square(self.sum.value) / self.count.value
-        scores = 1 - self.residual.value / total
+        squares, sums, residuals, count = (getattr(self, name).value for name in _R2_SUMS)
+        total = squares - jnp.square(sums) / count
+        scores = 1 - residuals / total
         scores = jnp.where(jnp.isinf(scores), 0.0, scores)
         if self.class_aggregation == "uniform_average":
             scores = jnp.mean(scores)

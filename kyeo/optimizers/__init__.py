@@ -5,15 +5,24 @@ from typing import Any
 from kyeo.core.configurable import serialize_value
 from kyeo.core.errors import problem
 from kyeo.core.lookup import deserialize_in, register_aliases
-from kyeo.core.registry import find
+from kyeo.core.registry import custom_object_scope, find
 from kyeo.optimizers import schedules
-from kyeo.optimizers.adam import Adam, AdamW
+from kyeo.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
+from kyeo.optimizers.loss_scale import LossScaleOptimizer
+from kyeo.optimizers.matrix import Adafactor, Muon
+from kyeo.optimizers.multi import MultiOptimizer, OptimizerMap
 from kyeo.optimizers.optimizer import Optimizer
-from kyeo.optimizers.rules import SGD, RMSprop
+from kyeo.optimizers.rules import SGD, Adadelta, Adagrad, Ftrl, Lion, RMSprop
 
-__all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD", "deserialize", "get", "schedules", "serialize"]
+__all__ = [
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
+    "LossScaleOptimizer", "MultiOptimizer", "Muon", "Nadam", "Optimizer", "OptimizerMap", "RMSprop", "SGD",
+    "ScheduleFreeAdamW", "deserialize", "get", "schedules", "serialize",
+]
 
-register_aliases("optimizers", {cls.__name__.lower(): cls for cls in (Adam, AdamW, RMSprop, SGD)})
+register_aliases("optimizers", {cls.__name__.lower(): cls for cls in (
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, MultiOptimizer,
+    Muon, Nadam, OptimizerMap, RMSprop, SGD, ScheduleFreeAdamW)})
 
 
 def get(identifier: Any) -> Optimizer | None:
@@ -52,10 +61,10 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Op
     >>> kyeo.optimizers.deserialize({"class_name": "sgd", "config": {"learning_rate": 0.5}}).momentum
     0.0
     """
-    if isinstance(config, str):
-        config = {"class_name": config, "config": {}}
-    name = config.get("class_name", "")
-    known = find(name, "keras.optimizers", config.get("registered_name")) or (custom_objects or {}).get(name)
-    if known is None and find(name.lower(), "keras.optimizers"):
-        config = {**config, "class_name": name.lower()}
+    name = config if isinstance(config, str) else config.get("class_name", "")
+    with custom_object_scope(custom_objects):
+        exact = find(name, "optimizers", None if isinstance(config, str) else config.get("registered_name"))
+    if exact is None and find(name.lower(), "optimizers"):
+        name = name.lower()
+        config = name if isinstance(config, str) else {**config, "class_name": name}
     return deserialize_in(config, "optimizers", custom_objects)

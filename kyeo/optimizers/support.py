@@ -9,10 +9,14 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.errors import number
 from kyeo.core.settings import settings
-from kyeo.core.variable import Variable, pure
+from kyeo.core.variable import Variable, pure, unwrap
 
-__all__ = ["branch", "clip_by_global_norm", "clip_by_norm", "once_a_step", "one_step", "rate_dtype"]
+__all__ = [
+    "above_zero", "branch", "clip_by_global_norm", "clip_by_norm", "once_a_step", "one_step", "rate_dtype",
+    "step_count",
+]
 
 Method = TypeVar("Method", bound=Callable[[Any], Any])
 _shared: ContextVar[dict[Any, Any] | None] = ContextVar("kyeo_step_scalars", default=None)
@@ -79,3 +83,15 @@ def clip_by_global_norm(gradients: Sequence[jax.Array], limit: float) -> list[ja
     norm = jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in gradients))
     scale = jnp.where(jnp.isfinite(norm), limit / jnp.maximum(norm, limit), jnp.nan)
     return [g * scale.astype(g.dtype) for g in gradients]
+
+
+def above_zero(owner: Any, **named: Any) -> Any:
+    """A number from 0 to 1, without 0."""
+    expected = "a number above 0 and at most 1"
+    return number(owner, high=1, check=lambda value: value > 0, expected=expected, **named)
+
+
+@once_a_step
+def step_count(optimizer: Any) -> jax.Array:
+    """The number of this update, from 1, as a float."""
+    return (unwrap(optimizer.iterations) + 1).astype(rate_dtype())

@@ -323,7 +323,7 @@ def test_only_listeners_are_told_of_batches():
     old = Old()
     told = CallbackList([old, [Quiet()]])
     told.on_train_batch_end(3)
-    assert told.wants_batches and old.batch == 3
+    assert told.wants_batches and old.batch == 3 and told.wants("train") and not told.wants("test")
     plain = CallbackList([Quiet(), callbacks.ModelCheckpoint("x.keras"), callbacks.EarlyStopping()],
                          add_history=True, add_progbar=True, verbose=1, epochs=1, steps=1)
     assert not plain.wants_batches and plain.wants_progress

@@ -67,6 +67,8 @@ def test_a_terminal_gets_one_live_line_an_epoch():
     assert 6 <= len(draws) <= 20, draws  # ten a second at most, over less than two seconds
     assert any("compiling ..." in part for part in draws)
     assert any(re.match(r" ?\d+/40 ━+─+ \ds \d+ms/step - accuracy", part) for part in draws)
+    first = next(part for part in draws if "/40" in part)
+    assert re.match(r" 1/40 ─{20} - accuracy: 0.0000e\+00 - loss", first)  # no time yet: the first step compiles
     assert "\x1b[32m" in raw and "\x1b[32m" not in run(FIT, terminal=True, NO_COLOR="1")
 
 

@@ -1,6 +1,7 @@
 """Cross-entropies: how surprised the predicted probabilities are by the true classes."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from kyeo.core.errors import problem
 from kyeo.core.masks import set_mask
 from kyeo.core.settings import settings
-from kyeo.ops.losses.pair import drop_class_axis, match, per_sample
+from kyeo.ops.losses.pair import drop_class_axis, match, per_sample, takes_classes
 
 __all__ = [
     "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
@@ -106,6 +107,7 @@ def categorical_crossentropy(
     return -jnp.sum(smooth_classes(true, label_smoothing, axis) * log_probs, axis=axis)
 
 
+@takes_classes
 @per_sample
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1,
@@ -124,6 +126,13 @@ def sparse_categorical_crossentropy(
     >>> [round(float(v), 3) for v in loss]
     [0.693]
     """
+    return pick_class(y_true, y_pred, lambda x: class_log_probs(x, from_logits, axis), ignore_class, axis)
+
+
+def pick_class(
+    y_true: Any, y_pred: Any, log_probs: Callable[[jax.Array], jax.Array], ignore_class: int | None, axis: int,
+) -> jax.Array:
+    """Minus the log-probability of the true class; `log_probs` makes log-probabilities of the predictions."""
     true, pred = drop_class_axis(y_true, y_pred, "sparse_categorical_crossentropy", axis)
     valid = None
     if ignore_class is not None:
@@ -132,7 +141,7 @@ def sparse_categorical_crossentropy(
         true, pred = jnp.where(valid, true, 0), jnp.where(jnp.expand_dims(valid, axis), pred, 0)
     classes = jnp.arange(pred.shape[axis]).reshape([-1] + [1] * (pred.ndim - 1 - axis % pred.ndim))
     hit = jnp.expand_dims(true.astype("int32"), axis) == classes
-    values = -jnp.sum(jnp.where(hit, class_log_probs(pred, from_logits, axis), 0), axis=axis)
+    values = -jnp.sum(jnp.where(hit, log_probs(pred), 0), axis=axis)
     if valid is None:
         return values
     values = jnp.where(valid, values, 0.0)
@@ -205,6 +214,7 @@ def categorical_focal_crossentropy(
     return jnp.sum(alpha * jnp.power(1.0 - pred, gamma) * terms, axis=axis)
 
 
+@takes_classes
 @per_sample
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> jax.Array:
     """`(1 - p ** q) / q` for the probability p of the true class: a cross-entropy that bears wrong labels.

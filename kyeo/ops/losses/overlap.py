@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from kyeo.core.errors import problem
 from kyeo.core.masks import set_mask
 from kyeo.core.settings import settings
-from kyeo.ops.losses.pair import as_array, match, per_sample
+from kyeo.ops.losses.pair import as_array, match, per_sample, takes_classes
 
 __all__ = ["circle", "dice", "tversky"]
 
@@ -58,6 +58,7 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
     return 1 - overlap / (overlap + missed * alpha + excess * beta + settings.epsilon)
 
 
+@takes_classes
 @per_sample
 def circle(
     y_true: Any, y_pred: Any, ref_labels: Any = None, ref_embeddings: Any = None,
@@ -79,7 +80,7 @@ def circle(
     >>> import kyeo
     >>> loss = kyeo.losses.circle([0, 0, 1], [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
     >>> [round(float(v), 2) for v in loss]
-    [0.0, 35.2, 0.0]
+    [0.0, 6.4, 0.0]
     """
     return circle_of(y_true, y_pred, ref_labels, ref_embeddings, remove_diagonal, gamma, margin)
 
@@ -100,7 +101,7 @@ def circle_of(
     distance = jnp.maximum(1 - embeddings @ others.T, 0.0)
     same = labels[:, None] == other_labels[None]
     allowed = jnp.ones_like(same) if present is None else jnp.broadcast_to(present, same.shape)
-    apart = ~jnp.eye(*same.shape, dtype=bool) if remove_diagonal else jnp.ones_like(same)
+    apart = ~jnp.eye(same.shape[0], same.shape[1], dtype=bool) if remove_diagonal else jnp.ones_like(same)
 
     def pooled(pairs: jax.Array, optimum: float, threshold: float, sign: int) -> jax.Array:
         weight = jnp.maximum(sign * (optimum - distance) * pairs, 0.0)

@@ -125,9 +125,8 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> jax.Array:
     [1.5]
     """
     true, pred = match(y_true, y_pred, "huber")
-    delta = jnp.asarray(delta, pred.dtype)
-    error = jnp.abs(pred - true)
-    return jnp.mean(jnp.where(error <= delta, 0.5 * error**2, delta * error - 0.5 * delta**2), axis=-1)
+    limit, error = jnp.asarray(delta, pred.dtype), jnp.abs(pred - true)
+    return jnp.mean(jnp.where(error <= limit, 0.5 * error**2, limit * error - 0.5 * limit**2), axis=-1)
 
 
 @per_sample

@@ -6,13 +6,14 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import problem
-from kyeo.ops.losses.pair import as_array, per_sample
+from kyeo.ops.losses.pair import as_array, per_sample, takes_classes
 
 __all__ = ["ctc"]
 
 _NEVER = -1e5  # log-probability of what cannot be; finite, so that gradients stay numbers
 
 
+@takes_classes
 @per_sample
 def ctc(y_true: Any, y_pred: Any) -> jax.Array:
     """Minus the log-probability of a label sequence, summed over all ways to place it in time.
