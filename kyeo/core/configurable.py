@@ -18,6 +18,7 @@ import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, is_told, problem, retold
+from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
 from kyeo.core.registry import (
     find,
@@ -103,11 +104,11 @@ def _given(owner: Any) -> dict[str, Any]:
                       fix="name the constructor's arguments, or write get_config and from_config")
     bound = signature.bind(owner, *args, **kwargs).arguments
     keywords = (n for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD and n in bound)
-    extra = next((bound.pop(n) for n in keywords), {})
+    extra: dict[str, Any] = next((bound.pop(n) for n in keywords), {})
     return {**dict(list(bound.items())[1:]), **extra}
 
 
-@functools.cache
+@per_class
 def parameters_of(cls: type) -> dict[str, Any]:
     """Constructor parameters with their defaults, `**kwargs` followed to the next class; base ones first."""
     levels: list[dict[str, Any]] = []

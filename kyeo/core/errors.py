@@ -174,9 +174,10 @@ def number(
     expected = expected or "a number" + ((" " + " and ".join(bounds)) if bounds else "")
     if not isinstance(value, (numbers.Real, np.number)) or isinstance(value, bool):
         raise _bad(owner, name, value, expected, TypeError)
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
+    real = float(value)
+    if (low is not None and not real >= low) or (high is not None and not real <= high):
         raise _bad(owner, name, value, expected)
-    if check is not None and not check(float(value)):
+    if check is not None and not check(real):
         raise _bad(owner, name, value, expected)
     return value
 

@@ -35,7 +35,7 @@ def explained(layer: Any, bound: dict[str, Any]) -> Iterator[None]:
                                "The computation of this layer does not work out.", words, layer,
                                inputs or "no tensors") from None
         error.add_note(f'  in layer "{layer.name}" ({type(layer).__name__}), called with {inputs}')
-        error._kyeo_located = True  # type: ignore[attr-defined]
+        error._kyeo_located = True  # type: ignore[union-attr]
         raise
 
 

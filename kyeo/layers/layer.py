@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo import dtype_policies, regularizers
-from kyeo.core.configurable import _given
+from kyeo.core.configurable import _given, parameters_of
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, did_you_mean, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
+from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
 from kyeo.core.scope import current, scope
 from kyeo.core.symbolic import Node, ShapeDtype, SymbolicTensor, any_symbolic, infer, record
@@ -26,14 +27,15 @@ from kyeo.core.variable import Structure, Variable, pure, unwrap
 from kyeo.layers.call_spec import call_spec, shape_of, shapes_for_build
 from kyeo.layers.complaints import explained
 from kyeo.layers.input_spec import InputSpec, check_inputs
-from kyeo.layers.ownership import LossList, Owning
+from kyeo.layers.ownership import LossList
+from kyeo.layers.shapes import Shaped
 
 __all__ = ["InputSpec", "Layer"]
 
 _ARRAYS = (np.ndarray, np.generic, jax.Array, Variable, ShapeDtype)
 
 
-class Layer(Owning):
+class Layer(Shaped):
     """Base of all layers. A subclass writes `call`, and `build` if it has weights.
 
     Args:
@@ -97,7 +99,7 @@ class Layer(Owning):
         Structure.version += 1
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name[0] != "_" and isinstance(value, (Variable, Owning, list, tuple, dict)):
+        if name[0] != "_" and isinstance(value, (Variable, Shaped, list, tuple, dict)):
             Structure.version += 1
         object.__setattr__(self, name, value)
 
@@ -306,40 +308,6 @@ class Layer(Owning):
         with explained(self, spec.bind(self, args, kwargs)):
             return infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
 
-    # -- shapes --------------------------------------------------------------------------------------------
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The symbolic tensors that a call on these symbolic tensors would give."""
-        specs = self._specs(args, kwargs, None)
-        return jax.tree.map(lambda s: SymbolicTensor(s.shape, np.dtype(s.dtype).name), specs)
-
-    def compute_output_shape(self, *shapes: Any) -> Any:
-        """The shape(s) of the output for input shapes; found by tracing `call`."""
-        def to_tensor(shape: Any) -> Any:
-            return SymbolicTensor(shape, self.compute_dtype)
-
-        args = tuple(jax.tree.map(to_tensor, s, is_leaf=_is_shape) for s in shapes)
-        if not self.built:
-            self._build_for(dict(zip(call_spec(type(self)).names, args)))
-        return jax.tree.map(lambda t: t.shape, self.compute_output_spec(*args))
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        """The shapes `build` was called with, for files."""
-        if not self._build_shapes:
-            return None
-        if len(self._build_shapes) == 1:
-            return {"input_shape": next(iter(self._build_shapes.values()))}
-        return {"shapes_dict": dict(self._build_shapes)}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Build with what `get_build_config` gave."""
-        def tuples(value: Any) -> Any:
-            if isinstance(value, list):
-                return tuple(value) if all(v is None or isinstance(v, int) for v in value) else list(map(tuples, value))
-            return {k: tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-        shapes = tuples(config)
-        self.build(**shapes["shapes_dict"]) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
-
     # -- as a pure function --------------------------------------------------------------------------------
     def stateless_call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any,
                        return_losses: bool = False, **kwargs: Any) -> Any:
@@ -366,24 +334,6 @@ class Layer(Owning):
             raise problem("The layer has no weights yet.", where=self,
                           fix="call it on data, or `build(input_shape)`, first")
 
-    # -- as part of a graph --------------------------------------------------------------------------------
-    @property
-    def input(self) -> Any:
-        """The symbolic input of its only call in a graph."""
-        node = self._only_node()
-        return node.args[0] if node.args else next(iter(node.kwargs.values()))
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output of its only call in a graph."""
-        return self._only_node().outputs
-
-    def _only_node(self) -> Node:
-        if len(self._inbound_nodes) != 1:
-            raise problem("`input` and `output` need a layer that was called once on a symbolic tensor.", where=self,
-                          received=f"{len(self._inbound_nodes)} symbolic calls", kind=AttributeError)
-        return self._inbound_nodes[0]
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
@@ -403,23 +353,15 @@ def _in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
     return built
 
 
-@functools.cache
+@per_class
 def _init_names(cls: type) -> tuple[str, ...]:
-    from kyeo.core.configurable import parameters_of
-
     return tuple(parameters_of(cls))
 
 
-@functools.cache
+@per_class
 def _own_init_names(cls: type) -> tuple[str, ...]:
     return tuple(inspect.signature(cls).parameters) if cls is not Layer else ()
 
 
 def _is_none(value: Any) -> bool:
     return value is None
-
-
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and all(s is None or isinstance(s, (int, np.integer)) for s in value)
-
-

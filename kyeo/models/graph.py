@@ -62,9 +62,7 @@ class Graph:
 
         def children(node: Node) -> Iterator[Node]:
             for tensor in node.inputs:
-                if id(tensor) not in stop and tensor.node is not None:
-                    yield tensor.node
-                elif tensor.node is not None and not tensor.node.inputs:
+                if tensor.node is not None and (id(tensor) not in stop or not tensor.node.inputs):
                     yield tensor.node
 
         for output in self.output_tensors:

@@ -4,7 +4,6 @@ Each layer stands with its calls; an argument that is a tensor is named by [laye
 the output]. Calls count from 0; but where inputs and outputs are named, those of a model inside count from 1.
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +21,6 @@ from kyeo.models.op_calls import OpCall, is_op_spec, op_class
 __all__ = ["constructor_takes", "graph_config", "graph_from_config"]
 
 
-@functools.cache
 def constructor_takes(cls: type, names: tuple[str, ...]) -> bool:
     """Whether the constructor of a class begins with these parameters, or takes any."""
     parameters = list(inspect.signature(cls).parameters.values())

@@ -17,11 +17,11 @@ __all__ = ["OpCall", "is_op_spec", "op_class"]
 
 # Parameters that belong to the call; all others are in the config.
 _CALL = frozenset("""
-a abs_ angle array b beta bias bins condition constant_values coordinates data default depthwise_kernel elements
-end_points false_fn fill_value gamma image1 image2 images index indices init_val inputs kernel key loop_vars mask mean
-offset operands output output_length output_shape pointwise_kernel pred predictions q query rtol atol scale
-segment_ids sequence_lengths sorted_sequence start start_indices start_points step stop target target_length targets
-transform translation true_fn updates value values variance weights x x1 x2 xs y
+a abs_ angle array atol b beta bias bins branches choicelist condition condlist constant_values coordinates data default
+depthwise_kernel elements elems end_points f false_fn fill_value gamma image1 image2 images index indices init init_val
+inputs kernel key loop_vars mask mean offset operands output output_length output_shape pointwise_kernel pred predictions
+q query rtol scale segment_ids sequence_lengths sorted_sequence start start_indices start_points step stop target
+target_length targets transform translation true_fn updates value values variable variance weights x x1 x2 xs y
 """.split())
 _IN_CONFIG = {  # names that belong to the call elsewhere
     "allclose": {"rtol", "atol"}, "bincount": {"weights"}, "diagonal": {"offset"}, "histogram": {"bins"},
@@ -102,13 +102,16 @@ class OpCall:
     @classmethod
     def split(cls, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Parts:
         """The arguments of a recorded call as (config, positional, by keyword)."""
-        bound = inspect.signature(function).bind(*args, **kwargs)
+        signature = inspect.signature(function)
+        bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         call_names, variadic, _ = _split(function)
         config, positional, by_name = {}, [], {}
         for name, value in bound.arguments.items():
             if name == variadic:
                 positional += list(value)
+            elif signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                config.update(value)
             elif name not in call_names:
                 config[name] = value
             elif len(positional) == call_names.index(name) and not variadic:

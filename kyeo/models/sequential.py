@@ -8,6 +8,7 @@ from kyeo.core.plain import plainly
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.scope import scope
 from kyeo.core.symbolic import SymbolicTensor
+from kyeo.layers.core import Lambda
 from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.graph_config import constructor_takes
@@ -65,7 +66,7 @@ class Sequential(Model):
             return super().get_config()
         config = {"name": self.name, "trainable": self.trainable, "dtype": serialize_value(self.dtype_policy),
                   "layers": [serialize_object(layer) for layer in self._stack]}
-        return {**config, "build_input_shape": self._stack[0].batch_shape} if self._graph else config
+        return {**config, "build_input_shape": self._graph.input_tensors[0].shape} if self._graph else config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Sequential":
@@ -85,8 +86,6 @@ class Sequential(Model):
         if isinstance(layer, SymbolicTensor) and layer.node is not None:
             layer = layer.node.target
         if callable(layer) and not isinstance(layer, (Layer, type)) and hasattr(layer, "__name__"):
-            from kyeo.layers import Lambda
-
             layer = Lambda(layer)
         if not isinstance(layer, Layer):
             raise problem("Only layers can be stacked.", received=layer, where=self, expected="a Layer instance",
@@ -111,7 +110,7 @@ class Sequential(Model):
 
     def _build_if_possible(self) -> None:
         if len(self._stack) > 1 and isinstance(self._stack[0], InputLayer):
-            self.build(self._stack[0].batch_shape)
+            self.build(self._stack[0].output.shape)
 
     @plainly
     def build(self, input_shape: Any = None) -> None:

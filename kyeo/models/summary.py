@@ -119,8 +119,9 @@ def _shape_text(operation: Any) -> Any:
     shapes = _output_shapes(operation)
     if shapes is None:
         return "?"
-    flat = jax.tree.leaves(shapes, is_leaf=_is_shape)
-    return _colored(str(flat[0] if len(flat) == 1 else shapes))
+    texts = jax.tree.map(lambda shape: f"({', '.join(map(str, shape))})", shapes, is_leaf=_is_shape)
+    flat = jax.tree.leaves(texts)
+    return _colored(flat[0] if len(flat) == 1 else str(texts).replace("'", ""))
 
 
 def _output_shapes(operation: Any) -> Any:
@@ -145,7 +146,10 @@ def _is_shape(value: Any) -> bool:
 def _params_text(operation: Any) -> Any:
     if isinstance(operation, Node):
         return _colored("0")
-    return _colored(f"{operation.count_params():,}" if operation.built else "0 (unbuilt)")
+    if operation.built:
+        return _colored(f"{operation.count_params():,}")
+    has_none = type(operation).build is Layer.build and not any(operation.layers_inside())
+    return _colored("0" if has_none else "0 (unbuilt)")
 
 
 def _connections(operation: Any, graph: Any) -> Any:

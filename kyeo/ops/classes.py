@@ -123,7 +123,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     target, output = to_array(target), to_array(output)
     _same("ops.binary_crossentropy", target, output, output.shape)
     if from_logits:
-        return -target * nn.log_sigmoid(output) - (1.0 - target) * nn.log_sigmoid(-output)
+        return -(target * nn.log_sigmoid(output)) - (1.0 - target) * nn.log_sigmoid(-output)
     output = _clipped(output)
     return -(target * jnp.log(output) + (1.0 - target) * jnp.log(1.0 - output))
 

@@ -85,7 +85,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.full((2,), 7).tolist()
     [7.0, 7.0]
     """
-    return jnp.full(shape, fill_value, standardize_dtype(dtype))
+    return jnp.full(shape, to_array(fill_value), standardize_dtype(dtype))
 
 
 @op
@@ -129,7 +129,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.full_like([1, 2], 7).tolist()
     [7, 7]
     """
-    return jnp.full_like(to_array(x), fill_value, _same(dtype))
+    return jnp.full_like(to_array(x), to_array(fill_value), _same(dtype))
 
 
 @op

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from kyeo.core.op import op
 
-__all__ = ["Binary", "Reduction", "Unary", "binary", "reduction", "to_array", "tuple_axis", "unary"]
+__all__ = ["Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "reduction", "to_array", "tuple_axis", "unary"]
 
 Function = Callable[..., Any]
 
@@ -24,6 +24,12 @@ class Binary(Protocol):
     """An op of two arrays that broadcast."""
 
     def __call__(self, x1: Any, x2: Any) -> jax.Array: ...
+
+
+class Bits(Protocol):
+    """An op of two arrays of integers; Keras calls its operands x and y."""
+
+    def __call__(self, x: Any, y: Any) -> jax.Array: ...
 
 
 class Reduction(Protocol):
@@ -64,6 +70,15 @@ def binary(name: str, fn: Function, text: str, args: str, result: str) -> Binary
 
     def row(x1: Any, x2: Any) -> jax.Array:
         return fn(to_array(x1), to_array(x2))
+
+    return _named(row, name, text, args, result)
+
+
+def bits(name: str, fn: Function, text: str, args: str, result: str) -> Bits:
+    """A row `fn(x, y)` on the bits of integers."""
+
+    def row(x: Any, y: Any) -> jax.Array:
+        return fn(to_array(x), to_array(y))
 
     return _named(row, name, text, args, result)
 

@@ -251,7 +251,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
     >>> kyeo.ops.repeat([1, 2], 2).tolist()
     [1, 1, 2, 2]
     """
-    return jnp.repeat(to_array(x), to_array(repeats) if isinstance(repeats, (list, tuple)) else repeats, axis)
+    return jnp.repeat(to_array(x), np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats, axis)
 
 
 @op

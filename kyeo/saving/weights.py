@@ -4,7 +4,6 @@ The walk visits what holds variables by attribute name (private ones last), item
 `layers/dense_1/vars/0`. A graph or a stack gives its `layers` first, so the layout hangs on their order alone.
 """
 
-import functools
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 from kyeo.core.errors import problem, where_is
 from kyeo.core.naming import snake_case
+from kyeo.core.per_class import per_class
 from kyeo.core.scope import scope
 from kyeo.core.variable import Variable, VariableOwner
 from kyeo.saving.hdf5 import ReadGroup, WriteGroup, stray_groups
@@ -26,7 +26,7 @@ def _has_variables(item: Any) -> bool:
     return both and not isinstance(item, type)
 
 
-@functools.cache
+@per_class
 def _base_names(base: type) -> frozenset[str]:
     """What every object of a base class has, which is no part of a user's model."""
     return frozenset(dir(base(name="reference"))) - {"layers", "optimizer"}
@@ -104,7 +104,13 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
         group = ReadGroup(file, path, where)
         problems = _mismatches(item, group)
         if not problems:
-            staged.update(_loaded(item, group))
+            try:
+                staged.update(_loaded(item, group))
+            except Exception as error:  # from loading that a user wrote
+                error.add_note(f"  while {where_is(item)} loaded {path or 'the top'} of {where}; nothing was changed")
+                if not skip_mismatch:
+                    raise
+                wrong.append(f"{where_is(item)} ({path or 'top'}): {error}")
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
         else:

@@ -8,6 +8,7 @@
         validate, if it is time; tell callbacks
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -108,7 +109,7 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | 
             result = {"outputs": result}
         else:
             logs = result
-        end(done - 1, LazyLogs(lambda result=result: fetched(result)) if on_result is None else result)
+        end(done - 1, LazyLogs(functools.partial(fetched, result)) if on_result is None else result)
         if job.mode == "train" and job.model.stop_training:
             break
     job.source.on_epoch_end()

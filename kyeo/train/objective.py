@@ -159,7 +159,7 @@ class Objective:
         weights = align(sample_weight, self.names, "sample_weight", missing_ok=True) \
             if sample_weight is not None else [None] * len(preds)
         total: Any = 0.0
-        for term, tracker in zip(self.terms, self.term_trackers or [None] * len(self.terms)):
+        for term, tracker in zip(self.terms, [*self.term_trackers, *[None] * len(self.terms)]):
             with _explained(term.where):
                 value = term.loss(targets[term.index], preds[term.index], weights[term.index])
             if tracker is not None:

@@ -14,7 +14,9 @@ from kyeo.core.scope import scope
 from kyeo.core.variable import pure
 from kyeo.layers.ownership import LossList
 
-__all__ = ["compile_step", "fold_steps", "forward_and_loss", "train_step", "test_step", "predict_step", "update_metrics"]
+__all__ = [
+    "compile_step", "fold_steps", "forward_and_loss", "predict_step", "test_step", "train_step", "update_metrics",
+]
 
 State = tuple[Sequence[Any], ...]
 

@@ -8,12 +8,13 @@ import kyeo
 
 X = np.linspace(-1, 1, 24).reshape(6, 4).astype("float32")
 Y = np.array([0, 1, 2, 0, 1, 2])
+BOTH_WAYS = pytest.mark.parametrize("source, target", [(kyeo, keras), (keras, kyeo), (kyeo, kyeo)],
+                                    ids=["to_keras", "from_keras", "kyeo"])
 
 
 def simple(k, optimizer):
-    model = k.Sequential([k.Input((4,)), k.layers.Dense(5, activation="relu"), k.layers.BatchNormalization(),
-                          k.layers.Dense(3, activation="softmax")])
-    model.compile(optimizer(k), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model = k.Sequential([k.Input((4,)), k.layers.Dense(5, activation="relu"), k.layers.Dense(3)])
+    model.compile(optimizer(k), k.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     return model
 
 
@@ -26,35 +27,54 @@ OPTIMIZERS = {
     "schedule": lambda k: k.optimizers.Adam(k.optimizers.schedules.ExponentialDecay(0.01, 2, 0.9)),
     "ema": lambda k: k.optimizers.SGD(0.02, use_ema=True, clipnorm=1.0),
     "accumulate": lambda k: k.optimizers.Adam(0.01, gradient_accumulation_steps=2),
+    "scaled": lambda k: k.optimizers.LossScaleOptimizer(k.optimizers.SGD(0.1, momentum=0.9)),
 }
 
 
-def values(variables):
-    return [np.asarray(getattr(v, "value", v)) for v in variables]
+def one_step(model):
+    """A step with gradients that need no compiling."""
+    rng = np.random.default_rng(2)
+    grads = [rng.normal(size=v.shape).astype("float32") for v in model.trainable_variables]
+    model.optimizer.apply(grads, model.trainable_variables)
 
 
 def assert_equal_state(first, second):
-    mine, others = values(first.optimizer.variables), values(second.optimizer.variables)
-    assert len(mine) == len(others)
-    for one, other in zip(mine, others):
+    mine, others = ([np.asarray(getattr(v, "value", v)) for v in m.optimizer.variables] for m in (first, second))
+    for one, other in zip(mine, others, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
     for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("source, target", [(kyeo, keras), (keras, kyeo), (kyeo, kyeo)],
-                         ids=["to_keras", "from_keras", "kyeo"])
-def test_training_goes_on(source, target, name, tmp_path):
+@pytest.mark.parametrize("source, target", [(kyeo, keras), (keras, kyeo)], ids=["to_keras", "from_keras"])
+def test_state(source, target, name, tmp_path):
     model = simple(source, OPTIMIZERS[name])
-    for _ in range(2):
-        model.train_on_batch(X, Y)
+    model.optimizer.build(model.trainable_variables)
+    for i, variable in enumerate(model.optimizer.variables):
+        variable.assign(np.full(variable.shape, i + 1, str(variable.dtype)))
     model.save(tmp_path / "m.keras")
     loaded = target.saving.load_model(tmp_path / "m.keras")
     assert_equal_state(model, loaded)
-    first, second = (m.train_on_batch(X, Y, return_dict=True) for m in (model, loaded))
-    np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-5)
-    assert set(first) == set(second) == {"loss", "accuracy"}
+    here, there = (m.get_compile_config()["optimizer"] for m in (model, loaded))
+    assert plain(here) == plain(there)
+
+
+def plain(config):
+    """Without differences that mean nothing: tuples for lists, the last digit of a rate."""
+    if isinstance(config, dict):
+        return {k: plain(v) for k, v in config.items() if k != "shared_object_id"}
+    return round(config, 6) if isinstance(config, float) else config
+
+
+@BOTH_WAYS
+def test_the_next_step_is_the_same(source, target, tmp_path):
+    model = simple(source, OPTIMIZERS["adam"])
+    one_step(model)
+    model.save(tmp_path / "m.keras")
+    loaded = target.saving.load_model(tmp_path / "m.keras")
+    one_step(model)
+    one_step(loaded)
     assert_equal_state(model, loaded)
 
 
@@ -69,18 +89,15 @@ def two_headed(k):
     return model
 
 
-@pytest.mark.parametrize("source, target", [(kyeo, keras), (keras, kyeo), (kyeo, kyeo)],
-                         ids=["to_keras", "from_keras", "kyeo"])
+@BOTH_WAYS
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # Keras, of one that has not begun
 def test_losses_and_metrics_by_name(source, target, tmp_path):
     model = two_headed(source)
     y = {"label": Y, "size": Y[:, None].astype("float32")}
-    model.train_on_batch(X, y)
     model.save(tmp_path / "m.keras")
     loaded = target.saving.load_model(tmp_path / "m.keras")
     mine, other = (m.test_on_batch(X, y, return_dict=True) for m in (model, loaded))
     assert set(mine) == set(other)
-    model.reset_metrics(), loaded.reset_metrics()
-    mine, other = (m.test_on_batch(X, y, return_dict=True) for m in (model, loaded))
     for key, value in mine.items():
         np.testing.assert_allclose(value, other[key], rtol=1e-5, err_msg=key)
 
@@ -98,15 +115,16 @@ def test_optimizer_that_has_not_begun(tmp_path):
     model.save(tmp_path / "m.keras")
     loaded = kyeo.saving.load_model(tmp_path / "m.keras")
     assert float(loaded.optimizer.learning_rate) == 0.25
-    assert loaded.train_on_batch(X, Y)
+    one_step(loaded)
+    assert int(loaded.optimizer.iterations) == 1
 
 
 def test_other_optimizer_is_skipped(tmp_path):
     model = simple(kyeo, OPTIMIZERS["adam"])
-    model.train_on_batch(X, Y)
+    one_step(model)
     model.save_weights(tmp_path / "m.weights.h5")
     other = simple(kyeo, OPTIMIZERS["momentum"])
-    other.train_on_batch(X, Y)
+    one_step(other)
     with pytest.warns(UserWarning, match="optimizer was not loaded"):
         other.load_weights(tmp_path / "m.weights.h5")
     np.testing.assert_array_equal(other.get_weights()[0], model.get_weights()[0])

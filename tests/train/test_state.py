@@ -34,11 +34,11 @@ def fit(model, **kwargs):
 class Raise(kyeo.callbacks.Callback):
     """Raises in one hook, at its second call if there is one."""
 
-    def __init__(self, hook, error=RuntimeError("stop here")):
+    def __init__(self, hook):
         super().__init__()
         self.calls = 0
         setattr(self, hook, self._raise)
-        self.error = error
+        self.error = RuntimeError("stop here")
 
     def _raise(self, *args, **kwargs):
         self.calls += 1
