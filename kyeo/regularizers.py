@@ -34,9 +34,8 @@ class Regularizer(Configurable):
 
 def _weight(owner: Any, default: float = 0.0, **named: Any) -> float:
     """A finite weight of at least 0; None means the default."""
-    ((name, value),) = named.items()
-    value = default if value is None else value
-    return float(number(owner, low=0, check=math.isfinite, expected="a finite number >= 0", **{name: value}))
+    given: dict[str, Any] = {name: default if value is None else value for name, value in named.items()}
+    return float(number(owner, low=0, check=math.isfinite, expected="a finite number >= 0", **given))
 
 
 def _penalty(x: Any, l1: float = 0.0, l2: float = 0.0) -> jax.Array:

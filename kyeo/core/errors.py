@@ -88,9 +88,10 @@ def retold(error: Exception, where: Any, fix: str | None = None) -> Exception:
     """
     parts = error._told  # type: ignore[attr-defined]
     inner = parts["where"]
-    if not (isinstance(inner, str) or inner is None) or inner == where_is(where) or "\"" in (inner or ""):
+    if not isinstance(inner, str | None) or "\"" in (inner or ""):
         return error
-    names = [name for name in (where_is(where), where_is(inner)) if name]
+    outer = where_is(where)
+    names = [outer] + ([inner] if inner and inner not in outer else [])
     return problem(**{**parts, "where": ", ".join(names), "fix": parts["fix"] or fix}).with_traceback(
         error.__traceback__)
 

@@ -142,7 +142,7 @@ class Variable:
             raise problem(
                 f"The variable `{self.path}` was assigned inside a JAX transformation, where its value would be lost.",
                 received=value, expected="a pure function of the variables",
-                fix="use `model.stateless_call(...)`, or `kyeo.StatelessScope`, inside jax.jit and jax.grad",
+                fix="inside jax.jit and jax.grad use `model.stateless_call(...)`, which gives the new values back",
             )
         else:
             self._value, self._lent = value, True

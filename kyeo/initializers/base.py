@@ -38,4 +38,5 @@ class Initializer(Configurable):
 
 def to_array(values: Any, dtype: Any) -> jax.Array:
     """Host values as an array of the wanted dtype (a transfer, never a compilation)."""
-    return jnp.asarray(np.asarray(values).astype(jnp.dtype(standardize_dtype(dtype)), copy=False))
+    dtype = jnp.dtype(standardize_dtype(dtype))
+    return jnp.asarray(np.asarray(values).astype(dtype, copy=False), dtype=dtype)  # without dtype= JAX 0.12 compiles

@@ -121,7 +121,7 @@ class BatchNormalization(_Normalization):
         (axis,) = counted_axes(self, self.axis, len(input_shape))
         shape = (input_shape[axis],)
         self._make_scaling(shape, self.scale, self.center)
-        frozen = {"trainable": False, "autocast": False}
+        frozen: dict[str, Any] = {"trainable": False, "autocast": False}
         self.moving_mean = make_weight(self, "moving_mean", shape, **frozen)
         self.moving_variance = make_weight(self, "moving_variance", shape, **frozen)
         if self.renorm:
@@ -151,9 +151,8 @@ class BatchNormalization(_Normalization):
         else:
             mean, variance = _value(self.moving_mean, x.dtype), _value(self.moving_variance, x.dtype)
         axes = counted_axes(self, self.axis, x.ndim)
-        parts = [_along(v, axes, x) for v in (mean, variance)]
-        return _normalized(
-            x, *parts, self.epsilon, _along(gamma, axes, x), _along(beta, axes, x)).astype(self.compute_dtype)
+        mean, variance, gamma, beta = (_along(v, axes, x) for v in (mean, variance, gamma, beta))
+        return _normalized(x, mean, variance, self.epsilon, gamma, beta).astype(self.compute_dtype)
 
     def _batch_statistics(self, x: Any, mask: Any) -> tuple[Any, Any]:
         """Mean and (biased) variance of each channel, over what the mask and the rows' mask keep."""

@@ -61,7 +61,7 @@ def cast(x: Any, dtype: Any) -> jax.Array:
 def _limits(dtype: str) -> tuple[float, float]:
     if dtype == "bool":
         return 0, 1
-    info = jnp.iinfo(dtype) if "int" in dtype else jnp.finfo(dtype)
+    info: Any = jnp.iinfo(dtype) if "int" in dtype else jnp.finfo(dtype)
     return info.min, info.max
 
 

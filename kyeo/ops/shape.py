@@ -289,7 +289,7 @@ def rot90(array: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> jax.Array:
         raise problem("A turn needs two different axes.", where="ops.rot90",
                       received=f"shape {x.shape}, axes={axes}",
                       expected="an array of at least two axes, and two of them")
-    return jnp.rot90(x, k, tuple(axes))
+    return jnp.rot90(x, k, (axes[0], axes[1]))
 
 
 @op

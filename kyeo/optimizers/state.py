@@ -205,8 +205,9 @@ class _OptimizerState(Configurable):
             return
         rate = unwrap(rate)
         if not isinstance(rate, jax.Array) or rate.shape != ():
-            expected = "a number, a schedule of kyeo.optimizers.schedules, or a function without arguments"
-            rate = np.asarray(number(self, expected=expected, learning_rate=rate), dtype=rate_dtype())
+            expected = ("a number of at least 0, a schedule of kyeo.optimizers.schedules, or a function "
+                        "without arguments")
+            rate = np.asarray(number(self, low=0, expected=expected, learning_rate=rate), dtype=rate_dtype())
         if held is None:
             self._learning_rate = self._add_scalar("learning_rate", np.asarray(rate))
         elif isinstance(held, Variable):

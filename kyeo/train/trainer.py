@@ -13,7 +13,8 @@ import numpy as np
 
 from kyeo import optimizers
 from kyeo.callbacks.callback import CallbackList
-from kyeo.core.errors import positive_int, problem
+from kyeo.core.errors import one_of, positive_int, problem
+from kyeo.core.plain import plainly
 from kyeo.core.settings import seed_of, settings
 from kyeo.core.variable import pure
 from kyeo.data.adapters import as_source, train_validation_split
@@ -46,6 +47,7 @@ class Trainer(StepCache):
         self._forget_steps()
 
     # -- compile -------------------------------------------------------------------------------------------
+    @plainly
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
         weighted_metrics: Any = None, run_eagerly: bool = False, steps_per_execution: int = 1,
@@ -69,14 +71,19 @@ class Trainer(StepCache):
         >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(1)])
         >>> model.compile("sgd", "mse", metrics=["mae"])
         """
-        self.optimizer = optimizers.get(optimizer)
+        optimizer = optimizers.get(optimizer)
+        objective = Objective(loss, loss_weights, metrics, weighted_metrics)
+        if getattr(self, "_graph", None) is not None:
+            objective.check_outputs(self.output_names)  # type: ignore[attr-defined]
+        steps_per_execution = positive_int("compile", steps_per_execution=steps_per_execution)
+        self.optimizer = optimizer  # from here on all is checked, and things change
         policy = getattr(self, "dtype_policy", None)
         if auto_scale_loss and policy is not None and policy.name == "mixed_float16" and not isinstance(
                 self.optimizer, optimizers.LossScaleOptimizer):
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
-        self.steps_per_execution = positive_int("compile", steps_per_execution=steps_per_execution)
+        self.steps_per_execution = steps_per_execution
         self.run_eagerly = bool(run_eagerly) or jit_compile is False
-        self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
+        self._objective = objective
         self._compile_config = {
             "optimizer": self.optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
             "weighted_metrics": weighted_metrics, "run_eagerly": run_eagerly,
@@ -101,7 +108,7 @@ class Trainer(StepCache):
 
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:
-            raise problem(f"`{method}` needs a compiled model.", where=self,
+            raise problem(f"`{method}` needs a compiled model.", received="a model that was not compiled", where=self,
                           fix='call model.compile(optimizer="adam", loss=...) first')
 
     # -- what a step is made of; users override these ------------------------------------------------------
@@ -180,6 +187,7 @@ class Trainer(StepCache):
             metric.reset_state()
 
     # -- fit, evaluate, predict ----------------------------------------------------------------------------
+    @plainly
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1,
         verbose: int | str = "auto", callbacks: Any = None, validation_split: float = 0.0,
@@ -217,6 +225,9 @@ class Trainer(StepCache):
         """
         self._require_compiled("fit")
         epochs = positive_int("fit", minimum=0, epochs=epochs)
+        initial_epoch = positive_int("fit", minimum=0, initial_epoch=initial_epoch)
+        if isinstance(validation_freq, (int, float)):
+            validation_freq = positive_int("fit", validation_freq=validation_freq)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
@@ -226,7 +237,8 @@ class Trainer(StepCache):
         if validation_data is not None:
             vx, vy, vw = _validation_parts(validation_data)
             validation = as_source(vx, vy, vw, batch_size=validation_batch_size or batch_size, steps=validation_steps)
-            prepare.check_targets(self, vy)
+            prepare.build_for(self, validation.peek(), "validation_data")
+            prepare.check_targets(self, vy, "validation_data")
         listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches,
                                 validation=validation is not None)
         with SafePoints() as safe:
@@ -238,15 +250,11 @@ class Trainer(StepCache):
                     return {}
                 return {f"val_{k}": v for k, v in self._evaluate(test_job).items()}
 
-            try:
+            with job:
                 run_epochs(job, initial_epoch, epochs, validate)
-            except BaseException:
-                listed.on_train_interrupted()
-                raise
-            finally:
-                source.close()
         return self.history  # type: ignore[attr-defined]
 
+    @plainly
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: int | str = "auto",
         sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
@@ -264,9 +272,8 @@ class Trainer(StepCache):
         source = as_source(x, y, sample_weight, batch_size=batch_size, steps=steps)
         self._prepare(source, y)
         listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
-        with SafePoints() as safe:
-            logs = self._evaluate(Job(self, "test", source, listed, safe, self._checker(y)))
-        source.close()
+        with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
+            logs = self._evaluate(job)
         return logs if return_dict else self._in_order(logs)
 
     def _evaluate(self, job: Job) -> dict[str, Any]:
@@ -276,6 +283,7 @@ class Trainer(StepCache):
         job.callbacks.on_test_end(logs)
         return logs
 
+    @plainly
     def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", steps: int | None = None,
                 callbacks: Any = None) -> Any:
         """The outputs for data, as NumPy arrays in the structure of the model's outputs.
@@ -287,21 +295,24 @@ class Trainer(StepCache):
                        functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
     # -- one batch -----------------------------------------------------------------------------------------
+    @plainly
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
                        return_dict: bool = False) -> Any:
         """One step on one batch. Metrics go on from where they were; `reset_metrics` starts them anew."""
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
+    @plainly
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics on one batch."""
         self._require_compiled("test_on_batch")
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
+    @plainly
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
         batch = as_source(x, batch_size=2**31 - 1).peek()
-        prepare.build_for(self, batch)
+        prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
             return jax.tree.map(np.asarray, self.runner("predict").run(batch, None, safe))
 
@@ -345,6 +356,6 @@ def _is_due(epoch: int, frequency: Any) -> bool:
 def _callback_list(model: Any, callbacks: Any, verbose: Any, history: bool, **params: Any) -> CallbackList:
     if isinstance(callbacks, CallbackList):
         return callbacks
-    verbose = 1 if verbose == "auto" else int(verbose)
+    verbose = 1 if one_of("fit", ("auto", 0, 1, 2, False, True), verbose=verbose) == "auto" else int(verbose)
     return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, verbose=verbose, model=model,
                         **params)

@@ -59,12 +59,12 @@ def unknown_initializer(still):
     layers.Dense(3, kernel_initializer="glorot_unifrom")  # <-
 
 
-@mistake("'mixed_flaot16'", "did you mean 'mixed_float16'")
+@mistake("'mixed_flaot16'", "did you mean 'mixed_float16'", "Dense")
 def unknown_dtype_policy(still):
     layers.Dense(3, dtype="mixed_flaot16")  # <-
 
 
-@mistake("Input", "shape=28")
+@mistake("Input", "shape=28", kind=TypeError)
 def input_of_a_number(still):
     kyeo.Input(shape=28)  # <-
 
@@ -127,7 +127,6 @@ def too_many_poolings(still):
     x = kyeo.Input((14, 14, 1))
     for _ in range(3):
         x = layers.MaxPooling2D()(x)
-    still.gives((2, 1, 1, 1), kyeo.layers.MaxPooling2D(1), ones((2, 1, 1, 1)))
     layers.MaxPooling2D()(x)  # <-
 
 
@@ -160,9 +159,9 @@ def add_of_one(still):
     layers.Add()(kyeo.Input((4,)))  # <-
 
 
-@mistake('LSTM "lstm"', "3 axes") if hasattr(layers, "LSTM") else mistake('Conv1D "conv1d"', "3 axes")
-def sequence_layer_on_rank_2(still):
-    getattr(layers, "LSTM", layers.Conv1D)(*([4] if hasattr(layers, "LSTM") else [4, 2]))(ones((2, 8)))  # <-
+@mistake('Conv1D "conv1d"', "3 axes")
+def conv1d_on_rank_2(still):
+    layers.Conv1D(4, 2)(ones((2, 8)))  # <-
 
 
 @mistake("matmul", "(None, 4)")
@@ -177,7 +176,7 @@ def numpy_on_a_symbolic_tensor(still):
     np.exp(x)  # <-
 
 
-@mistake("kyeo.ops", kind=TypeError)
+@mistake("kyeo.ops", by_jax=True)
 def jnp_on_a_symbolic_tensor(still):
     x = kyeo.Input((4,))
     jnp.exp(x)  # <-
@@ -257,9 +256,9 @@ class WithoutCall(kyeo.Model):
         self.dense = layers.Dense(3)
 
 
-@mistake("Forgetful", "super().__init__()", kind=RuntimeError)
+@mistake("Forgetful", "super().__init__()")
 def super_init_forgotten(still):
-    Forgetful()(ones((2, 3)))  # <-
+    Forgetful()  # <-
 
 
 @mistake('NoArgument "no_argument"', "call()", kind=TypeError)
@@ -293,7 +292,7 @@ def numpy_in_own_layer(still):
     layer(kyeo.Input((3,)))  # <-
 
 
-@mistake("known size", "NoWeightName")
+@mistake("known size", "no_weight_name")
 def weight_of_unknown_size(still):
     NoWeightName()(ones((2, 3)))  # <-
 
@@ -321,7 +320,7 @@ def set_weights_unbuilt(still):
 def output_shape_unbuilt(still):
     model = kyeo.Sequential([layers.Dense(3)])
     still.gives((2, 3), model, ones((2, 4)))
-    model.output_shape  # <-
+    assert model.output_shape  # <-
 
 
 @mistake('Dense "head"', "kernel", "(4, 3)")
@@ -333,13 +332,13 @@ def set_weights_of_other_shapes(still):
     layer.set_weights([ones((5, 3)), ones(3)])  # <-
 
 
-@mistake('"nose"', "head")
+@mistake("'nose'", "head")
 def unknown_layer_name(still):
     model = kyeo.Sequential([kyeo.Input((4,)), layers.Dense(3, name="head")])
     model.get_layer("nose")  # <-
 
 
-@mistake("counter", "stateless_call")
+@mistake("counter", "stateless_call", by_jax=True)
 def assignment_inside_jit(still):
     counter = kyeo.Variable(0.0, name="counter")
     still.holds(lambda: float(counter) == 0.0)

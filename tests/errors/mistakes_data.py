@@ -135,7 +135,7 @@ def no_rows(still):
     classifier(still).fit(X[:0], Y[:0], verbose=0)  # <-
 
 
-@mistake("y=None", "small")
+@mistake("without labels", "small")
 def labels_forgotten(still):
     classifier(still).fit(X, verbose=0)  # <-
 
@@ -169,7 +169,7 @@ def label_minus_one(still):
     classifier(still).fit(X, Y - 1, verbose=0)  # <-
 
 
-@mistake("1..3 for 3 classes", "subtract 1?")
+@mistake("1..3 for 3 classes", "subtract 1?", "`validation_data`")
 def labels_from_one_in_validation(still):
     classifier(still).fit(X, Y, validation_data=(X, Y + 1), verbose=0)  # <-
 
@@ -201,7 +201,7 @@ def mse_on_too_many_units(still):
     model.fit(X, ones(12, 1), verbose=0)  # <-
 
 
-@mistake("binary_crossentropy", "head", "(None, 3)")
+@mistake("sparse_categorical_crossentropy", "head", "(None, 3)")
 def binary_loss_for_three_classes(still):
     classifier(still, "binary_crossentropy", ONE_HOT).fit(X, Y, verbose=0)  # <-
 
@@ -266,9 +266,9 @@ def generator_of_uneven_batches(still):
     classifier(still).fit(((X[:4], Y[:3]) for _ in range(2)), verbose=0)  # <-
 
 
-@mistake("subtract 1?")
-def generator_of_labels_from_one(still):
-    classifier(still).fit(((X[:4], Y[:4] + 1) for _ in range(2)), verbose=0)  # <-
+@mistake("labels run 0..3 for 3 classes", "head")
+def generator_of_labels_out_of_range(still):
+    classifier(still).fit(((X[:4], np.arange(4)) for _ in range(2)), verbose=0)  # <-
 
 
 @mistake("x=5", kind=TypeError)

@@ -42,11 +42,13 @@ class Still:
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:
-    """A mistake, the kind of exception it gives, and words that its message must hold."""
+    """A mistake, the kind of exception it gives, and words that its message must hold; `by_jax` where the statement
+    at fault calls JAX itself, which then adds its note."""
 
     make: Callable[[Still], None]
     kind: type[Exception]
     names: tuple[str, ...]
+    by_jax: bool
 
     @property
     def name(self):
@@ -56,11 +58,11 @@ class Mistake:
 MISTAKES: list[Mistake] = []
 
 
-def mistake(*names: str, kind: type[Exception] = ValueError):
+def mistake(*names: str, kind: type[Exception] = ValueError, by_jax: bool = False):
     """Decorator: file a mistake. `names` are the layer, the argument or the hint its message must hold."""
 
     def file(make):
-        MISTAKES.append(Mistake(make, kind, names))
+        MISTAKES.append(Mistake(make, kind, names, by_jax))
         return make
 
     return file

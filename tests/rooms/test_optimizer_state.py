@@ -28,8 +28,6 @@ def compiles():
 
 
 # -- state -------------------------------------------------------------------------------------------------
-@pytest.mark.xfail(reason="initializers.base.to_array calls jnp.asarray without dtype: JAX 0.12 compiles that",
-                   strict=True)
 def test_building_compiles_nothing(compiles):
     variables = [Variable(np.ones((11, 13))), Variable(np.ones(17))]  # shapes that no other test compiles for
     before = compiles[0]

@@ -9,6 +9,7 @@ A first layer of few channels has its own gradient.
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +62,7 @@ def conv(
     return grouped(x, kernel, strides, pads, dilation, groups)
 
 
-def plain(x: Array, kernel: Array, strides: Sizes, padding, dilation: Sizes, groups: int = 1) -> Array:
+def plain(x: Array, kernel: Array, strides: Sizes, padding: Any, dilation: Sizes, groups: int = 1) -> Array:
     """The convolution as XLA does it."""
     axes = "DHW"[2 - x.ndim :]
     return lax.conv_general_dilated(
