@@ -37,9 +37,11 @@ def clone_model(
     (10, False)
     """
     def copied(layer: Layer) -> Layer:
-        is_graph = isinstance(layer, Model) and _is_copied_by_layers(layer)
-        if clone_function is None or (is_graph and recursive):
-            return clone_model(layer, None, clone_function, call_function, recursive) if is_graph else _remade(layer)
+        by_layers = isinstance(layer, Model) and _is_copied_by_layers(layer)
+        if isinstance(layer, Model) and by_layers and (clone_function is None or recursive):
+            return clone_model(layer, None, clone_function, call_function, recursive)
+        if clone_function is None:
+            return _remade(layer)
         copy = clone_function(layer)
         if not isinstance(copy, Layer):
             raise problem("`clone_function` must give a layer.", received=copy, where=layer, kind=TypeError)
@@ -69,18 +71,16 @@ def _clone_stack(model: Sequential, tensors: Any, copied: Callable[[Layer], Laye
     if call_function is not None:
         raise problem("`call_function` is for graphs, not for stacks.", where=model)
     given = tensors_in(tensors)
-    first: list[Any] = [layer for layer in model._stack if isinstance(layer, InputLayer)]
     if tensors is not None and len(given) != 1:
         raise problem("A stack has one input.", received=f"{len(given)} tensors", where=model)
-    begin = [given[0].node.target if _is_input(given[0]) else Input(tensor=given[0])] if given else \
-        [_remade(layer) for layer in first]
+    if given:
+        target = given[0].node.target if given[0].node is not None else None
+        begin = [target if isinstance(target, InputLayer) else Input(tensor=given[0])]
+    else:
+        begin = [_remade(layer) for layer in model._stack if isinstance(layer, InputLayer)]
     copy = type(model)([*begin, *map(copied, model.layers)], name=model.name)
     copy._trainable = model.trainable
     return copy
-
-
-def _is_input(tensor: SymbolicTensor) -> bool:
-    return tensor.node is not None and isinstance(tensor.node.target, InputLayer)
 
 
 def _clone_graph(model: Model, tensors: Any, copied: Callable[[Layer], Layer], call_function: Any) -> Model:

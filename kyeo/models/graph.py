@@ -168,7 +168,8 @@ class Graph:
             if shape == tensor.shape[1:]:
                 fix = "this is one sample without a batch axis: pass x[None]"
             elif shape[1:] == tensor.shape[1:-1]:
-                fix = f"the last axis is missing; for grey pictures np.repeat(x[..., None], {tensor.shape[-1]}, axis=-1)"
+                fix = ("the last axis is missing; for grey pictures "
+                       f"np.repeat(x[..., None], {tensor.shape[-1]}, axis=-1)")
         return problem("The data does not have the shape of the model's input.", where=self.owner, fix=fix,
                        received=f"an array of shape {shape}", expected=f'shape {tensor.shape} for "{tensor.name}"')
 

@@ -205,7 +205,8 @@ class _OptimizerState(Configurable):
             return
         rate = unwrap(rate)
         if not isinstance(rate, jax.Array) or rate.shape != ():
-            expected = "a number of at least 0, a schedule of kyeo.optimizers.schedules, or a function without arguments"
+            expected = ("a number of at least 0, a schedule of kyeo.optimizers.schedules, or a function "
+                        "without arguments")
             rate = np.asarray(number(self, low=0, expected=expected, learning_rate=rate), dtype=rate_dtype())
         if held is None:
             self._learning_rate = self._add_scalar("learning_rate", np.asarray(rate))

@@ -164,7 +164,8 @@ def _not_begun(group: ReadGroup) -> bool:
 
 def _loaded(item: Any, group: ReadGroup) -> dict[Variable, Any]:
     """The values that an object's own loading would give its variables."""
-    if not isinstance(item, VariableOwner):
+    is_optimizer = not isinstance(item, VariableOwner)
+    if is_optimizer:
         return {variable: group[str(i)] for i, variable in zip(range(len(group)), item.variables)}
     with scope(overlay={}) as inside:  # what is assigned goes here, not into the variables
         item.load_own_variables(group)

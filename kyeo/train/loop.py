@@ -42,6 +42,14 @@ class Job:
         self.padded = model.may_pad(source)
         self.per_dispatch: int | None = None
 
+    def __enter__(self) -> "Job":
+        return self
+
+    def __exit__(self, kind: Any, *exc: object) -> None:
+        if kind is not None and self.mode == "train":
+            self.callbacks.on_train_interrupted()
+        self.source.close()
+
     @property
     def runner(self) -> Runner:
         """The compiled step that is right for the model as it is now."""

@@ -32,12 +32,11 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
         rows = None if portion.rows is None else int(portion.rows.sum())
         parts.append((outputs, rows))
 
-    with SafePoints() as safe:
+    with SafePoints() as safe, Job(model, "predict", source, listed, safe) as job:
         listed.on_predict_begin()
-        run_epoch(Job(model, "predict", source, listed, safe), 0, keep)
+        run_epoch(job, 0, keep)
         outputs = _joined(parts)
         listed.on_predict_end()
-    source.close()
     return outputs
 
 

@@ -250,13 +250,8 @@ class Trainer(StepCache):
                     return {}
                 return {f"val_{k}": v for k, v in self._evaluate(test_job).items()}
 
-            try:
+            with job:
                 run_epochs(job, initial_epoch, epochs, validate)
-            except BaseException:
-                listed.on_train_interrupted()
-                raise
-            finally:
-                source.close()
         return self.history  # type: ignore[attr-defined]
 
     @plainly
@@ -277,9 +272,8 @@ class Trainer(StepCache):
         source = as_source(x, y, sample_weight, batch_size=batch_size, steps=steps)
         self._prepare(source, y)
         listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
-        with SafePoints() as safe:
-            logs = self._evaluate(Job(self, "test", source, listed, safe, self._checker(y)))
-        source.close()
+        with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
+            logs = self._evaluate(job)
         return logs if return_dict else self._in_order(logs)
 
     def _evaluate(self, job: Job) -> dict[str, Any]:

@@ -77,3 +77,15 @@ def simplified(value):
         rest = {k: simplified(v) for k, v in value.items() if v is not None and k not in dropped}
         return {k: [v] if k == "axis" and isinstance(v, int) else v for k, v in rest.items()}
     return [simplified(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("source, target", [(kyeo, keras), (keras, kyeo)], ids=["to_keras", "from_keras"])
+def test_masks_come_through(source, target, tmp_path):
+    """Keras writes the op that makes a mask into the graph; here masks follow from the layers."""
+    words = source.Input((5,), dtype="int32", name="words")
+    h = source.layers.Embedding(7, 3, mask_zero=True)(words)
+    model = source.Model(words, source.layers.GlobalAveragePooling1D()(source.layers.Dense(4)(h)))
+    shake(model)
+    model.save(tmp_path / "m.keras")
+    x = np.array([[1, 2, 0, 0, 0], [3, 0, 4, 6, 0]])
+    assert_same(model, target.saving.load_model(tmp_path / "m.keras"), x)

@@ -10,6 +10,7 @@ row-major order is the same.
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -87,7 +88,7 @@ def stages_of(x: Array, window: Sizes, strides: Sizes, padding: str) -> list | N
     if math.prod(window) <= ONE_STAGE and window == strides:
         return [(window, strides, pads)]
 
-    def along(axis: int, values: tuple, other) -> tuple:
+    def along(axis: int, values: tuple[Any, ...], other: Any) -> tuple[Any, ...]:
         return tuple(v if i == axis else other for i, v in enumerate(values))
 
     # The last axis first: then the first maximum of a column of row maxima is the first in row-major order.
@@ -103,7 +104,7 @@ def whole(window: Sizes, strides: Sizes) -> tuple[Sizes, Sizes]:
     return (1, *window, 1), (1, *strides, 1)
 
 
-def lowest(dtype) -> float | int:
+def lowest(dtype: Any) -> float | int:
     """The smallest value of a dtype, which any other replaces in a maximum."""
     return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else int(jnp.iinfo(dtype).min)
 
@@ -170,7 +171,8 @@ sum_stage.defvjp(sum_forward, sum_backward)
 def first_maximum(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
     """Return as uint8 the place of the first maximum (or first NaN) of each window, never in the padding."""
     axes = list(zip(x.shape[1:-1], window, strides, pads))
-    best = place = None
+    best: Any = None
+    place: Any = None
     started = np.array(False)
     parts = slices(x, lowest(x.dtype), window, strides, pads)
     for k, (offset, part) in enumerate(zip(places(window), parts)):

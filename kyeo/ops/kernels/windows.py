@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,8 @@ def places(window: Sizes) -> itertools.product:
     return itertools.product(*map(range, window))
 
 
-def slices(x: Array, fill, window: Sizes, strides: Sizes, pads: Pads, dilation: Sizes | None = None) -> list[Array]:
+def slices(x: Array, fill: Any, window: Sizes, strides: Sizes, pads: Pads,
+           dilation: Sizes | None = None) -> list[Array]:
     """One array per place in the window: that element of every window, `fill` in the padding."""
     dilation = dilation or (1,) * len(window)
     spans = [(k - 1) * d + 1 for k, d in zip(window, dilation)]
