@@ -187,7 +187,7 @@ class Layer(Shaped):
         return jnp.asarray(unwrap(value)) if isinstance(value, _ARRAYS) and not isinstance(value, jax.Array) else value
 
     def _build_for(self, bound: dict[str, Any]) -> None:
-        tensors = {n: v for n, v in bound.items() if shape_of(v) is not None and jax.tree.leaves(shape_of(v))
+        tensors = {n: v for n, v in bound.items() if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(v))
                    and n != "mask" and not n.endswith("_mask")}
         shapes = shapes_for_build(self, tensors)
         default_build = type(self).build is Layer.build

@@ -93,9 +93,8 @@ class Normalization(Layer):
             raise problem("The axes of `axis` need known sizes.", received=f"an input of shape {input_shape}",
                           where=self, expected=f"ints on the axes {self._kept}")
         if self.input_mean is None:
-            frozen: dict[str, Any] = {"trainable": False, "shape": shape}
-            self.adapt_mean = self.add_weight(name="mean", initializer="zeros", **frozen)
-            self.adapt_variance = self.add_weight(name="variance", initializer="ones", **frozen)
+            self.adapt_mean = self.add_weight(shape, "zeros", trainable=False, name="mean")
+            self.adapt_variance = self.add_weight(shape, "ones", trainable=False, name="variance")
             self.count = self.add_weight(name="count", shape=(), dtype="int32", initializer="zeros", trainable=False)
 
     def adapt(self, data: Any) -> None:
