@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax import nn
 
+from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
-from kyeo.ops.rows import to_array
 
 __all__ = [
     "binary_crossentropy", "categorical_crossentropy", "dot_product_attention", "multi_hot", "one_hot",

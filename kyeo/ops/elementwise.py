@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy import special
 
+from kyeo.core.arrays import to_array
 from kyeo.core.op import op
-from kyeo.ops.rows import Function, binary, bits, to_array, unary
+from kyeo.ops.rows import Function, binary, bits, unary
 
 __all__ = [
     "abs", "absolute", "add", "allclose", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",

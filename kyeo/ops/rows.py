@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.op import op
 
-__all__ = ["Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "reduction", "to_array", "tuple_axis", "unary"]
+__all__ = [
+    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "reduction", "tuple_axis", "unary",
+]
 
 Function = Callable[..., Any]
 
@@ -36,11 +38,6 @@ class Reduction(Protocol):
     """An op that takes axes away."""
 
     def __call__(self, x: Any, axis: Any = None, keepdims: bool = False) -> jax.Array: ...
-
-
-def to_array(x: Any) -> jax.Array:
-    """Lists, numbers and NumPy arrays as a JAX array; a JAX array as it is."""
-    return x if isinstance(x, jax.Array) else jnp.asarray(x)
 
 
 def tuple_axis(axis: Any) -> Any:

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
-from kyeo.ops.rows import to_array, tuple_axis
+from kyeo.ops.rows import tuple_axis
 
 __all__ = [
     "append", "array_split", "broadcast_to", "concatenate", "diff", "expand_dims", "flip", "hstack",

@@ -8,10 +8,10 @@ with, `_values` a range for integers, `_known` sizes that the layer must know wh
 import dataclasses
 from typing import Any
 
-__all__ = ["BAD", "CASES", "RANDOM", "Case"]
+__all__ = ["BAD", "CASES", "NOISE", "NORM", "RANDOM", "Case"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Case:
     """A layer to be made and called."""
 

@@ -185,7 +185,7 @@ def depthwise_backward(strides, pads, dilation, saved, g):
     window = kernel.shape[:-2]
     if max(strides) == 1:
         edges = tuple((n - 1 - lo, n - 1 - hi) for n, (lo, hi) in zip(spans(window, dilation), pads))
-        dx = depthwise(g, jnp.flip(kernel, range(len(window))), strides, edges, dilation)
+        dx = depthwise(g, jnp.flip(kernel, tuple(range(len(window)))), strides, edges, dilation)
     else:
         taps = kernel.reshape(-1, kernel.shape[-1])
         dx = spread([g * tap for tap in taps], window, strides, pads, x.shape[1:-1])
@@ -210,4 +210,4 @@ def sums_of_products(parts: Sequence[Array], g: Array) -> Array:
 
     others = cut(g)
     partial = [functools.reduce(jnp.add, map(jnp.multiply, cut(part), others)) for part in parts]
-    return lax.optimization_barrier(jnp.stack(partial)).sum(range(1, g.ndim))
+    return lax.optimization_barrier(jnp.stack(partial)).sum(tuple(range(1, g.ndim)))
