@@ -65,6 +65,8 @@ class Shaped(Owning):
 
         shapes = tuples(config)
         self.build(**shapes["shapes_dict"]) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
+        if self._build_shapes is None:  # the default `build` does not note them, and the next file needs them
+            self._build_shapes = shapes.get("shapes_dict") or {"input_shape": shapes["input_shape"]}
 
     # -- as part of a graph --------------------------------------------------------------------------------
     @property

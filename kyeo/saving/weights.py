@@ -113,7 +113,7 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
                 wrong.append(f"{where_is(item)} ({path or 'top'}): {error}")
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
-        else:
+        elif getattr(item, "built", True):  # one that has not begun stays as `compile` made it
             warnings.warn(f"The state of the optimizer was not loaded: {problems[0]}.", stacklevel=5)
     stray = stray_groups(file, used)
     if stray and not wrong:

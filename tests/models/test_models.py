@@ -6,6 +6,7 @@ import pytest
 
 import kyeo
 from kyeo import layers
+from kyeo.core.naming import reset_names
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 5)).astype("float32")
@@ -84,6 +85,7 @@ def graph(cls=kyeo.Model, **kwargs):
 
 
 def test_subclass_trains_and_is_found_whole():
+    reset_names()
     model = Subclass()
     model.compile(kyeo.optimizers.Adam(0.01), "mse")
     model.fit(X, Y, epochs=1, verbose=0)

@@ -129,3 +129,6 @@ def test_other_optimizer_is_skipped(tmp_path):
         other.load_weights(tmp_path / "m.weights.h5")
     np.testing.assert_array_equal(other.get_weights()[0], model.get_weights()[0])
     assert int(other.optimizer.iterations) == 1
+    fresh = simple(kyeo, lambda k: k.optimizers.Adam(0.5))
+    fresh.load_weights(tmp_path / "m.weights.h5")
+    assert float(fresh.optimizer.learning_rate) == 0.5 and int(fresh.optimizer.iterations) == 0

@@ -82,6 +82,17 @@ def test_own_model(source, target, tmp_path):
     assert_same(model, fresh, X)
 
 
+def test_twice_through_a_file(tmp_path):
+    classes = {"Tower": own_model(kyeo)}
+    model = classes["Tower"](4)
+    model(X)
+    model.save(tmp_path / "one.keras")
+    one = kyeo.saving.load_model(tmp_path / "one.keras", custom_objects=classes)
+    one.save(tmp_path / "two.keras")
+    assert_same(model, kyeo.saving.load_model(tmp_path / "two.keras", custom_objects=classes), X)
+    assert one.to_json() == model.to_json()
+
+
 @BOTH_WAYS
 def test_own_layer(source, target, tmp_path):
     x = source.Input((5,))
