@@ -254,7 +254,7 @@ def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[...,
     >>> v = Variable(1.0)
     >>> def count():
     ...     return v.assign_add(1.0)
-    >>> out, (new,) = jax.jit(pure(count, [v]))([jnp.float32(5)])
+    >>> out, (new,) = jax.jit(pure(count, [v]))([jax.numpy.float32(5)])
     >>> float(new), float(v.value)
     (6.0, 1.0)
     """

@@ -64,9 +64,9 @@ class Shaped(Owning):
             return {k: tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
         shapes = tuples(config)
-        self.build(**shapes["shapes_dict"]) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
-        if self._build_shapes is None:  # the default `build` does not note them, and the next file needs them
-            self._build_shapes = shapes.get("shapes_dict") or {"input_shape": shapes["input_shape"]}
+        named = shapes["shapes_dict"] if "shapes_dict" in shapes else {"input_shape": shapes["input_shape"]}
+        self.build(**named) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
+        self._build_shapes = self._build_shapes or named  # a layer without a `build` of its own keeps none
 
     # -- as part of a graph --------------------------------------------------------------------------------
     @property

@@ -68,6 +68,17 @@ def test_traceback_shows_the_user_s_lines(made):
     assert "During handling" not in text and "direct cause" not in text and "JAX has removed" not in text
 
 
+def test_full_traceback_on_request(monkeypatch):
+    """An environment variable brings back the frames of Kyeo."""
+    lengths = []
+    for full in ("", "1"):
+        monkeypatch.setenv("KYEO_FULL_TRACEBACK", full)
+        with pytest.raises(ValueError) as caught:
+            kyeo.layers.Dense(3, activation="rleu")
+        lengths.append(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert lengths[0] == 2 < lengths[1]
+
+
 def test_names_in_messages_exist():
     """What a message tells the user to call is there."""
     text = "\n".join(p.read_text(encoding="utf-8") for p in sorted(SNAPSHOTS.iterdir()))
