@@ -16,8 +16,9 @@ from kyeo.rooms import KerasAlias
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "activations", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies", "initializers", "layers",
-    "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "utils",
+    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
+    "utils",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
@@ -28,8 +29,9 @@ _NAMES = {  # name here -> module it lives in
 }
 
 __all__ = [
-    "activations", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies", "initializers", "layers",
-    "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "utils", "keras",
+    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
+    "utils", "keras",
     "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
     "Regularizer", "Sequential", "Variable", "version", "__version__",
 ]
@@ -37,6 +39,7 @@ __all__ = [
 if TYPE_CHECKING:
     from kyeo import (
         activations,
+        backend,
         callbacks,
         config,
         constraints,

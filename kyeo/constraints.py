@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.configurable import Configurable
 from kyeo.core.errors import number
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
@@ -37,7 +38,7 @@ class Constraint(Configurable):
 
 def _norms(w: Any, axis: Axis) -> tuple[jax.Array, jax.Array]:
     """The weight as an array, and its Euclidean norms along `axis`."""
-    w = jnp.asarray(unwrap(w))
+    w = to_array(unwrap(w))
     axis = tuple(axis) if isinstance(axis, list) else axis
     return w, jnp.sqrt(jnp.sum(jnp.square(w), axis=axis, keepdims=True))
 
@@ -73,7 +74,7 @@ class NonNeg(Constraint):
     """
 
     def __call__(self, w: Any) -> jax.Array:
-        return jnp.maximum(jnp.asarray(unwrap(w)), 0)
+        return jnp.maximum(to_array(unwrap(w)), 0)
 
 
 class UnitNorm(Constraint):

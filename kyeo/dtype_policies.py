@@ -4,7 +4,7 @@ from typing import Any
 
 from kyeo.core.configurable import Configurable, deserialize_value
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import problem
+from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.settings import settings
 
 __all__ = ["DTypePolicy", "deserialize", "dtype_policy", "get", "serialize", "set_dtype_policy"]
@@ -30,6 +30,9 @@ class DTypePolicy(Configurable):
             raise problem("A dtype policy is named by a string.", received=f"name={name!r}", kind=TypeError,
                           expected='a dtype such as "float32", or "mixed_float16", "mixed_bfloat16"')
         self.name = name
+        if name.startswith("mixed") and name not in _MIXED:
+            raise problem("This dtype policy is not known.", received=f"name={name!r}", fix=did_you_mean(name, _MIXED),
+                          expected="a dtype, or one of " + ", ".join(_MIXED))
         self.compute_dtype, self.variable_dtype = _MIXED.get(name) or (standardize_dtype(name),) * 2
 
     @property

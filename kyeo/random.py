@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import from_host
 from kyeo.core.configurable import Configurable
 from kyeo.core.dtypes import is_float, is_integer, standardize_dtype
 from kyeo.core.errors import fraction, positive_int, problem
@@ -77,13 +78,13 @@ def _key(seed: Any) -> jax.Array:
     if isinstance(seed, SeedGenerator):
         return seed.next()
     if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
-        return jnp.asarray(_words(int(seed)))
+        return from_host(_words(int(seed)))
     if isinstance(seed, jax.Array) and seed.shape == (2,) and seed.dtype == jnp.uint32:
         return seed
     if seed is not None:
         raise problem("`seed` is not valid.", received=f"seed={seed!r}", where="kyeo.random",
                       expected="an int, a kyeo.random.SeedGenerator, or None")
-    key = jnp.asarray(_words(make_default_seed()))
+    key = from_host(_words(make_default_seed()))
     if isinstance(key, jax.core.Tracer) and not current().symbolic:
         raise problem("Without a seed, a compiled function would give the same numbers each time.",
                       received="seed=None inside a JAX transformation", where="kyeo.random", expected="a seed",

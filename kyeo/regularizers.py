@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.configurable import Configurable
 from kyeo.core.errors import number, one_of, problem
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
@@ -34,14 +35,13 @@ class Regularizer(Configurable):
 
 def _weight(owner: Any, default: float = 0.0, **named: Any) -> float:
     """A finite weight of at least 0; None means the default."""
-    ((name, value),) = named.items()
-    value = default if value is None else value
-    return float(number(owner, low=0, check=math.isfinite, expected="a finite number >= 0", **{name: value}))
+    given: dict[str, Any] = {name: default if value is None else value for name, value in named.items()}
+    return float(number(owner, low=0, check=math.isfinite, expected="a finite number >= 0", **given))
 
 
 def _penalty(x: Any, l1: float = 0.0, l2: float = 0.0) -> jax.Array:
     """l1 * sum |x| + l2 * sum x^2, in the dtype of x."""
-    x = jnp.asarray(unwrap(x))
+    x = to_array(unwrap(x))
     total = jnp.zeros((), x.dtype)
     if l1:
         total += jnp.asarray(l1, x.dtype) * jnp.sum(jnp.abs(x))
@@ -115,7 +115,7 @@ class OrthogonalRegularizer(Regularizer):
         self.mode = one_of(self, ("rows", "columns"), mode=mode)
 
     def __call__(self, inputs: Any) -> jax.Array:
-        x = jnp.asarray(unwrap(inputs))
+        x = to_array(unwrap(inputs))
         if x.ndim != 2:
             raise problem("Orthogonality is measured on matrices.", received=x, where=self,
                           expected="an array of two axes")

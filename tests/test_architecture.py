@@ -30,8 +30,9 @@ models: PARTS train
 config: core dtype_policies
 datasets: core ops
 utils: core ops data callbacks
+backend: config utils
 visual: PARTS train models
-ALL = PARTS train models config datasets utils visual
+ALL = PARTS train models config datasets utils backend visual
 kyeo: ALL rooms
 cli: ALL
 """

@@ -57,11 +57,10 @@ class EarlyStopping(Monitor):
         if current is None or epoch < self.start_from_epoch:
             return
         self.wait += 1
-        better = self.improves(current, self.best)
-        if self.restore_best_weights and (better or self.best_weights is None):
-            self.best_weights = self.model.get_weights()
-        if better:
+        if self.improves(current, self.best):
             self.best, self.best_epoch = current, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
             if self.baseline is None or self.improves(current, self.baseline):
                 self.wait = 0
         elif self.wait >= self.patience and epoch > 0:

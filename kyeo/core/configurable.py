@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import describe, problem
+from kyeo.core.errors import describe, is_told, problem, retold
+from kyeo.core.per_class import per_class
+from kyeo.core.plain import plainly
 from kyeo.core.registry import (
     find,
     get_registered_name,
@@ -41,6 +43,9 @@ class Configurable:
             register_builtin(parts[1], cls.__name__, cls)
         if "__init__" in cls.__dict__:
             cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
+
+    def _check_made(self) -> None:
+        """Called after the constructor; raises where a subclass has left something out."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain, JSON-ready values."""
@@ -70,9 +75,20 @@ class Configurable:
 def _remembering(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
-        if "_given" not in self.__dict__:  # the most derived constructor runs first, and counts
-            self.__dict__["_given"] = (remembering, args, kwargs)
-        init(self, *args, **kwargs)
+        if "_given" in self.__dict__:
+            return init(self, *args, **kwargs)
+        self.__dict__["_given"] = (remembering, args, kwargs)  # the most derived constructor runs first, and counts
+        outermost(self, args, kwargs)
+
+    @plainly
+    def outermost(self: Any, args: Any, kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except (TypeError, ValueError) as error:
+            if is_told(error):
+                raise retold(error, type(self)) from None
+            raise
+        self._check_made()
 
     return remembering
 
@@ -88,11 +104,11 @@ def _given(owner: Any) -> dict[str, Any]:
                       fix="name the constructor's arguments, or write get_config and from_config")
     bound = signature.bind(owner, *args, **kwargs).arguments
     keywords = (n for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD and n in bound)
-    extra = next((bound.pop(n) for n in keywords), {})
+    extra: dict[str, Any] = next((bound.pop(n) for n in keywords), {})
     return {**dict(list(bound.items())[1:]), **extra}
 
 
-@functools.cache
+@per_class
 def parameters_of(cls: type) -> dict[str, Any]:
     """Constructor parameters with their defaults, `**kwargs` followed to the next class; base ones first."""
     levels: list[dict[str, Any]] = []
@@ -152,7 +168,7 @@ def serialize_object(value: Any) -> dict[str, Any]:
         "module": module or (None if cls.__module__ == "__main__" else cls.__module__),
         "class_name": cls.__name__,
         "config": serialize_value(value.get_config(), owner=value, name="config"),
-        "registered_name": None if module else get_registered_name(cls),
+        "registered_name": None if module and "src" not in module else get_registered_name(cls),
     }
     for key in ("build_config", "compile_config"):
         get = getattr(value, f"get_{key}", None)
@@ -208,7 +224,7 @@ def sharing() -> Iterator[SharedObjects]:
 
 def _serialize_function(function: Any, owner: Any, name: str) -> Any:
     text, module = getattr(function, "__name__", ""), getattr(function, "__module__", "") or ""
-    if module.startswith("kyeo.") and function is find(text, module):
+    if module.startswith("kyeo.") and function is find(text, "builtins"):
         return text
     if "<lambda>" in text or not text:
         raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function,

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.settings import settings
 
 __all__ = ["ALLOWED_DTYPES", "is_float", "is_integer", "standardize_dtype"]
@@ -39,7 +39,7 @@ def standardize_dtype(dtype: Any) -> str:
     name = "string" if name.startswith("str") or name == "object" else name
     if name not in ALLOWED_DTYPES:
         raise problem("This dtype is not known.", received=f"dtype={dtype!r}",
-                      expected="one of " + ", ".join(ALLOWED_DTYPES))
+                      expected="one of " + ", ".join(ALLOWED_DTYPES), fix=did_you_mean(name, ALLOWED_DTYPES))
     return name
 
 

@@ -4,6 +4,7 @@ A message says what is wrong in terms of the user's call, what came, what was ex
 mend it. Checks return the value in its normal form, so a constructor spends one line on each argument.
 """
 
+import difflib
 import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "NotMaskable", "boolean", "describe", "fraction", "int_tuple", "number", "one_of", "positive_int", "problem",
-    "where_is",
+    "NotMaskable", "boolean", "describe", "did_you_mean", "fraction", "int_tuple", "is_told", "number", "one_of",
+    "positive_int", "problem", "retold", "where_is",
 ]
 
 
@@ -64,12 +65,53 @@ def problem(
         ("Received", received if isinstance(received, str) or received is None else describe(received)),
         ("Expected", expected), ("Where", where_is(where)), ("Fix", fix),
     ]
-    return kind("\n".join([what] + [f"  {name + ':':<10}{text}" for name, text in rows if text]))
+    error = kind("\n".join([what] + [f"  {name + ':':<10}{text}" for name, text in rows if text]))
+    error._told = {  # type: ignore[attr-defined]
+        "what": what, "received": received, "expected": expected, "where": where, "fix": fix, "kind": kind}
+    return error
 
 
-def _bad(owner: Any, name: str, value: Any, expected: str, kind: type[Exception] = ValueError) -> Exception:
+def is_told(error: BaseException) -> bool:
+    """Whether the exception was built by `problem`."""
+    return hasattr(error, "_told")
+
+
+def retold(error: Exception, where: Any, fix: str | None = None) -> Exception:
+    """The exception with the place named that holds the one at fault, and a mend where it had none.
+
+    A place that is an object with a name (a layer) is left as it is.
+
+    >>> print(retold(problem("Shapes differ.", received="(2,)", where="ops.add"), 'Dense "head"'))
+    Shapes differ.
+      Received: (2,)
+      Where:    Dense "head", ops.add
+    """
+    parts = error._told  # type: ignore[attr-defined]
+    inner = parts["where"]
+    if not isinstance(inner, str | None) or "\"" in (inner or ""):
+        return error
+    outer = where_is(where)
+    names = [outer] + ([inner] if inner and inner not in outer else [])
+    return problem(**{**parts, "where": ", ".join(names), "fix": parts["fix"] or fix}).with_traceback(
+        error.__traceback__)
+
+
+def did_you_mean(name: Any, names: Iterable[Any], quote: str = "'") -> str | None:
+    """A line that names up to three of `names` that look like `name`; None where none does.
+
+    >>> did_you_mean("smae", ["valid", "same"])
+    "did you mean 'same'?"
+    """
+    if not isinstance(name, str):
+        return None
+    close = difflib.get_close_matches(name, [n for n in names if isinstance(n, str)], n=3, cutoff=0.6)
+    return "did you mean " + " or ".join(f"{quote}{c}{quote}" for c in close) + "?" if close else None
+
+
+def _bad(owner: Any, name: str, value: Any, expected: str, kind: type[Exception] = ValueError,
+         fix: str | None = None) -> Exception:
     return problem(f"`{name}` is not valid.", received=f"{name}={describe(value)}", expected=expected,
-                   where=owner, kind=kind)
+                   where=owner, kind=kind, fix=fix)
 
 
 def _single(named: dict[str, Any]) -> tuple[str, Any]:
@@ -115,7 +157,8 @@ def one_of(owner: Any, allowed: Iterable[Any], **named: Any) -> Any:
     allowed = tuple(allowed)
     found = value.lower() if isinstance(value, str) else value
     if not any(found is a or (type(found) is type(a) and found == a) for a in allowed):
-        raise _bad(owner, name, value, "one of " + ", ".join(repr(a) for a in allowed))
+        raise _bad(owner, name, value, "one of " + ", ".join(repr(a) for a in allowed),
+                   fix=did_you_mean(found, allowed))
     return found
 
 
@@ -131,9 +174,10 @@ def number(
     expected = expected or "a number" + ((" " + " and ".join(bounds)) if bounds else "")
     if not isinstance(value, (numbers.Real, np.number)) or isinstance(value, bool):
         raise _bad(owner, name, value, expected, TypeError)
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
+    real = float(value)
+    if (low is not None and not real >= low) or (high is not None and not real <= high):
         raise _bad(owner, name, value, expected)
-    if check is not None and not check(float(value)):
+    if check is not None and not check(real):
         raise _bad(owner, name, value, expected)
     return value
 

@@ -3,12 +3,11 @@
 The rooms of rows (initializers, losses, ...) share this one reading of an identifier; each gives its name.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from kyeo.core.configurable import deserialize_value, serialize_value
-from kyeo.core.errors import problem
+from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.registry import custom_object_scope, find, names_in, register_builtin
 
 __all__ = ["deserialize_in", "register_aliases", "resolve", "serialize_named"]
@@ -43,10 +42,9 @@ def resolve(identifier: Any, room: str) -> Any:
 def _named(name: str, room: str) -> Any:
     found = find(name, room)
     if found is None:
-        close = difflib.get_close_matches(name, names_in(room), n=3, cutoff=0.6)
         raise problem(f"There is no {name!r} in kyeo.{room}.", received=repr(name), where=f"kyeo.{room}",
                       expected=f"a name of kyeo.{room}, or one you registered",
-                      fix="did you mean " + " or ".join(map(repr, close)) + "?" if close else None)
+                      fix=did_you_mean(name, names_in(room)))
     return found
 
 

@@ -8,7 +8,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
-from kyeo.core.errors import describe, problem
+from kyeo.core.errors import describe, is_told, problem
+from kyeo.core.plain import in_plain_words, plainly
 from kyeo.core.symbolic import SymbolicTensor, infer, record
 from kyeo.core.variable import Variable
 
@@ -45,6 +46,19 @@ def _values(value: Any) -> Any:
 def op(fn: Callable[P, R]) -> Callable[P, R]:
     """Let `fn` take symbolic tensors and variables besides arrays, and file it by its name."""
 
+    @plainly
+    def symbolic(*args: Any, **kwargs: Any) -> Any:
+        try:
+            specs = infer(call, args, kwargs)
+        except (TypeError, ValueError, IndexError) as error:
+            if is_told(error):
+                raise error from None
+            words = in_plain_words(error)
+            raise problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=type(error),
+                          received=", ".join(map(describe, args)), fix=words.fix if words else None,
+                          expected=words.text if words else str(error).split("\n")[0]) from None
+        return record(call, args, kwargs, specs)
+
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
         kind = max(max(map(_look, args), default=0), max(map(_look, kwargs.values()), default=0))
@@ -52,14 +66,7 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
             return fn(*args, **kwargs)
         if kind == 1:
             return fn(*_values(args), **_values(kwargs))
-        try:
-            specs = infer(call, args, kwargs)
-        except (TypeError, ValueError) as error:
-            if "\n  Expected: " in str(error):  # a message of our own says it better
-                raise error from None
-            raise problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=type(error),
-                          received=", ".join(map(describe, args)), expected=str(error).split("\n")[0]) from None
-        return record(call, args, kwargs, specs)
+        return symbolic(*args, **kwargs)
 
     OPS[fn.__name__] = call
     return cast(Callable[P, R], call)

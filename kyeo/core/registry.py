@@ -49,6 +49,8 @@ def public_module(cls: type) -> str | None:
         return None
     if room == "models":
         return "keras.src.models.functional" if cls.__name__ == "Functional" else "keras"
+    if parts[1:3] == ["optimizers", "schedules"]:
+        return "keras.optimizers.schedules"
     return "keras" if room == "dtype_policies" else f"keras.{room}"
 
 

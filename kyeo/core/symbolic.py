@@ -65,9 +65,9 @@ class SymbolicTensor:
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
-    def _has_no_value(self, use: str) -> Exception:
+    def _has_no_value(self, use: str, kind: type[Exception] = TypeError) -> Exception:
         return problem(
-            f"A symbolic tensor has no values, so {use} is not possible.", received=repr(self), kind=TypeError,
+            f"A symbolic tensor has no values, so {use} is not possible.", received=repr(self), kind=kind,
             expected="an operation of `kyeo.ops` or a layer, which can wait for the values",
             fix="put the computation into a layer's `call`, or use kyeo.ops functions instead of NumPy or jax.numpy",
         )
@@ -75,8 +75,9 @@ class SymbolicTensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise self._has_no_value("turning it into an array")
 
-    def __jax_array__(self) -> Any:
-        raise self._has_no_value("turning it into a JAX array")
+    @property
+    def __jax_array__(self) -> Any:  # a property: JAX only asks whether it is there
+        raise self._has_no_value("turning it into a JAX array", ValueError)  # JAX would replace a TypeError
 
     def __iter__(self) -> Any:
         raise self._has_no_value("iterating over it")
@@ -137,7 +138,7 @@ def map_tensors(fn: Callable[[SymbolicTensor], Any], tree: Any) -> Any:
 
 @functools.cache
 def _unknown_size() -> Any:
-    (size,) = jax.export.symbolic_shape("n", constraints=["n>=2"])
+    (size,) = jax.export.symbolic_shape("None", constraints=["None>=2"])  # how messages show it
     return size
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import describe, problem
 from kyeo.core.naming import auto_name
@@ -78,7 +78,7 @@ class Variable:
             if dtype is None and not isinstance(value, jax.Array):
                 value = np.asarray(value)
                 dtype = None if value.dtype.kind not in "f" else standardize_dtype(None)
-            array = jnp.asarray(value, dtype=standardize_dtype(dtype) if dtype is not None else None)
+            array = to_array(value, None if dtype is None else standardize_dtype(dtype))
         if shape is not None and tuple(shape) != array.shape:
             raise problem("The value does not have the shape asked for.", received=value, where=self.path,
                           expected=f"shape {tuple(shape)}")
@@ -131,7 +131,7 @@ class Variable:
     # -- writing -------------------------------------------------------------------------------------------
     def assign(self, value: Any) -> jax.Array:
         """Put a new value of the same shape in the box (or in the overlay while a pure function runs)."""
-        value = jnp.asarray(unwrap(value), dtype=self._dtype)
+        value = to_array(unwrap(value), self._dtype)
         if value.shape != self.shape:
             raise problem(f"This value does not fit the variable `{self.path}`.", received=value,
                           expected=f"shape {self.shape}")
@@ -142,7 +142,7 @@ class Variable:
             raise problem(
                 f"The variable `{self.path}` was assigned inside a JAX transformation, where its value would be lost.",
                 received=value, expected="a pure function of the variables",
-                fix="use `model.stateless_call(...)`, or `kyeo.StatelessScope`, inside jax.jit and jax.grad",
+                fix="inside jax.jit and jax.grad use `model.stateless_call(...)`, which gives the new values back",
             )
         else:
             self._value, self._lent = value, True
@@ -254,7 +254,7 @@ def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[...,
     >>> v = Variable(1.0)
     >>> def count():
     ...     return v.assign_add(1.0)
-    >>> out, (new,) = jax.jit(pure(count, [v]))([jnp.float32(5)])
+    >>> out, (new,) = jax.jit(pure(count, [v]))([jax.numpy.float32(5)])
     >>> float(new), float(v.value)
     (6.0, 1.0)
     """

@@ -91,7 +91,7 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
     if array.dtype.kind in "OSUMm":
         raise problem(f"`{name}` does not hold numbers{_text_columns(value)}.", received=array,
                       expected="an array of numbers or booleans", kind=TypeError,
-                      fix="turn text into integers first (kyeo.layers.StringLookup); "
+                      fix="turn text into integers first: `names, numbers = np.unique(text, return_inverse=True)`; "
                           'numbers stored as objects: `.astype("float32")`')
     if array.ndim == 0:
         raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,

@@ -1,14 +1,9 @@
-"""Initializer: the base, and how host values become arrays."""
+"""Initializer: the base of initializers."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from kyeo.core.configurable import Configurable
-from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import problem
 
 __all__ = ["Initializer"]
@@ -34,8 +29,3 @@ class Initializer(Configurable):
     def clone(self) -> "Initializer":
         """Another initializer with the same config."""
         return type(self).from_config(self.get_config())
-
-
-def to_array(values: Any, dtype: Any) -> jax.Array:
-    """Host values as an array of the wanted dtype (a transfer, never a compilation)."""
-    return jnp.asarray(np.asarray(values).astype(jnp.dtype(standardize_dtype(dtype)), copy=False))

@@ -11,12 +11,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from kyeo.core.arrays import from_host
 from kyeo.core.configurable import deserialize_value
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import number, one_of, problem
 from kyeo.core.scope import current
 from kyeo.core.settings import hash_of, seed_of
-from kyeo.initializers.base import Initializer, to_array
+from kyeo.initializers.base import Initializer
 
 __all__ = [
     "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "Orthogonal",
@@ -56,7 +57,7 @@ class _Random(Initializer):
         values: Any = (draws.random if kind == "uniform" else draws.standard_normal)(shape, np.float32)
         while kind == "truncated" and (outside := np.abs(values) > 2).any():
             values[outside] = draws.standard_normal(int(outside.sum()), np.float32)
-        return to_array(values * np.float32(scale) + np.float32(offset), dtype)
+        return from_host(values * np.float32(scale) + np.float32(offset), dtype)
 
 
 class RandomNormal(_Random):
@@ -286,4 +287,4 @@ class Orthogonal(_Random):
         tall = self._generator(shape).standard_normal((max(rows, columns), min(rows, columns)))
         q, r = np.linalg.qr(tall)
         q = q * np.sign(np.diag(r))  # makes Q uniform over the orthogonal matrices
-        return to_array(self.gain * (q.T if rows < columns else q).reshape(shape), dtype)
+        return from_host(self.gain * (q.T if rows < columns else q).reshape(shape), standardize_dtype(dtype))

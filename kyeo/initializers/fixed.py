@@ -6,9 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from kyeo.core.arrays import from_host
+from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import number, one_of, problem
 from kyeo.core.variable import unwrap
-from kyeo.initializers.base import Initializer, to_array
+from kyeo.initializers.base import Initializer
 
 __all__ = ["STFT", "Constant", "Identity", "Ones", "Zeros"]
 
@@ -22,7 +24,7 @@ class Zeros(Initializer):
     """
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
-        return to_array(np.zeros(shape, np.float32), dtype)
+        return from_host(np.zeros(shape, np.float32), standardize_dtype(dtype))
 
 
 class Ones(Initializer):
@@ -34,7 +36,7 @@ class Ones(Initializer):
     """
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
-        return to_array(np.ones(shape, np.float32), dtype)
+        return from_host(np.ones(shape, np.float32), standardize_dtype(dtype))
 
 
 class Constant(Initializer):
@@ -57,7 +59,7 @@ class Constant(Initializer):
         try:
             if whole and values.shape != tuple(shape):
                 raise ValueError
-            return to_array(np.broadcast_to(values, tuple(shape)), dtype)
+            return from_host(np.broadcast_to(values, tuple(shape)), standardize_dtype(dtype))
         except ValueError:
             raise problem("The values do not fit the variable's shape.", received=f"shape={tuple(shape)}",
                           expected=f"shape {values.shape}", where=self) from None
@@ -78,7 +80,7 @@ class Identity(Initializer):
         if len(shape) != 2:
             raise problem("The identity exists only for matrices.", received=f"shape={tuple(shape)}",
                           expected="a shape of two sizes", where=self)
-        return to_array(self.gain * np.eye(*shape, dtype=np.float32), dtype)
+        return from_host(self.gain * np.eye(*shape, dtype=np.float32), standardize_dtype(dtype))
 
 
 class STFT(Initializer):
@@ -120,4 +122,4 @@ class STFT(Initializer):
         kernel = np.cos(angle) if self.side == "real" else np.sin(angle)
         if self.window is not None:
             kernel = kernel * self._window(frame)[:, None]
-        return to_array(kernel[:, None, :], dtype)
+        return from_host(kernel[:, None, :], standardize_dtype(dtype))

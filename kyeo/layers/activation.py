@@ -129,7 +129,7 @@ class PReLU(Layer):
 def _axes_from_one(owner: Any, axes: Any) -> list[int]:
     axes = axes_of(owner, axes)
     axes = axes if isinstance(axes, list) else [axes]
-    if min(axes) < 1:
+    if min(axes, default=1) < 1:
         raise problem("`shared_axes` is not valid.", received=f"shared_axes={describe(axes)}", where=owner,
                       expected="axes from 1 on; 0 is the batch")
     return axes

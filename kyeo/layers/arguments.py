@@ -9,8 +9,8 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 
 __all__ = [
-    "activation_of", "axes_of", "counted_axes", "explain", "format_of", "make_weight", "pairs", "refuse", "spatial_axes",
-    "weight_rules",
+    "activation_of", "axes_of", "counted_axes", "explain", "format_of", "make_weight", "pairs", "refuse",
+    "spatial_axes", "weight_rules",
 ]
 
 _READERS = {"initializer": initializers.get, "regularizer": regularizers.get, "constraint": constraints.get}
@@ -52,7 +52,7 @@ def activation_of(owner: Any, activation: Any) -> Any:
 def axes_of(owner: Any, axis: Any) -> Any:
     """An axis, or a list of axes, as given; anything else raises."""
     values = axis if isinstance(axis, (list, tuple)) else (axis,)
-    if not values or not all(isinstance(a, int) and not isinstance(a, bool) for a in values):
+    if not all(isinstance(a, int) and not isinstance(a, bool) for a in values):
         raise problem("`axis` is not valid.", received=f"axis={describe(axis)}", expected="an int or several ints",
                       where=owner, kind=TypeError)
     return list(axis) if isinstance(axis, (list, tuple)) else axis

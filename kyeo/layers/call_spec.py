@@ -1,11 +1,11 @@
 """What a class's `call` takes, read off its signature once per class."""
 
 import dataclasses
-import functools
 import inspect
 from typing import Any
 
 from kyeo.core.errors import problem
+from kyeo.core.per_class import per_class
 
 __all__ = ["CallSpec", "call_spec", "shape_of", "shapes_for_build"]
 
@@ -52,7 +52,7 @@ class CallSpec:
         return bound
 
 
-@functools.cache
+@per_class
 def call_spec(cls: type) -> CallSpec:
     """The spec of `cls.call`."""
     parameters = list(inspect.signature(cls.call).parameters.values())[1:]  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ def shape_of(tree: Any) -> Any:
     return tuple(size if isinstance(size, int) else None for size in tree.shape)
 
 
-@functools.cache
+@per_class
 def _build_names(cls: type) -> tuple[str, ...]:
     parameters = list(inspect.signature(cls.build).parameters.values())[1:]  # type: ignore[attr-defined]
     return tuple(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))

@@ -6,28 +6,44 @@ from typing import Any
 
 import jax
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import NotMaskable, is_told, problem, retold
+from kyeo.core.plain import Words, in_plain_words
 
-__all__ = ["explained"]
+__all__ = ["explained", "explained_as"]
+
+_USUAL = (TypeError, ValueError, IndexError, KeyError, AttributeError, ZeroDivisionError, AssertionError)
 
 
 @contextmanager
 def explained(layer: Any, bound: dict[str, Any]) -> Iterator[None]:
-    """Inside: what JAX or NumPy complain of in a built-in layer is said in the layer's terms; an exception from a
-    user's own `call` keeps its type and gets a note that names the layer."""
+    """Inside: what JAX or NumPy complain of is said in the layer's terms; an exception from a user's own `call`
+    keeps its type and gets a note that names the layer."""
     try:
         yield
-    except (TypeError, ValueError, IndexError, ZeroDivisionError, AssertionError) as error:
-        if getattr(error, "_kyeo_located", False) or "Received:" in str(error) or "  Where:" in str(error):
-            raise
-        inputs = ", ".join(f"{name} {_shapes(value)}" for name, value in bound.items() if _shapes(value))
-        if type(layer).__module__.startswith("kyeo."):
-            reason = str(error).strip().split("\n")[0]
-            raise problem("The layer cannot take this input.", received=inputs or "no tensors", where=layer,
-                          expected=f"shapes that fit together ({reason})") from None
-        error.add_note(f'  in layer "{layer.name}" ({type(layer).__name__}), called with {inputs}')
-        error._kyeo_located = True  # type: ignore[attr-defined]
+    except NotMaskable:
         raise
+    except _USUAL as error:
+        if getattr(error, "_kyeo_located", False):
+            raise
+        if is_told(error):
+            raise retold(error, layer) from None
+        inputs = ", ".join(f"{name} {_shapes(value)}" for name, value in bound.items() if _shapes(value))
+        built_in = type(layer).__module__.startswith("kyeo.")
+        words = in_plain_words(error) or (Words(str(error).strip().split("\n")[0]) if built_in else None)
+        if words is not None:
+            raise explained_as(error, "The layer cannot take this input." if built_in else
+                               "The computation of this layer does not work out.", words, layer,
+                               inputs or "no tensors") from None
+        error.add_note(f'  in layer "{layer.name}" ({type(layer).__name__}), called with {inputs}')
+        error._kyeo_located = True  # type: ignore[union-attr]
+        raise
+
+
+def explained_as(error: Exception, what: str, words: Words, where: Any, received: str) -> Exception:
+    """A foreign exception as one of ours, with its traceback, of the Python type that it is a kind of."""
+    kind = next(cls for cls in type(error).__mro__ if cls.__module__ == "builtins")
+    return problem(what, received=received, expected=words.text, where=where, fix=words.fix, kind=kind).with_traceback(
+        error.__traceback__)
 
 
 def _shapes(value: Any) -> str:

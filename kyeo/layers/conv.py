@@ -92,8 +92,9 @@ class _Conv(Adaptable):
         """The sums over windows, for each filter."""
         self._check_window(inputs.shape)
         first = self.data_format == "channels_first"
-        x = jnp.moveaxis(inputs, 1, -1) if first else inputs
-        x = conv(x, unwrap(self.kernel), self.strides, self.padding, self.dilation_rate, self.groups)
+        kernel = unwrap(self.kernel)
+        x = (jnp.moveaxis(inputs, 1, -1) if first else inputs).astype(kernel.dtype)  # images may come as bytes
+        x = conv(x, kernel, self.strides, self.padding, self.dilation_rate, self.groups)
         if self.bias is not None:
             x = x + self.bias.value
         return self.activation(jnp.moveaxis(x, -1, 1) if first else x)

@@ -14,25 +14,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo import dtype_policies, regularizers
-from kyeo.core.configurable import _given
+from kyeo.core.configurable import _given, parameters_of
 from kyeo.core.dtypes import is_float
-from kyeo.core.errors import boolean, problem
+from kyeo.core.errors import boolean, did_you_mean, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
+from kyeo.core.per_class import per_class
+from kyeo.core.plain import plainly
 from kyeo.core.scope import current, scope
 from kyeo.core.symbolic import Node, ShapeDtype, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
 from kyeo.layers.call_spec import call_spec, shape_of, shapes_for_build
 from kyeo.layers.complaints import explained
 from kyeo.layers.input_spec import InputSpec, check_inputs
-from kyeo.layers.ownership import LossList, Owning
+from kyeo.layers.ownership import LossList
+from kyeo.layers.shapes import Shaped
 
 __all__ = ["InputSpec", "Layer"]
 
 _ARRAYS = (np.ndarray, np.generic, jax.Array, Variable, ShapeDtype)
 
 
-class Layer(Owning):
+class Layer(Shaped):
     """Base of all layers. A subclass writes `call`, and `build` if it has weights.
 
     Args:
@@ -71,7 +74,8 @@ class Layer(Owning):
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of this layer.", kind=TypeError,
                           received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()), where=type(self),
-                          expected="one of " + ", ".join(_init_names(type(self))))
+                          expected="one of " + ", ".join(_init_names(type(self))),
+                          fix=did_you_mean(next(iter(kwargs)), _init_names(type(self)), "`"))
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise problem("A layer's name must be a string without '/'.", received=f"name={name!r}", where=type(self),
                           expected='a plain name such as "encoder"')
@@ -95,7 +99,7 @@ class Layer(Owning):
         Structure.version += 1
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name[0] != "_" and isinstance(value, (Variable, Owning, list, tuple, dict)):
+        if name[0] != "_" and isinstance(value, (Variable, Shaped, list, tuple, dict)):
             Structure.version += 1
         object.__setattr__(self, name, value)
 
@@ -149,10 +153,13 @@ class Layer(Owning):
         return config
 
     # -- calling -------------------------------------------------------------------------------------------
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _check_made(self) -> None:
         if "_inbound_nodes" not in self.__dict__:
-            raise problem("The layer was not set up.", where=type(self).__name__,
-                          fix="call super().__init__() at the start of the layer's __init__")
+            raise problem("The layer was not set up.", received="an __init__ that does not call that of its base class",
+                          where=type(self), fix="call super().__init__() at the start of the layer's __init__")
+
+    @plainly
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         spec = call_spec(type(self))
         training = self._training_for(kwargs.get("training"), spec.defaults.get("training"))
         if "training" in kwargs and not (spec.takes("training") or spec.takes_any_keyword):
@@ -180,7 +187,7 @@ class Layer(Owning):
         return jnp.asarray(unwrap(value)) if isinstance(value, _ARRAYS) and not isinstance(value, jax.Array) else value
 
     def _build_for(self, bound: dict[str, Any]) -> None:
-        tensors = {n: v for n, v in bound.items() if shape_of(v) is not None and jax.tree.leaves(shape_of(v))
+        tensors = {n: v for n, v in bound.items() if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(v))
                    and n != "mask" and not n.endswith("_mask")}
         shapes = shapes_for_build(self, tensors)
         default_build = type(self).build is Layer.build
@@ -283,8 +290,10 @@ class Layer(Owning):
                 filled[mask_name] = masks[name]
         outputs = record(self, args, kwargs, self._specs(args, filled, training))
         leaves = jax.tree.leaves(outputs)
-        if leaves:
-            self._inbound_nodes.append(leaves[0].node)
+        if not leaves:
+            raise problem("`call` gives nothing back.", received=f"{outputs!r} from `call`", expected="a tensor",
+                          where=self, fix="end `call` with `return ...`")
+        self._inbound_nodes.append(leaves[0].node)
         first_mask = filled.get("mask", next(iter(masks.values()), None))
         self._mark(bound, outputs, first_mask)
         return outputs
@@ -298,40 +307,6 @@ class Layer(Owning):
         spec = call_spec(type(self))
         with explained(self, spec.bind(self, args, kwargs)):
             return infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
-
-    # -- shapes --------------------------------------------------------------------------------------------
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The symbolic tensors that a call on these symbolic tensors would give."""
-        specs = self._specs(args, kwargs, None)
-        return jax.tree.map(lambda s: SymbolicTensor(s.shape, np.dtype(s.dtype).name), specs)
-
-    def compute_output_shape(self, *shapes: Any) -> Any:
-        """The shape(s) of the output for input shapes; found by tracing `call`."""
-        def to_tensor(shape: Any) -> Any:
-            return SymbolicTensor(shape, self.compute_dtype)
-
-        args = tuple(jax.tree.map(to_tensor, s, is_leaf=_is_shape) for s in shapes)
-        if not self.built:
-            self._build_for(dict(zip(call_spec(type(self)).names, args)))
-        return jax.tree.map(lambda t: t.shape, self.compute_output_spec(*args))
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        """The shapes `build` was called with, for files."""
-        if not self._build_shapes:
-            return None
-        if len(self._build_shapes) == 1:
-            return {"input_shape": next(iter(self._build_shapes.values()))}
-        return {"shapes_dict": dict(self._build_shapes)}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Build with what `get_build_config` gave."""
-        def tuples(value: Any) -> Any:
-            if isinstance(value, list):
-                return tuple(value) if all(v is None or isinstance(v, int) for v in value) else list(map(tuples, value))
-            return {k: tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-        shapes = tuples(config)
-        self.build(**shapes["shapes_dict"]) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
 
     # -- as a pure function --------------------------------------------------------------------------------
     def stateless_call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any,
@@ -359,24 +334,6 @@ class Layer(Owning):
             raise problem("The layer has no weights yet.", where=self,
                           fix="call it on data, or `build(input_shape)`, first")
 
-    # -- as part of a graph --------------------------------------------------------------------------------
-    @property
-    def input(self) -> Any:
-        """The symbolic input of its only call in a graph."""
-        node = self._only_node()
-        return node.args[0] if node.args else next(iter(node.kwargs.values()))
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output of its only call in a graph."""
-        return self._only_node().outputs
-
-    def _only_node(self) -> Node:
-        if len(self._inbound_nodes) != 1:
-            raise problem("`input` and `output` need a layer that was called once on a symbolic tensor.", where=self,
-                          received=f"{len(self._inbound_nodes)} symbolic calls", kind=AttributeError)
-        return self._inbound_nodes[0]
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
@@ -396,23 +353,15 @@ def _in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
     return built
 
 
-@functools.cache
+@per_class
 def _init_names(cls: type) -> tuple[str, ...]:
-    from kyeo.core.configurable import parameters_of
-
     return tuple(parameters_of(cls))
 
 
-@functools.cache
+@per_class
 def _own_init_names(cls: type) -> tuple[str, ...]:
     return tuple(inspect.signature(cls).parameters) if cls is not Layer else ()
 
 
 def _is_none(value: Any) -> bool:
     return value is None
-
-
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and all(s is None or isinstance(s, (int, np.integer)) for s in value)
-
-

@@ -9,6 +9,7 @@ from kyeo import initializers
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.variable import Variable
 from kyeo.layers.layer import Layer
+from kyeo.layers.ownership import Owning
 
 __all__ = ["Adaptable", "adapted"]
 
@@ -36,6 +37,17 @@ class Adaptable(Layer):
 
     adaptable = "kernel"
     lora_enabled = False
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes this layer; with LoRA its big weight stays frozen either way."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        Owning.trainable.fset(self, value)  # type: ignore[attr-defined]
+        if self.lora_enabled:
+            self.__dict__[f"_{self.adaptable}"].trainable = False
 
     def _set_lora(self, lora_rank: Any, lora_alpha: Any) -> None:
         """Check and keep the two arguments of the constructor."""
@@ -80,7 +92,7 @@ class Adaptable(Layer):
         self.lora_b = self.add_weight(
             name=f"lora_{name}_b", shape=(rank, weight.shape[-1]), initializer=initializers.get(b_initializer),
             dtype="float32", regularizer=penalty)
-        weight.trainable = weight.born_trainable = False
+        weight.trainable = False
         self.lora_enabled, self.lora_rank = True, rank
         self.lora_alpha = lora_alpha if lora_alpha is not None else rank
 
@@ -90,8 +102,8 @@ class Adaptable(Layer):
 
     def _saved(self) -> list[Variable]:
         """The variables a file holds, the big weight first: the two matrices are folded into it."""
-        weight = self.__dict__[f"_{self.adaptable}"]
-        return [weight, *(v for v in self.own_variables() if v not in (weight, self.lora_a, self.lora_b))]
+        apart = {id(self.lora_a), id(self.lora_b)}
+        return [v for v in self.own_variables() if id(v) not in apart]
 
     def save_own_variables(self, store: Any) -> None:
         """Write the weight with its change added, so that a layer without LoRA can read it."""

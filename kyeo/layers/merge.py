@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from kyeo import ops
 from kyeo.core.errors import boolean, describe, problem
 from kyeo.core.settings import settings
+from kyeo.core.symbolic import SymbolicTensor
 from kyeo.layers.layer import Layer
 
 __all__ = [
@@ -18,10 +19,20 @@ __all__ = [
 ]
 
 
+Group = list[tuple[int, int]]
+
+
+def _sizes(shapes: Any, group: Group, stretches: bool) -> set[int]:
+    """The known sizes in a group of axes that are to be alike."""
+    return {shapes[which][axis] for which, axis in group} - ({None, 1} if stretches else {None})
+
+
 class _Merge(Layer):
     """Something made of a list of tensors of the same batch size."""
 
     exactly: int | None = None  # how many tensors, where that is fixed
+    stretches = False  # whether an axis of size 1 fits any other
+    rule = ""  # how sizes must agree
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
@@ -34,17 +45,31 @@ class _Merge(Layer):
             raise problem("The layer takes a list of tensors.", received=f"input of shape {input_shape}", where=self,
                           expected=f"a list of {f'{self.exactly} tensors' if self.exactly else 'tensors'}",
                           fix="call it on [x, y]")
-        fault = self.misfit([tuple(s) for s in input_shape])
-        if fault:
-            raise problem("These inputs cannot be merged.", received=f"inputs of shapes {list(input_shape)}",
-                          expected=fault, where=self)
+        shapes = [tuple(s) for s in input_shape]
+        if any(len(_sizes(shapes, group, self.stretches)) > 1 for group in self.alike(shapes)):
+            raise self.misfit(shapes, self.rule)
 
-    def misfit(self, shapes: list[tuple[Any, ...]]) -> str | None:
-        """What shapes would have been right, or None where these are."""
-        longest = max(map(len, shapes))
-        aligned = [(*s[:1], *(1,) * (longest - len(s)), *s[1:]) for s in shapes]
-        fits = all(len({s for s in sizes if s not in (None, 1)}) <= 1 for sizes in zip(*aligned))
-        return None if fits and all(shapes) else "the same size, or 1, on each axis"
+    def alike(self, shapes: list[tuple[Any, ...]]) -> list[Group]:
+        """The groups of axes (input, axis) that must have the same size."""
+        raise NotImplementedError
+
+    def misfit(self, shapes: Any, expected: str) -> Exception:
+        """The complaint about inputs that do not fit together."""
+        return problem("These inputs cannot be merged.", received=f"inputs of shapes {shapes}", expected=expected,
+                       where=self)
+
+    def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
+        """Where one input knows a size and another does not, they are the same."""
+        inputs = args[0] if args else kwargs["inputs"]
+        shapes = [list(x.shape) for x in inputs]
+        for group in self.alike([tuple(s) for s in shapes]):
+            known = _sizes(shapes, group, self.stretches)
+            for which, axis in group:
+                if shapes[which][axis] is None and known:
+                    shapes[which][axis] = min(known)
+        inputs = [SymbolicTensor(s, x.dtype) if isinstance(x, SymbolicTensor) else x for s, x in zip(shapes, inputs)]
+        rest = {k: v for k, v in kwargs.items() if k != "inputs"}
+        return super()._specs((inputs, *args[1:]), rest, training)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """A step counts where it counts in any input; None where an input has no mask."""
@@ -55,6 +80,17 @@ class _Merge(Layer):
 
 class _Elementwise(_Merge):
     """A tensor of fewer axes counts as one of size 1 on those after the batch."""
+
+    stretches = True
+    rule = "the same size, or 1, on each axis"
+
+    def alike(self, shapes: list[tuple[Any, ...]]) -> list[Group]:
+        """The batch axes, and the others counted from the last."""
+        longest = max(map(len, shapes))
+        if not all(shapes):
+            raise self.misfit(shapes, "tensors with a batch axis")
+        after = [[(i, axis) for i, s in enumerate(shapes) if len(s) > -axis] for axis in range(1 - longest, 0)]
+        return [[(i, 0) for i in range(len(shapes))], *after]
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """The inputs made into one, element by element."""
@@ -180,16 +216,15 @@ class Concatenate(_Merge):
             raise problem("`axis` is not valid.", received=f"axis={describe(axis)}", expected="an int", where=self,
                           kind=TypeError)
         self.axis = axis
+        self.rule = f"the same sizes on all axes but {axis}"
 
-    def misfit(self, shapes: list[tuple[Any, ...]]) -> str | None:
-        """All but the axis must agree."""
+    def alike(self, shapes: list[tuple[Any, ...]]) -> list[Group]:
+        """All axes but the one."""
         ndim = len(shapes[0])
         if not -ndim <= self.axis < ndim or any(len(s) != ndim for s in shapes):
-            return f"the same number of axes, with an axis {self.axis}"
+            raise self.misfit(shapes, f"the same number of axes, with an axis {self.axis}")
         self.mixes_rows = self.axis % ndim == 0
-        others = [sizes for axis, sizes in enumerate(zip(*shapes)) if axis != self.axis % ndim]
-        fits = all(len({s for s in sizes if s is not None}) <= 1 for sizes in others)
-        return None if fits else f"the same sizes on all axes but {self.axis}"
+        return [[(i, axis) for i in range(len(shapes))] for axis in range(ndim) if axis != self.axis % ndim]
 
     def call(self, inputs: Any) -> Any:
         """The joined inputs."""
@@ -236,14 +271,13 @@ class Dot(_Merge):
         values = self.axes if isinstance(self.axes, (list, tuple)) else (self.axes, self.axes)
         return [axis + ndim if axis < 0 else axis for axis, ndim in zip(values, ndims)]
 
-    def misfit(self, shapes: list[tuple[Any, ...]]) -> str | None:
-        """The two axes must exist and have the same size."""
-        first, second = shapes
-        a, b = self._axes(len(first), len(second))
-        if not (0 < a < len(first) and 0 < b < len(second)):
-            return f"inputs in which axes={self.axes} are axes after the batch"
-        same = first[a] == second[b] or None in (first[a], second[b])
-        return None if same else f"the same size on axis {a} of the first and axis {b} of the second"
+    def alike(self, shapes: list[tuple[Any, ...]]) -> list[Group]:
+        """The batch axes, and the two that are summed along."""
+        a, b = self._axes(*map(len, shapes))
+        if not (0 < a < len(shapes[0]) and 0 < b < len(shapes[1])):
+            raise self.misfit(shapes, f"inputs in which axes={self.axes} are axes after the batch")
+        self.rule = f"the same size on axis {a} of the first and axis {b} of the second"
+        return [[(0, 0), (1, 0)], [(0, a), (1, b)]]
 
     def call(self, inputs: Any) -> Any:
         """The sums, shape (batch, rest of the first, rest of the second)."""

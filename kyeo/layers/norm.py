@@ -121,17 +121,15 @@ class BatchNormalization(_Normalization):
         (axis,) = counted_axes(self, self.axis, len(input_shape))
         shape = (input_shape[axis],)
         self._make_scaling(shape, self.scale, self.center)
-        frozen = {"trainable": False, "autocast": False}
-        self.moving_mean = make_weight(self, "moving_mean", shape, **frozen)
-        self.moving_variance = make_weight(self, "moving_variance", shape, **frozen)
+        self.moving_mean = make_weight(self, "moving_mean", shape, trainable=False, autocast=False)
+        self.moving_variance = make_weight(self, "moving_variance", shape, trainable=False, autocast=False)
         if self.renorm:
             def root(shape: Any, dtype: Any = None) -> Any:
                 return jnp.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
 
-            mean = self.moving_mean_initializer
-            self.moving_stddev = self.add_weight(name="moving_stddev", shape=shape, initializer=root, **frozen)
-            self.renorm_mean = self.add_weight(name="renorm_mean", shape=shape, initializer=mean, **frozen)
-            self.renorm_stddev = self.add_weight(name="renorm_stddev", shape=shape, initializer=root, **frozen)
+            starts = {"moving_stddev": root, "renorm_mean": self.moving_mean_initializer, "renorm_stddev": root}
+            for name, start in starts.items():
+                setattr(self, name, self.add_weight(shape, start, trainable=False, autocast=False, name=name))
         self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: input_shape[axis]})
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
@@ -151,9 +149,8 @@ class BatchNormalization(_Normalization):
         else:
             mean, variance = _value(self.moving_mean, x.dtype), _value(self.moving_variance, x.dtype)
         axes = counted_axes(self, self.axis, x.ndim)
-        parts = [_along(v, axes, x) for v in (mean, variance)]
-        return _normalized(
-            x, *parts, self.epsilon, _along(gamma, axes, x), _along(beta, axes, x)).astype(self.compute_dtype)
+        mean, variance, gamma, beta = (_along(v, axes, x) for v in (mean, variance, gamma, beta))
+        return _normalized(x, mean, variance, self.epsilon, gamma, beta).astype(self.compute_dtype)
 
     def _batch_statistics(self, x: Any, mask: Any) -> tuple[Any, Any]:
         """Mean and (biased) variance of each channel, over what the mask and the rows' mask keep."""
@@ -373,5 +370,6 @@ class UnitNormalization(_Normalization):
 
     def call(self, inputs: Any) -> Any:
         """The inputs at unit length."""
+        inputs = inputs.astype(self.compute_dtype)
         squares = jnp.sum(jnp.square(inputs), tuple(counted_axes(self, self.axis, inputs.ndim)), keepdims=True)
         return inputs * jnp.minimum(jax.lax.rsqrt(squares), 1e12)

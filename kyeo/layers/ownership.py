@@ -54,7 +54,7 @@ class Owning(Configurable, VariableOwner):
         if isinstance(shape, str):  # the order of tf.keras: add_weight("kernel", (3, 4))
             shape, name = (name if not isinstance(name, str) else None), shape
         if "_weights" not in self.__dict__:
-            raise problem("The layer was not set up yet.", where=type(self).__name__,
+            raise problem("The layer was not set up yet.", received=f"add_weight(name={name!r})", where=type(self),
                           fix="call super().__init__() at the start of the layer's __init__")
         dtype = dtype or self.variable_dtype  # type: ignore[attr-defined]
         if initializer is None:
@@ -149,7 +149,8 @@ class Owning(Configurable, VariableOwner):
         mine = self.weights
         if len(mine) != len(weights):
             raise problem("The number of arrays does not match the weights.", received=f"{len(weights)} arrays",
-                          expected=f"{len(mine)}: " + ", ".join(f"{v.path} {v.shape}" for v in mine), where=self,
+                          expected=f"{len(mine)} arrays: " + ", ".join(f"{v.path} {v.shape}" for v in mine) if mine else
+                          "a layer with weights", where=self,
                           fix=None if mine else "build the layer first by calling it or with `build(input_shape)`")
         for variable, value in zip(mine, weights):
             if variable.shape != np.shape(value):

@@ -70,8 +70,8 @@ class Normalization(Layer):
         self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False, **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        given = () if axis is None else axes_of(self, axis) if axis != () else ()
-        self.axis = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+        axes = axes_of(self, () if axis is None else axis)
+        self.axis = tuple(axes) if isinstance(axes, list) else (axes,)
         self.invert = boolean(self, invert=invert)
         if (mean is None) != (variance is None):
             raise problem("`mean` and `variance` go together.", received=f"mean={mean}, variance={variance}",
@@ -93,9 +93,8 @@ class Normalization(Layer):
             raise problem("The axes of `axis` need known sizes.", received=f"an input of shape {input_shape}",
                           where=self, expected=f"ints on the axes {self._kept}")
         if self.input_mean is None:
-            frozen = {"trainable": False, "shape": shape}
-            self.adapt_mean = self.add_weight(name="mean", initializer="zeros", **frozen)
-            self.adapt_variance = self.add_weight(name="variance", initializer="ones", **frozen)
+            self.adapt_mean = self.add_weight(shape, "zeros", trainable=False, name="mean")
+            self.adapt_variance = self.add_weight(shape, "ones", trainable=False, name="variance")
             self.count = self.add_weight(name="count", shape=(), dtype="int32", initializer="zeros", trainable=False)
 
     def adapt(self, data: Any) -> None:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import describe, int_tuple, one_of, positive_int, problem
+from kyeo.core.scope import current
 from kyeo.layers.arguments import format_of, pairs, spatial_axes
 from kyeo.layers.layer import InputSpec, Layer
 
@@ -71,6 +72,9 @@ class Reshape(Layer):
                               expected=f"a number of elements that fits target_shape={self.target_shape}")
             shape = tuple(total // max(known, 1) if s == -1 else s for s in self.target_shape)
             return jnp.reshape(inputs, (inputs.shape[0], *shape))
+        if current().symbolic:  # of unknown sizes JAX cannot prove that they fit
+            sizes = (math.prod(have) // max(known, 1) if s == -1 else s for s in self.target_shape)
+            return jnp.zeros((inputs.shape[0], *sizes), inputs.dtype)
         return jnp.reshape(inputs, (inputs.shape[0], *self.target_shape))
 
 

@@ -127,7 +127,7 @@ def resolve(
     """
     if "str" in str(y_true_dtype) or str(y_true_dtype)[:1] in "<O":
         raise problem("The labels are texts.", received=f"labels of dtype {y_true_dtype}", expected="numbers",
-                      fix="turn them into class numbers, for example with the StringLookup layer")
+                      fix="turn them into class numbers, `names, numbers = np.unique(y, return_inverse=True)`")
     kind = kind_of_labels(y_true_shape, y_pred_shape)
     link = None if not from_logits else link or ("sigmoid" if kind == "binary" else "softmax")
     if isinstance(metric, str) and metric.lower() in _BY_KIND:

@@ -62,9 +62,7 @@ class Graph:
 
         def children(node: Node) -> Iterator[Node]:
             for tensor in node.inputs:
-                if id(tensor) not in stop and tensor.node is not None:
-                    yield tensor.node
-                elif tensor.node is not None and not tensor.node.inputs:
+                if tensor.node is not None and (id(tensor) not in stop or not tensor.node.inputs):
                     yield tensor.node
 
         for output in self.output_tensors:
@@ -165,12 +163,13 @@ class Graph:
 
     def _misfit(self, tensor: SymbolicTensor, value: Any) -> Exception:
         shape = tuple(s if isinstance(s, int) else None for s in value.shape)
-        fix = None
+        fix = f"give it such arrays, or make a model for these: Input(shape={shape[1:]})"
         if len(shape) == tensor.ndim - 1 and tensor.shape[0] is None:
             if shape == tensor.shape[1:]:
                 fix = "this is one sample without a batch axis: pass x[None]"
-            elif shape == tensor.shape[:1] + shape[1:] and shape[1:] == tensor.shape[1:-1]:
-                fix = "the channel axis is missing: pass x[..., None]"
+            elif shape[1:] == tensor.shape[1:-1]:
+                fix = ("the last axis is missing; for grey pictures "
+                       f"np.repeat(x[..., None], {tensor.shape[-1]}, axis=-1)")
         return problem("The data does not have the shape of the model's input.", where=self.owner, fix=fix,
                        received=f"an array of shape {shape}", expected=f'shape {tensor.shape} for "{tensor.name}"')
 

@@ -1,10 +1,9 @@
 """The graph of a model <-> plain values, in the form Keras's files have.
 
 Each layer stands with its calls; an argument that is a tensor is named by [layer, number of its call, number of
-the output]. A model inside counts its calls from 1, because Keras counts its own making as call 0.
+the output]. Calls count from 0; but where inputs and outputs are named, those of a model inside count from 1.
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +21,6 @@ from kyeo.models.op_calls import OpCall, is_op_spec, op_class
 __all__ = ["constructor_takes", "graph_config", "graph_from_config"]
 
 
-@functools.cache
 def constructor_takes(cls: type, names: tuple[str, ...]) -> bool:
     """Whether the constructor of a class begins with these parameters, or takes any."""
     parameters = list(inspect.signature(cls).parameters.values())
@@ -36,13 +34,22 @@ def graph_config(model: Any) -> dict[str, Any]:
     """The config of a model made from inputs and outputs."""
     graph: Graph = model._graph
     places = dict(_places(graph))
+    from_one = {operation.name for operation in graph.operations if _counts_from_one(operation)}
+
+    def ends(tree: Any) -> Any:
+        if isinstance(tree, SymbolicTensor):
+            name, number, index = places[id(tree)]
+            return [name, number + (name in from_one), index]
+        if isinstance(tree, dict):
+            return {k: ends(v) for k, v in tree.items()}
+        return type(tree)(map(ends, tree))
+
     entries = [_input_spec(t) for t in graph.input_tensors if places[id(t)][0] == t.name and t.node is not None
                and not isinstance(t.node.target, InputLayer)]
     entries += [_entry(operation, graph, places) for operation in graph.operations]
     return {
         "name": model.name, "trainable": model.trainable, "layers": entries,
-        "input_layers": map_tensors(lambda t: list(places[id(t)]), graph.inputs),
-        "output_layers": map_tensors(lambda t: list(places[id(t)]), graph.outputs),
+        "input_layers": ends(graph.inputs), "output_layers": ends(graph.outputs),
     }
 
 
@@ -54,17 +61,16 @@ def _calls(operation: Any, graph: Graph) -> list[Node]:
     return [node for node in operation._inbound_nodes if id(node) in inside]
 
 
-def _first_number(operation: Any) -> int:
-    """What a layer counts its calls from: 1 for a graph inside, see above."""
-    from_graph = getattr(operation, "_graph", None) is not None and not hasattr(operation, "_stack")
-    return int(from_graph and not isinstance(operation, Node))
+def _counts_from_one(operation: Any) -> bool:
+    """Whether the calls of a layer are counted from 1 where inputs and outputs are named, see above."""
+    return getattr(operation, "_graph", None) is not None and not hasattr(operation, "_stack")
 
 
 def _places(graph: Graph) -> Iterator[tuple[int, tuple[str, int, int]]]:
     """(id, place) for each tensor of the graph: name of the layer or op, number of the call, of the output."""
     made: set[int] = set()
     for operation in graph.operations:
-        for number, node in enumerate(_calls(operation, graph), _first_number(operation)):
+        for number, node in enumerate(_calls(operation, graph)):
             for index, tensor in enumerate(node.output_tensors):
                 made.add(id(tensor))
                 yield id(tensor), (operation.name, number, index)
@@ -146,7 +152,7 @@ class _Reader:
         if not isinstance(operation, (Layer, OpCall)):
             raise self._wrong(f'"{name}" is a {type(operation).__name__}, not a layer')
         self.made[name] = operation
-        self.numbers[name] = _first_number(operation)
+        self.numbers[name] = 0
         if isinstance(operation, InputLayer):
             self.found[name, 0] = [operation.output]
         elif entry["inbound_nodes"]:
@@ -205,7 +211,8 @@ class _Reader:
     def tensors(self, tree: Any) -> Any:
         """A structure of places as a structure of tensors."""
         if isinstance(tree, (list, tuple)) and len(tree) == 3 and isinstance(tree[0], str):
-            return self._tensor((tree[0], int(tree[1]), int(tree[2])))
+            from_one = _counts_from_one(self.made.get(tree[0]))
+            return self._tensor((tree[0], int(tree[1]) - from_one, int(tree[2])))
         if isinstance(tree, dict):
             return {k: self.tensors(v) for k, v in tree.items()}
         if not isinstance(tree, (list, tuple)):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kyeo.core.configurable import deserialize_value, serialize_value
-from kyeo.core.errors import problem
+from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Variable
@@ -14,6 +14,8 @@ from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.graph import Graph
 from kyeo.models.graph_config import constructor_takes, graph_config, graph_from_config
+from kyeo.models.summary import print_summary
+from kyeo.saving import load_weights, model_to_json, save_model, save_weights
 from kyeo.train.trainer import Trainer
 
 __all__ = ["Model"]
@@ -107,8 +109,9 @@ class Model(Trainer, Layer):
         for layer in layers:
             if layer.name == name:
                 return layer
+        names = [layer.name for layer in layers]
         raise problem("There is no layer of this name.", received=f"name={name!r}", where=self,
-                      expected="one of " + ", ".join(layer.name for layer in layers))
+                      expected="one of " + ", ".join(names), fix=did_you_mean(name, names))
 
     @property
     def inputs(self) -> list[SymbolicTensor] | None:
@@ -211,32 +214,22 @@ class Model(Trainer, Layer):
             show_trainable: add a column that says which layers are trainable.
             layer_range: (first name, last name), regular expressions; only these layers and those between.
         """
-        from kyeo.models.summary import print_summary
-
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model to a `.keras` file; see `kyeo.saving.save_model`."""
-        from kyeo.saving import save_model
-
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Write the weights to a `.weights.h5` file; the file appears whole or not at all."""
-        from kyeo.saving import save_weights
-
         save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights that `save_weights` (or Keras) wrote."""
-        from kyeo.saving import load_weights
-
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON text."""
-        from kyeo.saving import model_to_json
-
         return model_to_json(self, **kwargs)
 
 

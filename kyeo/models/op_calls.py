@@ -16,20 +16,22 @@ from kyeo.core.symbolic import any_symbolic
 __all__ = ["OpCall", "is_op_spec", "op_class"]
 
 # Parameters that belong to the call; all others are in the config.
-_CALL = frozenset("""
-a abs_ angle array b beta bias bins condition constant_values coordinates data default depthwise_kernel elements
-end_points false_fn fill_value gamma image1 image2 images index indices init_val inputs kernel key loop_vars mask mean
-offset operands output output_length output_shape pointwise_kernel pred predictions q query rtol atol scale
-segment_ids sequence_lengths sorted_sequence start start_indices start_points step stop target target_length targets
-transform translation true_fn updates value values variance weights x x1 x2 xs y
-""".split())
+_CALL_NAMES = """
+a abs_ angle array atol b beta bias bins branches choicelist condition condlist constant_values coordinates data
+default depthwise_kernel elements elems end_points f false_fn fill_value gamma image1 image2 images index
+indices init init_val inputs kernel key loop_vars mask mean offset operands output output_length output_shape
+pointwise_kernel pred predictions q query rtol scale segment_ids sequence_lengths sorted_sequence start
+start_indices start_points step stop target target_length targets transform translation true_fn updates value
+values variable variance weights x x1 x2 xs y
+"""
+_CALL = frozenset(_CALL_NAMES.split())
 _IN_CONFIG = {  # names that belong to the call elsewhere
     "allclose": {"rtol", "atol"}, "bincount": {"weights"}, "diagonal": {"offset"}, "histogram": {"bins"},
     "squareplus": {"b"}, "trace": {"offset"}, "trapezoid": {"x"}, "unique": {"fill_value"},
 }
 _MODULES = {  # the Keras module of an op; those not named here are in "numpy"
-    "core": """associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan scatter scatter_update slice
-        slice_update stop_gradient switch unstack vectorized_map while_loop""",
+    "core": """associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan scatter scatter_update
+        slice slice_update stop_gradient switch unstack vectorized_map while_loop""",
     "linalg": """cholesky cholesky_inverse det eig eigh inv jvp lstsq lu_factor matrix_rank norm pinv qr solve
         solve_triangular svd""",
     "math": """cdist erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft istft logdet logsumexp rfft rsqrt
@@ -102,13 +104,16 @@ class OpCall:
     @classmethod
     def split(cls, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Parts:
         """The arguments of a recorded call as (config, positional, by keyword)."""
-        bound = inspect.signature(function).bind(*args, **kwargs)
+        signature = inspect.signature(function)
+        bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         call_names, variadic, _ = _split(function)
         config, positional, by_name = {}, [], {}
         for name, value in bound.arguments.items():
             if name == variadic:
                 positional += list(value)
+            elif signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                config.update(value)
             elif name not in call_names:
                 config[name] = value
             elif len(positional) == call_names.index(name) and not variadic:

@@ -4,9 +4,11 @@ from typing import Any
 
 from kyeo.core.configurable import deserialize_value, serialize_object, serialize_value
 from kyeo.core.errors import problem
+from kyeo.core.plain import plainly
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.scope import scope
 from kyeo.core.symbolic import SymbolicTensor
+from kyeo.layers.core import Lambda
 from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.graph_config import constructor_takes
@@ -41,6 +43,7 @@ class Sequential(Model):
         """The layers, without the input."""
         return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
 
+    @plainly
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer on top of the stack."""
         self._push(layer)
@@ -63,7 +66,7 @@ class Sequential(Model):
             return super().get_config()
         config = {"name": self.name, "trainable": self.trainable, "dtype": serialize_value(self.dtype_policy),
                   "layers": [serialize_object(layer) for layer in self._stack]}
-        return {**config, "build_input_shape": self._stack[0].batch_shape} if self._graph else config
+        return {**config, "build_input_shape": self._graph.input_tensors[0].shape} if self._graph else config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Sequential":
@@ -82,16 +85,14 @@ class Sequential(Model):
     def _push(self, layer: Any) -> None:
         if isinstance(layer, SymbolicTensor) and layer.node is not None:
             layer = layer.node.target
-        if callable(layer) and not isinstance(layer, Layer) and hasattr(layer, "__name__"):
-            from kyeo.layers import Lambda
-
+        if callable(layer) and not isinstance(layer, (Layer, type)) and hasattr(layer, "__name__"):
             layer = Lambda(layer)
         if not isinstance(layer, Layer):
             raise problem("Only layers can be stacked.", received=layer, where=self, expected="a Layer instance",
-                          fix="write Dense(...), not Dense" if isinstance(layer, type) else None, kind=TypeError)
+                          fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else None, kind=TypeError)
         if any(other.name == layer.name for other in self._stack):
             raise problem("Two layers of a model have the same name.", received=f'"{layer.name}" twice', where=self,
-                          expected="different names")
+                          expected="different names", fix="give one of them another name=...")
         if isinstance(layer, InputLayer) and self._stack:
             raise problem("An input can only come first.", where=self,
                           received=f"{len(self._stack)} layers before it")
@@ -109,8 +110,9 @@ class Sequential(Model):
 
     def _build_if_possible(self) -> None:
         if len(self._stack) > 1 and isinstance(self._stack[0], InputLayer):
-            self.build(self._stack[0].batch_shape)
+            self.build(self._stack[0].output.shape)
 
+    @plainly
     def build(self, input_shape: Any = None) -> None:
         """Make the weights for inputs of this shape (with the batch axis)."""
         if not self.layers:

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax import nn
 
+from kyeo.core.arrays import to_array
 from kyeo.core.op import op
-from kyeo.ops.rows import to_array, tuple_axis, unary
+from kyeo.ops.rows import tuple_axis, unary
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
-from kyeo.ops.rows import to_array
 
 __all__ = [
     "diag", "diagonal", "isin", "nonzero", "select", "take", "take_along_axis", "tril", "triu", "unique",

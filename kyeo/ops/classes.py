@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax import nn
 
+from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
-from kyeo.ops.rows import to_array
 
 __all__ = [
     "binary_crossentropy", "categorical_crossentropy", "dot_product_attention", "multi_hot", "one_hot",
@@ -123,7 +123,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     target, output = to_array(target), to_array(output)
     _same("ops.binary_crossentropy", target, output, output.shape)
     if from_logits:
-        return -target * nn.log_sigmoid(output) - (1.0 - target) * nn.log_sigmoid(-output)
+        return -(target * nn.log_sigmoid(output)) - (1.0 - target) * nn.log_sigmoid(-output)
     output = _clipped(output)
     return -(target * jnp.log(output) + (1.0 - target) * jnp.log(1.0 - output))
 

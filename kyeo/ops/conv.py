@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import int_tuple, one_of, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
 from kyeo.ops import kernels
-from kyeo.ops.rows import to_array
 
 __all__ = ["average_pool", "conv", "conv_transpose", "depthwise_conv", "max_pool", "separable_conv"]
 
@@ -57,10 +57,9 @@ def _convolve(where: str, x: jax.Array, kernel: jax.Array, strides: Sizes, paddi
         raise problem("The kernel does not fit the input.", where=where,
                       received=f"input {x.shape}, kernel {kernel.shape}",
                       expected=f"a kernel of {x.ndim} axes: {rank} sizes, input and output channels")
-    out = lax.conv_general_dilated(
-        x.astype(kernel.dtype), kernel, int_tuple(where, rank, strides=strides),
-        _padding(where, padding).upper(), rhs_dilation=int_tuple(where, rank, dilation_rate=dilation_rate),
-        dimension_numbers=_numbers(rank), feature_group_count=groups)
+    out = kernels.conv(
+        x.astype(kernel.dtype), kernel, int_tuple(where, rank, strides=strides), _padding(where, padding),
+        int_tuple(where, rank, dilation_rate=dilation_rate), groups)
     _check_output(where, x, kernel, out)
     return out
 

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
 from kyeo.core.variable import unwrap
-from kyeo.ops.rows import to_array
 
 __all__ = [
     "cast", "convert_to_numpy", "convert_to_tensor", "dtype", "get_item", "is_tensor", "ndim",
@@ -34,7 +34,8 @@ def convert_to_tensor(
     if sparse or ragged:
         raise problem("Sparse and ragged tensors are not supported.", where="ops.convert_to_tensor",
                       received=f"sparse={sparse}, ragged={ragged}", fix="use dense arrays and masks")
-    return to_array(x) if dtype is None else jnp.asarray(x).astype(standardize_dtype(dtype))
+    x = to_array(x)
+    return x if dtype is None else x.astype(standardize_dtype(dtype))
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
@@ -55,13 +56,13 @@ def cast(x: Any, dtype: Any) -> jax.Array:
     >>> kyeo.ops.cast([1.7, 0.0], "int32").tolist(), kyeo.ops.cast([1.7, 0.0], bool).tolist()
     ([1, 0], [True, False])
     """
-    return jnp.asarray(x).astype(standardize_dtype(dtype))
+    return to_array(x).astype(standardize_dtype(dtype))
 
 
 def _limits(dtype: str) -> tuple[float, float]:
     if dtype == "bool":
         return 0, 1
-    info = jnp.iinfo(dtype) if "int" in dtype else jnp.finfo(dtype)
+    info: Any = jnp.iinfo(dtype) if "int" in dtype else jnp.finfo(dtype)
     return info.min, info.max
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import problem
 from kyeo.core.op import op
-from kyeo.ops.rows import to_array
 
 __all__ = [
     "arange", "array", "copy", "empty", "empty_like", "eye", "full", "full_like", "identity", "linspace",
@@ -33,7 +33,7 @@ def array(x: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.array([1, 2], "float32").tolist()
     [1.0, 2.0]
     """
-    return jnp.array(x, _same(dtype))
+    return jnp.array(to_array(x), _same(dtype))
 
 
 @op
@@ -85,7 +85,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.full((2,), 7).tolist()
     [7.0, 7.0]
     """
-    return jnp.full(shape, fill_value, standardize_dtype(dtype))
+    return jnp.full(shape, to_array(fill_value), standardize_dtype(dtype))
 
 
 @op
@@ -129,7 +129,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.full_like([1, 2], 7).tolist()
     [7, 7]
     """
-    return jnp.full_like(to_array(x), fill_value, _same(dtype))
+    return jnp.full_like(to_array(x), to_array(fill_value), _same(dtype))
 
 
 @op

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy import special
 
+from kyeo.core.arrays import to_array
 from kyeo.core.op import op
-from kyeo.ops.rows import binary, to_array, unary
+from kyeo.ops.rows import Function, binary, bits, unary
 
 __all__ = [
     "abs", "absolute", "add", "allclose", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
@@ -27,6 +28,15 @@ __all__ = [
 def _float(x: jax.Array) -> jax.Array:
     """Integers and booleans as float32."""
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
+
+
+def _in_floats(fn: Function) -> Function:
+    """fn of two arrays, integers and booleans as floats of the width that promotion gives them."""
+    def wide(x1: jax.Array, x2: jax.Array) -> jax.Array:
+        dtype = jnp.result_type(x1.dtype, x2.dtype, float)
+        return fn(x1.astype(dtype), x2.astype(dtype))
+
+    return wide
 
 
 def _no_nan(x1: jax.Array, x2: jax.Array) -> jax.Array:
@@ -85,14 +95,14 @@ tanh = unary("tanh", jnp.tanh, "Hyperbolic tangent, from -1 to 1.", "[0.0]", "[0
 trunc = unary("trunc", jnp.trunc, "Whole part, towards 0.", "[-1.8]", "[-1.0]")
 
 add = binary("add", jnp.add, "x1 + x2.", "[1.0], 2", "[3.0]")
-arctan2 = binary("arctan2", jnp.arctan2, "Angle of the point (x2, x1).", "[0.0], [1.0]", "[0.0]")
-bitwise_left_shift = binary("bitwise_left_shift", jnp.left_shift, "x1 times 2 ** x2.", "[1], [3]", "[8]")
-bitwise_right_shift = binary("bitwise_right_shift", jnp.right_shift, "x1 over 2 ** x2.", "[8], [3]", "[1]")
-bitwise_and = binary("bitwise_and", jnp.bitwise_and, "Bits set in both.", "[6], [3]", "[2]")
-bitwise_or = binary("bitwise_or", jnp.bitwise_or, "Bits set in either.", "[6], [3]", "[7]")
-bitwise_xor = binary("bitwise_xor", jnp.bitwise_xor, "Bits set in one only.", "[6], [3]", "[5]")
-left_shift = binary("left_shift", jnp.left_shift, "x1 times 2 ** x2.", "[1], [3]", "[8]")
-right_shift = binary("right_shift", jnp.right_shift, "x1 over 2 ** x2.", "[8], [3]", "[1]")
+arctan2 = binary("arctan2", _in_floats(jnp.arctan2), "Angle of the point (x2, x1).", "[0.0], [1.0]", "[0.0]")
+bitwise_left_shift = bits("bitwise_left_shift", jnp.left_shift, "x times 2 ** y.", "[1], [3]", "[8]")
+bitwise_right_shift = bits("bitwise_right_shift", jnp.right_shift, "x over 2 ** y.", "[8], [3]", "[1]")
+bitwise_and = bits("bitwise_and", jnp.bitwise_and, "Bits set in both.", "[6], [3]", "[2]")
+bitwise_or = bits("bitwise_or", jnp.bitwise_or, "Bits set in either.", "[6], [3]", "[7]")
+bitwise_xor = bits("bitwise_xor", jnp.bitwise_xor, "Bits set in one only.", "[6], [3]", "[5]")
+left_shift = bits("left_shift", jnp.left_shift, "x times 2 ** y.", "[1], [3]", "[8]")
+right_shift = bits("right_shift", jnp.right_shift, "x over 2 ** y.", "[8], [3]", "[1]")
 divide = binary("divide", jnp.divide, "x1 / x2, in floats.", "[1.0], [2.0]", "[0.5]")
 divide_no_nan = binary("divide_no_nan", _no_nan, "x1 / x2, and 0 where x2 is 0.", "[1.0], [0.0]", "[0.0]")
 equal = binary("equal", jnp.equal, "x1 == x2.", "[1, 2], 2", "[False, True]")
@@ -105,8 +115,8 @@ greater_equal = binary("greater_equal", jnp.greater_equal, "x1 >= x2.", "[1, 2],
 hypot = binary("hypot", jnp.hypot, "sqrt(x1 ** 2 + x2 ** 2).", "[3.0], [4.0]", "[5.0]")
 less = binary("less", jnp.less, "x1 < x2.", "[1, 2], 2", "[True, False]")
 less_equal = binary("less_equal", jnp.less_equal, "x1 <= x2.", "[1, 2], 1", "[True, False]")
-logaddexp = binary("logaddexp", jnp.logaddexp, "log(exp(x1) + exp(x2)).", "[0.0], [-1000.0]", "[0.0]")
-logaddexp2 = binary("logaddexp2", jnp.logaddexp2, "log2(2 ** x1 + 2 ** x2).", "[1.0], [1.0]", "[2.0]")
+logaddexp = binary("logaddexp", _in_floats(jnp.logaddexp), "log(exp(x1) + exp(x2)).", "[0.0], [-1000.0]", "[0.0]")
+logaddexp2 = binary("logaddexp2", _in_floats(jnp.logaddexp2), "log2(2 ** x1 + 2 ** x2).", "[1.0], [1.0]", "[2.0]")
 logical_and = binary("logical_and", jnp.logical_and, "x1 and x2.", "[True, False], True", "[True, False]")
 logical_or = binary("logical_or", jnp.logical_or, "x1 or x2.", "[True, False], False", "[True, False]")
 logical_xor = binary("logical_xor", jnp.logical_xor, "One, not both.", "[True, False], True", "[False, True]")

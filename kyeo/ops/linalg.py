@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jax.scipy.linalg import lu_factor as jax_lu_factor
 from jax.scipy.linalg import solve_triangular as jax_solve_triangular
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
-from kyeo.ops.rows import binary, to_array, tuple_axis
+from kyeo.ops.rows import binary, tuple_axis
 
 __all__ = [
     "cholesky", "cross", "det", "dot", "eig", "eigh", "einsum", "inner", "inv", "kron", "logdet", "lstsq",

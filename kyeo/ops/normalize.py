@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
-from kyeo.ops.rows import to_array, tuple_axis
+from kyeo.ops.rows import tuple_axis
 
 __all__ = ["batch_normalization", "layer_normalization", "moments", "normalize", "rms_normalization"]
 

@@ -5,10 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import problem
 from kyeo.core.op import op
-from kyeo.ops.rows import reduction, to_array, tuple_axis
+from kyeo.ops.rows import reduction, tuple_axis
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "average", "bincount", "count_nonzero",

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.op import op
 
-__all__ = ["Binary", "Reduction", "Unary", "binary", "reduction", "to_array", "tuple_axis", "unary"]
+__all__ = [
+    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "reduction", "tuple_axis", "unary",
+]
 
 Function = Callable[..., Any]
 
@@ -26,15 +28,16 @@ class Binary(Protocol):
     def __call__(self, x1: Any, x2: Any) -> jax.Array: ...
 
 
+class Bits(Protocol):
+    """An op of two arrays of integers; Keras calls its operands x and y."""
+
+    def __call__(self, x: Any, y: Any) -> jax.Array: ...
+
+
 class Reduction(Protocol):
     """An op that takes axes away."""
 
     def __call__(self, x: Any, axis: Any = None, keepdims: bool = False) -> jax.Array: ...
-
-
-def to_array(x: Any) -> jax.Array:
-    """Lists, numbers and NumPy arrays as a JAX array; a JAX array as it is."""
-    return x if isinstance(x, jax.Array) else jnp.asarray(x)
 
 
 def tuple_axis(axis: Any) -> Any:
@@ -64,6 +67,15 @@ def binary(name: str, fn: Function, text: str, args: str, result: str) -> Binary
 
     def row(x1: Any, x2: Any) -> jax.Array:
         return fn(to_array(x1), to_array(x2))
+
+    return _named(row, name, text, args, result)
+
+
+def bits(name: str, fn: Function, text: str, args: str, result: str) -> Bits:
+    """A row `fn(x, y)` on the bits of integers."""
+
+    def row(x: Any, y: Any) -> jax.Array:
+        return fn(to_array(x), to_array(y))
 
     return _named(row, name, text, args, result)
 

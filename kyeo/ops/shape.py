@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
-from kyeo.ops.rows import to_array, tuple_axis
+from kyeo.ops.rows import tuple_axis
 
 __all__ = [
     "append", "array_split", "broadcast_to", "concatenate", "diff", "expand_dims", "flip", "hstack",
@@ -251,7 +252,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
     >>> kyeo.ops.repeat([1, 2], 2).tolist()
     [1, 1, 2, 2]
     """
-    return jnp.repeat(to_array(x), to_array(repeats) if isinstance(repeats, (list, tuple)) else repeats, axis)
+    return jnp.repeat(to_array(x), np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats, axis)
 
 
 @op
@@ -289,7 +290,7 @@ def rot90(array: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> jax.Array:
         raise problem("A turn needs two different axes.", where="ops.rot90",
                       received=f"shape {x.shape}, axes={axes}",
                       expected="an array of at least two axes, and two of them")
-    return jnp.rot90(x, k, tuple(axes))
+    return jnp.rot90(x, k, (axes[0], axes[1]))
 
 
 @op

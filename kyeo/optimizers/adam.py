@@ -10,13 +10,13 @@ from kyeo.core.errors import boolean, fraction, number, positive_int
 from kyeo.core.variable import Variable
 from kyeo.initializers import Ones
 from kyeo.optimizers.optimizer import Optimizer
-from kyeo.optimizers.state import SharedArguments
+from kyeo.optimizers.state import SharedArguments, SharedButDecay
 from kyeo.optimizers.support import above_zero, once_a_step, rate_dtype, step_count
 
 __all__ = ["Adam", "AdamW", "Adamax", "Lamb", "Nadam", "ScheduleFreeAdamW"]
 
 
-def toward(slot: Variable, value: jax.Array, share: float) -> jax.Array:
+def toward(slot: Variable, value: jax.Array, share: float | jax.Array) -> jax.Array:
     """Move a running mean by `share` of the way to `value`, and give it."""
     return slot.assign_add((value - slot.value) * share)
 
@@ -107,7 +107,7 @@ class AdamW(Adam):
 
     def __init__(self, learning_rate: Any = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9,
                  beta_2: float = 0.999, epsilon: float = 1e-7, amsgrad: bool = False,
-                 **shared: Unpack[SharedArguments]):
+                 **shared: Unpack[SharedButDecay]):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **shared)
         number(self, weight_decay=weight_decay)
 
@@ -153,7 +153,7 @@ class Nadam(_TwoMeans):
     >>> weight = kyeo.Variable([1.0])
     >>> kyeo.optimizers.Nadam(0.1).apply([[5.0]], [weight])
     >>> round(float(weight.numpy()[0]), 4)
-    0.8734
+    0.8937
     """
 
     def _add_slots(self, variables: list[Variable]) -> None:

@@ -11,7 +11,7 @@ from kyeo.core.errors import boolean, fraction, number, positive_int
 from kyeo.core.variable import Variable
 from kyeo.optimizers.adam import toward
 from kyeo.optimizers.optimizer import Optimizer
-from kyeo.optimizers.state import SharedArguments
+from kyeo.optimizers.state import SharedArguments, SharedButDecay
 from kyeo.optimizers.support import once_a_step, step_count
 
 __all__ = ["Adafactor", "Muon"]
@@ -53,14 +53,14 @@ class Adafactor(Optimizer):
         self.relative_step = boolean(self, relative_step=relative_step)
 
     def _add_slots(self, variables: list[Variable]) -> None:
-        self._r: list[Variable | None] = []
-        self._c: list[Variable | None] = []
-        self._v: list[Variable | None] = []
+        self._r: list[Any] = []
+        self._c: list[Any] = []
+        self._v: list[Any] = []
         for variable in variables:
             shape = variable.shape
             free = variable.overwrite_with_gradient
             if len(shape) < 2:  # needs neither; Keras keeps an int in their place, and files count on it
-                sizes, dtype = [(), ()], "int32"
+                sizes, dtype = [shape[:0], shape[:0]], "int32"
             else:
                 sizes, dtype = [shape[:-1], (*shape[:-2], shape[-1])], variable.dtype
             for column, size in zip((self._r, self._c), sizes):
@@ -128,7 +128,7 @@ class Muon(Optimizer):
         exclude_layers: Sequence[str] | None = None, exclude_embeddings: bool = True, muon_a: float = 3.4445,
         muon_b: float = -4.7750, muon_c: float = 2.0315, adam_lr_ratio: float = 1, momentum: float = 0.95,
         ns_steps: int = 5, nesterov: bool = True, rms_rate: float | None = 0.2,
-        **shared: Unpack[SharedArguments],
+        **shared: Unpack[SharedButDecay],
     ):
         super().__init__(learning_rate, weight_decay=weight_decay, **shared)
         self.adam_beta_1 = fraction(self, adam_beta_1=adam_beta_1)
@@ -152,8 +152,8 @@ class Muon(Optimizer):
                 or any(re.search(pattern, path) for pattern in self.exclude_layers))
 
     def _add_slots(self, variables: list[Variable]) -> None:
-        self.momentums: list[Variable | None] = [None] * len(variables)
-        self.adam_velocities: list[Variable | None] = [None] * len(variables)
+        self.momentums: list[Any] = [None] * len(variables)
+        self.adam_velocities: list[Any] = [None] * len(variables)
         for i, variable in enumerate(variables):
             if variable.overwrite_with_gradient:
                 continue

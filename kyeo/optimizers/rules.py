@@ -150,7 +150,7 @@ class Adadelta(Optimizer):
     >>> weight = kyeo.Variable([1.0])
     >>> kyeo.optimizers.Adadelta(1.0, epsilon=0.01).apply([[2.0]], [weight])
     >>> round(float(weight.numpy()[0]), 4)
-    0.5637
+    0.5636
     """
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7,

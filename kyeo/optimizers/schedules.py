@@ -280,7 +280,7 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Le
 
     >>> import kyeo
     >>> schedules = kyeo.optimizers.schedules
-    >>> schedules.deserialize(schedules.serialize(schedules.CosineDecay(0.1, 10)))
-    CosineDecay(initial_learning_rate=0.1, decay_steps=10)
+    >>> schedules.deserialize(schedules.serialize(schedules.CosineDecay(0.1, 10))).decay_steps
+    10
     """
     return deserialize_in(config, "optimizers", custom_objects)

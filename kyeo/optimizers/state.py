@@ -19,13 +19,12 @@ from kyeo.core.variable import Variable, unwrap
 from kyeo.optimizers.schedules import LearningRateSchedule
 from kyeo.optimizers.support import rate_dtype
 
-__all__ = ["SharedArguments"]
+__all__ = ["SharedArguments", "SharedButDecay"]
 
 
-class SharedArguments(TypedDict, total=False):
-    """The arguments that every optimizer takes besides its own; `Optimizer` says what they mean."""
+class SharedButDecay(TypedDict, total=False):
+    """`SharedArguments` for a rule that has a `weight_decay` of its own."""
 
-    weight_decay: float | None
     clipnorm: float | None
     clipvalue: float | None
     global_clipnorm: float | None
@@ -35,6 +34,12 @@ class SharedArguments(TypedDict, total=False):
     loss_scale_factor: float | None
     gradient_accumulation_steps: int | None
     name: str | None
+
+
+class SharedArguments(SharedButDecay, total=False):
+    """The arguments that every optimizer takes besides its own; `Optimizer` says what they mean."""
+
+    weight_decay: float | None
 
 
 class _OptimizerState(Configurable):
@@ -117,7 +122,7 @@ class _OptimizerState(Configurable):
         self, shape: Sequence[int], initializer: Any = "zeros", dtype: Any = None, aggregation: str = "none",
         layout: Any = None, name: str | None = None,
     ) -> Variable:
-        """Make a variable that belongs to the optimizer."""
+        """Make a variable that belongs to the optimizer. `layout` is taken for the sake of Keras's signature."""
         with scope(path=self.name):
             variable = Variable(initializers.get(initializer), shape=shape, dtype=dtype, trainable=False,
                                 aggregation=aggregation, name=name)
@@ -200,8 +205,9 @@ class _OptimizerState(Configurable):
             return
         rate = unwrap(rate)
         if not isinstance(rate, jax.Array) or rate.shape != ():
-            expected = "a number, a schedule of kyeo.optimizers.schedules, or a function without arguments"
-            rate = np.asarray(number(self, expected=expected, learning_rate=rate), dtype=rate_dtype())
+            expected = ("a number of at least 0, a schedule of kyeo.optimizers.schedules, or a function "
+                        "without arguments")
+            rate = np.asarray(number(self, low=0, expected=expected, learning_rate=rate), dtype=rate_dtype())
         if held is None:
             self._learning_rate = self._add_scalar("learning_rate", np.asarray(rate))
         elif isinstance(held, Variable):

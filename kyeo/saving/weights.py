@@ -4,7 +4,6 @@ The walk visits what holds variables by attribute name (private ones last), item
 `layers/dense_1/vars/0`. A graph or a stack gives its `layers` first, so the layout hangs on their order alone.
 """
 
-import functools
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 from kyeo.core.errors import problem, where_is
 from kyeo.core.naming import snake_case
+from kyeo.core.per_class import per_class
 from kyeo.core.scope import scope
 from kyeo.core.variable import Variable, VariableOwner
 from kyeo.saving.hdf5 import ReadGroup, WriteGroup, stray_groups
@@ -26,7 +26,7 @@ def _has_variables(item: Any) -> bool:
     return both and not isinstance(item, type)
 
 
-@functools.cache
+@per_class
 def _base_names(base: type) -> frozenset[str]:
     """What every object of a base class has, which is no part of a user's model."""
     return frozenset(dir(base(name="reference"))) - {"layers", "optimizer"}
@@ -104,10 +104,16 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
         group = ReadGroup(file, path, where)
         problems = _mismatches(item, group)
         if not problems:
-            staged.update(_loaded(item, group))
+            try:
+                staged.update(_loaded(item, group))
+            except Exception as error:  # from loading that a user wrote
+                error.add_note(f"  while {where_is(item)} loaded {path or 'the top'} of {where}; nothing was changed")
+                if not skip_mismatch:
+                    raise
+                wrong.append(f"{where_is(item)} ({path or 'top'}): {error}")
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
-        else:
+        elif getattr(item, "built", True):  # one that has not begun stays as `compile` made it
             warnings.warn(f"The state of the optimizer was not loaded: {problems[0]}.", stacklevel=5)
     stray = stray_groups(file, used)
     if stray and not wrong:
@@ -158,7 +164,8 @@ def _not_begun(group: ReadGroup) -> bool:
 
 def _loaded(item: Any, group: ReadGroup) -> dict[Variable, Any]:
     """The values that an object's own loading would give its variables."""
-    if not isinstance(item, VariableOwner):
+    is_optimizer = not isinstance(item, VariableOwner)
+    if is_optimizer:
         return {variable: group[str(i)] for i, variable in zip(range(len(group)), item.variables)}
     with scope(overlay={}) as inside:  # what is assigned goes here, not into the variables
         item.load_own_variables(group)

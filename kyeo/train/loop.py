@@ -8,6 +8,7 @@
         validate, if it is time; tell callbacks
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,14 @@ class Job:
         self.padded = model.may_pad(source)
         self.per_dispatch: int | None = None
 
+    def __enter__(self) -> "Job":
+        return self
+
+    def __exit__(self, kind: Any, *exc: object) -> None:
+        if kind is not None and self.mode == "train":
+            self.callbacks.on_train_interrupted()
+        self.source.close()
+
     @property
     def runner(self) -> Runner:
         """The compiled step that is right for the model as it is now."""
@@ -51,8 +60,10 @@ class Job:
         if self.per_dispatch is not None:
             return
         asked = self.model.steps_per_execution
-        if self.callbacks.wants_batches or self.source.num_batches == 1 or self.mode == "predict":
-            asked = asked if asked > 1 else 0
+        # Single steps where a callback listens to batches, and for iterators, whose batches are not to wait for others.
+        single = self.callbacks.wants(self.mode) or self.source.num_rows is None or self.source.num_batches == 1
+        if self.mode == "predict" or (asked == 1 and single):
+            asked = 0
         self.callbacks.note("compiling ...")
         try:
             self.per_dispatch = self._steps_per_dispatch(asked)
@@ -106,7 +117,7 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | 
             result = {"outputs": result}
         else:
             logs = result
-        end(done - 1, LazyLogs(lambda result=result: fetched(result)) if on_result is None else result)
+        end(done - 1, LazyLogs(functools.partial(fetched, result)) if on_result is None else result)
         if job.mode == "train" and job.model.stop_training:
             break
     job.source.on_epoch_end()

@@ -5,8 +5,8 @@ It is built when the shapes of labels and predictions are first known. Then `los
 """
 
 import dataclasses
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -14,11 +14,15 @@ import jax.numpy as jnp
 
 from kyeo import losses as losses_room
 from kyeo import metrics as metrics_room
-from kyeo.core.errors import problem
+from kyeo.core.errors import NotMaskable, is_told, problem, retold
+from kyeo.core.plain import in_plain_words, warn
 from kyeo.core.scope import current
+from kyeo.core.symbolic import SymbolicTensor, infer
+from kyeo.layers.complaints import explained_as
 from kyeo.losses.loss import Loss, LossFunctionWrapper
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve
+from kyeo.train.logits import warn_of_logits
 from kyeo.train.structure import align, output_names_of, spread
 
 __all__ = ["CompileMetrics", "Objective", "Output"]
@@ -42,6 +46,16 @@ class _Term:
     weight: float | None
     name: str
 
+    @property
+    def function(self) -> str:
+        """The name of the function that the loss computes."""
+        return getattr(getattr(self.loss, "fn", None), "__name__", "")
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return f'output "{self.name}", loss {self.function or type(self.loss).__name__}'
+
 
 class Objective:
     """Losses and metrics of a compiled model.
@@ -64,6 +78,8 @@ class Objective:
         self.term_trackers: list[Metric] = []
         self.names: list[str | None] = []
         self.output_shapes: list[tuple[int | None, ...]] = []
+        self._outputs: list[Any] = []
+        self._checked: set[Any] = set()
         self.built = False
 
     def _check_names(self) -> None:
@@ -76,6 +92,11 @@ class Objective:
                 if isinstance(leaf, str) and leaf.lower() not in ("accuracy", "acc", "crossentropy", "ce"):
                     metrics_room.get(leaf)
 
+    def check_outputs(self, names: Sequence[str]) -> None:
+        """Refuse losses and metrics for outputs that the model does not have, as soon as its outputs are known."""
+        for key, many in (("loss", False), ("metrics", True), ("weighted_metrics", True)):
+            spread(self.spec[key], names, key, many=many)
+
     # -- building ------------------------------------------------------------------------------------------
     def build(self, y: Any, y_pred: Any, known_names: Sequence[str], activations: Sequence[str | None]) -> None:
         """Choose a loss and metrics for each output, from the shapes and dtypes of labels and predictions."""
@@ -84,7 +105,9 @@ class Objective:
         self.output_shapes = [tuple(p.shape) for p in preds]
         outputs = [Output(n, tuple(p.shape), a) for n, p, a in zip(self.names, preds, activations)]
         targets = align(y, self.names, "y", missing_ok=True) if y is not None else [None] * len(outputs)
+        self._outputs = [SymbolicTensor(p.shape, p.dtype) for p in preds]
         self._build_losses(outputs, targets)
+        self.check(y)
         if self.compiled_metrics is not None:
             from_logits = {t.index: bool(getattr(t.loss, "from_logits", False)) for t in self.terms}
             self.compiled_metrics.build(self.spec, outputs, targets, from_logits)
@@ -101,8 +124,24 @@ class Objective:
             if one is not None:
                 loss = _as_loss(one, target, output)
                 self.terms.append(_Term(index, loss, weight, output.name or loss.name))
+                warn_of_logits(loss, output.activation, self.terms[-1].where)
         if len(self.terms) > 1 and not self.term_trackers:
             self.term_trackers = [metrics_room.Mean(name=f"{t.name}_loss") for t in self.terms]
+
+    def check(self, y: Any) -> None:
+        """Try the built-in losses on labels of these shapes, so that a misfit is said before the first step.
+
+        Losses of the user's own are first run in the step: they may be made for one batch size only.
+        """
+        kind = str(jax.tree.map(lambda t: (t.shape, t.dtype), y, is_leaf=lambda t: hasattr(t, "shape")))
+        if y is None or kind in self._checked:
+            return
+        targets = align(y, self.names, "y", missing_ok=True)
+        for term in self.terms:
+            if term.loss.call.__module__.startswith("kyeo.") and not _own(getattr(term.loss, "fn", None)):
+                with _explained(term.where):
+                    infer(term.loss, (targets[term.index], self._outputs[term.index]), {})
+        self._checked.add(kind)
 
     @property
     def metrics(self) -> list[Metric]:
@@ -120,8 +159,9 @@ class Objective:
         weights = align(sample_weight, self.names, "sample_weight", missing_ok=True) \
             if sample_weight is not None else [None] * len(preds)
         total: Any = 0.0
-        for term, tracker in zip(self.terms, self.term_trackers or [None] * len(self.terms)):
-            value = term.loss(targets[term.index], preds[term.index], weights[term.index])
+        for term, tracker in zip(self.terms, [*self.term_trackers, *[None] * len(self.terms)]):
+            with _explained(term.where):
+                value = term.loss(targets[term.index], preds[term.index], weights[term.index])
             if tracker is not None:
                 tracker.update_state(value, sample_weight=real_rows(preds[term.index]))
             total = total + (value if term.weight is None else value * term.weight)
@@ -137,6 +177,29 @@ def real_rows(tensor: Any) -> Any:
     """How many rows of the running batch are real, as a float."""
     rows = current().row_mask
     return jnp.asarray(tensor.shape[0], "float32") if rows is None else jnp.sum(rows)
+
+
+def _own(function: Any) -> bool:
+    """Whether a function is the user's own."""
+    return function is not None and not getattr(function, "__module__", "kyeo.").startswith("kyeo.")
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Inside: what goes wrong is said to have gone wrong in this loss or metric."""
+    try:
+        yield
+    except NotMaskable:
+        raise
+    except (TypeError, ValueError, IndexError) as error:
+        if is_told(error):
+            raise retold(error, where) from None
+        words = in_plain_words(error)
+        if words is None:
+            error.add_note(f"  in {where}")
+            raise
+        raise explained_as(error, "The computation of this loss or metric does not work out.", words, where,
+                           "labels and predictions of this batch") from None
 
 
 def _as_loss(spec: Any, target: Any, output: Output) -> Loss:
@@ -192,9 +255,9 @@ class CompileMetrics(Metric):
         rows = current().row_mask
         for index, (target, pred, weight) in enumerate(zip(targets, preds, weights)):
             for metric in self._plain[index]:
-                _update(metric, target, pred, rows)
+                _update(metric, target, pred, rows, self._names[index])
             for metric in self._weighted[index]:
-                _update(metric, target, pred, _times_rows(weight, rows))
+                _update(metric, target, pred, _times_rows(weight, rows), self._names[index])
 
     def result(self) -> dict[str, Any]:
         """Values by name; the name of the output goes first where there are several outputs."""
@@ -224,11 +287,12 @@ class CompileMetrics(Metric):
             metric.reset_state()
 
 
-def _update(metric: Metric, target: Any, pred: Any, weight: Any) -> None:
-    if weight is None:
-        metric.update_state(target, pred)
-    else:
-        metric.update_state(target, pred, sample_weight=weight)
+def _update(metric: Metric, target: Any, pred: Any, weight: Any, output_name: str | None) -> None:
+    with _explained(f'output "{output_name}", metric {metric.name}' if output_name else f"metric {metric.name}"):
+        if weight is None:
+            metric.update_state(target, pred)
+        else:
+            metric.update_state(target, pred, sample_weight=weight)
 
 
 def _times_rows(weight: Any, rows: Any) -> Any:
@@ -243,7 +307,7 @@ def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Met
     metric, announcement = resolve(spec, tuple(target.shape), str(target.dtype), output.shape, output.activation,
                                    from_logits)
     if announcement:
-        warnings.warn(announcement, UserWarning, stacklevel=2)
+        warn(announcement)
     if not isinstance(metric, Metric):
         name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric")
         metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)

@@ -10,30 +10,31 @@ import numpy as np
 
 __all__ = ["may_pad", "row_mask"]
 
-_REPLACEABLE = ("train_step", "test_step", "compute_loss", "compute_loss_and_updates", "compute_metrics", "track_loss")
+_REPLACEABLE = ("predict_step", "train_step", "test_step", "compute_loss", "compute_loss_and_updates",
+                "compute_metrics", "track_loss")
 # Ops (nodes of a graph) whose rows stay apart whatever their arguments are.
 _ROWWISE_OPS = frozenset(
     "add subtract multiply divide true_divide negative power maximum minimum absolute abs square sqrt exp log tanh "
     "sigmoid relu gelu silu softplus cast not_equal equal greater less logical_and logical_or where".split())
 
 
-def may_pad(model: Any, default: type, metrics: bool = True) -> bool:
+def may_pad(model: Any, metrics: bool = True) -> bool:
     """Whether padding rows leave this model's results as they are.
 
     Args:
         model: the model; anything but a graph of built-in layers may mix rows and is left alone.
-        default: the class that holds the default steps.
-        metrics: whether losses and metrics matter too.
+        metrics: whether losses and metrics matter too, or only the outputs.
     """
     if not _is_graph_model(model):
         return False
-    if metrics and any(getattr(type(model), name) is not getattr(default, name) for name in _REPLACEABLE):
+    if any(not _is_ours(getattr(type(model), name)) for name in (_REPLACEABLE if metrics else _REPLACEABLE[:1])):
         return False
     for layer in model._flatten_layers():
         if not _is_graph_model(layer) and getattr(layer, "mixes_rows", True):
             return False
         graph = getattr(layer, "_graph", None)
-        if graph is not None and not all(hasattr(op, "call") or op.__name__ in _ROWWISE_OPS for op in graph.operations):
+        if graph is not None and not all(hasattr(node.target, "call") or node.target.__name__ in _ROWWISE_OPS
+                                         for node in graph.nodes):
             return False
     compiled = model._objective.compiled_metrics if metrics and model._objective is not None else None
     return compiled is None or all(type(m).__module__.startswith("kyeo.") for m in compiled.metrics)
@@ -41,7 +42,12 @@ def may_pad(model: Any, default: type, metrics: bool = True) -> bool:
 
 def _is_graph_model(layer: Any) -> bool:
     """A model that does nothing but run its graph."""
-    return getattr(layer, "_graph", None) is not None and type(layer).call.__module__.startswith("kyeo.")
+    return getattr(layer, "_graph", None) is not None and _is_ours(type(layer).call)
+
+
+def _is_ours(method: Any) -> bool:
+    """Whether a method is Kyeo's own and not a user's replacement."""
+    return method.__module__.startswith("kyeo.")
 
 
 def row_mask(real: int, size: int) -> np.ndarray:

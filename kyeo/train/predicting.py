@@ -24,7 +24,7 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
         if quick is not None:
             return quick
     source = as_source(x, batch_size=batch_size, steps=steps)
-    prepare.build_for(model, source.peek())
+    prepare.build_weights(model, source.peek()[0])
     listed = make_callbacks(steps=source.num_batches)
     parts: list[Any] = []
 
@@ -32,12 +32,11 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
         rows = None if portion.rows is None else int(portion.rows.sum())
         parts.append((outputs, rows))
 
-    with SafePoints() as safe:
+    with SafePoints() as safe, Job(model, "predict", source, listed, safe) as job:
         listed.on_predict_begin()
-        run_epoch(Job(model, "predict", source, listed, safe), 0, keep)
+        run_epoch(job, 0, keep)
         outputs = _joined(parts)
         listed.on_predict_end()
-    source.close()
     return outputs
 
 
@@ -45,6 +44,7 @@ def _predict_one_batch(model: Any, x: np.ndarray, size: int) -> Any:
     """One dispatch for a batch that fits in a step; None where the general way has to be taken."""
     if not model.pads_predictions or x.dtype.kind in "OUS" or model.run_eagerly:
         return None
+    prepare.build_weights(model, x)
     rows = len(x)
     bucket = min(size, 1 << (rows - 1).bit_length())
     if x.dtype == np.float64:

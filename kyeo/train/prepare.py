@@ -11,23 +11,42 @@ from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.data.checks import check_binary_labels, check_labels
 from kyeo.train.structure import align
 
-__all__ = ["build_for", "check_targets", "output_activations"]
+__all__ = ["build_for", "build_weights", "check_targets", "output_activations"]
 
 
-def build_for(model: Any, batch: tuple[Any, Any, Any]) -> None:
-    """Make the weights, the losses and metrics, and the optimizer's slots, if that has not been done."""
+def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None:
+    """Make the weights, the losses and metrics, and the optimizer's slots, if that has not been done; say in terms
+    of the data what does not fit.
+
+    Args:
+        model: the compiled model.
+        batch: x, y and sample weights.
+        given: the argument that the batch came in.
+    """
     x, y, _ = batch
-    y_pred = None
-    if not model.built or (model._objective is not None and not model._objective.built):
+    objective = model._objective
+    if y is None and objective.spec["loss"] is not None and type(model).compute_loss.__module__.startswith("kyeo."):
+        raise problem("There are no labels.", received=f"`{given}` without labels", where=model,
+                      expected=f"labels for loss={objective.spec['loss']!r}",
+                      fix="pass y=..." if given == "x" else f"pass {given}=(x, y)")
+    build_weights(model, x)
+    labels = jax.tree.map(_as_symbol, y)
+    if not objective.built:
         y_pred = _predicted(model, x)
-    if model._objective is not None and not model._objective.built:
-        if y is None and model._objective.spec["loss"] is not None and type(model).compute_loss.__module__.startswith(
-                "kyeo."):
-            raise problem("There are no labels.", received="y=None", where=model,
-                          expected=f"labels for loss={model._objective.spec['loss']!r}", fix="pass y=...")
-        model._objective.build(jax.tree.map(_as_symbol, y), y_pred, model.output_names, output_activations(y_pred))
+        objective.build(labels, y_pred, model.output_names, output_activations(y_pred))
+    else:
+        objective.check(labels)
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+
+
+def build_weights(model: Any, x: Any) -> None:
+    """Make the weights by the shapes of a batch, if there are none; a wrong shape is said in terms of the data."""
+    graph = getattr(model, "_graph", None)
+    if graph is not None:
+        graph.as_flat_inputs(x)
+    elif not model.built:
+        _predicted(model, x)
 
 
 def _as_symbol(array: Any) -> Any:
@@ -43,7 +62,6 @@ def _predicted(model: Any, x: Any) -> Any:
     """The symbolic predictions, those of the graph where there is one."""
     graph = getattr(model, "_graph", None)
     if graph is not None:
-        graph.as_flat_inputs(x)  # a wrong shape is said here, in terms of the data
         return graph.outputs
     outputs = model(jax.tree.map(_as_symbol, x), training=True)
     return model._graph.outputs if getattr(model, "_graph", None) is not None else outputs
@@ -67,8 +85,14 @@ def _activation_of(tensor: SymbolicTensor) -> str | None:
     return getattr(activation, "__name__", None)
 
 
-def check_targets(model: Any, y: Any) -> None:
-    """Refuse labels that a loss would read past its classes or take for probabilities (min and max, once)."""
+def check_targets(model: Any, y: Any, given: str | None = None) -> None:
+    """Refuse labels that a loss would read past its classes or take for probabilities (min and max, once).
+
+    Args:
+        model: the compiled model.
+        y: the labels.
+        given: the argument they came in, where that is not `y`.
+    """
     objective = model._objective
     if objective is None or not objective.built or y is None or not objective.terms:
         return
@@ -78,10 +102,8 @@ def check_targets(model: Any, y: Any) -> None:
         target = targets[term.index]
         if target is None or not hasattr(target, "dtype"):
             continue
-        kind = type(term.loss).__name__
-        function = getattr(getattr(term.loss, "fn", None), "__name__", "")
-        where = f"the labels of output {term.name!r}, loss {kind}"
-        if "sparse_categorical" in function:
-            check_labels(target, shapes[term.index][-1], where, ignore_class=getattr(term.loss, "ignore_class", None))
-        elif function == "binary_crossentropy":
+        where = f"{term.where}, in `{given}`" if given else term.where
+        if "sparse_categorical" in term.function:
+            check_labels(target, shapes[term.index][-1], where, getattr(term.loss, "ignore_class", None))
+        elif term.function == "binary_crossentropy":
             check_binary_labels(target, where)

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.scope import scope
 from kyeo.core.variable import Variable
 from kyeo.train.step import compile_step, fold_steps
 
@@ -97,8 +98,6 @@ class Runner:
         self._folded: Callable[..., Any] | None = None
 
     def _run_eagerly(self, state: Any, data: Any, rows: Any) -> Any:
-        from kyeo.core.scope import scope
-
         with scope(row_mask=rows):
             return self._step(state, jax.tree.map(jnp.asarray, data))
 
@@ -111,14 +110,14 @@ class Runner:
     def steps_per_dispatch(self, data: Any, rows: Any, asked: int) -> int:
         """How many steps to run in one dispatch for batches like this one.
 
-        The user's number where one was given. Else many for a small network, one where the step holds a
-        convolution (XLA on the CPU runs those many times slower inside a loop) or is long by itself.
+        The user's number where one was given; one where `asked` is 0. Else many for a small network, one where the
+        step holds a convolution (XLA on the CPU runs those many times slower inside a loop) or is long by itself.
         """
         if self._eager:
             return 1
         traced = self._single.trace(self.state(), data, rows)  # type: ignore[attr-defined]
         flops, convolves = step_cost(traced.jaxpr)
-        if convolves and jax.default_backend() == "cpu":
+        if asked == 0 or (convolves and jax.default_backend() == "cpu"):
             return 1
         if asked == 1:
             count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (flops + 1)))

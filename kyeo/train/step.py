@@ -14,7 +14,9 @@ from kyeo.core.scope import scope
 from kyeo.core.variable import pure
 from kyeo.layers.ownership import LossList
 
-__all__ = ["compile_step", "fold_steps", "forward_and_loss", "train_step", "test_step", "predict_step", "update_metrics"]
+__all__ = [
+    "compile_step", "fold_steps", "forward_and_loss", "predict_step", "test_step", "train_step", "update_metrics",
+]
 
 State = tuple[Sequence[Any], ...]
 
@@ -107,7 +109,9 @@ def fold_steps(step: Callable[..., Any], example: Any) -> Callable[..., Any]:
                 lambda a: jax.lax.dynamic_index_in_dim(a, index, 0, keepdims=False), (data, rows))
             with scope(row_mask=one_rows):
                 logs, new = step(state, one_data)
-            return logs, jax.tree.map(lambda n, o: jnp.asarray(n, o.dtype), new, state)
+            leaves, structure = jax.tree.flatten(state)  # a step may give tuples for lists
+            new = [jnp.asarray(n, o.dtype) for n, o in zip(jax.tree.leaves(new), leaves, strict=True)]
+            return logs, jax.tree.unflatten(structure, new)
 
         return jax.lax.fori_loop(0, count, body, (logs, state))
 

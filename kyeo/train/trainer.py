@@ -6,39 +6,31 @@ Where a batch goes: `fit` here, `data.adapters.as_source`, `train.loop.run_epoch
 
 import functools
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from kyeo import optimizers
 from kyeo.callbacks.callback import CallbackList
-from kyeo.core.errors import positive_int, problem
+from kyeo.core.errors import one_of, positive_int, problem
+from kyeo.core.plain import plainly
 from kyeo.core.settings import seed_of, settings
-from kyeo.core.variable import Structure, Variable, pure
+from kyeo.core.variable import pure
 from kyeo.data.adapters import as_source, train_validation_split
 from kyeo.data.source import Source
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
 from kyeo.train.loop import Job, fetched, run_epoch, run_epochs
 from kyeo.train.objective import Objective, real_rows
-from kyeo.train.padding import may_pad
 from kyeo.train.predicting import predict
-from kyeo.train.runner import Runner, SafePoints
+from kyeo.train.runner import SafePoints
+from kyeo.train.state import StepCache
 
-__all__ = ["StateVariables", "Trainer"]
-
-
-class StateVariables(NamedTuple):
-    """The variables of the four parts of the training state."""
-
-    trainable: list[Variable]
-    frozen: list[Variable]
-    optimizer: list[Variable]
-    metrics: list[Variable]
+__all__ = ["Trainer"]
 
 
-class Trainer:
+class Trainer(StepCache):
     """Mixin of Model: training and use."""
 
     name: str
@@ -54,13 +46,8 @@ class Trainer:
         self._compile_config: dict[str, Any] | None = None
         self._forget_steps()
 
-    def _forget_steps(self) -> None:
-        self._runners: dict[Any, Runner] = {}
-        self._dispatch_sizes: dict[Any, int] = {}
-        self._state_cache: tuple[int, StateVariables] | None = None
-        self._padding_refused = False
-
     # -- compile -------------------------------------------------------------------------------------------
+    @plainly
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
         weighted_metrics: Any = None, run_eagerly: bool = False, steps_per_execution: int = 1,
@@ -84,14 +71,19 @@ class Trainer:
         >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(1)])
         >>> model.compile("sgd", "mse", metrics=["mae"])
         """
-        self.optimizer = optimizers.get(optimizer)
+        optimizer = optimizers.get(optimizer)
+        objective = Objective(loss, loss_weights, metrics, weighted_metrics)
+        if getattr(self, "_graph", None) is not None:
+            objective.check_outputs(self.output_names)  # type: ignore[attr-defined]
+        steps_per_execution = positive_int("compile", steps_per_execution=steps_per_execution)
+        self.optimizer = optimizer  # from here on all is checked, and things change
         policy = getattr(self, "dtype_policy", None)
         if auto_scale_loss and policy is not None and policy.name == "mixed_float16" and not isinstance(
                 self.optimizer, optimizers.LossScaleOptimizer):
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
-        self.steps_per_execution = positive_int("compile", steps_per_execution=steps_per_execution)
+        self.steps_per_execution = steps_per_execution
         self.run_eagerly = bool(run_eagerly) or jit_compile is False
-        self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
+        self._objective = objective
         self._compile_config = {
             "optimizer": self.optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
             "weighted_metrics": weighted_metrics, "run_eagerly": run_eagerly,
@@ -116,7 +108,7 @@ class Trainer:
 
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:
-            raise problem(f"`{method}` needs a compiled model.", where=self,
+            raise problem(f"`{method}` needs a compiled model.", received="a model that was not compiled", where=self,
                           fix='call model.compile(optimizer="adam", loss=...) first')
 
     # -- what a step is made of; users override these ------------------------------------------------------
@@ -194,59 +186,8 @@ class Trainer:
         for metric in self.metrics:
             metric.reset_state()
 
-    # -- the compiled steps --------------------------------------------------------------------------------
-    def state_variables(self) -> StateVariables:
-        """The variables whose values make up the training state, in order."""
-        if self._state_cache is None or self._state_cache[0] != Structure.version:
-            found = StateVariables(
-                self.trainable_variables, self.non_trainable_variables,  # type: ignore[attr-defined]
-                list(self.optimizer.variables) if self.optimizer is not None else [],
-                [v for m in self.metrics for v in m.variables])
-            self._state_cache = (Structure.version, found)
-        return self._state_cache[1]
-
-    def runner(self, mode: str) -> Runner:
-        """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
-        variables = self.state_variables()
-        key = (mode, self.run_eagerly, Structure.version)
-        if key not in self._runners:
-            groups = {"train": list(variables), "test": [variables.trainable, variables.frozen, variables.metrics],
-                      "predict": [variables.trainable, variables.frozen]}[mode]
-            same = (mode, self.run_eagerly, tuple(tuple(map(id, g)) for g in groups))
-            if same not in self._runners:
-                self._runners[same] = Runner(getattr(self, f"{mode}_step"), groups, donate=mode == "train",
-                                             eager=self.run_eagerly)
-            self._runners[key] = self._runners[same]
-        return self._runners[key]
-
-    def steps_in_dispatch(self, mode: str, data: Any, rows: Any, asked: int) -> int:
-        """How many steps of this kind go into one dispatch; remembered for batches of the same shape."""
-        shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
-        key = (id(self.runner(mode)), shapes, rows is None, asked)
-        if key not in self._dispatch_sizes:
-            self._dispatch_sizes[key] = self.runner(mode).steps_per_dispatch(data, rows, asked)
-        return self._dispatch_sizes[key]
-
-    def may_pad(self, source: Source) -> bool:
-        """Whether the smaller last batch of this source can be filled up without changing any number."""
-        rows, size = source.num_rows, source.batch_size
-        ragged = rows is not None and size is not None and rows % size != 0
-        return ragged and not self._padding_refused and not self.run_eagerly and may_pad(self, Trainer)
-
-    @property
-    def pads_predictions(self) -> bool:
-        """Whether `predict` may fill up a batch, and drop what its step writes: rows and calls stay apart."""
-        cached = self.__dict__.get("_pads_predictions")
-        if cached is None or cached[0] != Structure.version:
-            plain = type(self).predict_step is Trainer.predict_step and may_pad(self, Trainer, metrics=False)
-            cached = self._pads_predictions = (Structure.version, plain)
-        return cached[1]
-
-    def refuse_padding(self) -> None:
-        """Remember that padding does not work out for this model."""
-        self._padding_refused = True
-
     # -- fit, evaluate, predict ----------------------------------------------------------------------------
+    @plainly
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1,
         verbose: int | str = "auto", callbacks: Any = None, validation_split: float = 0.0,
@@ -284,6 +225,9 @@ class Trainer:
         """
         self._require_compiled("fit")
         epochs = positive_int("fit", minimum=0, epochs=epochs)
+        initial_epoch = positive_int("fit", minimum=0, initial_epoch=initial_epoch)
+        if isinstance(validation_freq, (int, float)):
+            validation_freq = positive_int("fit", validation_freq=validation_freq)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
@@ -293,8 +237,10 @@ class Trainer:
         if validation_data is not None:
             vx, vy, vw = _validation_parts(validation_data)
             validation = as_source(vx, vy, vw, batch_size=validation_batch_size or batch_size, steps=validation_steps)
-            prepare.check_targets(self, vy)
-        listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches)
+            prepare.build_for(self, validation.peek(), "validation_data")
+            prepare.check_targets(self, vy, "validation_data")
+        listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches,
+                                validation=validation is not None)
         with SafePoints() as safe:
             job = Job(self, "train", source, listed, safe, self._checker(y))
             test_job = Job(self, "test", validation, listed, safe) if validation is not None else None
@@ -304,12 +250,11 @@ class Trainer:
                     return {}
                 return {f"val_{k}": v for k, v in self._evaluate(test_job).items()}
 
-            try:
+            with job:
                 run_epochs(job, initial_epoch, epochs, validate)
-            finally:
-                source.close()
         return self.history  # type: ignore[attr-defined]
 
+    @plainly
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: int | str = "auto",
         sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
@@ -327,9 +272,8 @@ class Trainer:
         source = as_source(x, y, sample_weight, batch_size=batch_size, steps=steps)
         self._prepare(source, y)
         listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
-        with SafePoints() as safe:
-            logs = self._evaluate(Job(self, "test", source, listed, safe, self._checker(y)))
-        source.close()
+        with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
+            logs = self._evaluate(job)
         return logs if return_dict else self._in_order(logs)
 
     def _evaluate(self, job: Job) -> dict[str, Any]:
@@ -339,6 +283,7 @@ class Trainer:
         job.callbacks.on_test_end(logs)
         return logs
 
+    @plainly
     def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", steps: int | None = None,
                 callbacks: Any = None) -> Any:
         """The outputs for data, as NumPy arrays in the structure of the model's outputs.
@@ -350,21 +295,24 @@ class Trainer:
                        functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
     # -- one batch -----------------------------------------------------------------------------------------
+    @plainly
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
                        return_dict: bool = False) -> Any:
         """One step on one batch. Metrics go on from where they were; `reset_metrics` starts them anew."""
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
+    @plainly
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics on one batch."""
         self._require_compiled("test_on_batch")
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
+    @plainly
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
         batch = as_source(x, batch_size=2**31 - 1).peek()
-        prepare.build_for(self, batch)
+        prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
             return jax.tree.map(np.asarray, self.runner("predict").run(batch, None, safe))
 
@@ -408,6 +356,6 @@ def _is_due(epoch: int, frequency: Any) -> bool:
 def _callback_list(model: Any, callbacks: Any, verbose: Any, history: bool, **params: Any) -> CallbackList:
     if isinstance(callbacks, CallbackList):
         return callbacks
-    verbose = 1 if verbose == "auto" else int(verbose)
+    verbose = 1 if one_of("fit", ("auto", 0, 1, 2, False, True), verbose=verbose) == "auto" else int(verbose)
     return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, verbose=verbose, model=model,
                         **params)

@@ -8,10 +8,10 @@ with, `_values` a range for integers, `_known` sizes that the layer must know wh
 import dataclasses
 from typing import Any
 
-__all__ = ["BAD", "CASES", "RANDOM", "Case"]
+__all__ = ["BAD", "CASES", "NOISE", "NORM", "RANDOM", "Case"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Case:
     """A layer to be made and called."""
 
@@ -51,7 +51,7 @@ CORE = [
     case("EinsumDense", (3, 5, 4), equation="abc,cde->abde", output_shape=(None, 2, 3), bias_axes="de"),
     case("EinsumDense", (3, 5, 4), equation="abc,cde->abde", output_shape=(None, 2, 3), bias_axes="e"),
     case("EinsumDense", (3, 5, 2, 3), equation="abde,dec->abc", output_shape=(None, 6), bias_axes="c"),
-    case("EinsumDense", (3, 5, 2, 4), equation="...x,xy->...y", output_shape=7, bias_axes="y"),
+    case("EinsumDense", (3, 5, 4), equation="...x,xy->...y", output_shape=7, bias_axes="y"),
     case("EinsumDense", (3, 4, 5, 2), equation="ab...,bc->ac...", output_shape=7, bias_axes="c", _known=True),
     case("EinsumDense", (3, 5, 4), equation="abc,bcd->abd", output_shape=(5, 6), bias_axes="bd", _known=True),
     case("EinsumDense", (3, 4), equation="ab,bc->ac", output_shape=5, kernel_regularizer="l2", bias_axes="c"),
@@ -170,7 +170,7 @@ NORM = [
     case("GroupNormalization", SERIES, groups=1, epsilon=0.1, center=False),
     case("GroupNormalization", (6, 4), groups=4, scale=False),
     case("RMSNormalization", SERIES),
-    case("RMSNormalization", SERIES, axis=1, epsilon=0.1, _known=True),
+    case("RMSNormalization", SERIES, axis=[1, 2], epsilon=0.1, _known=True),  # Keras fails on axis=1
     case("UnitNormalization", SERIES),
     case("UnitNormalization", SERIES, axis=1),
     case("UnitNormalization", IMAGE, axis=[1, 2]),

@@ -8,16 +8,16 @@ row-major order is the same.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from kyeo.ops.kernels.windows import on_cpu, output_size, pads_of, static
+from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size, pads_of, places, slices, spread, static
 
 __all__ = ["average_pool", "max_pool"]
 
@@ -25,9 +25,6 @@ __all__ = ["average_pool", "max_pool"]
 ONE_STAGE = 8
 # A side longer than this makes too long a program: plain `lax.reduce_window` then.
 LONGEST_SIDE = 32
-
-Sizes = tuple[int, ...]
-Pads = tuple[tuple[int, int], ...]
 
 
 def max_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: str = "valid") -> Array:
@@ -91,7 +88,7 @@ def stages_of(x: Array, window: Sizes, strides: Sizes, padding: str) -> list | N
     if math.prod(window) <= ONE_STAGE and window == strides:
         return [(window, strides, pads)]
 
-    def along(axis: int, values: tuple, other) -> tuple:
+    def along(axis: int, values: tuple[Any, ...], other: Any) -> tuple[Any, ...]:
         return tuple(v if i == axis else other for i, v in enumerate(values))
 
     # The last axis first: then the first maximum of a column of row maxima is the first in row-major order.
@@ -107,7 +104,7 @@ def whole(window: Sizes, strides: Sizes) -> tuple[Sizes, Sizes]:
     return (1, *window, 1), (1, *strides, 1)
 
 
-def lowest(dtype) -> float | int:
+def lowest(dtype: Any) -> float | int:
     """The smallest value of a dtype, which any other replaces in a maximum."""
     return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else int(jnp.iinfo(dtype).min)
 
@@ -174,7 +171,8 @@ sum_stage.defvjp(sum_forward, sum_backward)
 def first_maximum(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
     """Return as uint8 the place of the first maximum (or first NaN) of each window, never in the padding."""
     axes = list(zip(x.shape[1:-1], window, strides, pads))
-    best = place = None
+    best: Any = None
+    place: Any = None
     started = np.array(False)
     parts = slices(x, lowest(x.dtype), window, strides, pads)
     for k, (offset, part) in enumerate(zip(places(window), parts)):
@@ -189,58 +187,3 @@ def first_maximum(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
         place = jnp.where(better, jnp.uint8(k), place)
         best = jnp.maximum(best, part)
     return place
-
-
-# Taking windows apart and putting them together ----------------------------------------------------------
-
-
-def places(window: Sizes) -> itertools.product:
-    """Every place in a window, in row-major order."""
-    return itertools.product(*map(range, window))
-
-
-def slices(x: Array, fill, window: Sizes, strides: Sizes, pads: Pads) -> list[Array]:
-    """One array per place in the window: that element of every window, `fill` in the padding."""
-    outs = tuple(map(output_size, x.shape[1:-1], window, strides, pads))
-    if any(map(any, pads)):
-        x = lax.pad(x, jnp.array(fill, x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
-
-    def at(offset: Sizes) -> Array:
-        ends = tuple(o + max(n - 1, 0) * s + min(n, 1) for o, n, s in zip(offset, outs, strides))
-        return lax.slice(x, (0, *offset, 0), (x.shape[0], *ends, x.shape[-1]), (1, *strides, 1))
-
-    return list(map(at, places(window)))
-
-
-def spread(parts: list[Array], window: Sizes, strides: Sizes, pads: Pads, sizes: Sizes) -> Array:
-    """The transpose of `slices`: add every part back to the elements it was taken from.
-
-    Parts whose places agree modulo the strides meet in the same elements; each such phase is summed (the
-    earliest window first) and the phases are interleaved by one transposition.
-    """
-    outs = parts[0].shape[1:-1]
-    lengths = tuple(n - 1 - (-k // s) for n, k, s in zip(outs, window, strides))
-    zero = jnp.zeros((), parts[0].dtype)
-    phases: dict[Sizes, Array] = {}
-    for offset, part in reversed(list(zip(places(window), parts))):
-        phase, shift = zip(*(divmod(o, s)[::-1] for o, s in zip(offset, strides)))
-        edges = ((q, n - q - m, 0) for q, n, m in zip(shift, lengths, outs))
-        part = lax.pad(part, zero, [(0, 0, 0), *edges, (0, 0, 0)])
-        phases[phase] = phases[phase] + part if phase in phases else part
-    empty = jnp.zeros_like(part)
-    whole_phases = [phases.get(phase, empty) for phase in places(strides)]
-    fitted = interleave(whole_phases, strides)
-    # Cut the padding off; where the windows did not reach the end, add zeros.
-    edges = [(-lo, n + lo - m, 0) for (lo, _), n, m in zip(pads, sizes, fitted.shape[1:-1])]
-    return lax.pad(fitted, zero, [(0, 0, 0), *edges, (0, 0, 0)])
-
-
-def interleave(phases: list[Array], strides: Sizes) -> Array:
-    """Put together the arrays that hold every `strides`-th element, given in row-major order of offset."""
-    if len(phases) == 1:
-        return phases[0]
-    rank = len(strides)
-    batch, *sizes, channels = phases[0].shape
-    stacked = jnp.stack(phases).reshape(*strides, batch, *sizes, channels)
-    order = [rank, *itertools.chain.from_iterable((rank + 1 + i, i) for i in range(rank)), 2 * rank + 1]
-    return stacked.transpose(order).reshape(batch, *(n * s for n, s in zip(sizes, strides)), channels)

@@ -1,10 +1,20 @@
-"""Geometry of sliding windows: output sizes, padding, and when a fast formulation may be used."""
+"""Sliding windows: their geometry, taking them apart into strided slices, and putting slices together."""
 
+import itertools
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
+from jax import Array, lax
 
-__all__ = ["on_cpu", "output_size", "pads_of", "same_pads", "static"]
+__all__ = [
+    "Pads", "Sizes", "interleave", "on_cpu", "output_size", "pads_of", "places", "same_pads", "slices", "spread",
+    "static",
+]
+
+Sizes: TypeAlias = tuple[int, ...]
+Pads: TypeAlias = tuple[tuple[int, int], ...]
 
 
 def on_cpu() -> bool:
@@ -28,10 +38,66 @@ def same_pads(size: int, window: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def pads_of(padding: str, sizes: Sequence[int], window: Sequence[int], strides: Sequence[int]) -> tuple:
+def pads_of(padding: str, sizes: Sequence[int], window: Sequence[int], strides: Sequence[int]) -> Pads:
     """One `(before, after)` pair an axis for the padding "valid" or "same"."""
     if padding == "valid":
         return ((0, 0),) * len(sizes)
     if padding == "same":
         return tuple(map(same_pads, sizes, window, strides))
     raise ValueError(f'Unknown padding. Received: padding={padding!r}. Expected: "valid" or "same".')
+
+
+def places(window: Sizes) -> itertools.product:
+    """Every place in a window, in row-major order."""
+    return itertools.product(*map(range, window))
+
+
+def slices(x: Array, fill: Any, window: Sizes, strides: Sizes, pads: Pads,
+           dilation: Sizes | None = None) -> list[Array]:
+    """One array per place in the window: that element of every window, `fill` in the padding."""
+    dilation = dilation or (1,) * len(window)
+    spans = [(k - 1) * d + 1 for k, d in zip(window, dilation)]
+    outs = tuple(map(output_size, x.shape[1:-1], spans, strides, pads))
+    if any(map(any, pads)):
+        x = lax.pad(x, jnp.array(fill, x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
+
+    def at(place: Sizes) -> Array:
+        offset = [k * d for k, d in zip(place, dilation)]
+        ends = tuple(o + max(n - 1, 0) * s + min(n, 1) for o, n, s in zip(offset, outs, strides))
+        return lax.slice(x, (0, *offset, 0), (x.shape[0], *ends, x.shape[-1]), (1, *strides, 1))
+
+    return list(map(at, places(window)))
+
+
+def spread(parts: list[Array], window: Sizes, strides: Sizes, pads: Pads, sizes: Sizes) -> Array:
+    """The transpose of `slices`: add every part back to the elements it was taken from.
+
+    Parts whose places agree modulo the strides meet in the same elements; each such phase is summed (the
+    earliest window first) and the phases are interleaved by one transposition.
+    """
+    outs = parts[0].shape[1:-1]
+    lengths = tuple(n - 1 - (-k // s) for n, k, s in zip(outs, window, strides))
+    zero = jnp.zeros((), parts[0].dtype)
+    phases: dict[Sizes, Array] = {}
+    for offset, part in reversed(list(zip(places(window), parts))):
+        phase, shift = zip(*(divmod(o, s)[::-1] for o, s in zip(offset, strides)))
+        edges = ((q, n - q - m, 0) for q, n, m in zip(shift, lengths, outs))
+        part = lax.pad(part, zero, [(0, 0, 0), *edges, (0, 0, 0)])
+        phases[phase] = phases[phase] + part if phase in phases else part
+    empty = jnp.zeros_like(part)
+    whole_phases = [phases.get(phase, empty) for phase in places(strides)]
+    fitted = interleave(whole_phases, strides)
+    # Cut the padding off; where the windows did not reach the end, add zeros.
+    edges = [(-lo, n + lo - m, 0) for (lo, _), n, m in zip(pads, sizes, fitted.shape[1:-1])]
+    return lax.pad(fitted, zero, [(0, 0, 0), *edges, (0, 0, 0)])
+
+
+def interleave(phases: list[Array], strides: Sizes) -> Array:
+    """Put together the arrays that hold every `strides`-th element, given in row-major order of offset."""
+    if len(phases) == 1:
+        return phases[0]
+    rank = len(strides)
+    batch, *sizes, channels = phases[0].shape
+    stacked = jnp.stack(phases).reshape(*strides, batch, *sizes, channels)
+    order = [rank, *itertools.chain.from_iterable((rank + 1 + i, i) for i in range(rank)), 2 * rank + 1]
+    return stacked.transpose(order).reshape(batch, *(n * s for n, s in zip(sizes, strides)), channels)

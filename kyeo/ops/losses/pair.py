@@ -87,7 +87,7 @@ def match(y_true: Any, y_pred: Any, name: str, least_rank: int = 1) -> tuple[jax
     true = as_array(y_true, pred.dtype, name="y_true")
     true, pred = align_ranks(true, pred)
     if true.shape != pred.shape or pred.ndim < least_rank:
-        raise _mismatch(name, true.shape, pred.shape, _advice(true.shape, pred.shape),
+        raise _mismatch(name, true.shape, pred.shape, _advice(true.shape, pred.shape, name),
                         "equal shapes, or shapes that differ by one last axis of size 1")
     return true, pred
 
@@ -104,9 +104,9 @@ def drop_class_axis(y_true: Any, y_pred: Any, name: str, axis: int = -1) -> tupl
     rest.pop(axis)
     if true.shape != tuple(rest):
         one_hot = true.shape == pred.shape
-        advice = _advice(true.shape, pred.shape)
+        advice = _advice(true.shape, pred.shape, name)
         if one_hot:
-            advice = "the labels look one-hot: use the version without `sparse`, or give class numbers"
+            advice = f"the labels look one-hot: use {_name(name.replace('sparse_', ''))}, or give class numbers"
         raise _mismatch(name, true.shape, pred.shape, advice,
                         f"class numbers of shape {_shape(rest)}, or with a last axis of size 1")
     return true, pred
@@ -122,17 +122,24 @@ def _mismatch(name: str, true: Any, pred: Any, fix: str | None, expected: str) -
                    received=received, expected=expected, fix=fix)
 
 
-def _advice(true: tuple[int, ...], pred: tuple[int, ...]) -> str:
+def _name(name: str) -> str:
+    """How a loss or metric is asked for."""
+    return f'"{name}"' if name.islower() else name
+
+
+def _advice(true: tuple[int, ...], pred: tuple[int, ...], name: str) -> str:
     """The likely mistake behind two shapes."""
     if not true or not pred:
         return "give one label for each prediction"
     if true[0] != pred[0]:
         return f"there are {true[0]} rows of labels and {pred[0]} rows of predictions: give as many of each"
     if len(pred) > 2 and len(true) < len(pred) - 1:
-        return "the output still has its spatial or time axes: add Flatten or pooling before the last layer"
+        return ("did you forget Flatten()? The output still has its spatial or time axes; put Flatten or a global "
+                "pooling layer before the last layers")
     if pred[-1] != 1 and (len(true) < len(pred) or true[-1] == 1):
-        return (f"the model gives {pred[-1]} values for each label: if the labels are class numbers use a "
-                "sparse categorical loss or metric, else give the last layer 1 unit")
+        sparse = f"sparse_{name}" if name.startswith("categorical_") else "sparse_categorical_crossentropy"
+        return (f"if the labels are class numbers, use {_name(sparse)}; if there is one value to predict, give the "
+                "last layer 1 unit")
     if true[-1] != 1 and (len(pred) < len(true) or pred[-1] == 1):
         return f"the labels have {true[-1]} values for each row: give the last layer {true[-1]} units"
     return f"make the last layer's output like the labels: {_shape(true[1:])} for each row"

@@ -1,0 +1,41 @@
+"""From the host to JAX: the one way values of NumPy and Python become arrays."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["from_host", "to_array"]
+
+
+def from_host(values: Any, dtype: Any = None) -> jax.Array:
+    """A copy of NumPy values as a JAX array, of `dtype` if one is given; 64-bit types become the 32-bit ones of JAX.
+
+    `jnp.asarray` compiles a program for every new shape, and `jax.device_put` by itself shares the memory, so that
+    what is later written into the NumPy array shows in the JAX array.
+
+    >>> from_host(np.arange(3)).dtype.name
+    'int32'
+    """
+    if dtype is None:
+        return jax.device_put(np.array(values))
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN to an int, 1e300 to float32: JAX does not warn either
+        return jax.device_put(np.array(values).astype(jnp.dtype(dtype), copy=False))
+
+
+def to_array(x: Any, dtype: Any = None) -> jax.Array:
+    """Lists, numbers and NumPy arrays as a JAX array; a JAX array as it is. Python numbers stay weakly typed.
+
+    With a `dtype`, an array of that; host values are cast on the host.
+
+    >>> to_array([1.0, 2.0]).dtype.name, to_array(2).weak_type, to_array([1, 2], "bfloat16").dtype.name
+    ('float32', True, 'bfloat16')
+    """
+    if isinstance(x, (list, tuple)) and all(type(v) in (bool, int, float) for v in jax.tree.leaves(x)):
+        return from_host(x, dtype)
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype != object:
+        return from_host(x, dtype)
+    if dtype is not None:
+        return jnp.asarray(x, dtype)
+    return x if isinstance(x, jax.Array) else jnp.asarray(x)

@@ -1,0 +1,128 @@
+"""Errors told plainly: JAX's and NumPy's words put into ours, tracebacks with the user's lines only.
+
+`KYEO_FULL_TRACEBACK=1` in the environment leaves every frame in its place.
+"""
+
+import contextlib
+import functools
+import os
+import pathlib
+import re
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, ParamSpec, TypeVar
+
+import jax
+
+from kyeo.core.errors import is_told
+
+__all__ = ["Words", "in_plain_words", "plainly", "warn"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_JAX_NOTE = "JAX has removed its internal frames"
+_KYEO = str(pathlib.Path(__file__).parents[1]) + os.sep
+_HIDDEN = (_KYEO, str(pathlib.Path(jax.__file__).parent) + os.sep, contextlib.__file__)
+
+
+class Words(NamedTuple):
+    """What a complaint of JAX or NumPy means, and how to mend it."""
+
+    text: str
+    fix: str | None = None
+
+
+# JAX's exceptions for values that are not known yet, the most special first.
+_CLASSES: tuple[tuple[type[Exception], Words], ...] = (
+    (jax.errors.TracerBoolConversionError, Words(
+        "no `if`, `while`, `and`, `or` or `not` on values that are only known when the step runs",
+        "choose with kyeo.ops.where(condition, a, b), or kyeo.ops.cond")),
+    (jax.errors.TracerArrayConversionError, Words(
+        "no NumPy functions on values that are only known when the step runs", "use the function of kyeo.ops instead")),
+    (jax.errors.NonConcreteBooleanIndexError, Words(
+        "no choice of elements by a mask, as the size of the result is not known",
+        "keep all elements and put 0 for those left out: kyeo.ops.where(mask, x, 0)")),
+    (jax.errors.UnexpectedTracerError, Words(
+        "no value of a running step that was kept and used after it",
+        "return the value, or keep it in a variable: add_weight(...) and assign(...)")),
+    (jax.errors.ConcretizationTypeError, Words(
+        "no int(), float(), len() or range() of values that are only known when the step runs",
+        "take sizes from x.shape, and compute values with kyeo.ops")),
+)
+_SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"dot_general requires contracting dimensions to have the same shape, got \((\d+),\) and \((\d+),\)"),
+     r"a matrix product sums over two axes of equal size, and these have \1 and \2"),
+    (re.compile(r"dot_general requires.*, got (\(.*\)) and (\(.*\))"), r"sizes \1 and \2 do not fit in a product"),
+    (re.compile(r"\w+ got incompatible shapes for broadcasting: (.*)\."),
+     r"shapes \1 cannot be combined element by element"),
+    (re.compile(r"[Ii]ncompatible shapes for broadcasting: (?:shapes=\[)?(.*?)\]?\.?$"),
+     r"shapes \1 cannot be combined element by element"),
+)
+
+
+def in_plain_words(error: BaseException) -> Words | None:
+    """What an exception of JAX or NumPy means; None where it is someone else's and speaks for itself."""
+    if is_told(error):
+        return None
+    for cls, words in _CLASSES:
+        if isinstance(error, cls):
+            return words
+    if not any(_JAX_NOTE in note for note in getattr(error, "__notes__", ())) and not _raised_by_arrays(error):
+        return None
+    line = str(error).strip().split("\n")[0]
+    for pattern, text in _SENTENCES:
+        if pattern.search(line):
+            return Words(pattern.search(line).expand(text))  # type: ignore[union-attr]
+    return Words(re.sub(r"(?:Jit|Dynamic\w*)?Trace(?:d|r)?<(?:~)?([\w]+\[[^\]]*\])[^>]*>\S*", r"an array \1", line))
+
+
+def _raised_by_arrays(error: BaseException) -> bool:
+    frames = [entry.tb_frame for entry in _entries(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).split(".")[0] in ("jax", "jaxlib", "numpy")
+
+
+def _entries(traceback: types.TracebackType | None) -> Iterator[types.TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def plainly(fn: Callable[P, R]) -> Callable[P, R]:
+    """Decorator of what users call: an exception leaves with the lines of the user's program only."""
+
+    @functools.wraps(fn)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return fn(*args, **kwargs)
+        except Exception as error:
+            _shorten(error)
+            raise
+
+    return call
+
+
+def _shorten(error: BaseException) -> None:
+    """Take JAX's note and, where the message or the last line says it all, the frames of Kyeo and JAX away."""
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        notes[:] = [note for note in notes if _JAX_NOTE not in note]
+    entries = list(_entries(error.__traceback__))
+    of_user = [entry for entry in entries if not entry.tb_frame.f_code.co_filename.startswith(_HIDDEN)]
+    speaks = is_told(error) or (of_user and of_user[-1] is entries[-1])  # else it may be a mistake of Kyeo's own
+    if not speaks or os.environ.get("KYEO_FULL_TRACEBACK"):
+        return
+    shortened: types.TracebackType | None = None
+    for entry in reversed(of_user):
+        shortened = types.TracebackType(shortened, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    error.__traceback__ = shortened
+
+
+def warn(text: str) -> None:
+    """A UserWarning at the user's line, wherever in Kyeo it is noticed."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HIDDEN):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level)

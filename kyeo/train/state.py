@@ -1,0 +1,88 @@
+"""The training state of a model, and the compiled steps that fit it, kept until something changes."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from kyeo.core.variable import Structure, Variable
+from kyeo.data.source import Source
+from kyeo.train.padding import may_pad
+from kyeo.train.runner import Runner
+
+__all__ = ["StateVariables", "StepCache"]
+
+
+class StateVariables(NamedTuple):
+    """The variables of the four parts of the training state."""
+
+    trainable: list[Variable]
+    frozen: list[Variable]
+    optimizer: list[Variable]
+    metrics: list[Variable]
+
+
+class StepCache:
+    """The part of Trainer that finds the variables of a step and keeps the compiled steps."""
+
+    optimizer: Any
+    run_eagerly: Any
+    metrics: Any
+
+    def _forget_steps(self) -> None:
+        self._runners: dict[Any, Runner] = {}
+        self._dispatch_sizes: dict[Any, int] = {}
+        self._state_cache: tuple[int, StateVariables] | None = None
+        self._padding_refused = False
+
+    # -- the compiled steps --------------------------------------------------------------------------------
+    def state_variables(self) -> StateVariables:
+        """The variables whose values make up the training state, in order."""
+        if self._state_cache is None or self._state_cache[0] != Structure.version:
+            found = StateVariables(
+                self.trainable_variables, self.non_trainable_variables,  # type: ignore[attr-defined]
+                list(self.optimizer.variables) if self.optimizer is not None else [],
+                [v for m in self.metrics for v in m.variables])
+            self._state_cache = (Structure.version, found)
+        return self._state_cache[1]
+
+    def runner(self, mode: str) -> Runner:
+        """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
+        variables = self.state_variables()
+        key = (mode, self.run_eagerly, Structure.version)
+        if key not in self._runners:
+            groups = {"train": list(variables), "test": [variables.trainable, variables.frozen, variables.metrics],
+                      "predict": [variables.trainable, variables.frozen]}[mode]
+            same = (mode, self.run_eagerly, tuple(tuple(map(id, g)) for g in groups))
+            if same not in self._runners:
+                self._runners[same] = Runner(getattr(self, f"{mode}_step"), groups, donate=mode == "train",
+                                             eager=self.run_eagerly)
+            self._runners[key] = self._runners[same]
+        return self._runners[key]
+
+    def steps_in_dispatch(self, mode: str, data: Any, rows: Any, asked: int) -> int:
+        """How many steps of this kind go into one dispatch; remembered for batches of the same shape."""
+        shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
+        key = (id(self.runner(mode)), shapes, rows is None, asked)
+        if key not in self._dispatch_sizes:
+            self._dispatch_sizes[key] = self.runner(mode).steps_per_dispatch(data, rows, asked)
+        return self._dispatch_sizes[key]
+
+    def may_pad(self, source: Source) -> bool:
+        """Whether the smaller last batch of this source can be filled up without changing any number."""
+        rows, size = source.num_rows, source.batch_size
+        ragged = rows is not None and size is not None and rows % size != 0
+        return ragged and not self._padding_refused and not self.run_eagerly and may_pad(self)
+
+    @property
+    def pads_predictions(self) -> bool:
+        """Whether `predict` may fill up a batch, and drop what its step writes: rows and calls stay apart."""
+        cached = self.__dict__.get("_pads_predictions")
+        if cached is None or cached[0] != Structure.version:
+            plain = may_pad(self, metrics=False)
+            cached = self._pads_predictions = (Structure.version, plain)
+        return cached[1]
+
+    def refuse_padding(self) -> None:
+        """Remember that padding does not work out for this model."""
+        self._padding_refused = True

@@ -1,0 +1,186 @@
+"""Mistakes in how training is asked for: compile, the arguments of fit, callbacks, files."""
+
+import numpy as np
+
+import kyeo
+from kyeo import layers
+from tests.errors.mistakes_data import X, Y, classifier, network, ones, regression
+from tests.errors.table import mistake
+
+__all__: list[str] = []
+
+
+# -- compile -----------------------------------------------------------------------------------------------
+def uncompiled(still):
+    model = kyeo.Sequential([kyeo.Input((4,)), layers.Dense(1)], name="small")
+    still.gives((12, 1), model.predict, X, verbose=0)
+    return model
+
+
+@mistake("`fit`", "compile(", "small")
+def fit_before_compile(still):
+    uncompiled(still).fit(X, ones(12))  # <-
+
+
+@mistake("`evaluate`", "compile(")
+def evaluate_before_compile(still):
+    uncompiled(still).evaluate(X, ones(12))  # <-
+
+
+@mistake("'categorical_crosentropy'", "did you mean 'categorical_crossentropy'")
+def unknown_loss(still):
+    classifier(still).compile("sgd", "categorical_crosentropy")  # <-
+
+
+@mistake("'adma'", "did you mean", "'adam'")
+def unknown_optimizer(still):
+    classifier(still).compile("adma", "mse")  # <-
+
+
+@mistake("'acuracy'", "did you mean", "'accuracy'")
+def unknown_metric(still):
+    classifier(still).compile("sgd", "mse", metrics=["acuracy"])  # <-
+
+
+@mistake("`metrics`", "metrics=['accuracy']", kind=TypeError)
+def metrics_not_in_a_list(still):
+    classifier(still).compile("sgd", "mse", metrics="accuracy")  # <-
+
+
+@mistake("SGD", "learning_rate=-0.1")
+def negative_learning_rate(still):
+    kyeo.optimizers.SGD(-0.1)  # <-
+
+
+@mistake("loss", "'tail'", "head")
+def loss_for_unknown_output(still):
+    x = kyeo.Input((4,))
+    model = kyeo.Model(x, {"head": layers.Dense(1)(x), "neck": layers.Dense(1)(x)}, name="two")
+    model.compile("sgd", {"head": "mse", "neck": "mse"})
+    still.gives((12, 1), lambda: model.predict(X, verbose=0)["head"])
+    model.compile("sgd", {"head": "mse", "tail": "mse"})  # <-
+
+
+@mistake("loss", "3 entries", "head")
+def three_losses_for_two_outputs(still):
+    x = kyeo.Input((4,))
+    model = kyeo.Model(x, [layers.Dense(1, name="head")(x), layers.Dense(1, name="neck")(x)], name="two")
+    model.compile("sgd", ["mse", "mse", "mse"])  # <-
+
+
+@mistake("loss")
+def loss_forgotten(still):
+    model = network(layers.Dense(1, name="head"), loss=None)
+    still.gives((12, 1), model.predict, X, verbose=0)
+    model.fit(X, ones(12), verbose=0)  # <-
+
+
+@mistake("an optimizer", "MeanSquaredError")
+def optimizer_is_a_loss(still):
+    regression(still).compile(kyeo.losses.MeanSquaredError(), "sgd")  # <-
+
+
+@mistake("loss wrong_loss", "head")
+def own_loss_that_fails(still):
+    def wrong_loss(y_true, y_pred):
+        return kyeo.ops.mean(kyeo.ops.matmul(y_true, y_pred))
+
+    model = network(layers.Dense(3, name="head"), loss=wrong_loss)
+    still.gives((12, 3), model.predict, X, verbose=0)
+    model.fit(X, ones(12, 3), verbose=0)  # <-
+
+
+# -- arguments of fit --------------------------------------------------------------------------------------
+@mistake("batch_size=0", "fit")
+def batch_size_zero(still):
+    regression(still).fit(X, ones(12), batch_size=0, verbose=0)  # <-
+
+
+@mistake("epochs=-1", "fit")
+def epochs_minus_one(still):
+    regression(still).fit(X, ones(12), epochs=-1, verbose=0)  # <-
+
+
+@mistake("epochs='3'", kind=TypeError)
+def epochs_text(still):
+    regression(still).fit(X, ones(12), epochs="3", verbose=0)  # <-
+
+
+@mistake("validation_split=1.5")
+def validation_split_above_one(still):
+    regression(still).fit(X, ones(12), validation_split=1.5, verbose=0)  # <-
+
+
+@mistake("`validation_data`", "(x, y)")
+def validation_data_of_one_array(still):
+    regression(still).fit(X, ones(12), validation_data=X, verbose=0)  # <-
+
+
+@mistake("validation_freq=0")
+def validation_freq_zero(still):
+    regression(still).fit(X, ones(12), validation_data=(X, ones(12)), validation_freq=0, verbose=0)  # <-
+
+
+@mistake("verbose='loud'")
+def verbose_loud(still):
+    regression(still).fit(X, ones(12), verbose="loud")  # <-
+
+
+@mistake("EarlyStopping", "EarlyStopping(...)", kind=TypeError)
+def callback_class(still):
+    regression(still).fit(X, ones(12), callbacks=[kyeo.callbacks.EarlyStopping], verbose=0)  # <-
+
+
+@mistake("`val_acuracy`", "EarlyStopping", "'val_loss'")
+def unknown_monitor(still):
+    model = network(layers.Dense(1, name="head"))
+    still.gives((12, 1), model.predict, X, verbose=0)
+    stop = kyeo.callbacks.EarlyStopping("val_acuracy")
+    model.fit(X, ones(12), validation_data=(X, ones(12)), callbacks=[stop], verbose=0)  # <-
+
+
+@mistake('Branching "branching"', "kyeo.ops.where", kind=TypeError)
+def branch_in_own_model(still):
+    class Branching(kyeo.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, x):
+            y = self.dense(x)
+            return y if y[0, 0] > 0 else -y
+
+    model = Branching()
+    model.compile("sgd", "mse")
+    still.gives((12, 1), model, X)
+    model.fit(X, ones(12), verbose=0)  # <-
+
+
+# -- files -------------------------------------------------------------------------------------------------
+@mistake("Dense", "(4, 3)")
+def weights_of_another_model(still):
+    model = classifier(still)
+    kyeo.Sequential([kyeo.Input((4,)), layers.Dense(2)]).save_weights("other.weights.h5")
+    model.load_weights("other.weights.h5")  # <-
+
+
+@mistake(".weights.h5")
+def weights_without_ending(still):
+    classifier(still).save_weights("model")  # <-
+
+
+@mistake("nowhere.weights.h5", kind=OSError)
+def weights_that_do_not_exist(still):
+    classifier(still).load_weights("nowhere.weights.h5")  # <-
+
+
+@mistake("to_categorical", "labels run 0..2 for 2 classes")
+def to_categorical_with_too_few_classes(still):
+    kyeo.utils.to_categorical(Y, num_classes=2)  # <-
+
+
+@mistake("(2,)", "(2, 3)")
+def metric_on_other_shapes(still):
+    metric = kyeo.metrics.MeanSquaredError()
+    still.gives((), metric, ones(2, 3), ones(2, 3))
+    metric.update_state(np.ones(2), ones(2, 3))  # <-

@@ -1,0 +1,40 @@
+"""clone_model copies the architecture, not the weights."""
+
+import jax
+import numpy as np
+import pytest
+
+import kyeo
+from tests.saving.builders import BUILDERS, inputs_for
+
+SHAPED = [b for b in BUILDERS if b.__name__ != "piece"]
+
+
+@pytest.mark.parametrize("build", SHAPED, ids=[b.__name__ for b in SHAPED])
+def test_same_function_after_copying_weights(build):
+    model = build(kyeo)
+    copy = kyeo.models.clone_model(model)
+    assert [layer.name for layer in copy.layers] == [layer.name for layer in model.layers]
+    assert not {id(v) for v in copy.variables} & {id(v) for v in model.variables}
+    copy.set_weights(model.get_weights())
+    for one, other in zip(jax.tree.leaves(model(inputs_for(model))), jax.tree.leaves(copy(inputs_for(model)))):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_functions_and_tensors():
+    x = kyeo.Input((4,))
+    inner = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(4)], name="inner")
+    model = kyeo.Model(x, kyeo.layers.Dense(2)(inner(x)))
+    seen = []
+
+    def wider(layer):
+        seen.append(layer.name)
+        return kyeo.layers.Dense(7) if isinstance(layer, kyeo.layers.Dense) else layer
+
+    base = kyeo.Input((4,)) * 2.0
+    copy = kyeo.models.clone_model(model, input_tensors=base, clone_function=wider, recursive=True)
+    assert copy.output_shape == (None, 7) and copy.input is base and len(seen) == 2
+    with pytest.raises(ValueError, match="number of input tensors"):
+        kyeo.models.clone_model(model, input_tensors=[base, base])
+    with pytest.raises(TypeError, match="must give a layer"):
+        kyeo.models.clone_model(model, clone_function=lambda layer: 3)

@@ -1,0 +1,271 @@
+"""Models made in every way Keras knows, and the hooks by which users change a step."""
+
+import jax
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo import layers
+from kyeo.core.naming import reset_names
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(24, 5)).astype("float32")
+Y = (X[:, :2] * 2).astype("float32")
+
+
+class Residual(layers.Layer):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.inner = layers.Dense(units, activation="relu")
+
+    def build(self, input_shape):
+        self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
+
+    def call(self, inputs, training=False):
+        return inputs * self.scale + self.inner(inputs)
+
+
+class Subclass(kyeo.Model):
+    def __init__(self, units=5, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.blocks = [Residual(units), Residual(units)]
+        self.drop = layers.Dropout(0.5)
+        self.head = layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        for block in self.blocks:
+            inputs = block(inputs)
+        return self.head(self.drop(inputs, training=training))
+
+
+class JaxStep(kyeo.Model):
+    """`train_step` in Keras's JAX form, metrics kept by hand."""
+
+    def compute_loss_and_state(self, trainable, frozen, x, y, training=False):
+        y_pred, frozen = self.stateless_call(trainable, frozen, x, training=training)
+        return self.compute_loss(x, y, y_pred), (y_pred, frozen)
+
+    def train_step(self, state, data):
+        trainable, frozen, optimizer, metrics = state
+        x, y = data[:2]
+        gradient = jax.value_and_grad(self.compute_loss_and_state, has_aux=True)
+        (loss, (y_pred, frozen)), grads = gradient(trainable, frozen, x, y, training=True)
+        trainable, optimizer = self.optimizer.stateless_apply(optimizer, grads, trainable)
+        logs, new_metrics = {}, []
+        for metric in self.metrics:
+            values = metrics[len(new_metrics):len(new_metrics) + len(metric.variables)]
+            if metric.name == "loss":
+                values = metric.stateless_update_state(values, loss)
+            else:
+                values = metric.stateless_update_state(values, y, y_pred)
+            result = metric.stateless_result(values)
+            logs.update(result if isinstance(result, dict) else {metric.name: result})
+            new_metrics += values
+        return logs, (trainable, frozen, optimizer, new_metrics)
+
+
+class OwnLoss(kyeo.Model):
+    """`compute_loss` with a metric of the model's own."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.tracker = kyeo.metrics.Mean(name="double")
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = kyeo.ops.mean((y - y_pred) ** 2)
+        self.tracker.update_state(2 * loss)
+        return loss
+
+
+def graph(cls=kyeo.Model, **kwargs):
+    x = kyeo.Input((5,))
+    return cls(x, layers.Dense(2, name="head", **kwargs)(x))
+
+
+def test_subclass_trains_and_is_found_whole():
+    reset_names()
+    model = Subclass()
+    model.compile(kyeo.optimizers.Adam(0.01), "mse")
+    model.fit(X, Y, epochs=1, verbose=0)
+    before = model.evaluate(X, Y, verbose=0)
+    model.fit(X, Y, epochs=60, verbose=0)
+    assert model.evaluate(X, Y, verbose=0) < before * 0.7
+    assert [v.path.split("/", 1)[1] for v in model.weights] == [
+        "residual/scale", "residual/dense/kernel", "residual/dense/bias", "residual_1/scale",
+        "residual_1/dense_1/kernel", "residual_1/dense_1/bias", "dense_2/kernel", "dense_2/bias"]
+    assert len(model.layers) == 4 and model.get_config()["units"] == 5
+
+
+def test_subclass_trained_in_jax_form():
+    plain, custom = graph(), graph(JaxStep)
+    custom.set_weights(plain.get_weights())
+    histories = []
+    for model in (plain, custom):
+        model.compile("sgd", "mse", metrics=["mae"])
+        histories.append(model.fit(X, Y, batch_size=8, epochs=3, shuffle=False, verbose=0).history)
+    assert type(custom) is JaxStep
+    for key, values in histories[0].items():
+        np.testing.assert_allclose(histories[1][key], values, rtol=1e-5)
+
+
+def test_own_compute_loss():
+    model = graph(OwnLoss)
+    model.compile("sgd")
+    logs = model.fit(X, Y, batch_size=24, verbose=0).history
+    np.testing.assert_allclose(logs["double"][0], 2 * logs["loss"][0], rtol=1e-6)
+
+
+def test_stateless_call_is_pure():
+    model = kyeo.Sequential([kyeo.Input((5,)), layers.BatchNormalization(), layers.Dropout(0.5)])
+    before = model.get_weights()
+    trainable = [v.value for v in model.trainable_variables]
+    frozen = [v.value for v in model.non_trainable_variables]
+    out, new = jax.jit(lambda t, f, x: model.stateless_call(t, f, x, training=True))(trainable, frozen, X)
+    assert out.shape == X.shape and any((a != b).any() for a, b in zip(frozen, new))
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_many_inputs_and_outputs_shared_layers_and_models_as_layers():
+    a, b = kyeo.Input((5,), name="a"), kyeo.Input((5,), name="b")
+    encoder = kyeo.Sequential([kyeo.Input((5,)), layers.Dense(4, activation="tanh")], name="encoder")
+    both = layers.Concatenate()([encoder(a), encoder(b)])
+    model = kyeo.Model({"a": a, "b": b}, {"sum": layers.Dense(1, name="s")(both), "parts": both})
+    assert sum("encoder" in layer.name for layer in model.layers) == 1 and len(model.weights) == 4
+    model.compile("adam", {"sum": "mse"})
+    data = {"a": X, "b": X[::-1].copy()}
+    model.fit(data, {"sum": Y[:, :1]}, epochs=2, verbose=0)
+    out = model.predict(data, verbose=0)
+    assert out["sum"].shape == (24, 1) and out["parts"].shape == (24, 8)
+    np.testing.assert_allclose(out["parts"][:, :4], encoder.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_features_from_inside_a_graph():
+    x = kyeo.Input((5,))
+    h = layers.Dense(3, name="mid")(x)
+    model = kyeo.Model(x, layers.Dense(1)(h))
+    features = kyeo.Model(model.input, model.get_layer("mid").output)
+    assert features.predict(X, verbose=0).shape == (24, 3)
+
+
+def test_operators_in_a_graph():
+    x = kyeo.Input((5,))
+    model = kyeo.Model(x, (x * 2.0 + 1.0)[:, 1:3] - kyeo.ops.mean(x, axis=-1, keepdims=True))
+    np.testing.assert_allclose(model(X), (X * 2 + 1)[:, 1:3] - X.mean(-1, keepdims=True), rtol=1e-5, atol=1e-6)
+
+
+def test_frozen_layers_stay():
+    model = kyeo.Sequential([kyeo.Input((5,)), layers.Dense(4, name="frozen"), layers.Dense(2)])
+    model.get_layer("frozen").trainable = False
+    model.compile("sgd", "mse")
+    before = model.get_layer("frozen").get_weights()
+    model.fit(X, Y, verbose=0)
+    np.testing.assert_array_equal(before[0], model.get_layer("frozen").get_weights()[0])
+    model.get_layer("frozen").trainable = True  # takes effect at once
+    model.compile("sgd", "mse")
+    model.fit(X, Y, verbose=0)
+    assert (before[0] != model.get_layer("frozen").get_weights()[0]).any()
+
+
+def test_add_loss_counts_once_in_training_and_evaluation():
+    class Penalty(layers.Layer):
+        def call(self, x):
+            self.add_loss(kyeo.ops.mean(x**2))
+            return x
+
+    x = kyeo.Input((5,))
+    model = kyeo.Model(x, Penalty()(x)[:, :2])
+    model.compile("sgd", "mse")
+    expected = ((X[:, :2] - Y) ** 2).mean() + (X**2).mean()
+    np.testing.assert_allclose(model.evaluate(X, Y, batch_size=24, verbose=0), expected, rtol=1e-5)
+    model(X)
+    np.testing.assert_allclose(float(model.losses[0]), (X**2).mean(), rtol=1e-5)
+    model.predict(X, verbose=0)
+    assert not any(isinstance(v, jax.core.Tracer) for v in model.losses)
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "mixed_bfloat16", "float16", "mixed_float16"])
+def test_short_floats(policy):
+    model = kyeo.Sequential([kyeo.Input((5,)), layers.Dense(8, activation="relu", dtype=policy),
+                             layers.Dense(2, dtype=policy)])
+    model.compile("adam", "mse")
+    losses = model.fit(X, Y, batch_size=8, epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert str(model(X).dtype) == policy.removeprefix("mixed_")
+    assert model.weights[0].dtype == ("float32" if "mixed" in policy else policy)
+
+
+def test_loss_scaling_under_a_float16_policy():
+    kyeo.config.set_dtype_policy("mixed_float16")
+    try:
+        model = kyeo.Sequential([kyeo.Input((5,)), layers.Dense(2)])
+    finally:
+        kyeo.config.set_dtype_policy("float32")
+    model.compile("sgd", "mse")
+    assert type(model.optimizer).__name__ == "LossScaleOptimizer"
+    losses = model.fit(X, Y, epochs=10, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_masks_reach_the_loss():
+    x = kyeo.Input((4,), dtype="int32")
+    h = layers.Embedding(6, 3, mask_zero=True)(x)
+    model = kyeo.Model(x, layers.Dense(1)(h))
+    model.compile("sgd", "mse")
+    ids = np.array([[1, 2, 0, 0], [3, 0, 0, 0]], "int32")
+    target = np.ones((2, 4, 1), "float32")
+    pred = model.predict(ids, verbose=0)
+    real = ids != 0
+    np.testing.assert_allclose(model.evaluate(ids, target, verbose=0), ((pred - target)[real] ** 2).mean(), rtol=1e-5)
+
+
+def test_one_batch_methods():
+    model = graph()
+    model.compile("sgd", "mse", metrics=["mae"])
+    first = model.train_on_batch(X, Y, return_dict=True)
+    assert set(first) == {"loss", "mae"} and len(model.test_on_batch(X, Y)) == 2
+    np.testing.assert_allclose(model.predict_on_batch(X), model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_run_eagerly_gives_the_same():
+    plain, eager = graph(), graph()
+    eager.set_weights(plain.get_weights())
+    values = []
+    for model in (plain, eager):
+        model.compile("adam", "mse", metrics=["mae"], run_eagerly=model is eager)
+        values.append(model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0).history)
+    for key in values[0]:
+        np.testing.assert_allclose(values[0][key], values[1][key], rtol=1e-4)
+
+
+def test_sequential_in_every_order():
+    late = kyeo.Sequential([layers.Dense(3), layers.Dense(2)])
+    assert not late.built and late(X).shape == (24, 2) and late.built
+    old_style = kyeo.Sequential()
+    old_style.add(layers.Dense(3, input_shape=(5,)))
+    old_style.add(layers.Dense(1))
+    assert old_style.output_shape == (None, 1)
+    old_style.pop()
+    assert old_style.output_shape == (None, 3)
+
+
+def test_generators_datasets_and_validation():
+    class Batches(kyeo.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return X[index * 8:index * 8 + 8], Y[index * 8:index * 8 + 8]
+
+    def endless():
+        while True:
+            yield X[:8], Y[:8]
+
+    model = graph()
+    model.compile("sgd", "mse")
+    history = model.fit(Batches(), epochs=2, validation_data=Batches(), verbose=0).history
+    assert len(history["val_loss"]) == 2
+    model.fit(endless(), steps_per_epoch=4, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations.value) == 3 * 2 + 4 * 2

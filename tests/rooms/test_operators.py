@@ -1,0 +1,62 @@
+"""The operators of variables and symbolic tensors, with arrays on either side."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import kyeo
+
+OPERATORS = [text.strip() for text in """
+    a + b | a - b | a * b | a / b | a // b | a % b | a ** b | a < b | a <= b | a > b | a >= b | a != b | -a | abs(a)
+    a + 1 | 1 + a | 2 - a | 2 * a | 1 / a | 7 // a | 7 % a | 2 ** a | 1 < a | a @ a.T if hasattr(a, 'T') else 0 | a[0]
+    a[..., None] | a[:, 1:] | 1.5 != a | (a > 1) & (b > 1) | (a > 1) ^ (b > 1) | ~(a > 1)
+""".replace("|", "\n").strip().split("\n")] + ["(a > 1) | (b > 1)"]
+
+
+@pytest.mark.parametrize("text", OPERATORS)
+def test_operators(text):
+    """Variables with arrays of either library on either side, and symbolic tensors, do what arrays do."""
+    array, other = jnp.asarray([[0.6, 1.1, 1.5], [2.0, 0.9, 3.2]]), jnp.asarray([[1.0, 3, 2], [2, 1, 1]])
+    wanted = eval(text, {"a": array, "b": other})
+    variables = kyeo.Variable(array), kyeo.Variable(other)
+    for a, b in [variables, (variables[0], other), (array, variables[1]), (np.asarray(array), variables[1]),
+                 (variables[0], np.asarray(other))]:
+        if "T" in text or (isinstance(a, np.ndarray) and "b" not in text.replace("abs", "")):
+            continue
+        found = eval(text, {"a": a, "b": b})
+        assert isinstance(found, jax.Array)
+        assert found.dtype == wanted.dtype
+        np.testing.assert_array_equal(found, wanted)
+    a, b = (kyeo.KerasTensor(v.shape, "float32") for v in (array, other))
+    for second in (b, np.asarray(other)):
+        if "T" not in text:
+            found = eval(text, {"a": a, "b": second})
+            assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype.name)
+
+
+def test_in_place_operators_do_not_assign():
+    variable = kyeo.Variable([1.0, 2.0])
+    result = variable
+    result += 1
+    assert isinstance(result, jax.Array) and variable.numpy().tolist() == [1.0, 2.0]
+
+
+def test_round():
+    assert round(kyeo.Variable([1.26]), 1).dtype == "float32" and np.allclose(round(kyeo.Variable([1.26]), 1), 1.3)
+    assert round(kyeo.KerasTensor((2,))).shape == (2,)
+
+
+def test_a_variable_is_hashed_by_identity_and_a_tensor_equal_to_itself_only():
+    one, other = kyeo.Variable(1.0), kyeo.Variable(1.0)
+    assert len({one, other}) == 2 and bool(one == other)
+    tensor = kyeo.KerasTensor((2,))
+    assert tensor in [tensor] and tensor not in [kyeo.KerasTensor((2,))]
+
+
+def test_numpy_takes_a_variable_for_an_array():
+    assert np.sqrt(kyeo.Variable([4.0])).tolist() == [2.0]
+    with pytest.raises(TypeError, match="has no values"):
+        np.sqrt(kyeo.KerasTensor((2,)))
+    with pytest.raises(TypeError, match="has no values"):
+        jnp.ones(2) * kyeo.KerasTensor((2,))

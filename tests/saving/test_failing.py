@@ -1,0 +1,192 @@
+"""What goes wrong while saving and loading, and what it leaves behind: the old file, the old weights."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+import kyeo
+
+
+def small(units=2):
+    return kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(units, name="first"),
+                            kyeo.layers.Dense(2, name="second")], name="small")
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class Explodes(kyeo.layers.Layer):
+    def build(self, input_shape):
+        self.weight = self.add_weight(shape=(2,), name="weight")
+
+    def call(self, x):
+        return x
+
+    def save_own_variables(self, store):
+        store["0"] = self.weight
+        raise OSError("disk full")
+
+
+@pytest.mark.parametrize("name, save", [
+    ("m.keras", lambda model, path: model.save(path)),
+    ("m.weights.h5", lambda model, path: model.save_weights(path)),
+    ("m", lambda model, path: model.save(path, zipped=False)),
+])
+def test_failed_save_leaves_the_old_file(name, save, tmp_path):
+    save(small(), tmp_path / name)
+    before = files(tmp_path)
+    broken = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(2), Explodes()])
+    with pytest.raises(OSError, match="disk full"):
+        save(broken, tmp_path / name)
+    assert files(tmp_path) == before
+    with pytest.raises(ValueError, match="lambda"):
+        kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Lambda(lambda x: x)]).save(tmp_path / "m.keras")
+    assert files(tmp_path) == before
+
+
+def test_folder(tmp_path):
+    model = small()
+    model.save(tmp_path / "folder", zipped=False)
+    assert sorted(files(tmp_path)) == ["config.json", "metadata.json", "model.weights.h5"]
+    model.layers[0].kernel.assign(np.ones((3, 2)))
+    model.save(tmp_path / "folder", zipped=False)
+    loaded = kyeo.saving.load_model(tmp_path / "folder")
+    np.testing.assert_array_equal(loaded.get_weights()[0], np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("name, method", [("m.keras", "save"), ("m.weights.h5", "save_weights")])
+def test_overwrite(name, method, tmp_path):
+    path = tmp_path / name
+    getattr(small(), method)(path)
+    before = files(tmp_path)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        getattr(small(), method)(path, overwrite=False)
+    assert files(tmp_path) == before
+    getattr(small(), method)(path)
+    assert files(tmp_path) != before
+
+
+def test_same_model_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("kyeo.saving.keras_file._now", lambda: "now")
+    model = small()
+    for name in ("a.keras", "b.keras"):
+        model.save(tmp_path / name)
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
+# -- names of files ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("act, kind, words", [
+    (lambda m, d: m.save(d / "m.h5"), ValueError, 'save to "m.keras"'),
+    (lambda m, d: m.save(d / "m"), ValueError, ".keras"),
+    (lambda m, d: m.save(d / "m.keras", zipped=False), ValueError, "zipped=False"),
+    (lambda m, d: m.save(d / "m.keras", include_optimizer=True), TypeError, "include_optimizer"),
+    (lambda m, d: m.save(d / "no" / "m.keras"), FileNotFoundError, "folder"),
+    (lambda m, d: m.save("gs://bucket/m.keras"), ValueError, "this computer"),
+    (lambda m, d: m.save(3), TypeError, "path"),
+    (lambda m, d: m.save_weights(d / "m.h5"), ValueError, 'save to "m.weights.h5"'),
+    (lambda m, d: m.save_weights(d / "m.weights.h5", max_shard_size=1), ValueError, "several"),
+    (lambda m, d: m.load_weights(d / "none.weights.h5"), FileNotFoundError, "no such file"),
+    (lambda m, d: m.load_weights(d / "other.h5"), ValueError, "Keras 2"),
+    (lambda m, d: m.load_weights(d / "other.h5", by_name=True), TypeError, "by_name"),
+    (lambda m, d: kyeo.saving.load_model(d / "none.keras"), FileNotFoundError, "no such file"),
+    (lambda m, d: kyeo.saving.load_model(d / "other.h5"), ValueError, "whole"),
+    (lambda m, d: kyeo.saving.load_model(d), ValueError, "config.json"),
+    (lambda m, d: kyeo.Sequential([kyeo.layers.Dense(2)]).save_weights(d / "m.weights.h5"), ValueError, "before"),
+    (lambda m, d: kyeo.models.model_from_json("{"), ValueError, "JSON"),
+    (lambda m, d: kyeo.models.model_from_json("[" * 100_000), ValueError, "JSON"),
+    (lambda m, d: kyeo.models.model_from_json(json.dumps(m.get_config())), ValueError, "from_config"),
+    (lambda m, d: kyeo.saving.model_from_config(kyeo.saving.serialize_keras_object(m.layers[0])), ValueError,
+     "not a model"),
+])
+def test_messages(act, kind, words, tmp_path):
+    (tmp_path / "other.h5").write_bytes(b"nothing")
+    with pytest.raises(kind, match=words):
+        act(small(), tmp_path)
+
+
+def test_unbuilt_model_is_saved_with_a_warning(tmp_path):
+    model = kyeo.Sequential([kyeo.layers.Dense(2)])
+    with pytest.warns(UserWarning, match="before it is built"):
+        model.save(tmp_path / "m.keras")
+    assert not kyeo.saving.load_model(tmp_path / "m.keras").built
+
+
+# -- weights that do not fit -------------------------------------------------------------------------------
+def test_mismatch_changes_nothing(tmp_path):
+    small(units=5).save_weights(tmp_path / "m.weights.h5")
+    model = small()
+    before = model.get_weights()
+    with pytest.raises(ValueError) as caught:
+        model.load_weights(tmp_path / "m.weights.h5")
+    text = str(caught.value)
+    for words in ('Dense "first" (layers/dense)', "kernel has shape (3, 2), in the file (3, 5)",
+                  'Dense "second" (layers/dense_1)', "(2, 2), in the file (5, 2)", "skip_mismatch=True"):
+        assert words in text
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    with pytest.warns(UserWarning, match="skipped"):
+        model.load_weights(tmp_path / "m.weights.h5", skip_mismatch=True)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_skipping_loads_the_rest(tmp_path):
+    other = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(2), kyeo.layers.Dense(7)])
+    other.save_weights(tmp_path / "m.weights.h5")
+    model = small()
+    kept = model.layers[1].get_weights()
+    with pytest.warns(UserWarning, match='"second"'):
+        model.load_weights(tmp_path / "m.weights.h5", skip_mismatch=True)
+    np.testing.assert_array_equal(model.layers[0].kernel, other.layers[0].kernel)
+    np.testing.assert_array_equal(model.layers[1].kernel, kept[0])
+
+
+def test_variables_without_a_place(tmp_path):
+    kyeo.Sequential([kyeo.Input((3,)), *(kyeo.layers.Dense(n) for n in (2, 2, 9))]).save_weights(
+        tmp_path / "m.weights.h5")
+    with pytest.warns(UserWarning, match="no place for: layers/dense_2"):
+        small().load_weights(tmp_path / "m.weights.h5")
+
+
+def test_failing_own_loading_changes_nothing(tmp_path):
+    class Picky(kyeo.layers.Dense):
+        def load_own_variables(self, store):
+            self.kernel.assign(store["0"])
+            raise RuntimeError("not today")
+
+    model = kyeo.Sequential([kyeo.Input((3,)), Picky(2, name="picky"), kyeo.layers.Dense(2)])
+    model.save_weights(tmp_path / "m.weights.h5")
+    model.set_weights([w + 1 for w in model.get_weights()])
+    before = model.get_weights()
+    with pytest.raises(RuntimeError, match="not today") as caught:
+        model.load_weights(tmp_path / "m.weights.h5")
+    assert 'Picky "picky" loaded layers/picky' in caught.value.__notes__[0]
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_bfloat16(tmp_path):
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(2, dtype="bfloat16")])
+    model.save(tmp_path / "m.keras")
+    loaded = kyeo.saving.load_model(tmp_path / "m.keras")
+    assert loaded.weights[0].dtype == "bfloat16"
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+def test_damaged_file(tmp_path):
+    path = tmp_path / "m.keras"
+    small().save(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for cut in rng.integers(1, len(whole), 20):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError):
+            kyeo.saving.load_model(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", small().to_json())
+        archive.writestr("model.weights.h5", b"not HDF5")
+    with pytest.raises(ValueError, match="HDF5"):
+        kyeo.saving.load_model(path)

@@ -1,0 +1,209 @@
+"""Models that users write: registered classes, custom_objects, layers inside, shared objects, fuzzed graphs."""
+
+import json
+import random
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import kyeo
+from tests.saving.test_keras_files import assert_same, shake
+
+X = np.linspace(-1, 1, 20).reshape(4, 5).astype("float32")
+
+
+def own_model(k):
+    class Tower(k.Model):
+        def __init__(self, units=3, name=None, **kwargs):
+            super().__init__(name=name, **kwargs)
+            self.units = units
+            self.zoo = k.layers.Dense(units)
+            self.after = [k.layers.Dense(units), (k.layers.BatchNormalization(), k.layers.Dense(2))]
+            self.named = {"b": k.layers.Dense(units), "a": k.layers.Dense(units)}
+            self._private = k.layers.Dense(units)
+            self.part = k.Sequential([k.layers.Dense(units), k.layers.Dense(units)])
+
+        def call(self, x):
+            x = self.part(self._private(self.named["a"](self.named["b"](self.after[0](self.zoo(x))))))
+            return self.after[1][1](self.after[1][0](x))
+
+        def get_config(self):
+            return {"units": self.units, "name": self.name}
+
+    return Tower
+
+
+def own_layer(k):
+    class Scale(k.layers.Layer):
+        def __init__(self, start, inner=None, **kwargs):
+            super().__init__(**kwargs)
+            self.start = start
+            self.inner = inner
+
+        def build(self, input_shape):
+            self.offset = self.add_weight(shape=(), initializer="zeros", trainable=False, name="offset")
+            self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="factor")
+            if not self.inner.built:
+                self.inner.build(input_shape)
+
+        def call(self, x):
+            return self.inner(x * self.factor * self.start + self.offset)
+
+        def get_config(self):
+            inner = k.saving.serialize_keras_object(self.inner)
+            return {**super().get_config(), "start": self.start, "inner": inner}
+
+        @classmethod
+        def from_config(cls, config):
+            inner = k.saving.deserialize_keras_object(config.pop("inner"))
+            return cls(inner=inner, **config)
+
+    return Scale
+
+
+BOTH_WAYS = pytest.mark.parametrize("source, target", [(kyeo, keras), (keras, kyeo)], ids=["to_keras", "from_keras"])
+
+
+@BOTH_WAYS
+def test_own_model(source, target, tmp_path):
+    model = own_model(source)(4, name="tower")
+    model(X)
+    shake(model)
+    model.save(tmp_path / "m.keras")
+    loaded = target.saving.load_model(tmp_path / "m.keras", custom_objects={"Tower": own_model(target)})
+    assert loaded.units == 4
+    assert_same(model, loaded, X)
+    model.save_weights(tmp_path / "m.weights.h5")
+    fresh = own_model(target)(4)
+    fresh(X)
+    fresh.load_weights(tmp_path / "m.weights.h5")
+    assert_same(model, fresh, X)
+
+
+def test_twice_through_a_file(tmp_path):
+    classes = {"Tower": own_model(kyeo)}
+    model = classes["Tower"](4)
+    model(X)
+    model.save(tmp_path / "one.keras")
+    one = kyeo.saving.load_model(tmp_path / "one.keras", custom_objects=classes)
+    one.save(tmp_path / "two.keras")
+    assert_same(model, kyeo.saving.load_model(tmp_path / "two.keras", custom_objects=classes), X)
+    assert one.to_json() == model.to_json()
+
+
+@BOTH_WAYS
+def test_own_layer(source, target, tmp_path):
+    x = source.Input((5,))
+    model = source.Model(x, own_layer(source)(2.0, source.layers.Dense(3), name="mine")(x))
+    shake(model)
+    model.save(tmp_path / "m.keras")
+    with target.saving.custom_object_scope({"Scale": own_layer(target)}):
+        loaded = target.saving.load_model(tmp_path / "m.keras")
+    assert_same(model, loaded, X)
+
+
+def test_registered(tmp_path):
+    @kyeo.saving.register_keras_serializable("tests")
+    def double(x):
+        return 2 * x
+
+    @kyeo.saving.register_keras_serializable("tests", name="Other")
+    class Registered(kyeo.layers.Layer):
+        def __init__(self, fn, inner, **kwargs):  # its config follows from this
+            super().__init__(**kwargs)
+            self.fn, self.inner = fn, inner
+
+        def call(self, x):
+            return self.fn(self.inner(x))
+
+    model = kyeo.Sequential([kyeo.Input((5,)), Registered(double, kyeo.layers.Dense(3, activation=double)),
+                             kyeo.layers.Lambda(double)])
+    shake(model)
+    model.save(tmp_path / "m.keras")
+    loaded = kyeo.saving.load_model(tmp_path / "m.keras")
+    assert type(loaded.layers[0]) is Registered
+    assert_same(model, loaded, X)
+
+
+def test_one_layer_at_two_places_stays_one(tmp_path):
+    @kyeo.saving.register_keras_serializable("tests")
+    class Pair(kyeo.Model):
+        def __init__(self, first, second, **kwargs):
+            super().__init__(**kwargs)
+            self.first, self.second = first, second
+
+        def call(self, x):
+            return self.second(self.first(x))
+
+    layer = kyeo.layers.Dense(5)
+    model = Pair(layer, layer)
+    model(X)
+    model.save(tmp_path / "m.keras")
+    loaded = kyeo.saving.load_model(tmp_path / "m.keras")
+    assert loaded.first is loaded.second
+    assert_same(model, loaded, X)
+
+
+def test_subclass_of_a_graph_model(tmp_path):
+    @kyeo.saving.register_keras_serializable("tests")
+    class Graphic(kyeo.Model):
+        def train_step(self, state, data):
+            return super().train_step(state, data)
+
+    x = kyeo.Input((5,))
+    model = Graphic(x, kyeo.layers.Dense(2)(x))
+    model.save(tmp_path / "m.keras")
+    loaded = kyeo.saving.load_model(tmp_path / "m.keras")
+    assert type(loaded) is Graphic
+    assert_same(model, loaded, X)
+
+
+def test_training_flag_of_a_call_is_kept():
+    x = kyeo.Input((5,))
+    dropout = kyeo.layers.Dropout(0.9)
+    model = kyeo.Model(x, dropout(x, training=False))
+    again = kyeo.Model.from_config(json.loads(json.dumps(model.get_config())))
+    for one in (model, again):
+        np.testing.assert_array_equal(one(X, training=True), X)
+    keras_x = keras.Input((5,))
+    from_keras = kyeo.models.model_from_json(keras.Model(keras_x, keras.layers.Dropout(0.9)(keras_x)).to_json())
+    assert not np.array_equal(from_keras(X, training=True), X)
+
+
+def random_graph(k, seed):
+    r = random.Random(seed)
+    tensors = [k.Input((4,), name=f"in{i}") for i in range(r.randint(1, 3))]
+    inputs, shared = list(tensors), [k.layers.Dense(4, name=f"shared{i}") for i in range(2)]
+    z = k.Input((4,), name="z")
+    inner = k.Model(z, [k.layers.Dense(4, name="i0")(z), k.layers.Dense(4, name="i1")(z)], name="inner")
+    makers = (
+        lambda a, b, n: k.layers.Dense(4, name=f"dense{n}")(a), lambda a, b, n: r.choice(shared)(a),
+        lambda a, b, n: k.layers.Add(name=f"add{n}")([a, b]), lambda a, b, n: a + b,
+        lambda a, b, n: inner(a)[r.randint(0, 1)], lambda a, b, n: k.ops.concatenate([a, b], axis=-1)[:, 2:6],
+    )
+    for step in range(r.randint(3, 9)):
+        maker = r.choices(makers, weights=(3, 3, 1, 2, 1, 1))[0]
+        tensors.append(maker(r.choice(tensors), r.choice(tensors), step))
+    outputs = r.sample(tensors[len(inputs):], min(r.randint(1, 3), len(tensors) - len(inputs)))
+    for tensor in inputs:
+        outputs[0] = outputs[0] + tensor
+    return k.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_order_of_layers(seed, tmp_path):
+    here, there = random_graph(kyeo, seed), random_graph(keras, seed)
+    assert [layer.name for layer in here.layers] == [layer.name for layer in there.layers]
+    assert [v.path for v in here.trainable_variables] == [v.path for v in there.trainable_variables]
+    again = kyeo.models.model_from_json(there.to_json())
+    assert [layer.name for layer in again.layers] == [layer.name for layer in there.layers]
+
+
+def test_deep_graph():
+    x = h = kyeo.Input((2,))
+    for i in range(600):
+        h = kyeo.layers.Identity(name=f"i{i}")(h)
+    again = kyeo.models.model_from_json(kyeo.Model(x, h).to_json())
+    assert len(again.layers) == 601 and sys.getrecursionlimit() <= 1000
