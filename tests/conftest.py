@@ -10,6 +10,8 @@ import pytest
 
 __all__ = ["digits"]
 
+collect_ignore = ["data"]  # the tutorial's program, run by test_note.py
+
 
 @pytest.fixture(scope="session")
 def digits():

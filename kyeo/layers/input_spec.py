@@ -109,6 +109,8 @@ def _rank_hint(spec: InputSpec, ndim: int) -> str | None:
     if spec.ndim == ndim + 1:
         return ("a channel axis is missing at the end, or a batch axis at the front? "
                 "`x[..., None]` adds a channel axis, `x[None]` a batch axis")
+    if spec.min_ndim == ndim + 1:
+        return "is it one sample? `x[None]` makes a batch of it; or one feature? `x[:, None]`"
     if (spec.ndim or spec.max_ndim or ndim) < ndim:
         return "put a Flatten or a global pooling layer before this one?"
     return None

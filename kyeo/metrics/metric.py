@@ -141,8 +141,13 @@ class Metric(Configurable, MetricOwner):
         def update(args: Any, kwargs: Any) -> None:
             self.update_state(*args, **kwargs)
 
+        def spec(leaf: Any) -> Any:
+            if not hasattr(leaf, "dtype"):
+                return leaf
+            return jax.ShapeDtypeStruct(leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype))
+
         with scope(overlay=dict(current().overlay or {})):
-            jax.eval_shape(update, args, kwargs)
+            jax.eval_shape(update, *jax.tree.map(spec, (args, kwargs)))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -415,7 +415,7 @@ MISFITS = [
     (kyeo.layers.MaxPooling2D(9), (2, 8, 8, 1), "larger than the input"),
     (kyeo.layers.Cropping2D(4), (2, 8, 8, 1), "leave nothing"),
     (kyeo.layers.Reshape((3, 5)), (2, 8), "do not fit"),
-    (kyeo.layers.Dense(3), (8,), "at least 2 axes"),
+    (kyeo.layers.Dense(3), (8,), "`x[None]` makes a batch"),
     (kyeo.layers.Dot(1), [(2, 3), (2, 4)], "the same size on axis 1"),
     (kyeo.layers.Add(), (2, 3), "call it on [x, y]"),
     (kyeo.layers.Add(), [(2, 3), (2, 4)], "the same size, or 1"),

@@ -50,33 +50,33 @@ def make_data(seed=0):
 
 DATA = make_data()
 CASES = [
-    ("MeanSquaredError", {}, "numbers wide"), ("MeanAbsoluteError", {}, "numbers wide"),
-    ("MeanAbsolutePercentageError", {}, "numbers"), ("MeanSquaredLogarithmicError", {}, "numbers wide"),
+    ("MeanSquaredError", {}, "wide"), ("MeanAbsoluteError", {}, "wide"),
+    ("MeanAbsolutePercentageError", {}, "numbers"), ("MeanSquaredLogarithmicError", {}, "wide"),
     ("CosineSimilarity", {}, "wide"), ("CosineSimilarity", {"axis": 1}, "hot frames"),
     ("Huber", {}, "wide"), ("Huber", {"delta": 0.3}, "numbers"), ("LogCosh", {}, "wide"),
-    ("Poisson", {}, "numbers"), ("KLDivergence", {}, "mixed probs"), ("Hinge", {}, "logits signs"),
-    ("SquaredHinge", {}, "logits signs"), ("CategoricalHinge", {}, "logits probs"),
-    ("BinaryCrossentropy", {}, "yes or no|yes or no flat|probs"),
+    ("Poisson", {}, "numbers"), ("KLDivergence", {}, "mixed"), ("Hinge", {}, "logits signs"),
+    ("SquaredHinge", {}, "signs"), ("CategoricalHinge", {}, "logits"),
+    ("BinaryCrossentropy", {}, "yes or no flat|probs"),
     ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, "logits"),
     ("BinaryCrossentropy", {"axis": 1}, "images"),
-    ("BinaryFocalCrossentropy", {}, "yes or no|probs"),
+    ("BinaryFocalCrossentropy", {}, "yes or no"),
     ("BinaryFocalCrossentropy", {"apply_class_balancing": True, "alpha": 0.4, "gamma": 3.0, "from_logits": True,
                                  "label_smoothing": 0.2}, "logits"),
-    ("CategoricalCrossentropy", {}, "probs mixed|hot frames"),
+    ("CategoricalCrossentropy", {}, "mixed|hot frames"),
     ("CategoricalCrossentropy", {"label_smoothing": 0.2}, "probs"),
     ("CategoricalCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, "logits"),
     ("CategoricalCrossentropy", {"axis": 1}, "hot frames"),
-    ("CategoricalFocalCrossentropy", {}, "probs|hot frames"),
+    ("CategoricalFocalCrossentropy", {}, "probs"),
     ("CategoricalFocalCrossentropy", {"alpha": 0.5, "gamma": 1.0, "from_logits": True, "label_smoothing": 0.1},
      "logits"),
     ("CategoricalGeneralizedCrossEntropy", {}, "classes"),
     ("CategoricalGeneralizedCrossEntropy", {"q": 0.8}, "classes"),
-    ("SparseCategoricalCrossentropy", {}, "classes column frames"),
+    ("SparseCategoricalCrossentropy", {}, "column frames"),
     ("SparseCategoricalCrossentropy", {"from_logits": True}, "class logits"),
-    ("SparseCategoricalCrossentropy", {"ignore_class": 1}, "classes frames"),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 1}, "frames"),
     ("SparseCategoricalCrossentropy", {"ignore_class": 2, "from_logits": True}, "class logits"),
     ("Circle", {}, "pairs"), ("Circle", {"gamma": 20.0, "margin": 0.2, "remove_diagonal": False}, "pairs"),
-    ("CTC", {}, "text"), ("Dice", {}, "images numbers"), ("Dice", {"axis": (1, 2, 3)}, "images"),
+    ("CTC", {}, "text"), ("Dice", {}, "images"), ("Dice", {"axis": (1, 2, 3)}, "images"),
     ("Tversky", {}, "images"), ("Tversky", {"alpha": 0.3, "beta": 0.7, "axis": [1, 2]}, "images"),
 ]
 
@@ -126,12 +126,13 @@ def test_same_as_keras(name, options, kind):
         weights.append(r.uniform(0, 2, (N, *[1] * max(1, len(shape) - 1))).astype("f"))
     masks = [None] if len(shape) > 2 or shape[:1] != (N,) else [None, r.random(shape) < 0.6]
     # all weights and masks with the usual reduction, one of each with the others
-    combinations = [("sum_over_batch_size", w, m) for w, m in itertools.product(weights, masks)]
+    combinations = [("sum_over_batch_size", w, None) for w in weights]
+    combinations += [("sum_over_batch_size", weights[-1], masks[-1])]
     combinations += [(reduction, weights[-1], None) for reduction in ("sum", "mean_with_sample_weight", None)]
     for index, (reduction, weight, mask) in enumerate(combinations[-2:] if kind in SLOW else combinations):
         mine = getattr(losses, name)(**options, reduction=reduction)
         other = getattr(keras.losses, name)(**options, reduction=reduction)
-        grad = index == 0 or combinations[index][2] is not None
+        grad = index == 0 or mask is not None
         same(value_and_grad(mine, true, pred, weight, mask, set_mask, grad),
              value_and_grad(other, true, pred, weight, mask, keras_mark, grad))
 
@@ -146,7 +147,7 @@ def test_padded_rows_are_as_if_they_were_not_there(name, options, kind):
     pred_pad = np.concatenate([pred, np.full((3, *pred.shape[1:]), np.nan, "f")])
     shape = getattr(losses, name)(**options, reduction=None)(true, pred).shape
     weights = [None, weight] if len(shape) < 2 else [None, weight.reshape(N, *[1] * (len(shape) - 1))]
-    combinations = [("sum_over_batch_size", None), *((one, weights[-1]) for one in REDUCTIONS)]
+    combinations = [(one, weights[one is not None]) for one in REDUCTIONS]
     for reduction, given in combinations[::SLOW.get(kind, 1)]:
         loss = getattr(losses, name)(**options, reduction=reduction)
         grad = reduction in ("sum_over_batch_size", None)

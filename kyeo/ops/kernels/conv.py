@@ -88,9 +88,13 @@ def spans(window: Sizes, dilation: Sizes) -> Sizes:
 
 
 def pointwise(x: Array, kernel: Array, strides: Sizes) -> Array:
-    """Windows of one element: a matrix product, whose gradients are matrix products too."""
+    """Windows of one element: a matrix product, whose gradients are matrix products too.
+
+    Two axes only: the gradient of a product with more contracts all of them at once, three times slower.
+    """
     x = lax.slice(x, (0,) * x.ndim, x.shape, (1, *strides, 1))
-    return lax.dot_general(x, kernel.reshape(kernel.shape[-2:]), (((x.ndim - 1,), (0,)), ((), ())))
+    flat = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ kernel.reshape(kernel.shape[-2:])
+    return flat.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 def volume(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) -> Array:
