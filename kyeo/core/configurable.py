@@ -29,7 +29,8 @@ from kyeo.core.registry import (
 )
 
 __all__ = [
-    "Configurable", "deserialize_value", "parameters_of", "serialize_object", "serialize_value", "sharing",
+    "Configurable", "deserialize_value", "given_arguments", "parameters_of", "serialize_object", "serialize_value",
+    "sharing",
 ]
 
 
@@ -49,7 +50,7 @@ class Configurable:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain, JSON-ready values."""
-        given = _given(self)
+        given = given_arguments(self)
         config = {}
         for name, default in parameters_of(type(self)).items():
             value = getattr(self, name, given.get(name, default))
@@ -67,7 +68,7 @@ class Configurable:
                       if value is not None or name in known})
 
     def __repr__(self) -> str:
-        given = _given(self)
+        given = given_arguments(self)
         inner = ", ".join(f"{k}={describe(getattr(self, k, v))}" for k, v in given.items())
         return f"{type(self).__name__}({inner})"
 
@@ -93,7 +94,7 @@ def _remembering(init: Callable[..., None]) -> Callable[..., None]:
     return remembering
 
 
-def _given(owner: Any) -> dict[str, Any]:
+def given_arguments(owner: Any) -> dict[str, Any]:
     """The arguments the constructor got, by parameter name."""
     init, args, kwargs = owner.__dict__.get("_given", (None, (), {}))
     if init is None:

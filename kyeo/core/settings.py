@@ -23,7 +23,6 @@ class Settings:
     dtype_policy: Any = None  # a DTypePolicy; None means the policy named like floatx
     run_eagerly: bool = False
     seed: int = dataclasses.field(default_factory=lambda: int.from_bytes(os.urandom(4), "little"))
-    seed_is_given: bool = False
     draws: Counter = dataclasses.field(default_factory=Counter)  # how often each path drew from the seed
 
 
@@ -33,7 +32,6 @@ settings = Settings()
 def set_seed(seed: int) -> None:
     """Make every later draw a function of `seed` (and of where it is drawn), from the beginning."""
     settings.seed = int(seed)
-    settings.seed_is_given = True
     settings.draws.clear()
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from kyeo import dtype_policies, regularizers
-from kyeo.core.configurable import _given, parameters_of
+from kyeo.core.arrays import to_array
+from kyeo.core.configurable import given_arguments, parameters_of
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, did_you_mean, problem
 from kyeo.core.masks import get_mask, set_mask
@@ -22,9 +22,9 @@ from kyeo.core.naming import auto_name
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
 from kyeo.core.scope import current, scope
-from kyeo.core.symbolic import Node, ShapeDtype, SymbolicTensor, any_symbolic, infer, record
+from kyeo.core.symbolic import Node, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
-from kyeo.layers.call_spec import call_spec, shape_of, shapes_for_build
+from kyeo.layers.call_spec import call_spec, shapes_for_build
 from kyeo.layers.complaints import explained
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
@@ -32,7 +32,7 @@ from kyeo.layers.shapes import Shaped
 
 __all__ = ["InputSpec", "Layer"]
 
-_ARRAYS = (np.ndarray, np.generic, jax.Array, Variable, ShapeDtype)
+_HOST = (np.ndarray, np.generic, Variable)  # what becomes an array before the call
 
 
 class Layer(Shaped):
@@ -148,7 +148,7 @@ class Layer(Shaped):
         config["dtype"] = dtype_policies.serialize(self.dtype_policy)
         if self.activity_regularizer is None and "activity_regularizer" not in _own_init_names(type(self)):
             config.pop("activity_regularizer", None)
-        if _given(self).get("autocast", True):
+        if given_arguments(self).get("autocast", True):
             config.pop("autocast", None)
         return config
 
@@ -184,7 +184,7 @@ class Layer(Shaped):
     def _as_tensor(self, value: Any) -> Any:
         if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "OUS":
             return value  # strings stay on the host; layers that take them say so
-        return jnp.asarray(unwrap(value)) if isinstance(value, _ARRAYS) and not isinstance(value, jax.Array) else value
+        return to_array(unwrap(value)) if isinstance(value, _HOST) else value
 
     def _build_for(self, bound: dict[str, Any]) -> None:
         tensors = {n: v for n, v in bound.items() if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(v))
@@ -220,11 +220,7 @@ class Layer(Shaped):
         now = current()
         losses = [] if now.losses is None else now.losses
         spec = call_spec(type(self))
-        kwargs = dict(kwargs)
-        masks = {n: jax.tree.map(get_mask, v, is_leaf=_is_none) for n, v in bound.items()}
-        for name, mask_name in spec.mask_names.items():
-            if bound.get(mask_name) is None and jax.tree.leaves(masks.get(name)):
-                kwargs[mask_name] = masks[name]
+        kwargs, first_mask = self._with_masks(kwargs, bound)
         if spec.takes("training") and "training" not in bound:
             kwargs["training"] = bool(training) if training is not None else spec.defaults.get("training", False)
         if self.autocast:
@@ -235,11 +231,19 @@ class Layer(Shaped):
             outputs = self.call(*args, **kwargs)
             if self.activity_regularizer is not None:
                 self._penalize_activity(outputs)
-        first_mask = kwargs.get("mask", next(iter(masks.values()), None))
         self._mark(bound, outputs, first_mask)
         if now.losses is None:
             self._keep_losses(losses)
         return outputs
+
+    def _with_masks(self, kwargs: dict[str, Any], bound: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """The keywords with the masks that the arguments carry and `call` takes; and the mask of the input."""
+        filled = dict(kwargs)
+        masks = {n: jax.tree.map(get_mask, v, is_leaf=_is_none) for n, v in bound.items()}
+        for name, mask_name in call_spec(type(self)).mask_names.items():
+            if bound.get(mask_name) is None and jax.tree.leaves(masks.get(name)):
+                filled[mask_name] = masks[name]
+        return filled, filled.get("mask", next(iter(masks.values()), None))
 
     def _cast(self, value: Any) -> Any:
         wanted = self.compute_dtype
@@ -267,9 +271,7 @@ class Layer(Shaped):
             if rows is not None:
                 output = output * rows.astype(output.dtype).reshape((-1,) + (1,) * (output.ndim - 1))
             size = (output.shape[0] if rows is None else rows.sum()) if output.ndim else 1
-            self._adding_activity_penalty = True
-            self.add_loss(self.activity_regularizer(output) / size)
-            self._adding_activity_penalty = False
+            self._collect_loss(self.activity_regularizer(output) / size)
 
     def _keep_losses(self, losses: list[Any]) -> None:
         if not losses and not self.__dict__.get("_kept_losses"):
@@ -282,28 +284,17 @@ class Layer(Shaped):
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any], training: Any) -> Any:
         """Find the shapes of the outputs and remember the call in the graph."""
-        spec = call_spec(type(self))
-        masks = {n: jax.tree.map(get_mask, v, is_leaf=_is_none) for n, v in bound.items()}
-        filled = dict(kwargs)
-        for name, mask_name in spec.mask_names.items():
-            if bound.get(mask_name) is None and jax.tree.leaves(masks.get(name)):
-                filled[mask_name] = masks[name]
+        filled, first_mask = self._with_masks(kwargs, bound)
         outputs = record(self, args, kwargs, self._specs(args, filled, training))
         leaves = jax.tree.leaves(outputs)
         if not leaves:
             raise problem("`call` gives nothing back.", received=f"{outputs!r} from `call`", expected="a tensor",
                           where=self, fix="end `call` with `return ...`")
         self._inbound_nodes.append(leaves[0].node)
-        first_mask = filled.get("mask", next(iter(masks.values()), None))
         self._mark(bound, outputs, first_mask)
         return outputs
 
     def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
-        own = type(self).compute_output_shape
-        if own is not Layer.compute_output_shape and getattr(self, "host_only", False):
-            shapes = own(self, shape_of(args[0]))
-            return jax.tree.map(lambda s: SymbolicTensor(s, self.compute_dtype), shapes,
-                                is_leaf=lambda s: isinstance(s, tuple))
         spec = call_spec(type(self))
         with explained(self, spec.bind(self, args, kwargs)):
             return infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)

@@ -30,7 +30,6 @@ class Owning(Configurable, VariableOwner):
     _trainable: bool
     _weights: list[Variable]
     _loss_values: list[Any]
-    _adding_activity_penalty = False
 
     # -- making variables ----------------------------------------------------------------------------------
     def add_weight(
@@ -194,13 +193,16 @@ class Owning(Configurable, VariableOwner):
             if value.ndim:
                 raise problem("`add_loss` takes scalars.", received=value, expected="shape ()", where=self,
                               fix="reduce it first, for example with ops.mean")
-            collected = current().losses
-            if collected is not None:
-                if current().row_mask is not None and not self._adding_activity_penalty:
-                    raise NotMaskable("a loss added in `call` may count the rows of padding")
-                collected.append((self, value))
-            elif not isinstance(value, jax.core.Tracer):
-                self._loss_values.append(value)
+            if current().losses is not None and current().row_mask is not None:
+                raise NotMaskable("a loss added in `call` may count the rows of padding")
+            self._collect_loss(value)
+
+    def _collect_loss(self, value: Any) -> None:
+        collected = current().losses
+        if collected is not None:
+            collected.append((self, value))
+        elif not isinstance(value, jax.core.Tracer):
+            self._loss_values.append(value)
 
     @property
     def losses(self) -> list[Any]:

@@ -8,7 +8,6 @@ from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor
-from kyeo.core.variable import Variable
 from kyeo.layers.call_spec import shape_of
 from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
@@ -166,11 +165,6 @@ class Model(Trainer, Layer):
     def input_layers(self) -> list[InputLayer]:
         """The input layers of the graph."""
         return [layer for layer in self.layers if isinstance(layer, InputLayer)]
-
-    @property
-    def non_trainable_scalars(self) -> list[Variable]:
-        """Non-trainable weights of one number."""
-        return [v for v in self.non_trainable_weights if v.size == 1]
 
     # -- as plain values ------------------------------------------------------------------------------------
     def get_config(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo import initializers
-from kyeo.core.configurable import Configurable, _given, parameters_of, serialize_value
+from kyeo.core.configurable import Configurable, given_arguments, parameters_of, serialize_value
 from kyeo.core.errors import boolean, fraction, number, positive_int, problem
 from kyeo.core.naming import auto_name
 from kyeo.core.registry import custom_object_scope
@@ -220,7 +220,7 @@ class _OptimizerState(Configurable):
     # -- config and saved values ---------------------------------------------------------------------------
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values; the learning rate as a number or as a config."""
-        given, config = _given(self), {}
+        given, config = given_arguments(self), {}
         for name, default in parameters_of(type(self)).items():
             if name == "learning_rate":
                 rate = self._learning_rate

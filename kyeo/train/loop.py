@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 
+from kyeo.callbacks.base import plain_logs
 from kyeo.callbacks.callback import CallbackList, LazyLogs
 from kyeo.core.errors import NotMaskable
 from kyeo.data.source import Source
@@ -126,8 +127,7 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | 
 
 def fetched(logs: dict[str, Any]) -> dict[str, Any]:
     """Logs as Python numbers, sorted by name; waits for the device."""
-    values = jax.device_get(logs)
-    return {k: float(values[k]) if getattr(values[k], "ndim", 1) == 0 else values[k] for k in sorted(values)}
+    return plain_logs(jax.device_get(logs))
 
 
 def run_epochs(job: Job, first: int, last: int, validate: Callable[[int], dict[str, Any]]) -> None:

@@ -51,11 +51,7 @@ def build_weights(model: Any, x: Any) -> None:
 
 def _as_symbol(array: Any) -> Any:
     """An array as a symbolic tensor with any batch size."""
-    return SymbolicTensor((None, *np.shape(array)[1:]), _device_dtype(array)) if np.ndim(array) else array
-
-
-def _device_dtype(array: Any) -> str:
-    return jax.dtypes.canonicalize_dtype(np.asarray(array[:1]).dtype).name
+    return SymbolicTensor((None, *np.shape(array)[1:]), array.dtype) if np.ndim(array) else array
 
 
 def _predicted(model: Any, x: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.scope import scope
 from kyeo.core.variable import Variable
 from kyeo.train.step import compile_step, fold_steps
@@ -99,7 +100,7 @@ class Runner:
 
     def _run_eagerly(self, state: Any, data: Any, rows: Any) -> Any:
         with scope(row_mask=rows):
-            return self._step(state, jax.tree.map(jnp.asarray, data))
+            return self._step(state, jax.tree.map(to_array, data))
 
     def state(self) -> list[list[jax.Array]]:
         """The values of the variables, as a step takes them."""
@@ -139,8 +140,7 @@ class Runner:
 
     def predict(self, data: Any) -> Any:
         """The result of a step whose new state is of no interest; nothing is written."""
-        state = [[v._value for v in group] for group in self._groups]
-        return self._single(state, data, None)[0]
+        return self._single(self.state(), data, None)[0]
 
     def _write(self, new: Any) -> None:
         values = [value for group in new for value in group]

@@ -31,6 +31,7 @@ class StepCache:
 
     def _forget_steps(self) -> None:
         self._runners: dict[Any, Runner] = {}
+        self._current_runners: dict[str, tuple[Any, Runner]] = {}  # the one of each mode, and what it was found for
         self._dispatch_sizes: dict[Any, int] = {}
         self._state_cache: tuple[int, StateVariables] | None = None
         self._padding_refused = False
@@ -48,17 +49,17 @@ class StepCache:
 
     def runner(self, mode: str) -> Runner:
         """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
-        variables = self.state_variables()
-        key = (mode, self.run_eagerly, Structure.version)
-        if key not in self._runners:
+        now = (Structure.version, self.run_eagerly)
+        if self._current_runners.get(mode, (None, None))[0] != now:
+            variables = self.state_variables()
             groups = {"train": list(variables), "test": [variables.trainable, variables.frozen, variables.metrics],
                       "predict": [variables.trainable, variables.frozen]}[mode]
             same = (mode, self.run_eagerly, tuple(tuple(map(id, g)) for g in groups))
             if same not in self._runners:
                 self._runners[same] = Runner(getattr(self, f"{mode}_step"), groups, donate=mode == "train",
                                              eager=self.run_eagerly)
-            self._runners[key] = self._runners[same]
-        return self._runners[key]
+            self._current_runners[mode] = (now, self._runners[same])
+        return self._current_runners[mode][1]
 
     def steps_in_dispatch(self, mode: str, data: Any, rows: Any, asked: int) -> int:
         """How many steps of this kind go into one dispatch; remembered for batches of the same shape."""

@@ -5,7 +5,6 @@ Where a batch goes: `fit` here, `data.adapters.as_source`, `train.loop.run_epoch
 """
 
 import functools
-import hashlib
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from kyeo import optimizers
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.errors import one_of, positive_int, problem
 from kyeo.core.plain import plainly
-from kyeo.core.settings import seed_of, settings
+from kyeo.core.settings import hash_of, seed_of, settings
 from kyeo.core.variable import pure
 from kyeo.data.adapters import as_source, train_validation_split
 from kyeo.data.source import Source
@@ -35,7 +34,8 @@ class Trainer(StepCache):
 
     name: str
     # Attributes whose variables are no weights of the model.
-    _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners", "_state_cache",
+    _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
+                            "_current_runners", "_state_cache",
                             "history"})
 
     def __init__(self) -> None:
@@ -231,7 +231,7 @@ class Trainer(StepCache):
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
-                           steps=steps_per_epoch, seed=_draw_seed(f"fit/{self.name}"))
+                           steps=steps_per_epoch, seed=hash_of(seed_of(f"fit/{self.name}")))
         self._prepare(source, y)
         validation = None
         if validation_data is not None:
@@ -339,10 +339,6 @@ class Trainer(StepCache):
         names = [n for m in self.metrics for n in (m.result_names() if hasattr(m, "result_names") else [m.name])]
         values = [logs[n] for n in names if n in logs] + [v for n, v in logs.items() if n not in names]
         return values[0] if len(values) == 1 else values
-
-
-def _draw_seed(path: str) -> int:
-    return int.from_bytes(hashlib.blake2b(repr(seed_of(path)).encode(), digest_size=8).digest(), "little")
 
 
 def _validation_parts(data: Any) -> tuple[Any, Any, Any]:

@@ -232,3 +232,13 @@ def test_memory_of_a_dropped_model_is_freed():
     del model
     gc.collect()
     assert kernel() is None
+
+
+def test_other_models_leave_nothing_behind_in_this_one():
+    model = make()
+    model.predict(X, verbose=0)
+    kept, runner = len(model._runners), model.runner("predict")
+    for _ in range(5):
+        make()  # new layers somewhere: every cached list of variables is looked at again
+        model.predict(X, verbose=0)
+    assert model.runner("predict") is runner and len(model._runners) == kept
