@@ -129,8 +129,8 @@ def _fingerprint() -> str:
                            platform.machine(), os.cpu_count(), _processor()]
     if hasattr(os, "sched_getaffinity"):
         parts.append(len(os.sched_getaffinity(0)))  # XLA cuts work into as many pieces
-    binaries = [e for e in os.scandir(pathlib.Path(jaxlib.__file__).parent) if e.name.endswith((".so", ".pyd", ".dylib"))]
-    parts += sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in binaries)
+    files = [e for e in os.scandir(pathlib.Path(jaxlib.__file__).parent) if e.name.endswith((".so", ".pyd", ".dylib"))]
+    parts += sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in files)
     return hashlib.blake2b(repr(parts).encode(), digest_size=10).hexdigest()
 
 

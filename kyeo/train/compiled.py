@@ -37,29 +37,29 @@ running: ContextVar[Asker] = ContextVar("kyeo_running_step")
 
 def _step(state: Any, data: Any, rows: Any) -> Any:
     """Trace the step of the model that asks."""
-    asker = running.get()
     with scope(row_mask=rows):
-        return asker.step(state, data)
+        return running.get().step(state, data)
 
 
-def _check() -> None:
+def _whole(donated: Any, kept: Any) -> list[Any]:
+    """The parts of the state in order, once it is clear that the right step is about to be traced."""
     if not running.get().unchanged():
         raise StepChanged
+    return [*donated, *kept]
 
 
 class CompiledStep:
     """The compiled forms of a step: for one batch, and for many stacked ones.
 
-    Args:
-        donate: whether the state's old buffers are given up to the new.
+    Both take the state in two parts: old buffers of the first are given up to the new, those of the second (small
+    ones, which others may hold) are kept.
     """
 
-    def __init__(self, donate: bool):
-        def run(state: Any, data: Any, rows: Any) -> Any:
-            _check()
-            return _step(state, data, rows)
+    def __init__(self) -> None:
+        def run(donated: Any, kept: Any, data: Any, rows: Any) -> Any:
+            return _step(_whole(donated, kept), data, rows)
 
-        self.single = jax.jit(run, donate_argnums=0 if donate else ())
+        self.single = jax.jit(run, donate_argnums=0)
         self.per_dispatch: dict[Any, int] = {}  # by the shapes of the data
         self.started: set[str] = set()
         self._folded: dict[Any, Callable[..., Any]] = {}
@@ -73,13 +73,15 @@ class CompiledStep:
         """
         leaves, structure = jax.tree.flatten(example[0])
         key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-        return self._folded.setdefault(key, _fold(example[0]))
+        if key not in self._folded:
+            self._folded[key] = _fold(example[0])
+        return self._folded[key]
 
 
 def _fold(logs_example: Any) -> Callable[..., Any]:
     @functools.partial(jax.jit, donate_argnums=0)
-    def run(state: Any, data: Any, rows: Any, count: Any) -> Any:
-        _check()
+    def run(donated: Any, kept: Any, data: Any, rows: Any, count: Any) -> Any:
+        state = _whole(donated, kept)
         logs = jax.tree.map(lambda spec: jnp.zeros(spec.shape, spec.dtype), logs_example)
 
         def body(index: Any, carry: Any) -> Any:
@@ -96,17 +98,17 @@ def _fold(logs_example: Any) -> Callable[..., Any]:
     return run
 
 
-_shared: OrderedDict[tuple[str, bool], CompiledStep] = OrderedDict()
+_shared: OrderedDict[str, CompiledStep] = OrderedDict()
 _lock = threading.Lock()
 
 
-def shared_step(word: str | None, donate: bool) -> CompiledStep:
+def shared_step(word: str | None) -> CompiledStep:
     """The compiled step for models with this fingerprint; one for nobody else where there is none."""
     if word is None:
-        return CompiledStep(donate)
+        return CompiledStep()
     with _lock:
-        found = _shared.pop((word, donate), None) or CompiledStep(donate)
-        _shared[word, donate] = found
+        found = _shared.pop(word, None) or CompiledStep()
+        _shared[word] = found
         while len(_shared) > _MOST_SHARED:
             _shared.popitem(last=False)
     return found

@@ -29,8 +29,9 @@ _LARGEST = 1 << 16  # bytes of a constant array that is looked at
 # Attributes that no step reads: how an object came about, what it is called, what it did last, the trainer's own.
 _OF_LAYERS = frozenset({
     "name", "path", "_build_shapes", "_input_shape_given", "_inbound_nodes", "_loss_values", "_kept_losses",
-    "optimizer", "_objective", "_compile_config", "_runners", "_current_runners", "_state_cache", "_pads_predictions",
-    "_padding_refused", "history", "stop_training", "steps_per_execution", "_run_eagerly", "_output_names",
+    "optimizer", "_objective", "_compile_config", "_runners", "_current_runners", "_state_cache", "_metrics_cache",
+    "_pads_predictions", "_padding_refused", "history", "stop_training", "steps_per_execution", "_run_eagerly",
+    "_output_names",
 })
 _OF_OTHERS = frozenset({"name", "owner", "_given"})
 
@@ -102,14 +103,15 @@ class _Walk:
             return "pattern", value.pattern, value.flags
         if isinstance(value, (np.ndarray, jax.Array)):
             return self._of_array(value)
-        if isinstance(value, type) or callable(value) and not _is_ours(type(value)):
+        if isinstance(value, type) or (callable(value) and not _is_ours(type(value))):
             return self._of_function(value)
         return self._of_object(value)
 
     def _of_array(self, value: Any) -> Any:
         if value.nbytes > _LARGEST or value.dtype == object or isinstance(value, jax.core.Tracer):
             raise _NotAlike
-        return "array", value.shape, str(value.dtype), bool(getattr(value, "weak_type", False)), np.asarray(value).tobytes()
+        weak = bool(getattr(value, "weak_type", False))
+        return type(value).__name__, value.shape, str(value.dtype), weak, np.asarray(value).tobytes()
 
     def _of_function(self, value: Any) -> Any:
         """A function or class by its name, where the name says it all."""
@@ -145,8 +147,9 @@ class _Walk:
 
 def _attributes(value: Any) -> list[tuple[str, Any]]:
     """Names and values of what an object holds."""
-    slots = [name for base in type(value).__mro__ for name in base.__dict__.get("__slots__", ()) if hasattr(value, name)]
-    return [*getattr(value, "__dict__", {}).items(), *((name, getattr(value, name)) for name in slots)]
+    slots = [name for base in type(value).__mro__ for name in base.__dict__.get("__slots__", ())]
+    in_slots = [(name, getattr(value, name)) for name in slots if hasattr(value, name)]
+    return [*getattr(value, "__dict__", {}).items(), *in_slots]
 
 
 def _work_of(cls: type) -> list[Any]:

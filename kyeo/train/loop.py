@@ -145,5 +145,5 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[int], dict[s
         if model.stop_training:
             break
     if model.optimizer is not None and last > first:
-        model.optimizer.finalize_variable_values(model.trainable_weights)
+        model.optimizer.finalize_variable_values(model.state_variables().trainable)
     callbacks.on_train_end(logs)

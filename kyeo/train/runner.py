@@ -90,33 +90,32 @@ class Runner:
         step: `(state, data) -> (result, new state)`, pure.
         groups: the variables of the state, a list for each part.
         word: gives the model's fingerprint as it is now; runners with the same one share what is compiled.
-        donate: whether the state's buffers may be overwritten.
+        donated: how many of the groups, from the first on, have buffers that may be overwritten.
         eager: run without compiling.
     """
 
     def __init__(self, step: Callable[..., Any], groups: list[list[Variable]], word: Callable[[], str | None], *,
-                 donate: bool, eager: bool):
+                 donated: int, eager: bool):
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
-        self._step, self._word, self._donate, self._eager = step, word, donate, eager
+        self._step, self._word, self._donated, self._eager = step, word, donated, eager
         self._folded: Callable[..., Any] | None = None
         self._choose()
 
     def _choose(self) -> None:
         """Take the compiled step for the model as it is now."""
         chosen = None if self._eager else self._word()
-        self._compiled = shared_step(chosen, self._donate)
+        self._compiled = shared_step(chosen)
         self._asker = Asker(self._step, lambda: chosen is None or self._word() == chosen)
 
-    def _run_eagerly(self, state: Any, data: Any, rows: Any) -> Any:
+    def _run_eagerly(self, data: Any, rows: Any) -> Any:
         with scope(row_mask=rows):
-            return self._step(state, jax.tree.map(to_array, data))
+            return self._step([[v._value for v in group] for group in self._groups], jax.tree.map(to_array, data))
 
-    def state(self) -> list[list[jax.Array]]:
-        """The values of the variables, as a step takes them."""
-        if self._donate and not self._eager:
-            return [[v.to_donate() for v in group] for group in self._groups]
-        return [[v._value for v in group] for group in self._groups]
+    def state(self) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
+        """The values of the variables, as a compiled step takes them: those to be overwritten, and the others."""
+        return ([[v.to_donate() for v in group] for group in self._groups[:self._donated]],
+                [[v._value for v in group] for group in self._groups[self._donated:]])
 
     def steps_per_dispatch(self, data: Any, rows: Any, asked: int) -> int:
         """How many steps to run in one dispatch for batches like this one; remembered for the next of their shape.
@@ -130,7 +129,7 @@ class Runner:
         key = jax.tree.structure(data), shapes, rows is None, asked
         found = self._compiled.per_dispatch.get(key)
         if found is None or (found > 1 and self._folded is None):
-            traced = self._asking(lambda: self._compiled.single.trace(self.state(), data, rows))
+            traced = self._asking(lambda: self._compiled.single.trace(*self.state(), data, rows))
             found = _steps_in(step_cost(traced.jaxpr), asked) if found is None else found
             self._compiled.per_dispatch[key] = found
             if found > 1:
@@ -153,21 +152,21 @@ class Runner:
         """Run on a batch, or on `count` stacked batches, and keep the new state. Gives the step's result."""
         with safe.hold():
             if self._eager:
-                result, new = self._run_eagerly(self.state(), data, rows)
+                result, new = self._run_eagerly(data, rows)
             elif count is None:
-                result, new = self._first("single", lambda: self._compiled.single(self.state(), data, rows))
+                result, new = self._first("single", lambda: self._compiled.single(*self.state(), data, rows))
             else:
                 folded = self._folded
                 assert folded is not None
-                result, new = self._first("folded", lambda: folded(self.state(), data, rows, count))
+                result, new = self._first("folded", lambda: folded(*self.state(), data, rows, count))
             self._write(new)
         return result
 
     def predict(self, data: Any) -> Any:
         """The result of a step whose new state is of no interest; nothing is written."""
         if self._eager:
-            return self._run_eagerly(self.state(), data, None)[0]
-        return self._first("single", lambda: self._compiled.single(self.state(), data, None))[0]
+            return self._run_eagerly(data, None)[0]
+        return self._first("single", lambda: self._compiled.single(*self.state(), data, None))[0]
 
     def _first(self, kind: str, work: Callable[[], Any]) -> Any:
         """Do the work; the first time under the guard of the compile cache."""

@@ -32,6 +32,7 @@ class StepCache:
         self._runners: dict[Any, Runner] = {}
         self._current_runners: dict[str, tuple[Any, Runner]] = {}  # the one of each mode, and what it was found for
         self._state_cache: tuple[int, StateVariables] | None = None
+        self._metrics_cache: tuple[int, list[Any]] | None = None
         self._padding_refused = False
 
     # -- the compiled steps --------------------------------------------------------------------------------
@@ -41,9 +42,15 @@ class StepCache:
             found = StateVariables(
                 self.trainable_variables, self.non_trainable_variables,  # type: ignore[attr-defined]
                 list(self.optimizer.variables) if self.optimizer is not None else [],
-                [v for m in self.metrics for v in m.variables])
+                [v for m in self.known_metrics() for v in m.variables])
             self._state_cache = (Structure.version, found)
         return self._state_cache[1]
+
+    def known_metrics(self) -> list[Any]:
+        """`metrics`, looked for again only when something may have changed."""
+        if self._metrics_cache is None or self._metrics_cache[0] != Structure.version:
+            self._metrics_cache = Structure.version, list(self.metrics)
+        return self._metrics_cache[1]
 
     def runner(self, mode: str) -> Runner:
         """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
@@ -56,7 +63,7 @@ class StepCache:
             if same not in self._runners:
                 self._runners[same] = Runner(
                     getattr(self, f"{mode}_step"), groups, functools.partial(fingerprint, self, mode, groups),
-                    donate=mode == "train", eager=self.run_eagerly)
+                    donated=3 if mode == "train" else 0, eager=self.run_eagerly)
             self._current_runners[mode] = (now, self._runners[same])
         return self._current_runners[mode][1]
 

@@ -35,7 +35,7 @@ class Trainer(StepCache):
     name: str
     # Attributes whose variables are no weights of the model.
     _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
-                            "_current_runners", "_state_cache",
+                            "_current_runners", "_state_cache", "_metrics_cache",
                             "history"})
 
     def __init__(self) -> None:
@@ -183,7 +183,7 @@ class Trainer(StepCache):
 
     def reset_metrics(self) -> None:
         """Start all metrics anew."""
-        for metric in self.metrics:
+        for metric in self.known_metrics():
             metric.reset_state()
 
     # -- fit, evaluate, predict ----------------------------------------------------------------------------
@@ -336,7 +336,8 @@ class Trainer(StepCache):
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """Logs as a list in the order of `metrics`, the loss first; a single number where there is only one."""
-        names = [n for m in self.metrics for n in (m.result_names() if hasattr(m, "result_names") else [m.name])]
+        names = [n for m in self.known_metrics()
+                 for n in (m.result_names() if hasattr(m, "result_names") else [m.name])]
         values = [logs[n] for n in names if n in logs] + [v for n, v in logs.items() if n not in names]
         return values[0] if len(values) == 1 else values
 
