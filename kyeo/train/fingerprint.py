@@ -50,6 +50,8 @@ def fingerprint(model: Any, mode: str, groups: list[list[Variable]]) -> str | No
     """
     if current() != Scope():  # something around the step that it may read
         return None
+    if mode != "predict" and not model._objective.built:  # its losses are not known yet
+        return None
     names = [names for names in (model.input_names, model.output_names) if len(names) > 1]
     walk = _Walk(groups, named=bool(names))
     try:
