@@ -28,6 +28,7 @@ __all__ = ["CompileCache", "compile_cache"]
 
 _VARIABLE = "KYEO_COMPILE_CACHE"
 _LIMIT = 256_000_000  # bytes of one folder
+_QUICK = 0.03  # seconds; what is compiled in less (single operations) is not worth a file
 _MOST_CRASHES = 2
 _FORGOTTEN = 30 * 86400.0  # seconds
 _STALE = 3600.0  # seconds after which a mark of a process that cannot be asked is taken for a dead one's
@@ -78,7 +79,7 @@ class CompileCache:
         # A start with an unreadable entry compiles; that is no news for the user.
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
         if jax.config.jax_persistent_cache_min_compile_time_secs == 1.0:  # JAX's default leaves small steps out
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", _QUICK)
         jax.config.update("jax_compilation_cache_dir", str(folder))
         self.folder = folder
         return ""
@@ -88,8 +89,9 @@ class CompileCache:
         """Around the first run of a compiled step, which may load it: a process that dies inside leaves a mark."""
         self.switch_on()
         mark = None
-        if self.folder is not None and next(self.folder.glob("*-cache"), None) is not None:
-            mark = self.folder / f"loading-{os.getpid()}-{socket.gethostname()}"
+        if self.folder is not None:
+            kind = "loading" if any(self.folder.glob("*-cache")) else "filling"
+            mark = self.folder / f"{kind}-{os.getpid()}-{socket.gethostname()}"
             with contextlib.suppress(OSError):
                 mark.touch()
         try:
@@ -162,12 +164,13 @@ def _crashed(folder: pathlib.Path) -> str:
     After the first such start the next ones begin again with an empty folder; after the second nobody does.
     """
     tally = folder / "crashes"
-    dead = [mark for mark in folder.glob("loading-*") if _is_of_the_dead(mark)]
-    crashes = (tally.stat().st_size if tally.exists() else 0) + bool(dead)
-    if dead:
+    dead = [mark for mark in [*folder.glob("loading-*"), *folder.glob("filling-*")] if _is_of_the_dead(mark)]
+    for file in [*folder.glob("*-cache"), *dead] if dead else []:  # the last file may be half written
+        file.unlink(missing_ok=True)
+    fresh = any(mark.name.startswith("loading") for mark in dead)
+    crashes = (tally.stat().st_size if tally.exists() else 0) + fresh
+    if fresh:
         tally.write_bytes(b"x" * crashes)
-        for file in [*folder.glob("*-cache"), *dead]:
-            file.unlink(missing_ok=True)
         text = f"an earlier start died while it loaded compiled steps from {folder}, which was emptied"
         warnings.warn(f"Kyeo's compile cache is off in this run: {text}. {_VARIABLE}=0 turns it off for good.",
                       stacklevel=2)

@@ -20,6 +20,7 @@ from kyeo.data.adapters import as_source, train_validation_split
 from kyeo.data.source import Source
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
+from kyeo.train.calling import CompiledCall
 from kyeo.train.loop import Job, fetched, run_epoch, run_epochs
 from kyeo.train.objective import Objective, real_rows
 from kyeo.train.predicting import predict
@@ -44,6 +45,7 @@ class Trainer(StepCache):
         self.steps_per_execution = 1
         self._objective: Objective | None = None
         self._compile_config: dict[str, Any] | None = None
+        self._calls = CompiledCall()
         self._forget_steps()
 
     # -- compile -------------------------------------------------------------------------------------------

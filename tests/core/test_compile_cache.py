@@ -22,6 +22,7 @@ DEAD = 2**22 + 1  # above the largest process number of Linux
 def start(monkeypatch, tmp_path):
     """Gives `start()`: as if a new process began, whose cache lies in a folder of the test."""
     monkeypatch.setenv("KYEO_COMPILE_CACHE", str(tmp_path))
+    monkeypatch.setattr(room, "_QUICK", 0.0)
     made = []
 
     def begin():
@@ -146,6 +147,15 @@ def test_the_mark_of_a_living_process_means_nothing(start):
     (cache.folder / f"loading-{DEAD}-elsewhere").touch()
     cache = start()
     assert train()[1] >= 1 and cache.reason == ""
+
+
+def test_a_start_that_died_before_anything_was_there(start):
+    cache = start()
+    train()
+    folder = cache.folder
+    (folder / f"filling-{DEAD}-{socket.gethostname()}").touch()
+    cache = start()
+    assert train()[1] == 0 and cache.reason == ""  # began anew, and says nothing
 
 
 def test_a_mark_stands_while_something_is_loaded(start):
