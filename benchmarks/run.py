@@ -85,7 +85,7 @@ def timed(command: list[str], own: dict[str, str], timeout: float) -> dict[str, 
     """Give what the process reports, or why it did not; `seconds` from its start to its report if it has none."""
     settings = ("JAX_", "XLA_", "KERAS_", "KYEO_", "TF_", "TORCHINDUCTOR_", "XDG_", "PYTHONPATH")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(settings)} | {"JAX_PLATFORMS": "cpu"} | own
-    start, result = time.perf_counter(), None
+    start, result, before = time.perf_counter(), None, processor_time()
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
             watch = threading.Timer(timeout, process.kill)
@@ -95,7 +95,26 @@ def timed(command: list[str], own: dict[str, str], timeout: float) -> dict[str, 
                     result = {"seconds": time.perf_counter() - start} | json.loads(line.removeprefix("RESULT "))
             process.wait()
             watch.cancel()
-        return result or {"error": reason(errors, process.returncode, time.perf_counter() - start >= timeout)}
+        if result is None:
+            return {"error": reason(errors, process.returncode, time.perf_counter() - start >= timeout)}
+    return result | {"busy": busy(before)}
+
+
+def processor_time() -> tuple[float, float, float]:
+    """Seconds since some start: by the clock, of work on all processors (Linux tells), of work of our children."""
+    try:
+        ticks = [int(number) for number in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
+        work = (sum(ticks[:3]) + ticks[7]) / os.sysconf("SC_CLK_TCK")  # user, nice, system; other guests of the host
+    except OSError:
+        work = 0.0
+    own = os.times()
+    return time.perf_counter(), work, own.children_user + own.children_system
+
+
+def busy(before: tuple[float, float, float]) -> float:
+    """The share of the processors that other programs took since then; 0 where the system does not tell."""
+    seconds, work, ours = (b - a for a, b in zip(before, processor_time()))
+    return max(work - ours, 0) / seconds / (os.cpu_count() or 1)
 
 
 def reason(errors: IO[str], code: int, late: bool) -> str:

@@ -13,6 +13,7 @@ from suite import BARS, LIMITS, PEERS, TRAINING, WORKLOADS, Bar, Limit
 __all__ = ["Results", "report"]
 
 Results: TypeAlias = dict[str, dict[str, list[dict[str, Any]]]]  # workload -> peer -> one dict a round
+CALM = 0.1  # the share of the processors other programs may take in a round that counts
 SCALES = {"ms": 1000, "s": 1, "MB": 1}
 OTHERS = {
     # key: title, format, workloads
@@ -46,7 +47,8 @@ def report(results: Results) -> str:
         "",
         "## Times",
         "",
-        "Medians, with the lowest and the highest round.",
+        "Medians, with the lowest and the highest round, of the rounds in which other programs took at most",
+        f"{CALM:.0%} of the processors; a `~` marks rows that had no such round for some peer.",
         "",
         *times(results, measured),
         "",
@@ -59,8 +61,16 @@ def report(results: Results) -> str:
 
 
 def values(results: Results, workload: str, peer: str, key: str) -> list[float]:
-    """Give what the rounds have under this key."""
-    return [run[key] for run in results.get(workload, {}).get(peer, ()) if key in run]
+    """Give what the rounds have under this key: the rounds that other programs left alone, if there are any."""
+    runs = [run for run in results.get(workload, {}).get(peer, ()) if key in run]
+    calm = [run for run in runs if run.get("busy", 0) <= CALM]
+    return [run[key] for run in calm or runs]
+
+
+def calm(results: Results, workload: str) -> bool:
+    """Whether each peer had a round that other programs left alone."""
+    measured = [[run.get("busy", 0) for run in runs if "error" not in run] for runs in results[workload].values()]
+    return all(min(shares) <= CALM for shares in measured if shares)
 
 
 def middle(results: Results, workload: str, peer: str, key: str = "seconds") -> float | None:
@@ -109,7 +119,8 @@ def times(results: Results, measured: list[str]) -> list[str]:
         own = middle(results, workload, "kyeo", key)
         other = best(results, workload, [peer for peer in row.peers if peer != "kyeo"])
         ratio = f"{other[0] / own:.2f}" if own and other else "-"
-        rows.append([f"`{workload}`: {row.title}, {unit}", *cells, ratio])
+        mark = "" if calm(results, workload) else " ~"
+        rows.append([f"`{workload}`: {row.title}, {unit}", *cells, ratio + mark])
     return table(("workload", *(peer.title for peer in PEERS.values()), "best / kyeo"), rows)
 
 

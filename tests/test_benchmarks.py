@@ -75,9 +75,9 @@ def test_report(load):
         return [{"seconds": value, "versions": "v 1", **more} for value in seconds]
 
     results = {
-        "cnn_32": {"kyeo": runs(0.03, 0.01, 0.02, loss=0.4), "keras_jax": runs(0.04, loss=0.5), "torch": runs(0.03, loss=3.0)},
+        "cnn_32": {"kyeo": runs(0.03, 0.01, 0.02, loss=0.4), "keras_jax": runs(0.04, loss=0.5) + runs(9.0, busy=0.3), "torch": runs(0.03, loss=3.0)},
         "lstm": {"kyeo": [{"error": "AttributeError: no LSTM"}], "torch": runs(0.5)},
-        "fit_batch": {"kyeo": runs(0.002)},
+        "fit_batch": {"kyeo": runs(0.002, busy=0.3)},
         "peak": {"jax": [{"gigaflops": 200.0, "gigabytes": 20.0}]},
     }  # fmt: skip
     text = tables.report(results)
@@ -88,4 +88,5 @@ def test_report(load):
     assert "| `fit_batch` | at most 0.001 seconds for a `fit` on one batch | 0.002 | **no** |" in text
     assert "| `lstm` | at least 1.3 x best | - | not measured |" in text
     assert "- `lstm`, kyeo: AttributeError: no LSTM" in text
+    assert "one batch, MLP 20-32-16-1, ms | 2.00 | - | - | - | - | - | - ~ |" in text
     assert "| XLA | 200 | 20.0 |" in text
