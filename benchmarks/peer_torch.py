@@ -20,7 +20,7 @@ from torch import nn
 __all__ = ["WORKLOADS", "images", "main"]
 
 COMPILED = sys.argv[2:] == ["torch_compiled"]
-BULK = 128  # rows of a batch in bulk prediction: the quickest of 32, 64, 128, 256, 512 for the CNN
+BULK = 128  # rows of a batch in bulk prediction; 64 and 128 were the quickest of 32 to 512 for the CNN
 
 
 def images(count: int) -> tuple[torch.Tensor, torch.Tensor]:
