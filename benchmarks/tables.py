@@ -119,7 +119,7 @@ def times(results: Results, measured: list[str]) -> list[str]:
         own = middle(results, workload, "kyeo", key)
         other = best(results, workload, [peer for peer in row.peers if peer != "kyeo"])
         ratio = f"{other[0] / own:.2f}" if own and other else "-"
-        mark = "" if calm(results, workload) else " ~"
+        mark = "" if key != "seconds" or calm(results, workload) else " ~"
         rows.append([f"`{workload}`: {row.title}, {unit}", *cells, ratio + mark])
     return table(("workload", *(peer.title for peer in PEERS.values()), "best / kyeo"), rows)
 
