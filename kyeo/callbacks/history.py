@@ -1,8 +1,9 @@
 """History: the results of all epochs."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from kyeo.callbacks.base import Callback, Logs
+from kyeo.callbacks.base import Callback, LazyLogs, Logs
 
 __all__ = ["History"]
 
@@ -26,14 +27,23 @@ class History(Callback):
     def __init__(self) -> None:
         super().__init__()
         self.epoch: list[int] = []
-        self.history: dict[str, list[Any]] = {}
+        self._history: dict[str, list[Any]] = {}
+        self._unread: list[Mapping[str, Any]] = []  # logs that may still be on the device
+
+    @property
+    def history(self) -> dict[str, list[Any]]:
+        """A list of values, one an epoch, by the name of the loss or metric."""
+        while self._unread:
+            for name, value in self._unread.pop(0).items():
+                self._history.setdefault(name, []).append(value)
+        return self._history
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.epoch.append(epoch)
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
+        if logs is not None:
+            self._unread.append(logs if isinstance(logs, LazyLogs) else dict(logs))
         if self.model is not None:
             self.model.history = self

@@ -139,11 +139,13 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[int], dict[s
     for epoch in range(first, last):
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
-        logs = fetched(run_epoch(job, epoch))
-        logs.update(validate(epoch))
+        # Unless somebody reads them the device is not waited for: the next epoch is prepared meanwhile.
+        logs = LazyLogs(functools.partial(fetched, run_epoch(job, epoch)))
+        if validated := validate(epoch):
+            logs.update(validated)
         callbacks.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
     if model.optimizer is not None and last > first:
         model.optimizer.finalize_variable_values(model.state_variables().trainable)
-    callbacks.on_train_end(logs)
+    callbacks.on_train_end(dict(logs))  # reading them waits for the last step
