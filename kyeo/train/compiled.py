@@ -61,7 +61,7 @@ class CompiledStep:
 
         self.single = jax.jit(run, donate_argnums=0)
         self.per_dispatch: dict[Any, int] = {}  # by the shapes of the data
-        self.started: set[str] = set()
+        self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
         self._folded: dict[Any, Callable[..., Any]] = {}
 
     def folded(self, example: Any) -> Callable[..., Any]:
