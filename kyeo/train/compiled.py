@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.scope import scope
+from kyeo.ops.kernels import onednn
 
 __all__ = ["Asker", "CompiledStep", "StepChanged", "running", "shared_step"]
 
@@ -35,9 +36,9 @@ class Asker(NamedTuple):
 running: ContextVar[Asker] = ContextVar("kyeo_running_step")
 
 
-def _step(state: Any, data: Any, rows: Any) -> Any:
+def _step(state: Any, data: Any, rows: Any, onednn: bool = False) -> Any:
     """Trace the step of the model that asks."""
-    with scope(row_mask=rows):
+    with scope(row_mask=rows, onednn=onednn):
         return running.get().step(state, data)
 
 
@@ -51,15 +52,22 @@ def _whole(donated: Any, kept: Any) -> list[Any]:
 class CompiledStep:
     """The compiled forms of a step: for one batch, and for many stacked ones.
 
-    Both take the state in two parts: old buffers of the first are given up to the new, those of the second (small
-    ones, which others may hold) are kept.
+    Both take the state in two parts: old buffers of the first are given up to the new, those of the second (which
+    others may hold) are kept. The new state of one batch holds None for what the step left as it was in the second:
+    XLA would copy each of those arrays into an output (measured: 75 us of the 480 us of `predict` of one image).
     """
 
     def __init__(self) -> None:
-        def run(donated: Any, kept: Any, data: Any, rows: Any) -> Any:
-            return _step(_whole(donated, kept), data, rows)
+        options = onednn.compiler_options()
 
-        self.single = jax.jit(run, donate_argnums=0)
+        def run(donated: Any, kept: Any, data: Any, rows: Any) -> Any:
+            result, new = _step(_whole(donated, kept), data, rows, onednn=bool(options))
+            first = len(donated)
+            changed = [[None if after is before else after for before, after in zip(old, group, strict=True)]
+                       for old, group in zip(kept, new[first:], strict=True)]
+            return result, [*new[:first], *changed]
+
+        self.single = jax.jit(run, donate_argnums=0, compiler_options=options)
         self.per_dispatch: dict[Any, int] = {}  # by the shapes of the data
         self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
         self._folded: dict[Any, Callable[..., Any]] = {}

@@ -58,7 +58,8 @@ def fingerprint(model: Any, mode: str, groups: list[list[Variable]]) -> str | No
     walk = _Walk(groups, named=bool(outputs))
     try:
         word = (
-            mode, inputs, outputs, settings.floatx, settings.epsilon, settings.image_data_format, walk.of(settings.dtype_policy),
+            mode, inputs, outputs, settings.floatx, settings.epsilon, settings.image_data_format,
+            walk.of(settings.dtype_policy),
             [walk.of_variable(v) for group in groups for v in group], walk.of(model),
             walk.of(model._objective) if mode != "predict" else None,
             walk.of(model.optimizer) if mode == "train" else None,

@@ -183,7 +183,8 @@ class Runner:
                 box.put(jnp.asarray(value, box._dtype))
             return
         for box, value in zip(self._boxes, values, strict=True):
-            box.put(value)
+            if value is not None:  # None: unchanged
+                box.put(value)
 
 
 def _steps_in(cost: tuple[float, bool], asked: int) -> int:
