@@ -70,7 +70,7 @@ class CompiledStep:
         self.single = jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
         self.small = jax.jit(functools.partial(_one, False), donate_argnums=0) if options else self.single
         self.per_dispatch: dict[Any, int] = {}  # by the shapes of the data
-        self.started: set[str] = set()
+        self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
         self._folded: dict[Any, Callable[..., Any]] = {}
 
     def folded(self, example: Any) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ with such a part has no fingerprint and shares nothing.
 import functools
 import hashlib
 import re
+import sys
 import types
 from typing import Any
 
@@ -52,11 +53,13 @@ def fingerprint(model: Any, mode: str, groups: list[list[Variable]]) -> str | No
         return None
     if mode != "predict" and not model._objective.built:  # its losses are not known yet
         return None
-    names = [names for names in (model.input_names, model.output_names) if len(names) > 1]
-    walk = _Walk(groups, named=bool(names))
+    outputs = model.output_names if len(model.output_names) > 1 else []
+    inputs = sorted(range(len(model.input_names)), key=model.input_names.__getitem__)  # where a dict's parts go
+    walk = _Walk(groups, named=bool(outputs))
     try:
         word = (
-            mode, names, settings.floatx, settings.epsilon, settings.image_data_format, walk.of(settings.dtype_policy),
+            mode, inputs, outputs, settings.floatx, settings.epsilon, settings.image_data_format,
+            walk.of(settings.dtype_policy),
             [walk.of_variable(v) for group in groups for v in group], walk.of(model),
             walk.of(model._objective) if mode != "predict" else None,
             walk.of(model.optimizer) if mode == "train" else None,
@@ -72,7 +75,7 @@ class _Walk:
 
     Args:
         groups: the variables of the state.
-        named: whether the names of inputs and outputs matter, as they do where there are several.
+        named: whether the names of outputs matter, as they do in the logs where there are several.
     """
 
     def __init__(self, groups: list[list[Variable]], named: bool):
@@ -121,10 +124,13 @@ class _Walk:
             return "partial", self.of(value.func), self.of(value.args), self.of(value.keywords)
         if isinstance(value, types.MethodType):
             return "method", self.of(value.__self__), value.__func__.__qualname__
-        name = getattr(value, "__qualname__", "<")
-        if "<" in name or (value.__module__ or "").split(".")[0] not in ("kyeo", "jax", "jaxlib", "numpy", "builtins"):
-            raise _NotAlike
-        return "name", value.__module__, name
+        module, name = getattr(value, "__module__", None) or "", getattr(value, "__qualname__", "")
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is not value or module.split(".")[0] not in ("kyeo", "jax", "jaxlib", "numpy", "builtins"):
+            raise _NotAlike  # a function made while running, one with a borrowed name, or the user's own
+        return "name", module, name
 
     def _of_object(self, value: Any) -> Any:
         cls = type(value)
@@ -161,5 +167,6 @@ def _work_of(cls: type) -> list[Any]:
 
 
 def _is_ours(thing: Any) -> bool:
-    """Whether a class or function is Kyeo's."""
-    return (getattr(thing, "__module__", None) or "").split(".")[0] == "kyeo"
+    """Whether a class or function is Kyeo's. A function's globals tell where it was written; its name may lie."""
+    module = thing.__globals__["__name__"] if isinstance(thing, types.FunctionType) else thing.__module__
+    return str(module).split(".")[0] == "kyeo"

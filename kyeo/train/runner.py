@@ -100,7 +100,7 @@ class Runner:
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
         self._step, self._word, self._donated, self._eager = step, word, donated, eager
-        self._folded: Callable[..., Any] | None = None
+        self._example: Any = None  # what one step gives, as shapes; known once many go into a dispatch
         self._choose()
 
     def _choose(self) -> None:
@@ -129,12 +129,11 @@ class Runner:
         shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
         key = jax.tree.structure(data), shapes, rows is None, asked
         found = self._compiled.per_dispatch.get(key)
-        if found is None or (found > 1 and self._folded is None):
+        if found is None or (found > 1 and self._example is None):
             traced = self._asking(lambda: self._compiled.single.trace(*self.state(), data, rows))
             found = _steps_in(step_cost(traced.jaxpr), asked) if found is None else found
             self._compiled.per_dispatch[key] = found
-            if found > 1:
-                self._folded = self._compiled.folded(traced.out_info)
+            self._example = traced.out_info
         return found
 
     def _asking(self, work: Callable[[], Any]) -> Any:
@@ -155,11 +154,10 @@ class Runner:
             if self._eager:
                 result, new = self._run_eagerly(data, rows)
             elif count is None:
-                result, new = self._first("single", lambda: self._compiled.single(*self.state(), data, rows))
+                result, new = self._guarded(data, lambda: self._compiled.single(*self.state(), data, rows))
             else:
-                folded = self._folded
-                assert folded is not None
-                result, new = self._first("folded", lambda: folded(*self.state(), data, rows, count))
+                result, new = self._guarded(
+                    data, lambda: self._compiled.folded(self._example)(*self.state(), data, rows, count))
             self._write(new)
         return result
 
@@ -167,16 +165,18 @@ class Runner:
         """The result of a step whose new state is of no interest; nothing is written."""
         if self._eager:
             return self._run_eagerly(data, None)[0]
-        kind = "small" if len(jax.tree.leaves(data)[0]) <= _FEW_ROWS else "single"
-        return self._first(kind, lambda: getattr(self._compiled, kind)(*self.state(), data, None))[0]
+        rows = np.shape(jax.tree.leaves(data)[0])[0]
+        single = self._compiled.small if rows <= _FEW_ROWS else self._compiled.single
+        return self._guarded(data, lambda: single(*self.state(), data, None))[0]
 
-    def _first(self, kind: str, work: Callable[[], Any]) -> Any:
-        """Do the work; the first time under the guard of the compile cache."""
-        if kind in self._compiled.started:
+    def _guarded(self, data: Any, work: Callable[[], Any]) -> Any:
+        """Run the compiled step; the first time for data of a shape under the guard of the compile cache."""
+        shape = np.shape(jax.tree.leaves(data)[0])
+        if shape in self._compiled.started:
             return self._asking(work)
         with compile_cache.loading():
             result = jax.block_until_ready(self._asking(work))
-        self._compiled.started.add(kind)
+        self._compiled.started.add(shape)
         return result
 
     def _write(self, new: Any) -> None:

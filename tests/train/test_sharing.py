@@ -1,5 +1,6 @@
 """Models that are alike share what is compiled; each trains as it would alone, to the bit; none keeps another alive."""
 
+import functools
 import gc
 import weakref
 
@@ -11,10 +12,12 @@ import kyeo
 from kyeo.core.settings import set_seed
 from kyeo.train import compiled, prepare
 from kyeo.train.fingerprint import fingerprint
+from tests.conformance.cases import CASES
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(20, 6)).astype("float32")
 Y = RNG.integers(0, 3, 20).astype("int32")
+SAME = {"Activation-activation=swish-(3,4)"}  # two names of one thing
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
@@ -73,14 +76,30 @@ VARIANTS = {
 }
 
 
+def build(name):
+    options = {key: value() if callable(value) else value for key, value in VARIANTS[name].items() if key != "start"}
+    model = make(**options)
+    prepare.build_for(model, (X, Y, None))
+    return fingerprint(model, "train", list(model.state_variables()))
+
+
+def test_what_a_step_depends_on_tells_models_apart():
+    words = {name: build(name) for name in VARIANTS}
+    alike = {"plain", "another learning rate", "fewer rows"}  # a rate and rows are inputs of the step
+    assert {name for name in words if words[name] == words["plain"]} == alike
+    assert len(set(words.values())) == len(VARIANTS) - len(alike) + 1 and None not in words.values()
+    assert words == {name: build(name) for name in VARIANTS}
+
+
 def test_each_trains_as_it_would_alone(compilations):
+    names = ("plain", "another learning rate", "another loss weight", "frozen first", "fewer rows")
     alone = {}
-    for number, (name, options) in enumerate(VARIANTS.items()):
+    for number, name in enumerate(names):
         compiled._shared.clear()
-        alone[name] = trained(number, **options)
+        alone[name] = trained(number, **VARIANTS[name])
     compiled._shared.clear()
-    for number, (name, options) in enumerate(VARIANTS.items()):  # now with whatever the others have left
-        assert same(trained(number, **options), alone[name]), name
+    for number, name in enumerate(names):  # now with what the others have left
+        assert same(trained(number, **VARIANTS[name]), alone[name]), name
 
 
 def test_models_alike_compile_once(compilations):
@@ -116,15 +135,42 @@ def test_a_change_after_the_first_step_reaches_no_other_model(compilations):
     assert one.runner("train")._compiled not in before and other.runner("train")._compiled in before
 
 
+def alone(case):
+    """The fingerprint of a model that is nothing but the layer of a case."""
+    shapes = case.shapes if isinstance(case.shapes, list) else [case.shapes]
+    inputs = [kyeo.Input(shape[1:], dtype=case.dtype) for shape in shapes]
+    layer = getattr(kyeo.layers, case.name)(**case.config)
+    model = kyeo.Model(inputs, layer(inputs if isinstance(case.shapes, list) else inputs[0]))
+    return fingerprint(model, "predict", [model.trainable_variables, model.non_trainable_variables])
+
+
+def test_every_built_in_layer_is_told_from_every_other():
+    kyeo.utils.clear_session()
+    known = {}
+    for case in CASES:
+        word = alone(case)
+        assert word is not None, case
+        if str(case) in SAME:
+            continue
+        other = known.setdefault(word, case)
+        assert (other.name, other.config, str(other.shapes)) == (case.name, case.config, str(case.shapes))
+    assert all(alone(case) == word for word, case in list(known.items())[::9])  # and known again
+
+
 def own_loss(y_true, y_pred):
     return kyeo.ops.mean(kyeo.ops.square(y_pred), axis=-1)
+
+
+@functools.wraps(kyeo.losses.sparse_categorical_crossentropy)
+def borrowed_name(y_true, y_pred):
+    return own_loss(y_true, y_pred)
 
 
 class Own(kyeo.layers.Dense):
     pass
 
 
-@pytest.mark.parametrize("case", ["lambda", "own layer", "own loss", "own step", "own method", "own activation"])
+@pytest.mark.parametrize("case", ["lambda", "own layer", "own loss", "borrowed name", "own step", "own method", "own activation"])
 def test_what_is_not_ours_is_not_shared(case, compilations):
     def build():
         x = kyeo.Input((6,))
@@ -135,11 +181,20 @@ def test_what_is_not_ours_is_not_shared(case, compilations):
         model = kind(x, kyeo.layers.Dense(3, activation="softmax")(h))
         if case == "own method":
             model.compute_loss = lambda *args, **kwargs: 0.0
-        model.compile("sgd", own_loss if case == "own loss" else "sparse_categorical_crossentropy")
+        losses = {"own loss": own_loss, "borrowed name": borrowed_name}
+        model.compile("sgd", losses.get(case, "sparse_categorical_crossentropy"))
         prepare.build_for(model, (X, Y, None))
         return model
 
     model = build()
+    assert fingerprint(model, "train", list(model.state_variables())) is None
+
+
+def test_a_patched_class_is_not_shared(compilations, monkeypatch):
+    model = make()
+    model.fit(X, Y, verbose=0)
+    whole = kyeo.layers.Dense.call
+    monkeypatch.setattr(kyeo.layers.Dense, "call", functools.wraps(whole)(lambda self, inputs: whole(self, inputs) * 2))
     assert fingerprint(model, "train", list(model.state_variables())) is None
 
 
