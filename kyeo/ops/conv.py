@@ -13,7 +13,10 @@ from kyeo.core.op import op
 from kyeo.core.settings import settings
 from kyeo.ops import kernels
 
-__all__ = ["average_pool", "conv", "conv_transpose", "depthwise_conv", "max_pool", "separable_conv"]
+__all__ = [
+    "adaptive_average_pool", "adaptive_max_pool", "average_pool", "conv", "conv_transpose", "depthwise_conv",
+    "max_pool", "separable_conv",
+]
 
 Sizes = int | Sequence[int]
 Back = Callable[[jax.Array], jax.Array]
@@ -223,3 +226,37 @@ def average_pool(
     [0.5, 2.5]
     """
     return _pool("ops.average_pool", kernels.average_pool, inputs, pool_size, strides, padding, data_format)
+
+
+def _adaptive_pool(where: str, kernel: Any, inputs: Any, output_size: Sizes, data_format: str | None) -> jax.Array:
+    x, back = _batch(where, inputs, data_format)
+    return back(kernel(x, int_tuple(where, x.ndim - 2, output_size=output_size)))
+
+
+@op
+def adaptive_max_pool(inputs: Any, output_size: Sizes, data_format: str | None = None) -> jax.Array:
+    """The largest element of each window, the windows chosen so that `output_size` of them cover each axis.
+
+    Args:
+        inputs: as for `conv`; its sizes need not be multiples of the output's.
+        output_size: how many windows, one int or one for each axis.
+        data_format: as for `conv`.
+
+    >>> import kyeo
+    >>> kyeo.ops.adaptive_max_pool(kyeo.ops.reshape(kyeo.ops.arange(5.0), (1, 5, 1)), 2)[0, :, 0].tolist()
+    [2.0, 4.0]
+    """
+    return _adaptive_pool("ops.adaptive_max_pool", kernels.adaptive_max_pool, inputs, output_size, data_format)
+
+
+@op
+def adaptive_average_pool(inputs: Any, output_size: Sizes, data_format: str | None = None) -> jax.Array:
+    """The mean of each window, the windows chosen so that `output_size` of them cover each axis.
+
+    Arguments as `adaptive_max_pool`.
+
+    >>> import kyeo
+    >>> kyeo.ops.adaptive_average_pool(kyeo.ops.reshape(kyeo.ops.arange(5.0), (1, 5, 1)), 2)[0, :, 0].tolist()
+    [1.0, 3.0]
+    """
+    return _adaptive_pool("ops.adaptive_average_pool", kernels.adaptive_average_pool, inputs, output_size, data_format)

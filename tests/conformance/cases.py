@@ -172,6 +172,17 @@ POOL = [
     case("AveragePooling2D", IMAGE, pool_size=(3, 1), strides=(2, 2)),
     case("MaxPooling2D", IMAGE, pool_size=2, _dtype="int32"),
 ] + [
+    case(f"Adaptive{kind}Pooling{rank}D", shapes[words.get("data_format") == "channels_first"], **words)
+    for rank, shapes in SPATIAL.items()
+    for kind in ("Max", "Average")
+    for words in [{"output_size": 1}, {"output_size": 2}, {"output_size": 3}, {"output_size": 4},
+                  {"output_size": 3, "data_format": "channels_first"}]
+] + [
+    case("AdaptiveMaxPooling2D", IMAGE, output_size=(5, 4)),
+    case("AdaptiveAveragePooling2D", IMAGE, output_size=(9, 3)),
+    case("AdaptiveAveragePooling1D", SERIES, output_size=9),
+    case("AdaptiveMaxPooling1D", SERIES, output_size=13),
+] + [
     case(f"Global{kind}Pooling{rank}D", shapes[words.get("data_format") == "channels_first"], **words)
     for rank, shapes in SPATIAL.items()
     for kind in ("Max", "Average")
@@ -365,6 +376,10 @@ BAD = [
     ("MaxPooling1D", {"pool_size": 0}), ("MaxPooling2D", {"pool_size": (2, 2, 2)}), ("MaxPooling3D", {"strides": -1}),
     ("AveragePooling1D", {"padding": "causal"}), ("AveragePooling2D", {"pool_size": "2"}),
     ("AveragePooling3D", {"data_format": "last"}),
+    ("AdaptiveMaxPooling1D", {"output_size": (3, 3)}), ("AdaptiveMaxPooling2D", {"output_size": 0}),
+    ("AdaptiveMaxPooling3D", {"output_size": None}), ("AdaptiveAveragePooling1D", {"output_size": 2.5}),
+    ("AdaptiveAveragePooling2D", {"output_size": 2, "data_format": "x"}),
+    ("AdaptiveAveragePooling3D", {"output_size": (2, 2)}),
     ("GlobalMaxPooling1D", {"keepdims": 1}), ("GlobalMaxPooling2D", {"data_format": "x"}),
     ("GlobalMaxPooling3D", {"keepdims": "yes"}), ("GlobalAveragePooling1D", {"keepdims": None}),
     ("GlobalAveragePooling2D", {"data_format": 1}), ("GlobalAveragePooling3D", {"keepdims": 2}),
