@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import int_tuple, one_of, problem
@@ -37,12 +36,6 @@ def _batch(where: str, inputs: Any, data_format: str | None) -> tuple[jax.Array,
 
 def _padding(where: str, padding: str) -> str:
     return one_of(where, ("valid", "same"), padding=padding)
-
-
-def _numbers(rank: int) -> tuple[str, str, str]:
-    """JAX's names of the axes of input, kernel and output."""
-    axes = "DHW"[-rank:]
-    return f"N{axes}C", f"{axes}IO", f"N{axes}C"
 
 
 def _check_output(where: str, x: jax.Array, kernel: jax.Array, out: jax.Array) -> None:
@@ -180,9 +173,8 @@ def conv_transpose(
     more = (None,) * rank
     if output_padding is not None:
         more = int_tuple(where, rank, minimum=0, output_padding=output_padding)
-    pads = [_transpose_pads(*axis) for axis in zip(kernel.shape, strides, dilation, (padding,) * rank, more)]
-    out = lax.conv_transpose(x, kernel, strides, pads, dilation, _numbers(rank), transpose_kernel=True)
-    return back(out)
+    pads = tuple(_transpose_pads(*axis) for axis in zip(kernel.shape, strides, dilation, (padding,) * rank, more))
+    return back(kernels.conv_transpose(x.astype(kernel.dtype), kernel, strides, pads, dilation))
 
 
 def _pool(where: str, kernel: Any, inputs: Any, pool_size: Sizes, strides: Any, padding: str,
