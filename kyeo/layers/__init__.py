@@ -3,6 +3,7 @@
 from kyeo.layers import (
     activation,
     conv,
+    conv_transpose,
     core,
     dropout,
     einsum,
@@ -13,9 +14,11 @@ from kyeo.layers import (
     pool,
     preprocessing,
     reshape,
+    separable,
 )
 from kyeo.layers.activation import *
 from kyeo.layers.conv import *
+from kyeo.layers.conv_transpose import *
 from kyeo.layers.core import *
 from kyeo.layers.dropout import *
 from kyeo.layers.einsum import *
@@ -26,7 +29,11 @@ from kyeo.layers.norm import *
 from kyeo.layers.pool import *
 from kyeo.layers.preprocessing import *
 from kyeo.layers.reshape import *
+from kyeo.layers.separable import *
 
-_FAMILIES = (activation, conv, core, dropout, einsum, input, layer, merge, norm, pool, preprocessing, reshape)
+_FAMILIES = (
+    activation, conv, conv_transpose, core, dropout, einsum, input, layer, merge, norm, pool, preprocessing, reshape,
+    separable,
+)
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

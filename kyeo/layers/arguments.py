@@ -1,6 +1,7 @@
 """What constructors of many layers share: data formats, rules for weights, pairs of paddings."""
 
 import inspect
+import textwrap
 from typing import Any
 
 from kyeo import activations, constraints, initializers, regularizers
@@ -9,8 +10,8 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 
 __all__ = [
-    "activation_of", "axes_of", "counted_axes", "explain", "format_of", "make_weight", "pairs", "refuse",
-    "spatial_axes", "weight_rules",
+    "activation_of", "axes_of", "counted_axes", "explain", "explain_each", "format_of", "make_weight", "pairs",
+    "refuse", "spatial_axes", "weight_rules",
 ]
 
 _READERS = {"initializer": initializers.get, "regularizer": regularizers.get, "constraint": constraints.get}
@@ -35,9 +36,10 @@ def weight_rules(owner: Any, **rules: Any) -> None:
         setattr(owner, name, _READERS[name.rsplit("_", 1)[1]](identifier))
 
 
-def make_weight(owner: Any, name: str, shape: Any, **kwargs: Any) -> Variable:
-    """`owner.add_weight` with the initializer, regularizer and constraint that `weight_rules` kept for `name`."""
-    rules = {kind: getattr(owner, f"{name}_{kind}", None) for kind in _READERS}
+def make_weight(owner: Any, name: str, shape: Any, rules_of: str | None = None, **kwargs: Any) -> Variable:
+    """`owner.add_weight` with the initializer, regularizer and constraint that `weight_rules` kept for `name`, or
+    for `rules_of` where they go by another name."""
+    rules = {kind: getattr(owner, f"{rules_of or name}_{kind}", None) for kind in _READERS}
     return owner.add_weight(name=name, shape=shape, **{**rules, **kwargs})
 
 
@@ -87,6 +89,18 @@ def refuse(owner: Any, why: str, **named: Any) -> None:
     ((name, value),) = named.items()
     if value:
         raise problem(f"`{name}` is not supported.", received=f"{name}={describe(value)}", where=owner, fix=why)
+
+
+def explain_each(cls: type, texts: dict[str, str]) -> None:
+    """`explain` each parameter of the constructor; those a text is shared by stand together."""
+    shared: dict[str, list[str]] = {}
+    for name in inspect.signature(cls.__init__).parameters:  # type: ignore[misc]
+        text = texts.get(name) or texts.get("*_" + name.rsplit("_", 1)[-1])
+        if text:
+            shared.setdefault(text, []).append(name)
+    lines = [textwrap.fill(f"{', '.join(names)}: {text}", 116, initial_indent=" " * 4, subsequent_indent=" " * 8)
+             for text, names in shared.items()]
+    explain(cls, "\n".join(["\nArgs:", *lines, ""]))
 
 
 def explain(cls: type, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Poolings: over windows, and over all spatial axes."""
+"""Poolings: over windows, over a given number of windows, and over all spatial axes."""
 
 from typing import Any
 
@@ -7,9 +7,11 @@ import jax.numpy as jnp
 from kyeo.core.errors import boolean, int_tuple, one_of, problem
 from kyeo.layers.arguments import explain, format_of, spatial_axes
 from kyeo.layers.layer import InputSpec, Layer
-from kyeo.ops.kernels import average_pool, max_pool
+from kyeo.ops.kernels import adaptive_average_pool, adaptive_max_pool, average_pool, max_pool
 
 __all__ = [
+    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D",
     "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "AvgPool1D", "AvgPool2D", "AvgPool3D",
     "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalAvgPool1D", "GlobalAvgPool2D",
     "GlobalAvgPool3D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPool3D", "GlobalMaxPooling1D",
@@ -22,6 +24,13 @@ Args:
     pool_size: size of the window, one int or one for each spatial axis.
     strides: steps of the window; `pool_size` where None.
     padding: "valid" (whole windows only) or "same" (`ceil(size / stride)` outputs; what lies outside does not count).
+    data_format: "channels_last" or "channels_first"; `image_data_format()` where None.
+"""
+
+_ADAPTIVE_ARGUMENTS = """
+Args:
+    output_size: how many windows cover each spatial axis, one int or one for each axis. Output i of n along an axis of
+        size s looks at the elements from floor(i s / n) to ceil((i + 1) s / n).
     data_format: "channels_last" or "channels_first"; `image_data_format()` where None.
 """
 
@@ -133,6 +142,102 @@ class AveragePooling3D(_AveragePooling):
 
     >>> import kyeo
     >>> kyeo.layers.AveragePooling3D(2)(kyeo.ops.ones((1, 4, 4, 4, 3))).shape
+    (1, 2, 2, 2, 3)
+    """
+
+    rank = 3
+
+
+class _AdaptivePooling(Layer):
+    rank: int
+    pool: Any
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if cls.__module__ == __name__:
+            explain(cls, _ADAPTIVE_ARGUMENTS)
+
+    def __init__(self, output_size: Any, data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.output_size = int_tuple(self, self.rank, output_size=output_size)
+        self.data_format = format_of(self, data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def call(self, inputs: Any) -> Any:
+        """The pooled windows."""
+        if self.data_format == "channels_last":
+            return self.pool(inputs, self.output_size)
+        return jnp.moveaxis(self.pool(jnp.moveaxis(inputs, 1, -1), self.output_size), -1, 1)
+
+
+class _AdaptiveMaxPooling(_AdaptivePooling):
+    pool = staticmethod(adaptive_max_pool)
+
+
+class _AdaptiveAveragePooling(_AdaptivePooling):
+    pool = staticmethod(adaptive_average_pool)
+
+
+class AdaptiveMaxPooling1D(_AdaptiveMaxPooling):
+    """The largest value of each window along (batch, time, channels), as many windows as asked for.
+
+    >>> import kyeo
+    >>> kyeo.layers.AdaptiveMaxPooling1D(3)(kyeo.ops.ones((2, 10, 5))).shape
+    (2, 3, 5)
+    """
+
+    rank = 1
+
+
+class AdaptiveMaxPooling2D(_AdaptiveMaxPooling):
+    """The largest value of each window of (batch, height, width, channels), as many windows as asked for.
+
+    >>> import kyeo
+    >>> kyeo.layers.AdaptiveMaxPooling2D((7, 5))(kyeo.ops.ones((2, 28, 28, 8))).shape
+    (2, 7, 5, 8)
+    """
+
+    rank = 2
+
+
+class AdaptiveMaxPooling3D(_AdaptiveMaxPooling):
+    """The largest value of each window of (batch, depth, height, width, channels), as many windows as asked for.
+
+    >>> import kyeo
+    >>> kyeo.layers.AdaptiveMaxPooling3D(2)(kyeo.ops.ones((1, 5, 5, 4, 3))).shape
+    (1, 2, 2, 2, 3)
+    """
+
+    rank = 3
+
+
+class AdaptiveAveragePooling1D(_AdaptiveAveragePooling):
+    """The mean of each window along (batch, time, channels), as many windows as asked for.
+
+    >>> import kyeo
+    >>> kyeo.layers.AdaptiveAveragePooling1D(3)(kyeo.ops.ones((2, 10, 5))).shape
+    (2, 3, 5)
+    """
+
+    rank = 1
+
+
+class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
+    """The mean of each window of (batch, height, width, channels), as many windows as asked for.
+
+    >>> import kyeo
+    >>> kyeo.layers.AdaptiveAveragePooling2D((7, 5))(kyeo.ops.ones((2, 28, 28, 8))).shape
+    (2, 7, 5, 8)
+    """
+
+    rank = 2
+
+
+class AdaptiveAveragePooling3D(_AdaptiveAveragePooling):
+    """The mean of each window of (batch, depth, height, width, channels), as many windows as asked for.
+
+    >>> import kyeo
+    >>> kyeo.layers.AdaptiveAveragePooling3D(2)(kyeo.ops.ones((1, 5, 5, 4, 3))).shape
     (1, 2, 2, 2, 3)
     """
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import int_tuple, one_of, problem
@@ -13,7 +12,10 @@ from kyeo.core.op import op
 from kyeo.core.settings import settings
 from kyeo.ops import kernels
 
-__all__ = ["average_pool", "conv", "conv_transpose", "depthwise_conv", "max_pool", "separable_conv"]
+__all__ = [
+    "adaptive_average_pool", "adaptive_max_pool", "average_pool", "conv", "conv_transpose", "depthwise_conv",
+    "max_pool", "separable_conv",
+]
 
 Sizes = int | Sequence[int]
 Back = Callable[[jax.Array], jax.Array]
@@ -34,12 +36,6 @@ def _batch(where: str, inputs: Any, data_format: str | None) -> tuple[jax.Array,
 
 def _padding(where: str, padding: str) -> str:
     return one_of(where, ("valid", "same"), padding=padding)
-
-
-def _numbers(rank: int) -> tuple[str, str, str]:
-    """JAX's names of the axes of input, kernel and output."""
-    axes = "DHW"[-rank:]
-    return f"N{axes}C", f"{axes}IO", f"N{axes}C"
 
 
 def _check_output(where: str, x: jax.Array, kernel: jax.Array, out: jax.Array) -> None:
@@ -177,9 +173,8 @@ def conv_transpose(
     more = (None,) * rank
     if output_padding is not None:
         more = int_tuple(where, rank, minimum=0, output_padding=output_padding)
-    pads = [_transpose_pads(*axis) for axis in zip(kernel.shape, strides, dilation, (padding,) * rank, more)]
-    out = lax.conv_transpose(x, kernel, strides, pads, dilation, _numbers(rank), transpose_kernel=True)
-    return back(out)
+    pads = tuple(_transpose_pads(*axis) for axis in zip(kernel.shape, strides, dilation, (padding,) * rank, more))
+    return back(kernels.conv_transpose(x.astype(kernel.dtype), kernel, strides, pads, dilation))
 
 
 def _pool(where: str, kernel: Any, inputs: Any, pool_size: Sizes, strides: Any, padding: str,
@@ -223,3 +218,37 @@ def average_pool(
     [0.5, 2.5]
     """
     return _pool("ops.average_pool", kernels.average_pool, inputs, pool_size, strides, padding, data_format)
+
+
+def _adaptive_pool(where: str, kernel: Any, inputs: Any, output_size: Sizes, data_format: str | None) -> jax.Array:
+    x, back = _batch(where, inputs, data_format)
+    return back(kernel(x, int_tuple(where, x.ndim - 2, output_size=output_size)))
+
+
+@op
+def adaptive_max_pool(inputs: Any, output_size: Sizes, data_format: str | None = None) -> jax.Array:
+    """The largest element of each window, the windows chosen so that `output_size` of them cover each axis.
+
+    Args:
+        inputs: as for `conv`; its sizes need not be multiples of the output's.
+        output_size: how many windows, one int or one for each axis.
+        data_format: as for `conv`.
+
+    >>> import kyeo
+    >>> kyeo.ops.adaptive_max_pool(kyeo.ops.reshape(kyeo.ops.arange(5.0), (1, 5, 1)), 2)[0, :, 0].tolist()
+    [2.0, 4.0]
+    """
+    return _adaptive_pool("ops.adaptive_max_pool", kernels.adaptive_max_pool, inputs, output_size, data_format)
+
+
+@op
+def adaptive_average_pool(inputs: Any, output_size: Sizes, data_format: str | None = None) -> jax.Array:
+    """The mean of each window, the windows chosen so that `output_size` of them cover each axis.
+
+    Arguments as `adaptive_max_pool`.
+
+    >>> import kyeo
+    >>> kyeo.ops.adaptive_average_pool(kyeo.ops.reshape(kyeo.ops.arange(5.0), (1, 5, 1)), 2)[0, :, 0].tolist()
+    [1.0, 3.0]
+    """
+    return _adaptive_pool("ops.adaptive_average_pool", kernels.adaptive_average_pool, inputs, output_size, data_format)

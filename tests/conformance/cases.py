@@ -103,6 +103,52 @@ CONV = [
     case("Conv2D", (1, 28, 28, 1), filters=8, kernel_size=3, activation="relu"),
     case("Conv2D", IMAGE, filters=3, kernel_size=3, strides=4),
     case("Conv3D", VOLUME, filters=3, kernel_size=(1, 3, 2), strides=(1, 2, 1)),
+] + [
+    case(f"{kind}Conv{rank}D", shapes[words.get("data_format") == "channels_first"],
+         **({"filters": 3} if kind == "Separable" else {}), kernel_size=words.pop("kernel_size", 3), **words)
+    for kind in ("Depthwise", "Separable")
+    for rank, shapes in SPATIAL.items() if rank < 3
+    for words in [
+        {},
+        {"padding": "same", "activation": "relu"},
+        {"strides": 2, "use_bias": False},
+        {"strides": 2, "padding": "same", "kernel_size": 2},
+        {"strides": 3, "padding": "same", "depth_multiplier": 2},
+        {"dilation_rate": 2, "kernel_size": 2, "depth_multiplier": 3},
+        {"dilation_rate": 2, "padding": "same"},
+        {"data_format": "channels_first", "padding": "same", "strides": 2},
+        {"data_format": "channels_first", "depth_multiplier": 2},
+        {"kernel_size": 1, "strides": 2},
+        {"depthwise_regularizer": "l2", "bias_constraint": "non_neg", "activity_regularizer": "l1"},
+        {"depthwise_constraint": "max_norm", "depthwise_initializer": "he_normal", "bias_regularizer": "l2"},
+    ]
+] + [
+    case("DepthwiseConv2D", IMAGE, kernel_size=(3, 2), strides=2, padding="same"),
+    case("SeparableConv2D", IMAGE, filters=5, kernel_size=(1, 4), dilation_rate=(1, 2), padding="same"),
+    case("SeparableConv2D", IMAGE, filters=2, kernel_size=2, pointwise_initializer="ones", pointwise_regularizer="l1",
+         pointwise_constraint="non_neg", bias_initializer="ones"),
+] + [
+    case(f"Conv{rank}DTranspose", shapes[words.get("data_format") == "channels_first"],
+         filters=words.pop("filters", 3), kernel_size=words.pop("kernel_size", 3), **words)
+    for rank, shapes in SPATIAL.items()
+    for words in [
+        {},
+        {"padding": "same", "activation": "relu"},
+        {"strides": 2},
+        {"strides": 2, "padding": "same", "use_bias": False},
+        {"strides": 3, "padding": "same", "kernel_size": 2},
+        {"strides": 2, "kernel_size": 2, "filters": 5},
+        {"strides": 3, "kernel_size": 1},
+        {"strides": 2, "padding": "same", "output_padding": 1},
+        {"strides": 2, "kernel_size": 4, "output_padding": 0},
+        {"dilation_rate": 2},
+        {"dilation_rate": 2, "padding": "same", "kernel_size": 2},
+        {"data_format": "channels_first", "strides": 2, "padding": "same"},
+        {"kernel_regularizer": "l2", "bias_constraint": "non_neg", "activity_regularizer": "l1"},
+    ]
+] + [
+    case("Conv2DTranspose", IMAGE, filters=3, kernel_size=(3, 2), strides=(2, 1), padding="same"),
+    case("Conv2DTranspose", IMAGE, filters=3, kernel_size=(5, 4), strides=(2, 3), output_padding=(1, 2)),
 ]
 
 POOL = [
@@ -125,6 +171,17 @@ POOL = [
     case("MaxPooling2D", IMAGE, pool_size=(2, 3), strides=(1, 2), padding="same"),
     case("AveragePooling2D", IMAGE, pool_size=(3, 1), strides=(2, 2)),
     case("MaxPooling2D", IMAGE, pool_size=2, _dtype="int32"),
+] + [
+    case(f"Adaptive{kind}Pooling{rank}D", shapes[words.get("data_format") == "channels_first"], **words)
+    for rank, shapes in SPATIAL.items()
+    for kind in ("Max", "Average")
+    for words in [{"output_size": 1}, {"output_size": 2}, {"output_size": 3}, {"output_size": 4},
+                  {"output_size": 3, "data_format": "channels_first"}]
+] + [
+    case("AdaptiveMaxPooling2D", IMAGE, output_size=(5, 4)),
+    case("AdaptiveAveragePooling2D", IMAGE, output_size=(9, 3)),
+    case("AdaptiveAveragePooling1D", SERIES, output_size=9),
+    case("AdaptiveMaxPooling1D", SERIES, output_size=13),
 ] + [
     case(f"Global{kind}Pooling{rank}D", shapes[words.get("data_format") == "channels_first"], **words)
     for rank, shapes in SPATIAL.items()
@@ -305,9 +362,24 @@ BAD = [
     ("Conv2D", {"filters": 3, "kernel_size": 3, "groups": 2}),
     ("Conv2D", {"filters": 3, "kernel_size": 3, "data_format": "NHWC"}),
     ("Conv1D", {"filters": 3, "kernel_size": (3, 3)}), ("Conv3D", {"filters": 3, "kernel_size": (3, 3)}),
+    ("DepthwiseConv1D", {"kernel_size": 3, "depth_multiplier": 0}), ("DepthwiseConv2D", {"kernel_size": 0}),
+    ("DepthwiseConv2D", {"kernel_size": 3, "padding": "causal"}),
+    ("DepthwiseConv2D", {"kernel_size": 3, "depthwise_initializer": "glorot"}),
+    ("SeparableConv1D", {"filters": 3, "kernel_size": (3, 3)}), ("SeparableConv2D", {"filters": -1, "kernel_size": 3}),
+    ("SeparableConv2D", {"filters": 3, "kernel_size": 3, "depth_multiplier": None}),
+    ("SeparableConv2D", {"filters": 3, "kernel_size": 3, "pointwise_regularizer": "l7"}),
+    ("Conv1DTranspose", {"filters": 3, "kernel_size": 3, "padding": "causal"}),
+    ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 2, "output_padding": 2}),
+    ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 2, "output_padding": (0, -1)}),
+    ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 2, "dilation_rate": 2}),
+    ("Conv3DTranspose", {"filters": 3, "kernel_size": 3, "strides": (2, 2)}),
     ("MaxPooling1D", {"pool_size": 0}), ("MaxPooling2D", {"pool_size": (2, 2, 2)}), ("MaxPooling3D", {"strides": -1}),
     ("AveragePooling1D", {"padding": "causal"}), ("AveragePooling2D", {"pool_size": "2"}),
     ("AveragePooling3D", {"data_format": "last"}),
+    ("AdaptiveMaxPooling1D", {"output_size": (3, 3)}), ("AdaptiveMaxPooling2D", {"output_size": 0}),
+    ("AdaptiveMaxPooling3D", {"output_size": None}), ("AdaptiveAveragePooling1D", {"output_size": 2.5}),
+    ("AdaptiveAveragePooling2D", {"output_size": 2, "data_format": "x"}),
+    ("AdaptiveAveragePooling3D", {"output_size": (2, 2)}),
     ("GlobalMaxPooling1D", {"keepdims": 1}), ("GlobalMaxPooling2D", {"data_format": "x"}),
     ("GlobalMaxPooling3D", {"keepdims": "yes"}), ("GlobalAveragePooling1D", {"keepdims": None}),
     ("GlobalAveragePooling2D", {"data_format": 1}), ("GlobalAveragePooling3D", {"keepdims": 2}),

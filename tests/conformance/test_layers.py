@@ -211,7 +211,8 @@ def test_shapes(case):
     many = isinstance(case.shapes, list)
     shapes = case.shapes if many else [case.shapes]
     firsts = [0, 1]
-    has_channels = case.name.startswith(("Conv", "Max", "Average", "Global", "ZeroP", "Cropping", "UpS", "Spatial"))
+    has_channels = case.name.startswith((
+        "Conv", "Depthwise", "Separable", "Max", "Average", "Adaptive", "Global", "ZeroP", "Cropping", "UpS", "Spatial"))
     if has_channels and not many and "data_format" not in case.config and not case.known:
         firsts.append(len(case.shapes) - 1)
     for first in firsts:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import export
 
-from kyeo.ops.kernels import conv
+from kyeo.ops.kernels import conv, conv_transpose
 
 CASES = {
     # name: input shape, window, filters, strides, padding, dilation, groups
@@ -16,6 +16,10 @@ CASES = {
     "ordinary, strides": ((2, 9, 8, 8), (3, 2), 6, (2, 3), "same", (1, 1), 1),
     "ordinary, dilation": ((2, 9, 8, 8), (3, 3), 6, (1, 1), "valid", (2, 1), 1),
     "explicit padding": ((2, 6, 6, 8), (3, 3), 4, (1, 1), [(2, 0), (0, 3)], (1, 1), 1),
+    "in phases": ((2, 9, 8, 16), (3, 3), 6, (2, 2), "same", (1, 1), 1),
+    "in phases, wide": ((2, 11, 13, 16), (5, 2), 4, (3, 4), "valid", (1, 1), 1),
+    "in phases, padding": ((2, 7, 8, 16), (4, 3), 4, (3, 2), [(2, 0), (0, 3)], (1, 1), 1),
+    "in phases, volume": ((2, 5, 6, 4, 16), (3, 2, 3), 4, (2, 2, 2), "same", (1, 1, 1), 1),
     "sequence": ((3, 12, 16), (5,), 4, (2,), "valid", (1,), 1),
     "causal": ((3, 12, 16), (3,), 4, (1,), "causal", (2,), 1),
     "pointwise": ((2, 5, 6, 4), (1, 1), 7, (1, 1), "same", (1, 1), 1),
@@ -143,3 +147,25 @@ def test_conv_of_symbolic_sizes(name):
             assert y.shape[1:] == want[1:]
             gradient = jax.eval_shape(jax.grad(lambda x, k: conv(x, k, *geometry, groups).sum(), 1), x, kernel)
             assert gradient.shape == kernel.shape
+
+
+@pytest.mark.parametrize("shape, window, filters, strides, pads", [
+    ((2, 5, 16), (3,), 16, (2,), [(1, 2)]), ((2, 5, 6, 4), (3, 5), 16, (2, 3), [(2, 2), (1, 4)]),
+    ((2, 5, 6, 4), (3, 2), 17, (2, 3), [(2, 0), (1, 2)]), ((2, 3, 4, 3, 4), (3, 3, 2), 16, (2, 1, 2), [(1, 1)] * 3),
+    ((2, 4, 4, 4), (4, 4), 16, (2, 2), [(5, 3), (3, 3)]), ((2, 5, 6, 4), (3, 3), 3, (2, 2), [(2, 2), (1, 2)]),
+])
+def test_conv_transpose_as_lax(shape, window, filters, strides, pads):
+    """Also where it is done in phases: the output and both gradients."""
+    x, kernel, axes = draw(shape), draw((*window, filters, shape[-1]), 1), "DHW"[-len(window):]
+
+    def plain(x, kernel):
+        return jax.lax.conv_transpose(
+            x, kernel, strides, pads, None, (f"N{axes}C", f"{axes}IO", f"N{axes}C"), transpose_kernel=True)
+
+    def all_of(function):
+        y, pull = jax.vjp(function, x, kernel)
+        return y, *pull(jnp.cos(jnp.arange(y.size, dtype="float32")).reshape(y.shape))
+
+    ours = jax.jit(lambda: all_of(lambda x, kernel: conv_transpose(x, kernel, strides, tuple(pads), (1,) * len(window))))
+    for got, want in zip(ours(), jax.jit(lambda: all_of(plain))(), strict=True):
+        np.testing.assert_allclose(got, want, atol=3e-6 * abs(want).max())

@@ -161,7 +161,9 @@ ROWS = [f"{name}(F)" for name in UNARY_FLOAT] + [f"{name}(F, P)" for name in BIN
     max_pool(IMG, 2, 2, padding='same') | max_pool(IMG, (3, 2), strides=1) | max_pool(VOL, 2, 1, 'same')
     max_pool(IMGF, 2, 3, data_format='channels_first') | average_pool(SEQ, 2, 2) | average_pool(IMG, 2, 2, 'same')
     average_pool(IMG, 3, strides=(1, 2)) | average_pool(VOL, 2, 2)
-    average_pool(IMGF, 2, 1, 'same', 'channels_first')
+    average_pool(IMGF, 2, 1, 'same', 'channels_first') | adaptive_max_pool(SEQ, 3) | adaptive_max_pool(IMG, (3, 2))
+    adaptive_max_pool(VOL, (2, 3, 4)) | adaptive_max_pool(IMGF, 2, 'channels_first') | adaptive_average_pool(SEQ, 9)
+    adaptive_average_pool(IMG, 4) | adaptive_average_pool(VOL, 2) | adaptive_average_pool(IMGF, (4, 3), 'channels_first')
 """)
 VALUES["floats_43"] = floats(4, 3)
 NOT_TRACEABLE = {"nonzero", "unique", "bincount", "convert_to_numpy", "dtype", "shape", "ndim", "is_tensor", "size",
@@ -317,6 +319,7 @@ BAD = [  # expression, a part of the message
     ("conv(SEQ[:, :2], K1)", "smaller than the window"), ("conv(SEQ, K1, data_format='last')", "data_format"),
     ("depthwise_conv(VOL[0], D2)", "channels"), ("conv_transpose(IMG, K2)", "channels"),
     ("max_pool(IMG, 0)", "pool_size"),
+    ("adaptive_max_pool(IMG, 0)", "output_size"), ("adaptive_average_pool(F, 1)", "3, 4 or 5 axes"),
     ("max_pool(IMG, (2, 2, 2))", "pool_size"), ("average_pool(IMG, 2, strides=-1)", "strides"),
     ("cond(True, lambda: STATE.assign(1.0), lambda: STATE.value)", "assigned"),
 ]

@@ -4,8 +4,12 @@ Nothing here knows about layers, variables or settings. The ops and layers above
 other platforms than the CPU each one is the plain `jax.lax` operation.
 """
 
+from kyeo.ops.kernels.adaptive import adaptive_average_pool, adaptive_max_pool
 from kyeo.ops.kernels.bits import keep_mask, uniform_bits
-from kyeo.ops.kernels.conv import conv
+from kyeo.ops.kernels.conv import conv, conv_transpose
 from kyeo.ops.kernels.pool import average_pool, max_pool
 
-__all__ = ["average_pool", "conv", "keep_mask", "max_pool", "uniform_bits"]
+__all__ = [
+    "adaptive_average_pool", "adaptive_max_pool", "average_pool", "conv", "conv_transpose", "keep_mask", "max_pool",
+    "uniform_bits",
+]

@@ -57,7 +57,8 @@ def takes(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) 
     """Whether a convolution is one that is faster with oneDNN, inside a step that is compiled for it."""
     if not current().onednn or x.ndim != 4 or x.dtype != "float32" or not isinstance(x.shape[0], int):
         return False
-    if max(strides) > 1 or max(dilation) > 1 or any(max(pad) >= k for pad, k in zip(pads, kernel.shape)):
+    fitting = all(min(pad) >= 0 and max(pad) < k for pad, k in zip(pads, kernel.shape))
+    if max(strides) > 1 or max(dilation) > 1 or not fitting:
         return False
     outs = map(output_size, x.shape[1:-1], kernel.shape, strides, pads)
     return 2.0 * x.shape[0] * math.prod(outs) * math.prod(kernel.shape) >= LEAST_FLOPS
@@ -76,6 +77,7 @@ def forward(x, kernel, pads):
 
 def backward(pads, saved, g):
     x, kernel = saved
+    x, g = lax.optimization_barrier((x, g))  # what made them is not to be computed transposed: see image in conv.py
     edges = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(kernel.shape, pads))
     dx = image(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), edges)
     if math.prod(g.shape[1:-1]) <= LARGEST_IMAGE:  # the images of a batch are the channels, the channels the batch
