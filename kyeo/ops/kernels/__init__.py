@@ -1,11 +1,12 @@
-"""Numeric kernels on plain JAX arrays: pooling, convolution, random bits; each in its fastest form on a CPU.
+"""Numeric kernels on plain JAX arrays: pooling, convolution, attention, random bits; each in its fastest form on a CPU.
 
 Nothing here knows about layers, variables or settings. The ops and layers above call these functions; on
 other platforms than the CPU each one is the plain `jax.lax` operation.
 """
 
+from kyeo.ops.kernels.attention import attend
 from kyeo.ops.kernels.bits import keep_mask, uniform_bits
 from kyeo.ops.kernels.conv import conv
 from kyeo.ops.kernels.pool import average_pool, max_pool
 
-__all__ = ["average_pool", "conv", "keep_mask", "max_pool", "uniform_bits"]
+__all__ = ["attend", "average_pool", "conv", "keep_mask", "max_pool", "uniform_bits"]
