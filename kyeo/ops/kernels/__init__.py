@@ -1,4 +1,4 @@
-"""Numeric kernels on plain JAX arrays: pooling, convolution, attention, random bits; each in its fastest form on a CPU.
+"""Numeric kernels on plain JAX arrays: pooling, convolution, products, attention, random bits; each in its fastest form on a CPU.
 
 Nothing here knows about layers, variables or settings. The ops and layers above call these functions; on
 other platforms than the CPU each one is the plain `jax.lax` operation.
@@ -8,5 +8,6 @@ from kyeo.ops.kernels.attention import attend
 from kyeo.ops.kernels.bits import keep_mask, uniform_bits
 from kyeo.ops.kernels.conv import conv
 from kyeo.ops.kernels.pool import average_pool, max_pool
+from kyeo.ops.kernels.product import product
 
-__all__ = ["attend", "average_pool", "conv", "keep_mask", "max_pool", "uniform_bits"]
+__all__ = ["attend", "average_pool", "conv", "keep_mask", "max_pool", "product", "uniform_bits"]
