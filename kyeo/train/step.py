@@ -107,10 +107,11 @@ def fold_steps(step: Callable[..., Any], example: Any) -> Callable[..., Any]:
 
     `example` is the output shape of one step, `(logs, state)`. For small networks the dispatch costs more than
     the step (measured: 151 us against 13 us). Not for convolutions on the CPU: XLA runs them many times slower
-    inside a loop.
+    inside a loop. The options are those of a single step: with them the gradient of a kernel, a product over the rows
+    of both, goes to oneDNN (measured: (2048, 128) by (2048, 256) 1.0 instead of 2.0 ms).
     """
 
-    @functools.partial(jax.jit, donate_argnums=0)
+    @functools.partial(jax.jit, donate_argnums=0, compiler_options=onednn.compiler_options())
     def run(state: Any, data: Any, rows: Any, count: Any) -> Any:
         logs = jax.tree.map(lambda spec: jnp.zeros(spec.shape, spec.dtype), example[0])
 

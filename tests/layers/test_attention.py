@@ -7,7 +7,6 @@ import pytest
 
 import kyeo
 from kyeo.core.masks import get_mask
-from kyeo.ops.kernels import attend
 
 LAYERS = kyeo.layers
 RNG = np.random.default_rng(0)
@@ -141,23 +140,6 @@ def test_dropout_drops_weights(name, config):
         assert abs((weights == 0).mean() - 0.25) < 0.03
         np.testing.assert_allclose(weights[weights != 0], 1 / 40 / 0.75, rtol=1e-5)
         np.testing.assert_array_equal(output(5)[0][:3], weights)
-
-
-def plain_form(q, k, v, mask):
-    """Attention of (batch, length, heads, size), in NumPy."""
-    logits = np.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(q.shape[-1])
-    weights = np.exp(np.where(mask, logits, -1e30))
-    weights /= weights.sum(-1, keepdims=True)
-    return np.einsum("bhqk,bkhd->bqhd", weights, v)
-
-
-@pytest.mark.parametrize("queries, keys", [(64, 64), (5, 64), (64, 7), (1, 1)])
-def test_the_kernel_is_attention(queries, keys):
-    rng = np.random.default_rng(0)
-    q, k, v = (rng.normal(size=(3, n, 2, d)).astype("float32") for n, d in ((queries, 8), (keys, 8), (keys, 5)))
-    mask = rng.random((3, 1, queries, keys)) < 0.8
-    mask[..., 0] = True
-    np.testing.assert_allclose(attend(q, k, v, mask=mask)[0], plain_form(q, k, v, mask), rtol=1e-5, atol=1e-5)
 
 
 def test_files_both_ways(tmp_path):
