@@ -25,6 +25,7 @@ from kyeo.core.registry import (
     get_registered_name,
     get_registered_object,
     public_module,
+    public_name,
     register_builtin,
 )
 
@@ -41,7 +42,7 @@ class Configurable:
         super().__init_subclass__(**kwargs)
         parts = cls.__module__.split(".")
         if parts[0] == "kyeo" and len(parts) > 1 and not cls.__name__.startswith("_"):
-            register_builtin(parts[1], cls.__name__, cls)
+            register_builtin(parts[1], public_name(cls), cls)
         if "__init__" in cls.__dict__:
             cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
 
@@ -167,7 +168,7 @@ def serialize_object(value: Any) -> dict[str, Any]:
     module = public_module(cls)
     spec: dict[str, Any] = {
         "module": module or (None if cls.__module__ == "__main__" else cls.__module__),
-        "class_name": cls.__name__,
+        "class_name": public_name(cls),
         "config": serialize_value(value.get_config(), owner=value, name="config"),
         "registered_name": None if module and "src" not in module else get_registered_name(cls),
     }

@@ -13,7 +13,7 @@ from kyeo.core.errors import problem
 
 __all__ = [
     "custom_object_scope", "find", "get_custom_objects", "get_registered_name", "get_registered_object",
-    "names_in", "public_module", "register_builtin", "register_keras_serializable",
+    "names_in", "public_module", "public_name", "register_builtin", "register_keras_serializable",
 ]
 
 T = TypeVar("T")
@@ -34,6 +34,11 @@ def register_builtin(room: str, name: str, value: Any) -> None:
     _builtins.setdefault((room, name), value)
 
 
+def public_name(cls: type) -> str:
+    """The name by which files and users know a class: its own unless it says otherwise, as one of Keras does."""
+    return cls.__dict__.get("public_name", cls.__name__)
+
+
 def names_in(room: str) -> list[str]:
     """Every name filed under a room, and the registered ones: what a misspelt name is compared with."""
     return [name for r, name in _builtins if r == room] + list(_registered)
@@ -45,7 +50,7 @@ def public_module(cls: type) -> str | None:
     if parts[0] != "kyeo" or len(parts) < 2:
         return None
     room = parts[1]
-    if _builtins.get((room, cls.__name__)) is not cls:
+    if _builtins.get((room, public_name(cls))) is not cls:
         return None
     if room == "models":
         return "keras.src.models.functional" if cls.__name__ == "Functional" else "keras"

@@ -2,6 +2,7 @@
 
 from kyeo.layers import (
     activation,
+    attention,
     conv,
     conv_transpose,
     core,
@@ -10,13 +11,16 @@ from kyeo.layers import (
     input,
     layer,
     merge,
+    multi_head,
     norm,
     pool,
     preprocessing,
     reshape,
     separable,
+    spectral,
 )
 from kyeo.layers.activation import *
+from kyeo.layers.attention import *
 from kyeo.layers.conv import *
 from kyeo.layers.conv_transpose import *
 from kyeo.layers.core import *
@@ -25,15 +29,17 @@ from kyeo.layers.einsum import *
 from kyeo.layers.input import *
 from kyeo.layers.layer import *
 from kyeo.layers.merge import *
+from kyeo.layers.multi_head import *
 from kyeo.layers.norm import *
 from kyeo.layers.pool import *
 from kyeo.layers.preprocessing import *
 from kyeo.layers.reshape import *
 from kyeo.layers.separable import *
+from kyeo.layers.spectral import *
 
 _FAMILIES = (
-    activation, conv, conv_transpose, core, dropout, einsum, input, layer, merge, norm, pool, preprocessing, reshape,
-    separable,
+    activation, attention, conv, conv_transpose, core, dropout, einsum, input, layer, merge, multi_head, norm,
+    pool, preprocessing, reshape, separable, spectral,
 )
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

@@ -13,6 +13,7 @@ from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import activation_of, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
 from kyeo.layers.low_rank import Adaptable, adapted
+from kyeo.ops.kernels import product
 
 __all__ = ["Dense", "Embedding", "Identity", "Lambda", "Masking", "Wrapper"]
 
@@ -68,7 +69,7 @@ class Dense(Adaptable):
 
     def call(self, inputs: Any) -> Any:
         """The weighted sums of the last axis."""
-        outputs = jnp.matmul(inputs, unwrap(self.kernel))
+        outputs = product(inputs, unwrap(self.kernel))
         if self.bias is not None:
             outputs = outputs + self.bias.value
         return self.activation(outputs)

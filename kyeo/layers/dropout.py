@@ -49,7 +49,8 @@ def _normal(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return (math.sqrt(2) * jax.lax.erf_inv(uniform)).astype(dtype)
 
 
-def _drop(inputs: Any, key: Any, rate: float, noise_shape: tuple[int, ...]) -> Any:
+def drop(inputs: Any, key: Any, rate: float, noise_shape: tuple[int, ...]) -> Any:
+    """Zeros at random, one draw for each element of `noise_shape`, and the rest scaled up."""
     if rate == 1:
         return jnp.zeros_like(inputs)
     kept = keep_mask(key, noise_shape, rate)
@@ -100,7 +101,7 @@ class Dropout(_Noise):
 
     def disturb(self, inputs: Any, key: Any) -> Any:
         """Zeros at random, the rest scaled up."""
-        return _drop(inputs, key, self.rate, _concrete(self.noise_shape, inputs.shape))
+        return drop(inputs, key, self.rate, _concrete(self.noise_shape, inputs.shape))
 
 
 class _SpatialDropout(_Noise):
@@ -115,7 +116,7 @@ class _SpatialDropout(_Noise):
     def disturb(self, inputs: Any, key: Any) -> Any:
         """Whole channels set to zero, the rest scaled up."""
         shape = tuple(1 if axis in self._spatial_axes else size for axis, size in enumerate(inputs.shape))
-        return _drop(inputs, key, self.rate, shape)
+        return drop(inputs, key, self.rate, shape)
 
 
 class SpatialDropout1D(_SpatialDropout):

@@ -11,6 +11,7 @@ from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import activation_of, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec
 from kyeo.layers.low_rank import Adaptable, adapted
+from kyeo.ops.kernels import product
 
 __all__ = ["EinsumDense"]
 
@@ -90,6 +91,7 @@ class EinsumDense(Adaptable):
                 self._complain(f"a size for the letter {letter!r} in input or kernel", input_shape)
         self._make(kernel, outputs, sizes, elided if after else 0)
         self.input_spec = InputSpec(ndim=len(input_shape))
+        self._summed = _summed_in_order(inputs, kernel, outputs) if not after else 0
 
     def _make(self, kernel: str, outputs: str, sizes: dict[str, Any], trailing: int) -> None:
         start = self.kernel_initializer
@@ -115,5 +117,14 @@ class EinsumDense(Adaptable):
 
     def call(self, inputs: Any) -> Any:
         """The sums of the equation."""
-        outputs = jnp.einsum(self.equation, inputs, unwrap(self.kernel))
+        kernel = unwrap(self.kernel)
+        outputs = product(inputs, kernel, self._summed) if self._summed else jnp.einsum(self.equation, inputs, kernel)
         return self.activation(outputs if self.bias is None else outputs + self.bias.value)
+
+
+def _summed_in_order(inputs: str, kernel: str, outputs: str) -> int:
+    """How many axes are summed, where they are the input's last and the kernel's first, and the others stay in order;
+    else 0."""
+    count = len([letter for letter in kernel if letter not in outputs])
+    plain = count and inputs[-count:] == kernel[:count] and outputs == inputs[:-count] + kernel[count:]
+    return count if plain and len(set(inputs + kernel)) == len(inputs + kernel) - count else 0

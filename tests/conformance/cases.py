@@ -1,8 +1,10 @@
 """One line a case: a layer, its input shapes, its arguments. The checks in test_layers.py run over all of them.
 
-`case("Conv2D", (2, 8, 8, 3), filters=4, kernel_size=3)`. A list of shapes is a list of inputs. Words that do not
+`case("Conv2D", (2, 8, 8, 3), filters=4, kernel_size=3)`. A list of shapes is a list of inputs; a tuple of
+shapes are inputs one by one. Words that do not
 belong to the constructor begin with an underscore: `_dtype` of the input, `_mask` the shape of a mask to call it
-with, `_values` a range for integers, `_known` sizes that the layer must know when its shape is inferred.
+with, `_values` a range for integers, `_known` sizes that the layer must know when its shape is inferred,
+`_floor` what counts as zero, times the tolerance.
 """
 
 import dataclasses
@@ -22,6 +24,7 @@ class Case:
     mask: Any = None
     values: int = 5
     known: bool = False
+    floor: float = 1e-3
 
     def __str__(self) -> str:
         inner = ",".join(f"{k}={v}" for k, v in self.config.items()).replace(" ", "")
@@ -333,7 +336,41 @@ MERGE = [
     case("Dot", [(3, 4), (3, 2, 4)], axes=-1),
 ]
 
-CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE]
+def heads(name: str, shapes: Any, **words: Any) -> Case:
+    """The gradient of the keys' bias is zero, but for what rounding leaves."""
+    return case(name, shapes, _floor=1.0, **words)
+
+
+SEQUENCE, QUERY, VALUE = (2, 5, 8), (2, 4, 8), (2, 6, 8)
+ATTENTION = [
+    *(case(name, shapes, **words) for name in ("Attention", "AdditiveAttention") for shapes, words in (
+        ([QUERY, VALUE], {}),
+        ([QUERY, VALUE, VALUE], {"use_scale": True}),
+        ([QUERY, VALUE], {"use_scale": False, "dropout": 0.3, "seed": 1}),
+        ([(2, 3, *QUERY[1:]), (2, 3, *VALUE[1:])], {}),
+    )),
+    case("Attention", [QUERY, VALUE, VALUE], score_mode="concat"),
+    case("Attention", [QUERY, VALUE], score_mode="concat", use_scale=True),
+    heads("MultiHeadAttention", (SEQUENCE, SEQUENCE), num_heads=2, key_dim=3),
+    heads("MultiHeadAttention", (QUERY, VALUE), num_heads=2, key_dim=3, value_dim=5, dropout=0.1),  # Keras fails without
+    heads("MultiHeadAttention", (QUERY, (2, 6, 3), (2, 6, 7)), num_heads=2, key_dim=3, use_bias=False),
+    heads("MultiHeadAttention", (QUERY, VALUE), num_heads=1, key_dim=3, output_shape=5, bias_initializer="ones"),
+    heads("MultiHeadAttention", (QUERY, VALUE), num_heads=2, key_dim=3, output_shape=(5, 2)),
+    heads("MultiHeadAttention", (SEQUENCE, SEQUENCE), num_heads=2, key_dim=3, sliding_window=2, use_gate=True),
+    heads("MultiHeadAttention", (SEQUENCE, SEQUENCE), num_heads=2, key_dim=3, dropout=0.3, seed=2),
+    heads("MultiHeadAttention", (SEQUENCE, SEQUENCE), num_heads=2, key_dim=3, kernel_regularizer="l2",
+          bias_regularizer="l1", activity_regularizer="l2", kernel_constraint="max_norm", bias_constraint="non_neg"),
+    heads("MultiHeadAttention", ((2, 3, 4, 6), (2, 3, 5, 6)), num_heads=2, key_dim=3, attention_axes=2, _known=True),
+    heads("MultiHeadAttention", ((2, 3, 4, 6), (2, 5, 4, 6)), num_heads=2, key_dim=3, attention_axes=(1,), _known=True),
+    heads("MultiHeadAttention", ((2, 3, 4, 6), (2, 5, 2, 6)), num_heads=2, key_dim=3, value_dim=4),
+    heads("MultiHeadAttention", ((2, 3, 4, 6), (2, 5, 2, 6)), num_heads=2, key_dim=3, attention_axes=[-3, -2]),
+    heads("GroupQueryAttention", (SEQUENCE, SEQUENCE), head_dim=3, num_query_heads=4, num_key_value_heads=2),
+    heads("GroupQueryAttention", (QUERY, VALUE), head_dim=3, num_query_heads=4, num_key_value_heads=1, use_gate=True),
+    heads("GroupQueryAttention", (SEQUENCE, SEQUENCE), head_dim=3, num_query_heads=2, num_key_value_heads=2,
+          sliding_window=3, use_bias=False, activity_regularizer="l2", dropout=0.2, kernel_initializer="he_normal"),
+]
+
+CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION]
 
 # Layers that draw while training: compared with Keras where they do nothing, and by their statistics.
 RANDOM = {
@@ -413,5 +450,16 @@ BAD = [
     ("Dot", {"axes": 1, "normalize": 1}), ("Rescaling", {"scale": "x"}), ("Rescaling", {"scale": 1, "offset": None}),
     ("Normalization", {"mean": 1.0}), ("Normalization", {"mean": [1.0, 2.0], "variance": [1.0]}),
     ("Lambda", {"function": 3}), ("Wrapper", {"layer": 3}), ("Identity", {"units": 3}), ("Masking", {"autocast": 1}),
-    ("Add", {"axis": 1}),
+    ("Add", {"axis": 1}), ("SpectralNormalization", {"layer": 3}),
+    ("Attention", {"score_mode": "x"}), ("Attention", {"dropout": 2}), ("Attention", {"use_scale": 1}),
+    ("AdditiveAttention", {"dropout": "x"}), ("AdditiveAttention", {"seed": "x", "dropout": 0.5}),
+    ("MultiHeadAttention", {"num_heads": 0, "key_dim": 2}), ("MultiHeadAttention", {"num_heads": 2, "key_dim": "x"}),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "value_dim": -1}),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "output_shape": "x"}),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "attention_axes": 1.5}),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "sliding_window": 0}),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "dropout": 0.5, "flash_attention": True}),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "use_gate": 1}),
+    ("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 3}),
+    ("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 0, "num_key_value_heads": 1}),
 ]

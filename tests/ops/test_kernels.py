@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import export, lax
 
-from kyeo.ops.kernels import average_pool, keep_mask, max_pool, uniform_bits
+from kyeo.ops.kernels import attend, average_pool, keep_mask, max_pool, product, uniform_bits
 
 POOLS = [
     # shape, window, strides
@@ -247,3 +247,35 @@ def test_keep_mask_meets_the_rate(rate):
     mask = np.asarray(keep_mask(jnp.array([5, 6], "uint32"), (1000, 1000), rate))
     assert mask.dtype == bool
     assert abs(mask.mean() - (1 - rate)) <= 5 * np.sqrt(rate * (1 - rate)) / 1000
+
+
+@pytest.mark.parametrize("shape, kernel, summed, equation", [
+    ((3, 4), (4, 5), 1, "ab,bc->ac"), ((2, 3, 4), (4, 5), 1, "abc,cd->abd"),
+    ((2, 3, 4), (4, 5, 6), 1, "abc,cde->abde"), ((2, 3, 4, 5), (4, 5, 6), 2, "abcd,cde->abe"),
+    ((4,), (4, 5), 1, "a,ab->b"), ((2, 0, 4), (4, 5), 1, "abc,cd->abd"),
+])
+def test_product_is_einsum(shape, kernel, summed, equation):
+    x, w = draw(shape), draw(kernel, seed=1)
+    ours, pull = jax.vjp(lambda x, w: product(x, w, summed), x, w)
+    theirs, wanted = jax.vjp(lambda x, w: jnp.einsum(equation, x, w), x, w)
+    g = draw(ours.shape, seed=2)
+    for a, b in zip((ours, *pull(g)), (theirs, *wanted(g)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def plain_attention(q, k, v, mask):
+    """Attention of (batch, length, heads, size) by einsum."""
+    logits = jnp.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(q.shape[-1])
+    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(jnp.where(mask, logits, -1e30)), v)
+
+
+@pytest.mark.parametrize("queries, keys", [(64, 64), (5, 64), (64, 7), (1, 1)])
+def test_attention_and_its_gradients(queries, keys):
+    arrays = [draw(shape, seed) for seed, shape in enumerate([(3, queries, 2, 8), (3, keys, 2, 8), (3, keys, 2, 5)])]
+    mask = np.random.default_rng(0).random((3, 1, queries, keys)) < 0.8
+    mask[..., 0] = True
+    ours, pull = jax.vjp(lambda *a: attend(*a, mask=mask)[0], *arrays)
+    theirs, wanted = jax.vjp(lambda *a: plain_attention(*a, mask), *arrays)
+    g = draw(ours.shape, seed=3)
+    for a, b in zip((ours, *pull(g)), (theirs, *wanted(g)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

@@ -16,9 +16,11 @@ def model_of(k, case):
     def tensor(shape):
         return k.Input(shape[1:], batch_size=shape[0], dtype=case.dtype)
 
-    inputs = [tensor(s) for s in case.shapes] if isinstance(case.shapes, list) else tensor(case.shapes)
+    several = isinstance(case.shapes[0], tuple)
+    inputs = [tensor(s) for s in case.shapes] if several else tensor(case.shapes)
     layer = getattr(k.layers, case.name)(**case.config)
-    return k.Model(inputs, layer(inputs))
+    return k.Model(inputs, layer(*inputs) if isinstance(case.shapes[0], tuple) and isinstance(case.shapes, tuple) else
+                   layer(inputs))
 
 
 @pytest.mark.parametrize("case", FIRST.values(), ids=FIRST)
