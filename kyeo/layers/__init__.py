@@ -13,6 +13,7 @@ from kyeo.layers import (
     pool,
     preprocessing,
     reshape,
+    rnn,
 )
 from kyeo.layers.activation import *
 from kyeo.layers.conv import *
@@ -26,7 +27,8 @@ from kyeo.layers.norm import *
 from kyeo.layers.pool import *
 from kyeo.layers.preprocessing import *
 from kyeo.layers.reshape import *
+from kyeo.layers.rnn import *
 
-_FAMILIES = (activation, conv, core, dropout, einsum, input, layer, merge, norm, pool, preprocessing, reshape)
+_FAMILIES = (activation, conv, core, dropout, einsum, input, layer, merge, norm, pool, preprocessing, reshape, rnn)
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

@@ -2,36 +2,14 @@
 
 `case("Conv2D", (2, 8, 8, 3), filters=4, kernel_size=3)`. A list of shapes is a list of inputs. Words that do not
 belong to the constructor begin with an underscore: `_dtype` of the input, `_mask` the shape of a mask to call it
-with, `_values` a range for integers, `_known` sizes that the layer must know when its shape is inferred.
+with, `_values` a range for integers, `_known` sizes that the layer must know when its shape is inferred, `_call`
+shapes of further arguments of the call. `Inner("Dense", units=3)` is a layer within an argument.
 """
 
-import dataclasses
-from typing import Any
+from tests.conformance.case import Case, case
+from tests.conformance.recurrent_cases import RECURRENT, RECURRENT_BAD
 
 __all__ = ["BAD", "CASES", "NOISE", "NORM", "RANDOM", "Case"]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Case:
-    """A layer to be made and called."""
-
-    name: str
-    shapes: Any
-    config: dict[str, Any]
-    dtype: str = "float32"
-    mask: Any = None
-    values: int = 5
-    known: bool = False
-
-    def __str__(self) -> str:
-        inner = ",".join(f"{k}={v}" for k, v in self.config.items()).replace(" ", "")
-        return f"{self.name}-{inner}-{self.shapes}".replace(" ", "")
-
-
-def case(name: str, shapes: Any, **words: Any) -> Case:
-    special = {k[1:]: words.pop(k) for k in list(words) if k[0] == "_"}
-    return Case(name, shapes, words, **special)
-
 
 IMAGE, VOLUME, SERIES = (2, 7, 6, 4), (2, 5, 4, 6, 4), (2, 9, 4)
 FIRST_IMAGE, FIRST_VOLUME, FIRST_SERIES = (2, 4, 7, 6), (2, 4, 5, 4, 6), (2, 4, 9)
@@ -276,7 +254,7 @@ MERGE = [
     case("Dot", [(3, 4), (3, 2, 4)], axes=-1),
 ]
 
-CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE]
+CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *RECURRENT]
 
 # Layers that draw while training: compared with Keras where they do nothing, and by their statistics.
 RANDOM = {
@@ -341,5 +319,5 @@ BAD = [
     ("Dot", {"axes": 1, "normalize": 1}), ("Rescaling", {"scale": "x"}), ("Rescaling", {"scale": 1, "offset": None}),
     ("Normalization", {"mean": 1.0}), ("Normalization", {"mean": [1.0, 2.0], "variance": [1.0]}),
     ("Lambda", {"function": 3}), ("Wrapper", {"layer": 3}), ("Identity", {"units": 3}), ("Masking", {"autocast": 1}),
-    ("Add", {"axis": 1}),
+    ("Add", {"axis": 1}), *RECURRENT_BAD,
 ]

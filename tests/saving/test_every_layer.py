@@ -9,7 +9,7 @@ import pytest
 import kyeo
 from tests.conformance.cases import CASES
 
-FIRST = {case.name: case for case in reversed(CASES)}
+FIRST = {case.name: case for case in reversed(CASES) if not case.call}  # cells are called by RNN alone
 
 
 def model_of(k, case):
@@ -17,8 +17,7 @@ def model_of(k, case):
         return k.Input(shape[1:], batch_size=shape[0], dtype=case.dtype)
 
     inputs = [tensor(s) for s in case.shapes] if isinstance(case.shapes, list) else tensor(case.shapes)
-    layer = getattr(k.layers, case.name)(**case.config)
-    return k.Model(inputs, layer(inputs))
+    return k.Model(inputs, case.make(k.layers)(inputs))
 
 
 @pytest.mark.parametrize("case", FIRST.values(), ids=FIRST)
