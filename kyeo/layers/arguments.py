@@ -9,8 +9,8 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 
 __all__ = [
-    "activation_of", "arguments_of", "axes_of", "counted_axes", "explain", "format_of", "make_weight", "pairs", "refuse",
-    "spatial_axes", "weight_rules",
+    "activation_of", "arguments_of", "axes_of", "counted_axes", "explain", "format_of", "make_weight", "pairs",
+    "refuse", "spatial_axes", "weight_rules",
 ]
 
 _READERS = {"initializer": initializers.get, "regularizer": regularizers.get, "constraint": constraints.get}

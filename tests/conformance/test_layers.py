@@ -65,7 +65,8 @@ def zeros_instead(shape, *args, dtype=None, **words):
 
 def with_weights(layer, inputs):
     """The layer, built for the inputs, with weights that are a function of their names and shapes."""
-    with mock.patch.multiple(keras.src.backend.random, uniform=zeros_instead, truncated_normal=zeros_instead):
+    with (mock.patch.multiple(keras.src.backend.random, uniform=zeros_instead, truncated_normal=zeros_instead),
+          mock.patch.object(keras.initializers.Orthogonal, "__call__", lambda _, shape, dtype: np.zeros(shape, dtype))):
         layer.build([i.shape for i in inputs] if isinstance(inputs, list) else inputs.shape)
     rng = np.random.default_rng(5)
     values = [rng.normal(size=w.shape) for w in layer.weights]
@@ -211,41 +212,54 @@ def test_parameters(name):
     assert [k for k in have if k in common] == common, "another order"
 
 
+TIMED = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "TimeDistributed")
+
+
+def is_shape(value):
+    return isinstance(value, tuple) and all(size is None or isinstance(size, int) for size in value)
+
+
 def unknown(shape, first):
     return tuple(None if axis < first else size for axis, size in enumerate(shape))
 
 
 @each
 def test_shapes(case):
-    """The shape found by tracing is that of the output, and that of Keras, also with unknown sizes."""
+    """The shapes found by tracing are those of the outputs, and those of Keras, also with unknown sizes."""
     ours, theirs, inputs = pair(case)
-    outputs = ours(inputs, **call_words(case))
+    outputs = jax.tree.leaves(ours(inputs, **call_words(case)))
     many = isinstance(case.shapes, list)
-    shapes = case.shapes if many else [case.shapes]
     firsts = [0, 1]
     has_channels = case.name.startswith(("Conv", "Max", "Average", "Global", "ZeroP", "Cropping", "UpS", "Spatial"))
     if has_channels and not many and "data_format" not in case.config and not case.known:
         firsts.append(len(case.shapes) - 1)
+    if case.name in TIMED and not case.call:
+        firsts.append(2)
     for first in firsts:
-        given = [unknown(s, first) for s in shapes]
-        symbols = [kyeo.Input(batch_shape=s, dtype=case.dtype) for s in given]
-        derived = ours(symbols if many else symbols[0])
-        wanted = theirs.compute_output_shape(given if many else given[0])
-        assert all(w in (d, None) for w, d in zip(wanted, derived.shape, strict=True))  # None where we know more
-        assert derived.dtype == outputs.dtype.name
-        assert len(derived.shape) == outputs.ndim
-        assert all(d is None or d == s for d, s in zip(derived.shape, outputs.shape))
-        assert ours.compute_output_shape(given if many else given[0]) == derived.shape
+        given, words = jax.tree.map(lambda s, first=first: unknown(s, first), (case.shapes, case.call), is_leaf=is_shape)
+        symbols, words = jax.tree.map(
+            lambda s: kyeo.Input(batch_shape=s, dtype=case.dtype), (given, words), is_leaf=is_shape)
+        derived = jax.tree.leaves(ours(symbols, **words))
+        assert [d.dtype for d in derived] == [o.dtype.name for o in outputs]
+        derived = [d.shape for d in derived]
+        assert [len(d) for d in derived] == [o.ndim for o in outputs]
+        assert all(d is None or d == s for one, o in zip(derived, outputs) for d, s in zip(one, o.shape))
+        if "states" in case.call:
+            continue
+        assert jax.tree.leaves(ours.compute_output_shape(given), is_leaf=is_shape) == derived
+        wanted = jax.tree.leaves(theirs.compute_output_shape(given), is_leaf=is_shape)
+        for one, two in zip(derived, wanted, strict=True):  # None where we know more
+            assert all(w in (d, None) for w, d in zip(two, one, strict=True))
 
 
 @pytest.mark.parametrize("policy", ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"])
-@each_class
+@pytest.mark.parametrize("case", [c for c in ONE_EACH if c.name != "TimeDistributed"], ids=str)  # mixes two policies
 def test_dtype_policies(case, policy):
     """Under each policy: Keras's output type, and about its values; the weights are of the policy's type."""
     ours, theirs, inputs = both(case, dtype=policy)
     assert [w.dtype for w in ours.weights] == [w.dtype for w in theirs.weights]
     mine, keras_output = ours(inputs, **call_words(case)), theirs(inputs, **call_words(case))
-    assert mine.dtype == keras_output.dtype
+    assert [a.dtype for a in jax.tree.leaves(mine)] == [a.dtype for a in jax.tree.leaves(keras_output)]
     tolerance = 2e-2 if "bfloat16" in policy else 4e-3
     assert_close(mine, keras_output, tolerance)
 
@@ -317,14 +331,15 @@ def test_no_tracer_stays(case):
     layer = case.make(kyeo.layers)
 
     @jax.jit
-    def step(x):
-        return layer(x, training=True)  # builds inside the trace
+    def step(x, words):
+        return layer(x, **words, training=True)  # builds inside the trace
 
+    words = call_words(case)
     with scope(overlay={}):
-        step(inputs)
+        step(inputs, words)
     leaves = [v._value for v in layer.variables] + layer._loss_values
     assert not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-    layer(inputs, training=True)
+    layer(inputs, **words, training=True)
     leaves = [v._value for v in layer.variables] + layer._loss_values
     assert all(isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer) for leaf in leaves)
 
@@ -352,8 +367,8 @@ def test_padding_rows_change_nothing(case):
 
     (output, *rest), (more, *others) = jax.jit(with_and_without)(
         state_of(layer), to_jax(inputs), to_jax(call_words(case)))
-    assert more.shape[0] == rows + 2
-    assert_close([more[:rows], *others], [output, *rest], 2e-6)
+    assert all(one.shape[0] == rows + 2 for one in jax.tree.leaves(more))
+    assert_close([jax.tree.map(lambda one: one[:rows], more), *others], [output, *rest], 2e-6)
 
 
 # -- the family that draws -------------------------------------------------------------------------------------

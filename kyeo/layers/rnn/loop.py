@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import boolean, problem
-from kyeo.core.scope import current, scope
+from kyeo.core.scope import scope
 from kyeo.core.variable import Variable, VariableOwner, pure, unwrap
 from kyeo.layers.layer import Layer
-from kyeo.layers.rnn.cells import BuiltInCell
-from kyeo.layers.rnn.stacked import StackedRNNCells, call_cell, check_cell, initial_state_of
+from kyeo.layers.rnn.builtin import BuiltInCell
+from kyeo.layers.rnn.protocol import call_cell, check_cell, initial_state_of
+from kyeo.layers.rnn.stacked import StackedRNNCells
 
 __all__ = ["RNN"]
 

@@ -151,7 +151,7 @@ class TimeDistributed(Wrapper):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Build the layer inside for one step."""
         if len(input_shape) < 3:
             raise problem("There is no time axis.", received=f"an input of shape {input_shape}", where=self,
@@ -173,11 +173,11 @@ class TimeDistributed(Wrapper):
         # all steps at once as one larger batch: a loop would make a convolution many times slower on a CPU
         rows = current().row_mask
         with scope(row_mask=None if rows is None else jnp.repeat(rows, time)):
-            folded, given = jax.tree.map(lambda a: a.reshape(-1 if isinstance(batch * time, int) else batch * time, *a.shape[2:]), (inputs, given))
+            folded, given = jax.tree.map(lambda a: a.reshape(batch * time, *a.shape[2:]), (inputs, given))
             outputs = self.layer(folded, **words, **given)
         return outputs.reshape(batch, time, *outputs.shape[1:])
 
     def _folds(self) -> bool:
         """Whether rows of the batch stay apart, and nothing is counted from step to step."""
-        counted = [v for v in self.layer.non_trainable_variables if not v.born_trainable and v.name != "seed_generator_state"]
+        counted = any(not v.born_trainable for v in self.layer.weights)
         return not counted and not any(getattr(one, "mixes_rows", True) for one in self.layer._flatten_layers())

@@ -1,4 +1,5 @@
-"""Numeric kernels on plain JAX arrays: pooling, convolution, recurrence, random bits; each in its fastest form on a CPU.
+"""Numeric kernels on plain JAX arrays: pooling, convolution, recurrence, random bits; each in the form that is
+fastest on a CPU.
 
 Nothing here knows about layers, variables or settings. The ops and layers above call these functions; on
 other platforms than the CPU each one is the plain `jax.lax` operation.

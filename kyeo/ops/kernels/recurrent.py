@@ -17,7 +17,6 @@ Arrays are time-major: `x` is (time, batch, gates * units), states are (batch, u
 (time, batch, 1) or None: where it is False a step leaves the state, and the output, as they were.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -29,8 +28,8 @@ __all__ = ["gru", "lstm", "simple_rnn"]
 _once = lax.optimization_barrier
 
 
-def _keep(mask: Any, new: Array, old: Array) -> Array:
-    """The new state where the step is real."""
+def _keep(mask: Any, new: Array, old: Array | int) -> Array:
+    """The new values where the step is real."""
     return new if mask is None else jnp.where(mask, new, old)
 
 
