@@ -156,7 +156,8 @@ class TimeDistributed(Wrapper):
         if len(input_shape) < 3:
             raise problem("There is no time axis.", received=f"an input of shape {input_shape}", where=self,
                           expected="shape (batch, time, features ...)")
-        super().build((input_shape[0], *input_shape[2:]))
+        if not self.layer.built:
+            self.layer.build((input_shape[0], *input_shape[2:]))
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
         """The layer's outputs for all steps."""
