@@ -24,6 +24,7 @@ class Scope:
         losses: where `add_loss` puts its values; None outside of a call.
         row_mask: 0/1 per row of the batch while padding rows are in it; None when every row is real.
         symbolic: True while only shapes are wanted.
+        onednn: True in a step that is compiled with the options of `ops/kernels/onednn.py`.
     """
 
     training: bool | None = None
@@ -33,6 +34,7 @@ class Scope:
     losses: list[Any] | None = None
     row_mask: Any = None
     symbolic: bool = False
+    onednn: bool = False
 
 
 _current: ContextVar[Scope] = ContextVar("kyeo_scope", default=Scope())  # noqa: B039 (Scope is immutable)

@@ -149,4 +149,5 @@ class Runner:
                 box.put(jnp.asarray(value, box._dtype))
             return
         for box, value in zip(self._boxes, values, strict=True):
-            box.put(value)
+            if value is not None:  # None: unchanged
+                box.put(value)

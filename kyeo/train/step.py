@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from kyeo.core.scope import scope
 from kyeo.core.variable import pure
 from kyeo.layers.ownership import LossList
+from kyeo.ops.kernels import onednn
 
 __all__ = [
     "compile_step", "fold_steps", "forward_and_loss", "predict_step", "test_step", "train_step", "update_metrics",
@@ -81,12 +82,22 @@ def update_metrics(model: Any, metrics: Any, loss: Any, x: Any, y: Any, y_pred: 
 
 
 def compile_step(step: Callable[..., Any], *, donate: bool) -> Callable[..., Any]:
-    """`step(state, data, rows)` compiled; the state's old buffers are given up to the new."""
+    """`step(state, data, rows)` compiled; the state's old buffers are given up to the new.
 
-    @functools.partial(jax.jit, donate_argnums=0 if donate else ())
+    Where they are not given up, the new state holds None for what the step left as it was: XLA would copy each of
+    those arrays into an output (measured: 75 us of the 480 us of `predict` of one image).
+    """
+
+    options = onednn.compiler_options()
+
+    @functools.partial(jax.jit, donate_argnums=0 if donate else (), compiler_options=options)
     def run(state: Any, data: Any, rows: Any) -> Any:
-        with scope(row_mask=rows):
-            return step(state, data)
+        with scope(row_mask=rows, onednn=bool(options)):
+            result, new = step(state, data)
+        if not donate:
+            new = [[None if after is before else after for before, after in zip(old, group, strict=True)]
+                   for old, group in zip(state, new, strict=True)]
+        return result, new
 
     return run
 

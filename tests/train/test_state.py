@@ -98,8 +98,8 @@ def test_interrupt_at_any_time(tmp_path):
     fit(model, epochs=1)  # compiled: interrupts hit running steps
     for delay in (0.002, 0.01, 0.03, 0.08):
         timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
         with pytest.raises(KeyboardInterrupt):
+            timer.start()
             fit(model, epochs=100_000)
             timer.join()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

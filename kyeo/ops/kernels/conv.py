@@ -1,9 +1,9 @@
 """Convolution over one to three axes, channels last. Layers and ops call this one function.
 
 XLA convolves ordinary images at 70 to 80 per cent of the speed of its matrix product on a CPU, forward and both
-gradients; those stay with it. Four kinds it does badly there (measured with JAX 0.12, see benchmarks/kernels.py),
-and each has a form of its own: windows of one element, one window for each channel, channels in groups, and volumes.
-A first layer of few channels has its own gradient.
+gradients; those stay with it. Five kinds it does badly there (measured with JAX 0.12, see benchmarks/kernels.py),
+and each has a form of its own: windows of one element, one window for each channel, channels in groups, volumes, and
+a first layer of few channels.
 """
 
 import functools
@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kyeo.ops.kernels import onednn
 from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size, pads_of, slices, spread, static
 
 __all__ = ["conv"]
@@ -79,6 +80,8 @@ def ungrouped(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Siz
         return volume(x, kernel, strides, pads, dilation)
     if math.prod(window) * channels <= FEW:
         return few_inputs(x, kernel, strides, pads, dilation)
+    if onednn.takes(x, kernel, strides, pads, dilation):
+        return onednn.image(x, kernel, pads)
     return plain(x, kernel, strides, pads, dilation)
 
 
@@ -129,13 +132,25 @@ def block_diagonal(kernel: Array, groups: int) -> Array:
     return blocks.reshape(*window, groups * each, filters)
 
 
-# A first layer: the kernel's gradient --------------------------------------------------------------------
+# A first layer -------------------------------------------------------------------------------------------
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def few_inputs(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) -> Array:
-    """A convolution of few channels with a small window."""
-    return plain(x, kernel, strides, pads, dilation)
+    """A convolution of few channels with a small window: a sum of moved channels, each times its weights.
+
+    XLA makes one loop of it together with bias and activation. Measured against its convolution: 32 x 28 x 28 x 1
+    into 32 channels 0.27 instead of 0.56 ms, 64 x 32 x 32 x 3 into 16 channels 0.64 instead of 2.4 ms.
+    """
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    parts = slices(x.astype(wide), 0, kernel.shape[:-2], strides, pads, dilation)
+    channels = [part[..., c, None] for part in parts for c in range(x.shape[-1])]
+    return weighted_sum(channels, kernel.astype(wide).reshape(-1, kernel.shape[-1])).astype(x.dtype)
+
+
+def weighted_sum(parts: Sequence[Array], weights: Array) -> Array:
+    """The sum of the parts, each times its row of the weights."""
+    return functools.reduce(jnp.add, [part * row for part, row in zip(parts, weights, strict=True)])
 
 
 def few_forward(x, kernel, strides, pads, dilation):
@@ -177,7 +192,7 @@ def depthwise(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Siz
     wide = jnp.promote_types(x.dtype, jnp.float32)
     taps = kernel.astype(wide).reshape(-1, kernel.shape[-1])
     parts = slices(x, 0, kernel.shape[:-2], strides, pads, dilation)
-    return functools.reduce(jnp.add, [part * tap for part, tap in zip(parts, taps)]).astype(x.dtype)
+    return weighted_sum(parts, taps).astype(x.dtype)
 
 
 def depthwise_forward(x, kernel, strides, pads, dilation):
