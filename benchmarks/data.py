@@ -2,14 +2,19 @@
 
 import json
 import pathlib
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["BATCH", "digits", "measure", "report", "rows"]
+__all__ = [
+    "BATCH", "digits", "flat_digits", "maps", "measure", "memory", "pictures", "report", "rows", "slope",
+    "tokens", "words",
+]  # fmt: skip
 
 BATCH = 32
 _SAMPLE = pathlib.Path(__file__).parents[1] / "kyeo" / "datasets" / "mnist_sample.npz"
@@ -22,11 +27,60 @@ def digits(count: int) -> tuple[np.ndarray, np.ndarray]:
     return images[..., None].astype("float32") / 255, labels.astype("int32")
 
 
-def rows() -> tuple[np.ndarray, np.ndarray]:
-    """Give 1,000 rows of 20 numbers and a smooth target."""
-    generator = np.random.Generator(np.random.PCG64(0))
-    x = generator.normal(size=(1000, 20)).astype("float32")
+def flat_digits(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give the first training digits as (count, 784) and int32 labels."""
+    images, labels = digits(count)
+    return images.reshape(count, -1), labels
+
+
+def rows(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give rows of 20 numbers and a smooth target."""
+    x = _generator().normal(size=(count, 20)).astype("float32")
     return x, np.sin(x[:, :3].sum(axis=1, keepdims=True)).astype("float32")
+
+
+def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give noisy pictures (count, 32, 32, 3) of ten kinds."""
+    return _kinds(count, (32, 32, 3))
+
+
+def maps(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give noisy feature maps (count, 32, 32, 32) of ten kinds."""
+    return _kinds(count, (32, 32, 32))
+
+
+def words(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give texts of 80 words out of 10,000, and as (count, 1) which half of the words they prefer."""
+    x, y = _texts(count, 80, 10_000)
+    return x, y[:, None].astype("float32")
+
+
+def tokens(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give texts of 64 tokens out of 1,000, and the half they prefer as int32 labels."""
+    return _texts(count, 64, 1_000)
+
+
+def _kinds(count: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Ten patterns, each with one weak mean by channel and quarter, under noise."""
+    generator = _generator()
+    labels = generator.integers(10, size=count).astype("int32")
+    means = generator.normal(size=(10, 4, 4, shape[-1])).repeat(shape[0] // 4, 1).repeat(shape[1] // 4, 2)
+    noise = generator.normal(size=(count, *shape), scale=2.0)
+    return (means[labels] + noise).astype("float32"), labels
+
+
+def _texts(count: int, length: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
+    """Words at random; seven of ten come from one half of the vocabulary."""
+    generator = _generator()
+    labels = generator.integers(2, size=count).astype("int32")
+    lower = (generator.random((count, length)) < 0.7) == (labels[:, None] == 0)
+    x = generator.integers(vocabulary // 2, size=(count, length)) + np.where(lower, 0, vocabulary // 2)
+    return x.astype("int32"), labels
+
+
+def _generator() -> np.random.Generator:
+    """The same numbers for every peer."""
+    return np.random.Generator(np.random.PCG64(0))
 
 
 def measure(function: Callable[[], Any], repeats: int) -> float:
@@ -37,6 +91,20 @@ def measure(function: Callable[[], Any], repeats: int) -> float:
         function()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
+
+
+def memory(peak: bool = True) -> float:
+    """Give the memory of this process in MB: the peak, or (on Linux) what it holds now."""
+    current = pathlib.Path("/proc/self/statm")
+    if not peak and current.exists():
+        return int(current.read_text().split()[1]) * resource.getpagesize() / 1e6
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes / (1e6 if sys.platform == "darwin" else 1e3)  # macOS counts bytes
+
+
+def slope(values: list[float]) -> float:
+    """Give the mean growth from one value to the next."""
+    return (values[-1] - values[0]) / max(len(values) - 1, 1)
 
 
 def report(**values: Any) -> None:

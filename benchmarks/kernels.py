@@ -99,7 +99,8 @@ def time_steps(step: Callable[[], Any], compiling: float) -> None:
 def torch_step(_: argparse.Namespace) -> None:
     """PyTorch's step: channels last, fused loss, fused Adam."""
     import torch
-    from peer_torch import cnn, images
+    from models_torch import cnn
+    from peer_torch import images
     from torch.nn import functional
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))

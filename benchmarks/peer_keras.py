@@ -1,12 +1,141 @@
-"""Keras 3 on its JAX backend, as anybody would use it."""
+"""The workloads in the Keras API: `python peer_keras.py WORKLOAD PEER`, as run.py calls it."""
 
+import functools
+import importlib
 import os
+import sys
+import time
+from types import ModuleType
+from typing import Any
 
-os.environ["KERAS_BACKEND"] = "jax"
+import data
+from data import BATCH, digits, measure, memory, report, slope
+from models_keras import MODELS, compiled
+from suite import TRAINING
 
-import keras
-import keras_api
+__all__ = ["WORKLOADS", "main"]
 
-__all__: list[str] = []
+MOST_SECONDS = 40  # for models_200; the slow ones make fewer, the figures are by model
 
-keras_api.main(keras)
+
+def training(keras: ModuleType, name: str) -> dict[str, Any]:
+    """Time a training step inside `fit`, after a `fit` that compiles."""
+    plan = TRAINING[name]
+    x, y = getattr(data, plan.data)(plan.rows)
+    start = time.perf_counter()
+    model = compiled(keras, name)
+    losses: list[float] = []
+
+    def fit() -> None:
+        losses.extend(model.fit(x, y, batch_size=plan.batch, epochs=plan.epochs, verbose=0).history["loss"])
+
+    fit()
+    first = time.perf_counter() - start
+    seconds = measure(fit, plan.repeats) / plan.steps
+    return {"seconds": seconds, "loss": float(losses[-1]), "first": first, "memory": memory()}
+
+
+def predict_one(keras: ModuleType) -> dict[str, Any]:
+    """Time `predict` of one digit."""
+    x, model = digits(1)[0], MODELS["cnn_32"](keras)
+    measure(lambda: model.predict(x, verbose=0), 20)
+    return {"seconds": measure(lambda: model.predict(x, verbose=0), 200)}
+
+
+def call_one(keras: ModuleType) -> dict[str, Any]:
+    """Time calling the model on one digit, up to the NumPy array."""
+    x, model = digits(1)[0], MODELS["cnn_32"](keras)
+
+    def call() -> Any:
+        return keras.ops.convert_to_numpy(model(x))
+
+    measure(call, 10)
+    return {"seconds": measure(call, 100)}
+
+
+def bulk(keras: ModuleType, name: str) -> dict[str, Any]:
+    """Time `predict` of 4,000 digits with the default batch size."""
+    x = getattr(data, TRAINING[name].data)(4000)[0]
+    model = MODELS[name](keras)
+    measure(lambda: model.predict(x, verbose=0), 1)
+    return {"seconds": measure(lambda: model.predict(x, verbose=0), 3)}
+
+
+def fit_batch(keras: ModuleType) -> dict[str, Any]:
+    """Time a `fit` that has one batch."""
+    (x, y), model = data.rows(BATCH), compiled(keras, "tiny_mlp")
+    measure(lambda: model.fit(x, y, verbose=0), 5)
+    return {"seconds": measure(lambda: model.fit(x, y, verbose=0), 50)}
+
+
+def models_200(keras: ModuleType) -> dict[str, Any]:
+    """Build, compile and fit the same small network again and again: time, memory and what JAX compiles."""
+    x, y = data.rows(BATCH)
+    programs = count_programs()
+    held, start = [], time.perf_counter()
+    while len(held) < 200 and time.perf_counter() - start < MOST_SECONDS:
+        compiled(keras, "tiny_mlp").fit(x, y, verbose=0)
+        held.append(memory(peak=False))
+    seconds = (time.perf_counter() - start) / len(held)
+    counted = {} if programs is None else {"compilations": len(programs)}
+    return {"seconds": seconds, "models": len(held), "growth": slope(held[len(held) // 2 :])} | counted
+
+
+def count_programs() -> list[str] | None:
+    """A list that gets an entry for each program JAX compiles from now on; None where JAX is not at work."""
+    if os.environ["KERAS_BACKEND"] != "jax":
+        return None
+    import jax
+
+    programs: list[str] = []
+
+    def note(event: str, *_: Any, **__: Any) -> None:
+        if "backend_compile" in event:
+            programs.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    return programs
+
+
+def start(keras: ModuleType) -> dict[str, Any]:
+    """Run a first `fit` of 10 steps; run.py holds the watch."""
+    x, y = digits(10 * BATCH)
+    history = compiled(keras, "cnn_32").fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
+    return {"loss": float(history.history["loss"][-1])}
+
+
+WORKLOADS = {name: functools.partial(training, name=name) for name in TRAINING} | {
+    "predict_one": predict_one,
+    "call_one": call_one,
+    "bulk_cnn": functools.partial(bulk, name="cnn_32"),
+    "bulk_mlp": functools.partial(bulk, name="mnist_mlp"),
+    "fit_batch": fit_batch,
+    "models_200": models_200,
+    "start_cold": start,
+    "start_warm": start,
+}
+# peer: the engine behind the API
+ENGINES = {"kyeo": "jax", "tensorflow": "tensorflow", "keras_jax": "jax", "keras_torch": "torch"}
+
+
+def load(peer: str) -> ModuleType:
+    """Import the peer's API."""
+    os.environ["KERAS_BACKEND"] = ENGINES[peer]
+    if peer == "tensorflow":
+        return importlib.import_module("tensorflow").keras
+    return importlib.import_module("kyeo" if peer == "kyeo" else "keras")
+
+
+def main() -> None:
+    """Run the workload named on the command line and report."""
+    workload, peer = sys.argv[1:]
+    keras = load(peer)
+    keras.utils.set_random_seed(0)
+    result = WORKLOADS[workload](keras)
+    engine = sys.modules[ENGINES[peer]]
+    name = "kyeo" if peer == "kyeo" else "Keras"
+    report(**result, versions=f"{name} {keras.__version__} on {engine.__name__} {engine.__version__}")
+
+
+if __name__ == "__main__":
+    main()

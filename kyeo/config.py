@@ -5,6 +5,7 @@
 ('float32', 'channels_last')
 """
 
+from kyeo.core.compile_cache import compile_cache
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import number, one_of
 from kyeo.core.settings import settings
@@ -12,7 +13,7 @@ from kyeo.dtype_policies import dtype_policy, set_dtype_policy
 
 __all__ = [
     "backend", "dtype_policy", "epsilon", "floatx", "image_data_format", "is_eager", "run_functions_eagerly",
-    "set_dtype_policy", "set_epsilon", "set_floatx", "set_image_data_format",
+    "set_compile_cache", "set_dtype_policy", "set_epsilon", "set_floatx", "set_image_data_format",
 ]
 
 
@@ -63,3 +64,14 @@ def run_functions_eagerly(run_eagerly: bool) -> None:
 def is_eager() -> bool:
     """Whether steps run without compiling."""
     return settings.run_eagerly
+
+
+def set_compile_cache(enabled: bool) -> None:
+    """Say whether compiled steps are kept on disk for the next start. They are, unless this or the environment
+    (`KYEO_COMPILE_CACHE=0`) says otherwise; `KYEO_COMPILE_CACHE=/a/folder` keeps them there instead of in the
+    user's cache folder. `kyeo doctor` shows the folder."""
+    settings.compile_cache = bool(enabled)
+    if enabled:
+        compile_cache.forget()
+    else:
+        compile_cache.switch_off()

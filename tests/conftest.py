@@ -5,6 +5,7 @@ import os
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["KYEO_COMPILE_CACHE"] = "0"  # tests of the cache use folders of their own
 
 import pytest
 

@@ -13,7 +13,8 @@ from kyeo.datasets.fetch import cache_folder
 __all__ = ["report", "run"]
 
 _PACKAGES = ("kyeo", "jax", "jaxlib", "numpy", "h5py", "rich", "matplotlib", "keras")
-_VARIABLES = ("JAX_PLATFORMS", "JAX_ENABLE_X64", "JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS", "OMP_NUM_THREADS")
+_VARIABLES = ("JAX_PLATFORMS", "JAX_ENABLE_X64", "JAX_COMPILATION_CACHE_DIR", "KYEO_COMPILE_CACHE", "XLA_FLAGS",
+              "OMP_NUM_THREADS")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,13 +60,16 @@ def _jax_rows() -> Iterator[tuple[str, str]]:
     try:
         import jax
 
+        from kyeo.core.compile_cache import compile_cache
+
         for device in jax.devices():
             yield "device", f"{device} ({device.device_kind}, {device.platform})"
     except (ImportError, RuntimeError) as error:
         yield "problem", f"JAX does not work here: {error}"
         return
-    cache = jax.config.jax_compilation_cache_dir
-    yield "compile cache", f"{cache} ({_size(Path(cache))})" if cache else "off"
+    compile_cache.switch_on()
+    folder = compile_cache.folder
+    yield "compile cache", f"{folder} ({_size(folder)})" if folder else f"off: {compile_cache.reason}"
 
 
 def _size(folder: Path) -> str:

@@ -1,12 +1,13 @@
 """From the host to JAX: the one way values of NumPy and Python become arrays."""
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["from_host", "to_array"]
+__all__ = ["from_host", "shared_zeros", "to_array"]
 
 
 def from_host(values: Any, dtype: Any = None) -> jax.Array:
@@ -24,6 +25,17 @@ def from_host(values: Any, dtype: Any = None) -> jax.Array:
         return jax.device_put(np.array(values).astype(jnp.dtype(dtype), copy=False))
 
 
+@functools.lru_cache(maxsize=256)
+def shared_zeros(shape: tuple[int, ...], dtype: str) -> jax.Array:
+    """Zeros, the same array each time it is asked for.
+
+    >>> shared_zeros((2,), "float32") is shared_zeros((2,), "float32")
+    True
+    """
+    with jax.ensure_compile_time_eval():
+        return from_host(np.zeros(shape, jnp.dtype(dtype)))
+
+
 def to_array(x: Any, dtype: Any = None) -> jax.Array:
     """Lists, numbers and NumPy arrays as a JAX array; a JAX array as it is. Python numbers stay weakly typed.
 
@@ -37,5 +49,5 @@ def to_array(x: Any, dtype: Any = None) -> jax.Array:
     if isinstance(x, (np.ndarray, np.generic)) and x.dtype != object:
         return from_host(x, dtype)
     if dtype is not None:
-        return jnp.asarray(x, dtype)
+        return x if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type else jnp.asarray(x, dtype)
     return x if isinstance(x, jax.Array) else jnp.asarray(x)

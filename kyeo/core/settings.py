@@ -22,6 +22,7 @@ class Settings:
     image_data_format: str = "channels_last"
     dtype_policy: Any = None  # a DTypePolicy; None means the policy named like floatx
     run_eagerly: bool = False
+    compile_cache: bool = True
     seed: int = dataclasses.field(default_factory=lambda: int.from_bytes(os.urandom(4), "little"))
     draws: Counter = dataclasses.field(default_factory=Counter)  # how often each path drew from the seed
 

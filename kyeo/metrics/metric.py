@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from kyeo import dtype_policies, initializers
+from kyeo.core.arrays import shared_zeros
 from kyeo.core.configurable import Configurable, parameters_of, serialize_value
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import problem
@@ -108,7 +108,7 @@ class Metric(Configurable, MetricOwner):
     def reset_state(self) -> None:
         """Forget every batch: all variables become zero."""
         for variable in self.variables:
-            variable.assign(np.zeros(variable.shape, variable.dtype))
+            variable.assign(shared_zeros(variable.shape, variable.dtype))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take in a batch and give the value so far."""

@@ -71,6 +71,13 @@ class Model(Trainer, Layer):
         self.supports_masking = True
         self._build_shapes = {"input_shape": shape_of(inputs)}
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        outputs = self._calls.run(self, args, kwargs)
+        if outputs is None:
+            outputs = super().__call__(*args, **kwargs)
+            self._calls.remember(self, args, kwargs, outputs)
+        return outputs
+
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the graph; a subclass without a graph writes its own."""
         if self._graph is None:

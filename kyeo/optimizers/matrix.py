@@ -122,6 +122,8 @@ class Muon(Optimizer):
     True
     """
 
+    goes_by_paths = True  # which weights follow Adam
+
     def __init__(
         self, learning_rate: Any = 0.001, adam_beta_1: float = 0.9, adam_beta_2: float = 0.999,
         adam_weight_decay: float | None = 0.004, epsilon: float = 1e-7, weight_decay: float | None = 0.004, *,

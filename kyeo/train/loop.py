@@ -77,7 +77,7 @@ class Job:
         if not asked and not self.padded:
             return 1
         first = next(portions(_Peeked(self.source), 0, 1, self.padded))
-        known = self.model.steps_in_dispatch(self.mode, first.data, first.rows, asked)
+        known = self.runner.steps_per_dispatch(first.data, first.rows, asked)
         batches = self.source.num_batches
         if batches is not None and asked == 1 and known > 1:  # even portions, so that little is filled up
             dispatches = -(-batches // known)
@@ -145,5 +145,5 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[int], dict[s
         if model.stop_training:
             break
     if model.optimizer is not None and last > first:
-        model.optimizer.finalize_variable_values(model.trainable_weights)
+        model.optimizer.finalize_variable_values(model.state_variables().trainable)
     callbacks.on_train_end(logs)

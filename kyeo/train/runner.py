@@ -13,17 +13,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kyeo.core.arrays import to_array
+from kyeo.core.compile_cache import compile_cache
 from kyeo.core.scope import scope
 from kyeo.core.variable import Variable
-from kyeo.train.step import compile_step, fold_steps
+from kyeo.train.compiled import Asker, StepChanged, running, shared_step
 
 __all__ = ["Runner", "SafePoints", "step_cost"]
 
 _MOST_FOLDED = 64  # steps in one dispatch; more gained nothing
 _FOLDED_FLOPS = 4e9  # about 20 ms of work, so that a bar can still move and a Ctrl-C still ends
 _LEAST_FOLDED = 4
+_FEW_ROWS = 4  # so few that a prediction is faster without oneDNN
 
 
 class SafePoints:
@@ -87,60 +90,94 @@ class Runner:
     Args:
         step: `(state, data) -> (result, new state)`, pure.
         groups: the variables of the state, a list for each part.
-        donate: whether the state's buffers may be overwritten.
+        word: gives the model's fingerprint as it is now; runners with the same one share what is compiled.
+        donated: how many of the groups, from the first on, have buffers that may be overwritten.
         eager: run without compiling.
     """
 
-    def __init__(self, step: Callable[..., Any], groups: list[list[Variable]], *, donate: bool, eager: bool):
+    def __init__(self, step: Callable[..., Any], groups: list[list[Variable]], word: Callable[[], str | None], *,
+                 donated: int, eager: bool):
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
-        self._step, self._donate, self._eager = step, donate, eager
-        self._single = compile_step(step, donate=donate) if not eager else self._run_eagerly
+        self._step, self._word, self._donated, self._eager = step, word, donated, eager
         self._folded: Callable[..., Any] | None = None
+        self._choose()
 
-    def _run_eagerly(self, state: Any, data: Any, rows: Any) -> Any:
+    def _choose(self) -> None:
+        """Take the compiled step for the model as it is now."""
+        chosen = None if self._eager else self._word()
+        self._compiled = shared_step(chosen)
+        self._asker = Asker(self._step, lambda: chosen is None or self._word() == chosen)
+
+    def _run_eagerly(self, data: Any, rows: Any) -> Any:
         with scope(row_mask=rows):
-            return self._step(state, jax.tree.map(to_array, data))
+            return self._step([[v._value for v in group] for group in self._groups], jax.tree.map(to_array, data))
 
-    def state(self) -> list[list[jax.Array]]:
-        """The values of the variables, as a step takes them."""
-        if self._donate and not self._eager:
-            return [[v.to_donate() for v in group] for group in self._groups]
-        return [[v._value for v in group] for group in self._groups]
+    def state(self) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
+        """The values of the variables, as a compiled step takes them: those to be overwritten, and the others."""
+        return ([[v.to_donate() for v in group] for group in self._groups[:self._donated]],
+                [[v._value for v in group] for group in self._groups[self._donated:]])
 
     def steps_per_dispatch(self, data: Any, rows: Any, asked: int) -> int:
-        """How many steps to run in one dispatch for batches like this one.
+        """How many steps to run in one dispatch for batches like this one; remembered for the next of their shape.
 
         The user's number where one was given; one where `asked` is 0. Else many for a small network, one where the
         step holds a convolution (XLA on the CPU runs those many times slower inside a loop) or is long by itself.
         """
         if self._eager:
             return 1
-        traced = self._single.trace(self.state(), data, rows)  # type: ignore[attr-defined]
-        flops, convolves = step_cost(traced.jaxpr)
-        if asked == 0 or (convolves and jax.default_backend() == "cpu"):
-            return 1
-        if asked == 1:
-            count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (flops + 1)))
-            asked = count if count >= _LEAST_FOLDED else 1
-        if asked > 1:
-            self._folded = fold_steps(self._step, traced.out_info)
-        return asked
+        shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
+        key = jax.tree.structure(data), shapes, rows is None, asked
+        found = self._compiled.per_dispatch.get(key)
+        if found is None or (found > 1 and self._folded is None):
+            traced = self._asking(lambda: self._compiled.single.trace(*self.state(), data, rows))
+            found = _steps_in(step_cost(traced.jaxpr), asked) if found is None else found
+            self._compiled.per_dispatch[key] = found
+            if found > 1:
+                self._folded = self._compiled.folded(traced.out_info)
+        return found
+
+    def _asking(self, work: Callable[[], Any]) -> Any:
+        """Do what may trace the step, in this model's name."""
+        token = running.set(self._asker)
+        try:
+            return work()
+        except StepChanged:
+            self._choose()
+            running.set(self._asker)
+            return work()
+        finally:
+            running.reset(token)
 
     def run(self, data: Any, rows: Any, safe: SafePoints, count: int | None = None) -> Any:
         """Run on a batch, or on `count` stacked batches, and keep the new state. Gives the step's result."""
         with safe.hold():
-            if count is None:
-                result, new = self._single(self.state(), data, rows)
+            if self._eager:
+                result, new = self._run_eagerly(data, rows)
+            elif count is None:
+                result, new = self._first("single", lambda: self._compiled.single(*self.state(), data, rows))
             else:
-                assert self._folded is not None
-                result, new = self._folded(self.state(), data, rows, count)
+                folded = self._folded
+                assert folded is not None
+                result, new = self._first("folded", lambda: folded(*self.state(), data, rows, count))
             self._write(new)
         return result
 
     def predict(self, data: Any) -> Any:
         """The result of a step whose new state is of no interest; nothing is written."""
-        return self._single(self.state(), data, None)[0]
+        if self._eager:
+            return self._run_eagerly(data, None)[0]
+        kind = "small" if len(jax.tree.leaves(data)[0]) <= _FEW_ROWS else "single"
+        return self._first(kind, lambda: getattr(self._compiled, kind)(*self.state(), data, None))[0]
+
+    def _first(self, kind: str, work: Callable[[], Any]) -> Any:
+        """Do the work; the first time under the guard of the compile cache."""
+        if kind in self._compiled.started:
+            return self._asking(work)
+        with compile_cache.loading():
+            result = jax.block_until_ready(self._asking(work))
+        self._compiled.started.add(kind)
+        return result
 
     def _write(self, new: Any) -> None:
         values = [value for group in new for value in group]
@@ -151,3 +188,14 @@ class Runner:
         for box, value in zip(self._boxes, values, strict=True):
             if value is not None:  # None: unchanged
                 box.put(value)
+
+
+def _steps_in(cost: tuple[float, bool], asked: int) -> int:
+    """How many steps of this cost go into a dispatch; see `Runner.steps_per_dispatch`."""
+    flops, convolves = cost
+    if asked == 0 or (convolves and jax.default_backend() == "cpu"):
+        return 1
+    if asked > 1:
+        return asked
+    count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (flops + 1)))
+    return count if count >= _LEAST_FOLDED else 1

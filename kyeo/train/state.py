@@ -1,12 +1,11 @@
 """The training state of a model, and the compiled steps that fit it, kept until something changes."""
 
+import functools
 from typing import Any, NamedTuple
-
-import jax
-import numpy as np
 
 from kyeo.core.variable import Structure, Variable
 from kyeo.data.source import Source
+from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import may_pad
 from kyeo.train.runner import Runner
 
@@ -32,8 +31,8 @@ class StepCache:
     def _forget_steps(self) -> None:
         self._runners: dict[Any, Runner] = {}
         self._current_runners: dict[str, tuple[Any, Runner]] = {}  # the one of each mode, and what it was found for
-        self._dispatch_sizes: dict[Any, int] = {}
         self._state_cache: tuple[int, StateVariables] | None = None
+        self._metrics_cache: tuple[int, list[Any]] | None = None
         self._padding_refused = False
 
     # -- the compiled steps --------------------------------------------------------------------------------
@@ -43,9 +42,15 @@ class StepCache:
             found = StateVariables(
                 self.trainable_variables, self.non_trainable_variables,  # type: ignore[attr-defined]
                 list(self.optimizer.variables) if self.optimizer is not None else [],
-                [v for m in self.metrics for v in m.variables])
+                [v for m in self.known_metrics() for v in m.variables])
             self._state_cache = (Structure.version, found)
         return self._state_cache[1]
+
+    def known_metrics(self) -> list[Any]:
+        """`metrics`, looked for again only when something may have changed."""
+        if self._metrics_cache is None or self._metrics_cache[0] != Structure.version:
+            self._metrics_cache = Structure.version, list(self.metrics)
+        return self._metrics_cache[1]
 
     def runner(self, mode: str) -> Runner:
         """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
@@ -56,18 +61,11 @@ class StepCache:
                       "predict": [variables.trainable, variables.frozen]}[mode]
             same = (mode, self.run_eagerly, tuple(tuple(map(id, g)) for g in groups))
             if same not in self._runners:
-                self._runners[same] = Runner(getattr(self, f"{mode}_step"), groups, donate=mode == "train",
-                                             eager=self.run_eagerly)
+                self._runners[same] = Runner(
+                    getattr(self, f"{mode}_step"), groups, functools.partial(fingerprint, self, mode, groups),
+                    donated=3 if mode == "train" else 0, eager=self.run_eagerly)
             self._current_runners[mode] = (now, self._runners[same])
         return self._current_runners[mode][1]
-
-    def steps_in_dispatch(self, mode: str, data: Any, rows: Any, asked: int) -> int:
-        """How many steps of this kind go into one dispatch; remembered for batches of the same shape."""
-        shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
-        key = (id(self.runner(mode)), shapes, rows is None, asked)
-        if key not in self._dispatch_sizes:
-            self._dispatch_sizes[key] = self.runner(mode).steps_per_dispatch(data, rows, asked)
-        return self._dispatch_sizes[key]
 
     def may_pad(self, source: Source) -> bool:
         """Whether the smaller last batch of this source can be filled up without changing any number."""

@@ -1,23 +1,19 @@
-"""The pure steps: four lists of arrays and a batch in, logs and four lists out. Traced once, then compiled.
+"""The pure steps: four lists of arrays and a batch in, logs and four lists out. `train/compiled.py` traces
+them once and compiles them.
 
 Each default step is written in Keras's JAX form, the form in which users override `train_step`.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from kyeo.core.scope import scope
 from kyeo.core.variable import pure
 from kyeo.layers.ownership import LossList
-from kyeo.ops.kernels import onednn
 
-__all__ = [
-    "compile_step", "fold_steps", "forward_and_loss", "predict_step", "test_step", "train_step", "update_metrics",
-]
+__all__ = ["forward_and_loss", "predict_step", "test_step", "train_step", "update_metrics"]
 
 State = tuple[Sequence[Any], ...]
 
@@ -79,51 +75,3 @@ def update_metrics(model: Any, metrics: Any, loss: Any, x: Any, y: Any, y_pred: 
         return model.compute_metrics(x, y, y_pred, sample_weight)
 
     return pure(run, model.state_variables().metrics)(metrics)
-
-
-def compile_step(step: Callable[..., Any], *, donate: bool) -> Callable[..., Any]:
-    """`step(state, data, rows)` compiled; the state's old buffers are given up to the new.
-
-    Where they are not given up, the new state holds None for what the step left as it was: XLA would copy each of
-    those arrays into an output (measured: 75 us of the 480 us of `predict` of one image).
-    """
-
-    options = onednn.compiler_options()
-
-    @functools.partial(jax.jit, donate_argnums=0 if donate else (), compiler_options=options)
-    def run(state: Any, data: Any, rows: Any) -> Any:
-        with scope(row_mask=rows, onednn=bool(options)):
-            result, new = step(state, data)
-        if not donate:
-            new = [[None if after is before else after for before, after in zip(old, group, strict=True)]
-                   for old, group in zip(state, new, strict=True)]
-        return result, new
-
-    return run
-
-
-def fold_steps(step: Callable[..., Any], example: Any) -> Callable[..., Any]:
-    """`count` steps in one dispatch: the batches lie stacked, a loop on the device takes them one by one.
-
-    `example` is the output shape of one step, `(logs, state)`. For small networks the dispatch costs more than
-    the step (measured: 151 us against 13 us). Not for convolutions on the CPU: XLA runs them many times slower
-    inside a loop.
-    """
-
-    @functools.partial(jax.jit, donate_argnums=0)
-    def run(state: Any, data: Any, rows: Any, count: Any) -> Any:
-        logs = jax.tree.map(lambda spec: jnp.zeros(spec.shape, spec.dtype), example[0])
-
-        def body(index: Any, carry: Any) -> Any:
-            _, state = carry
-            one_data, one_rows = jax.tree.map(
-                lambda a: jax.lax.dynamic_index_in_dim(a, index, 0, keepdims=False), (data, rows))
-            with scope(row_mask=one_rows):
-                logs, new = step(state, one_data)
-            leaves, structure = jax.tree.flatten(state)  # a step may give tuples for lists
-            new = [jnp.asarray(n, o.dtype) for n, o in zip(jax.tree.leaves(new), leaves, strict=True)]
-            return logs, jax.tree.unflatten(structure, new)
-
-        return jax.lax.fori_loop(0, count, body, (logs, state))
-
-    return run

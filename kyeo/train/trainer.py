@@ -20,6 +20,7 @@ from kyeo.data.adapters import as_source, train_validation_split
 from kyeo.data.source import Source
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
+from kyeo.train.calling import CompiledCall
 from kyeo.train.loop import Job, fetched, run_epoch, run_epochs
 from kyeo.train.objective import Objective, real_rows
 from kyeo.train.predicting import predict
@@ -35,7 +36,7 @@ class Trainer(StepCache):
     name: str
     # Attributes whose variables are no weights of the model.
     _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
-                            "_current_runners", "_state_cache",
+                            "_current_runners", "_state_cache", "_metrics_cache",
                             "history"})
 
     def __init__(self) -> None:
@@ -44,6 +45,7 @@ class Trainer(StepCache):
         self.steps_per_execution = 1
         self._objective: Objective | None = None
         self._compile_config: dict[str, Any] | None = None
+        self._calls = CompiledCall()
         self._forget_steps()
 
     # -- compile -------------------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ class Trainer(StepCache):
 
     def reset_metrics(self) -> None:
         """Start all metrics anew."""
-        for metric in self.metrics:
+        for metric in self.known_metrics():
             metric.reset_state()
 
     # -- fit, evaluate, predict ----------------------------------------------------------------------------
@@ -336,7 +338,8 @@ class Trainer(StepCache):
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """Logs as a list in the order of `metrics`, the loss first; a single number where there is only one."""
-        names = [n for m in self.metrics for n in (m.result_names() if hasattr(m, "result_names") else [m.name])]
+        names = [n for m in self.known_metrics()
+                 for n in (m.result_names() if hasattr(m, "result_names") else [m.name])]
         values = [logs[n] for n in names if n in logs] + [v for n, v in logs.items() if n not in names]
         return values[0] if len(values) == 1 else values
 

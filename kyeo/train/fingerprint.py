@@ -1,0 +1,165 @@
+"""Fingerprint: a word for all that a step's trace can read off a model, so that models alike share a compiled step.
+
+It is taken from the objects as they are, not from their configs: every attribute of every layer, loss, metric and
+optimizer that the step can reach. Values of variables are inputs of a step and no part of it; a variable counts by its
+place in the state. Whatever is not Kyeo's own (a layer, function or method of the user's) may do anything, so a model
+with such a part has no fingerprint and shares nothing.
+"""
+
+import functools
+import hashlib
+import re
+import types
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo.core.scope import Scope, current
+from kyeo.core.settings import settings
+from kyeo.core.variable import MetricOwner, Variable
+from kyeo.layers.layer import Layer
+
+__all__ = ["fingerprint"]
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, slice, types.EllipsisType, np.generic, np.dtype)
+_METHODS = ("__call__", "call", "update_step", "update_state", "result", "train_step", "compute_loss")
+_LARGEST = 1 << 16  # bytes of a constant array that is looked at
+
+# Attributes that no step reads: how an object came about, what it is called, what it did last, the trainer's own.
+_OF_LAYERS = frozenset({
+    "name", "path", "_build_shapes", "_input_shape_given", "_inbound_nodes", "_loss_values", "_kept_losses",
+    "optimizer", "_objective", "_compile_config", "_runners", "_current_runners", "_state_cache", "_metrics_cache",
+    "_pads_predictions", "_padding_refused", "history", "stop_training", "steps_per_execution", "_run_eagerly",
+    "_output_names", "_calls",
+})
+_OF_OTHERS = frozenset({"name", "owner", "_given"})
+
+
+class _NotAlike(Exception):
+    """A part may do what cannot be read off it."""
+
+
+def fingerprint(model: Any, mode: str, groups: list[list[Variable]]) -> str | None:
+    """The word for one kind of step of a model; None where it has none.
+
+    Args:
+        model: the model, built.
+        mode: "train", "test" or "predict".
+        groups: the variables of the state.
+    """
+    if current() != Scope():  # something around the step that it may read
+        return None
+    if mode != "predict" and not model._objective.built:  # its losses are not known yet
+        return None
+    names = [names for names in (model.input_names, model.output_names) if len(names) > 1]
+    walk = _Walk(groups, named=bool(names))
+    try:
+        word = (
+            mode, names, settings.floatx, settings.epsilon, settings.image_data_format, walk.of(settings.dtype_policy),
+            [walk.of_variable(v) for group in groups for v in group], walk.of(model),
+            walk.of(model._objective) if mode != "predict" else None,
+            walk.of(model.optimizer) if mode == "train" else None,
+            [v.path if walk.by_paths else v.name for group in groups[:2] for v in group],  # optimizers go by them
+        )
+    except _NotAlike:
+        return None
+    return hashlib.blake2b(repr(word).encode(), digest_size=20).hexdigest()
+
+
+class _Walk:
+    """One pass over the objects. An object met again is told by the number of its first meeting.
+
+    Args:
+        groups: the variables of the state.
+        named: whether the names of inputs and outputs matter, as they do where there are several.
+    """
+
+    def __init__(self, groups: list[list[Variable]], named: bool):
+        self._places = {v: (i, j) for i, group in enumerate(groups) for j, v in enumerate(group)}
+        self._named = named
+        self.by_paths = False  # whether a rule goes by the paths of weights
+        self._met: dict[int, tuple[int, Any]] = {}  # the objects are held, so that no id is given away twice
+
+    def of_variable(self, variable: Variable) -> Any:
+        """What a step can read off a variable besides its value and its name."""
+        return (variable.shape, variable._dtype, variable.trainable,
+                variable.born_trainable, variable.autocast, variable.overwrite_with_gradient,
+                self.of(variable.regularizer), self.of(variable.constraint))
+
+    def of(self, value: Any) -> Any:
+        """Plain values that say what `value` is."""
+        if isinstance(value, _PLAIN):
+            return type(value).__name__, repr(value)
+        if isinstance(value, Variable):
+            if value not in self._places:
+                raise _NotAlike  # a step would read it as a constant
+            return "variable", self._places[value]
+        if isinstance(value, (list, tuple)) and type(value).__module__ in ("builtins", "collections"):
+            return type(value).__name__, [self.of(item) for item in value]
+        if isinstance(value, dict):
+            return "dict", [(self.of(key), self.of(item)) for key, item in value.items()]
+        if isinstance(value, (set, frozenset)):
+            return "set", sorted(repr(self.of(item)) for item in value)
+        if isinstance(value, re.Pattern):
+            return "pattern", value.pattern, value.flags
+        if isinstance(value, (np.ndarray, jax.Array)):
+            return self._of_array(value)
+        if isinstance(value, type) or (callable(value) and not _is_ours(type(value))):
+            return self._of_function(value)
+        return self._of_object(value)
+
+    def _of_array(self, value: Any) -> Any:
+        if value.nbytes > _LARGEST or value.dtype == object or isinstance(value, jax.core.Tracer):
+            raise _NotAlike
+        weak = bool(getattr(value, "weak_type", False))
+        return type(value).__name__, value.shape, str(value.dtype), weak, np.asarray(value).tobytes()
+
+    def _of_function(self, value: Any) -> Any:
+        """A function or class by its name, where the name says it all."""
+        if isinstance(value, functools.partial):
+            return "partial", self.of(value.func), self.of(value.args), self.of(value.keywords)
+        if isinstance(value, types.MethodType):
+            return "method", self.of(value.__self__), value.__func__.__qualname__
+        name = getattr(value, "__qualname__", "<")
+        if "<" in name or (value.__module__ or "").split(".")[0] not in ("kyeo", "jax", "jaxlib", "numpy", "builtins"):
+            raise _NotAlike
+        return "name", value.__module__, name
+
+    def _of_object(self, value: Any) -> Any:
+        cls = type(value)
+        if id(value) in self._met:
+            return "met", self._met[id(value)][0]
+        if not _is_ours(cls) or not all(map(_is_ours, _work_of(cls))):
+            raise _NotAlike
+        self._met[id(value)] = len(self._met), value
+        self.by_paths = self.by_paths or getattr(cls, "goes_by_paths", False)
+        parts = [(name, self.of(part)) for name, part in _attributes(value) if not self._passes_over(value, name)]
+        return "object", cls.__module__, cls.__qualname__, parts
+
+    def _passes_over(self, owner: Any, name: str) -> bool:
+        if isinstance(owner, Layer):
+            return name in _OF_LAYERS or name in _OF_OTHERS
+        if type(owner).__module__ == "kyeo.train.objective" and name in ("name", "names", "_names"):
+            return not self._named
+        if isinstance(owner, MetricOwner):  # logs go by their names
+            return name == "_given"
+        return name in _OF_OTHERS or (name in ("spec", "_checked") and hasattr(owner, "compiled_metrics"))
+
+
+def _attributes(value: Any) -> list[tuple[str, Any]]:
+    """Names and values of what an object holds."""
+    slots = [name for base in type(value).__mro__ for name in base.__dict__.get("__slots__", ())]
+    in_slots = [(name, getattr(value, name)) for name in slots if hasattr(value, name)]
+    return [*getattr(value, "__dict__", {}).items(), *in_slots]
+
+
+def _work_of(cls: type) -> list[Any]:
+    """The methods that a step runs, as they stand in the class or its bases now."""
+    found = (next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None) for name in _METHODS)
+    return [method for method in found if method is not None]
+
+
+def _is_ours(thing: Any) -> bool:
+    """Whether a class or function is Kyeo's."""
+    return (getattr(thing, "__module__", None) or "").split(".")[0] == "kyeo"

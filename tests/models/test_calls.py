@@ -1,0 +1,102 @@
+"""A model called on arrays: compiled where nobody can tell, layer by layer where anybody could."""
+
+import jax
+import numpy as np
+import pytest
+
+import kyeo
+
+RNG = np.random.default_rng(2)
+X = RNG.normal(size=(4, 6)).astype("float32")
+
+
+def make(*more, **dense):
+    x = kyeo.Input((6,))
+    h = kyeo.layers.BatchNormalization()(kyeo.layers.Dense(5, activation="tanh", **dense)(x))
+    for layer in (kyeo.layers.Dropout(0.5), *more):
+        h = layer(h)
+    return kyeo.Model(x, h)
+
+
+def layer_by_layer(model, x, **kwargs):
+    return kyeo.layers.Layer.__call__(model, x, **kwargs)
+
+
+def is_compiled(model, x, **kwargs):
+    """Whether this call does not run the layers."""
+    ran = []
+    layer = model.layers[1]
+    whole, layer.call = layer.call, lambda *a, **k: ran.append(1) or whole(*a, **k)
+    try:
+        model(x, **kwargs)
+    finally:
+        del layer.call
+    return not ran
+
+
+@pytest.mark.parametrize("x", [X, X.astype("float64"), X[:1], jax.numpy.asarray(X), (X * 9).astype("int64")],
+                         ids=["float32", "float64", "one row", "JAX", "int64"])
+def test_same_numbers(x):
+    model = make()
+    model.get_layer(index=2).moving_mean.assign(RNG.normal(size=5))
+    expected = layer_by_layer(model, x)
+    first, second, third = model(x), model(x), model(x, training=False)
+    assert is_compiled(model, x)
+    for outputs in (first, second, third):
+        assert isinstance(outputs, jax.Array) and outputs.dtype == expected.dtype
+        np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_new_weights_count_at_once():
+    model = make()
+    for _ in range(3):
+        model(X)
+    model.layers[1].kernel.assign(np.zeros((6, 5)))
+    np.testing.assert_allclose(model(X), layer_by_layer(model, X), rtol=1e-5, atol=1e-6)
+
+
+def test_other_layers_count_at_once():
+    model = kyeo.Sequential([kyeo.Input((6,)), kyeo.layers.Dense(5)])
+    for _ in range(3):
+        model(X)
+    model.add(kyeo.layers.Dense(2))
+    assert model(X).shape == (4, 2)
+
+
+def test_training_changes_state_and_draws():
+    model = make()
+    for _ in range(3):
+        model(X)
+    before = model.layers[2].moving_mean.numpy()
+    one, other = model(X, training=True), model(X, training=True)
+    assert not np.array_equal(one, other) and not np.array_equal(before, model.layers[2].moving_mean.numpy())
+
+
+@pytest.mark.parametrize("model", [
+    lambda: make(activity_regularizer="l2"), lambda: make(kyeo.layers.Lambda(lambda v: v * 2)),
+    lambda: make(kyeo.layers.Masking()),
+], ids=["loss", "lambda", "mask"])
+def test_calls_that_leave_a_trace_are_not_compiled(model):
+    model = model()
+    for _ in range(3):
+        model(X)
+    assert not is_compiled(model, X)
+
+
+def test_losses_of_the_last_call():
+    model = make(activity_regularizer="l2")
+    for scale in (1, 2, 3):
+        model(X * scale)
+        expected = kyeo.regularizers.L2(0.01)(model.layers[1](X * scale)) / len(X)
+        assert float(model.losses[0]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_transforms_see_through():
+    model = make()
+    for _ in range(3):
+        model(X)
+    gradient = jax.grad(lambda x: model(x).sum())(jax.numpy.asarray(X))
+    assert np.abs(gradient).max() > 0
+    np.testing.assert_allclose(jax.jit(model)(X), model(X), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="shape"):
+        model(X[:, :3])

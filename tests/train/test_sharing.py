@@ -1,0 +1,156 @@
+"""Models that are alike share what is compiled; each trains as it would alone, to the bit; none keeps another alive."""
+
+import gc
+import weakref
+
+import jax
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo.core.settings import set_seed
+from kyeo.train import compiled, prepare
+from kyeo.train.fingerprint import fingerprint
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(20, 6)).astype("float32")
+Y = RNG.integers(0, 3, 20).astype("int32")
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.fixture
+def compilations():
+    """A list that grows with each compilation; nothing is shared with other tests."""
+    compiled._shared.clear()
+    seen, on = [], [True]
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *args, **kwargs: seen.append(event) if on and event == COMPILED else None)
+    yield seen
+    on.clear()
+
+
+def make(rate=0.3, units=8, optimizer=None, loss="sparse_categorical_crossentropy", weights=None, frozen=(), seed=None,
+         metrics=("accuracy",), regularizer=None, activation="relu"):
+    x = kyeo.Input((6,))
+    h = kyeo.layers.Dense(units, activation=activation, kernel_regularizer=regularizer)(x)
+    h = kyeo.layers.BatchNormalization()(h)
+    h = kyeo.layers.Dropout(rate, seed=seed)(h)
+    model = kyeo.Model(x, kyeo.layers.Dense(3, activation="softmax")(h))
+    for index in frozen:
+        model.layers[index].trainable = False
+    model.compile(optimizer or kyeo.optimizers.Adam(0.01), loss, loss_weights=weights, metrics=list(metrics))
+    return model
+
+
+def trained(draw, start=0, **options):
+    """Everything that a training leaves: logs, weights, the optimizer's state."""
+    set_seed(draw)
+    model = make(**{key: value() if callable(value) else value for key, value in options.items()})
+    history = model.fit(X[start:], Y[start:], batch_size=10, verbose=0).history
+    state = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+    return history, state
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
+
+
+VARIANTS = {
+    "plain": {},
+    "another learning rate": {"optimizer": lambda: kyeo.optimizers.Adam(0.5)},
+    "a schedule": {"optimizer": lambda: kyeo.optimizers.Adam(kyeo.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5))},
+    "another beta": {"optimizer": lambda: kyeo.optimizers.Adam(0.01, beta_1=0.5)},
+    "a loss weight": {"weights": 3.0},
+    "another loss weight": {"weights": 0.5},
+    "frozen first": {"frozen": (1,)},
+    "frozen last": {"frozen": (4,)},
+    "another rate": {"rate": 0.6},
+    "another seed": {"seed": 7},
+    "regularized more": {"regularizer": lambda: kyeo.regularizers.L2(0.5)},
+    "another metric": {"metrics": ("accuracy", "sparse_categorical_crossentropy")},
+    "another loss": {"loss": lambda: kyeo.losses.SparseCategoricalCrossentropy(ignore_class=0)},
+    "fewer rows": {"start": 5},
+}
+
+
+def test_each_trains_as_it_would_alone(compilations):
+    alone = {}
+    for number, (name, options) in enumerate(VARIANTS.items()):
+        compiled._shared.clear()
+        alone[name] = trained(number, **options)
+    compiled._shared.clear()
+    for number, (name, options) in enumerate(VARIANTS.items()):  # now with whatever the others have left
+        assert same(trained(number, **options), alone[name]), name
+
+
+def test_models_alike_compile_once(compilations):
+    histories, models, counts = [], [], []
+    for seed in range(20):
+        set_seed(seed)
+        model = make(optimizer=kyeo.optimizers.Adam(0.01 * (seed + 1)))
+        histories.append(model.fit(X, Y, batch_size=8, epochs=1, verbose=0).history["loss"])
+        model.evaluate(X, Y, verbose=0), model.predict(X[:1], verbose=0)
+        models.append(weakref.ref(model))
+        counts.append(len(compilations))
+    assert counts == [3] * 20  # fit, evaluate and predict of the first
+    assert len({loss for (loss,) in histories}) == 20
+    del model
+    gc.collect()
+    assert not any(reference() for reference in models)
+
+
+def test_the_cache_of_steps_is_bounded(compilations, monkeypatch):
+    monkeypatch.setattr(compiled, "_MOST_SHARED", 2)
+    for units in (1, 2, 3, 1):
+        make(units=units).predict(X[:1], verbose=0)
+    assert len(compiled._shared) == 2 and len(compilations) == 4
+
+
+def test_a_change_after_the_first_step_reaches_no_other_model(compilations):
+    one, other = make(rate=0.3), make(rate=0.3)
+    for model in (one, other):
+        model.fit(X, Y, batch_size=8, epochs=1, verbose=0)
+    before = list(compiled._shared.values())
+    one.layers[3].rate = 0.9
+    one.train_on_batch(X[:5], Y[:5])  # a new shape is traced, with the new rate
+    assert one.runner("train")._compiled not in before and other.runner("train")._compiled in before
+
+
+def own_loss(y_true, y_pred):
+    return kyeo.ops.mean(kyeo.ops.square(y_pred), axis=-1)
+
+
+class Own(kyeo.layers.Dense):
+    pass
+
+
+@pytest.mark.parametrize("case", ["lambda", "own layer", "own loss", "own step", "own method", "own activation"])
+def test_what_is_not_ours_is_not_shared(case, compilations):
+    def build():
+        x = kyeo.Input((6,))
+        h = {"lambda": kyeo.layers.Lambda(lambda v: v * 2), "own layer": Own(4),
+             "own activation": kyeo.layers.Dense(4, activation=lambda v: v)}.get(case, kyeo.layers.Dense(4))(x)
+        kind = type("Mine", (kyeo.Model,), {"train_step": lambda self, state, data: super(
+            type(self), self).train_step(state, data)}) if case == "own step" else kyeo.Model
+        model = kind(x, kyeo.layers.Dense(3, activation="softmax")(h))
+        if case == "own method":
+            model.compute_loss = lambda *args, **kwargs: 0.0
+        model.compile("sgd", own_loss if case == "own loss" else "sparse_categorical_crossentropy")
+        prepare.build_for(model, (X, Y, None))
+        return model
+
+    model = build()
+    assert fingerprint(model, "train", list(model.state_variables())) is None
+
+
+def two_outputs(names):
+    x = kyeo.Input((6,))
+    outputs = [kyeo.layers.Dense(3, activation="softmax", name=name)(x) for name in names]
+    model = kyeo.Model(x, outputs)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy", "accuracy"])
+    return model.fit(X, [Y, Y], verbose=0).history
+
+
+def test_logs_go_by_the_names_of_the_model_itself(compilations):
+    for names in (("a", "b"), ("c", "d")):
+        assert set(two_outputs(names)) == {"loss", *(f"{n}_{kind}" for n in names for kind in ("loss", "accuracy"))}
