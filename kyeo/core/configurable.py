@@ -38,6 +38,8 @@ __all__ = [
 class Configurable:
     """Base of everything that can be described by its constructor's arguments."""
 
+    _not_in_config: frozenset[str] = frozenset()  # parameters that a config leaves out
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         parts = cls.__module__.split(".")
@@ -51,11 +53,11 @@ class Configurable:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain, JSON-ready values."""
-        given = given_arguments(self)
+        given, left_out = given_arguments(self), self._not_in_config
         config = {}
         for name, default in parameters_of(type(self)).items():
             value = getattr(self, name, given.get(name, default))
-            if name not in given and value is inspect.Parameter.empty:
+            if name in left_out or (name not in given and value is inspect.Parameter.empty):
                 continue
             config[name] = serialize_value(value, owner=self, name=name)
         return config

@@ -16,6 +16,7 @@ from kyeo.layers import (
     pool,
     preprocessing,
     reshape,
+    rnn,
     separable,
     spectral,
 )
@@ -34,12 +35,13 @@ from kyeo.layers.norm import *
 from kyeo.layers.pool import *
 from kyeo.layers.preprocessing import *
 from kyeo.layers.reshape import *
+from kyeo.layers.rnn import *
 from kyeo.layers.separable import *
 from kyeo.layers.spectral import *
 
 _FAMILIES = (
     activation, attention, conv, conv_transpose, core, dropout, einsum, input, layer, merge, multi_head, norm,
-    pool, preprocessing, reshape, separable, spectral,
+    pool, preprocessing, reshape, rnn, separable, spectral,
 )
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

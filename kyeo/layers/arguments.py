@@ -10,7 +10,8 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 
 __all__ = [
-    "activation_of", "axes_of", "counted_axes", "explain", "explain_each", "format_of", "make_weight", "pairs",
+    "activation_of", "arguments_of", "axes_of", "counted_axes", "explain", "explain_each", "format_of", "make_weight",
+    "pairs",
     "refuse", "spatial_axes", "weight_rules",
 ]
 
@@ -49,6 +50,11 @@ def activation_of(owner: Any, activation: Any) -> Any:
     if not getattr(found, "__module__", "").startswith("kyeo."):
         owner.mixes_rows = True
     return found
+
+
+def arguments_of(local: dict[str, Any]) -> dict[str, Any]:
+    """The named arguments of a constructor, from its `locals()`."""
+    return {name: value for name, value in local.items() if name not in ("self", "__class__", "kwargs")}
 
 
 def axes_of(owner: Any, axis: Any) -> Any:

@@ -79,8 +79,8 @@ class Owning(Configurable, VariableOwner):
 
     @property
     def weights(self) -> list[Variable]:
-        """The variables that are saved and counted: all but the states of random generators."""
-        return [v for v in self.variables if v.name != "seed_generator_state"]
+        """The variables that are saved and counted: all but the states of random generators and of recurrent layers."""
+        return [v for v in self.variables if v.name not in ("seed_generator_state", "rnn_state")]
 
     @property
     def trainable_variables(self) -> list[Variable]:

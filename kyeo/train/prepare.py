@@ -33,7 +33,8 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
     labels = jax.tree.map(_as_symbol, y)
     if not objective.built:
         y_pred = _predicted(model, x)
-        objective.build(labels, y_pred, model.output_names, output_activations(y_pred))
+        sized_alike = jax.tree.map(_as_symbol, y_pred)  # a graph may know the size of its batches
+        objective.build(labels, sized_alike, model.output_names, output_activations(y_pred))
     else:
         objective.check(labels)
     if model.optimizer is not None and not model.optimizer.built:

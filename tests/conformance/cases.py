@@ -4,37 +4,16 @@
 shapes are inputs one by one. Words that do not
 belong to the constructor begin with an underscore: `_dtype` of the input, `_mask` the shape of a mask to call it
 with, `_values` a range for integers, `_known` sizes that the layer must know when its shape is inferred,
-`_floor` what counts as zero, times the tolerance.
+`_floor` what counts as zero, times the tolerance, `_call` shapes of further arguments of the call.
+`Inner("Dense", units=3)` is a layer within an argument.
 """
 
-import dataclasses
 from typing import Any
 
+from tests.conformance.case import Case, case
+from tests.conformance.recurrent_cases import RECURRENT, RECURRENT_BAD
+
 __all__ = ["BAD", "CASES", "NOISE", "NORM", "RANDOM", "Case"]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Case:
-    """A layer to be made and called."""
-
-    name: str
-    shapes: Any
-    config: dict[str, Any]
-    dtype: str = "float32"
-    mask: Any = None
-    values: int = 5
-    known: bool = False
-    floor: float = 1e-3
-
-    def __str__(self) -> str:
-        inner = ",".join(f"{k}={v}" for k, v in self.config.items()).replace(" ", "")
-        return f"{self.name}-{inner}-{self.shapes}".replace(" ", "")
-
-
-def case(name: str, shapes: Any, **words: Any) -> Case:
-    special = {k[1:]: words.pop(k) for k in list(words) if k[0] == "_"}
-    return Case(name, shapes, words, **special)
-
 
 IMAGE, VOLUME, SERIES = (2, 7, 6, 4), (2, 5, 4, 6, 4), (2, 9, 4)
 FIRST_IMAGE, FIRST_VOLUME, FIRST_SERIES = (2, 4, 7, 6), (2, 4, 5, 4, 6), (2, 4, 9)
@@ -336,6 +315,7 @@ MERGE = [
     case("Dot", [(3, 4), (3, 2, 4)], axes=-1),
 ]
 
+
 def heads(name: str, shapes: Any, **words: Any) -> Case:
     """The gradient of the keys' bias is zero, but for what rounding leaves."""
     return case(name, shapes, _floor=1.0, **words)
@@ -370,7 +350,7 @@ ATTENTION = [
           sliding_window=3, use_bias=False, activity_regularizer="l2", dropout=0.2, kernel_initializer="he_normal"),
 ]
 
-CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION]
+CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION, *RECURRENT]
 
 # Layers that draw while training: compared with Keras where they do nothing, and by their statistics.
 RANDOM = {
@@ -462,4 +442,5 @@ BAD = [
     ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "use_gate": 1}),
     ("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 3}),
     ("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 0, "num_key_value_heads": 1}),
+    *RECURRENT_BAD,
 ]

@@ -49,12 +49,15 @@ def apart(inputs):
     return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
-def call_words(case, more_rows=0):
+def call_words(case):
+    rng = np.random.default_rng(1)
+    words = jax.tree.map(lambda shape: rng.normal(size=shape).astype("float32"), case.call,
+                         is_leaf=lambda v: isinstance(v, tuple))
     if case.mask is None:
-        return {}
-    mask = np.random.default_rng(1).random((case.mask[0] + more_rows, *case.mask[1:])) < 0.7
+        return words
+    mask = np.random.default_rng(1).random(case.mask) < 0.7
     mask[..., 0] = True  # a row of nothing is another matter
-    return {"mask": mask}
+    return {**words, "mask": mask}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,7 +77,8 @@ def zeros_instead(shape, *args, dtype=None, **words):
 
 def with_weights(layer, inputs):
     """The layer, built for the inputs, with weights that are a function of their names and shapes."""
-    with mock.patch.multiple(keras.src.backend.random, uniform=zeros_instead, truncated_normal=zeros_instead):
+    with (mock.patch.multiple(keras.src.backend.random, uniform=zeros_instead, truncated_normal=zeros_instead),
+          mock.patch.object(keras.initializers.Orthogonal, "__call__", lambda _, shape, dtype: np.zeros(shape, dtype))):
         layer.build(*([i.shape for i in inputs],) if isinstance(inputs, list) else [i.shape for i in apart(inputs)])
     rng = np.random.default_rng(5)
     values = [rng.normal(size=w.shape) for w in layer.weights]
@@ -89,8 +93,7 @@ def with_weights(layer, inputs):
 def both(case, **words):
     """Our layer and Keras's, with the same weights, and the inputs."""
     inputs = inputs_of(case)
-    config = {**case.config, **words}
-    made = [with_weights(getattr(room, case.name)(**config), inputs) for room in (kyeo.layers, keras.layers)]
+    made = [with_weights(case.make(room, **words), inputs) for room in (kyeo.layers, keras.layers)]
     return *made, inputs
 
 
@@ -125,8 +128,11 @@ def everything(layer, values, frozen, inputs, words, training):
     def loss(values, leaves):
         outputs, new, losses = stateless(
             layer, values, frozen, jax.tree.unflatten(tree, leaves), {**words, "training": training})
-        weights = jnp.cos(jnp.arange(outputs.size, dtype="float32")).reshape(outputs.shape)
-        return jnp.sum(outputs.astype("float32") * weights) + sum(losses, jnp.float32(0)), (outputs, new)
+        total = sum(losses, jnp.float32(0))
+        for output in jax.tree.leaves(outputs):
+            weights = jnp.cos(jnp.arange(output.size, dtype="float32")).reshape(output.shape)
+            total += jnp.sum(output.astype("float32") * weights)
+        return total, (outputs, new)
 
     floats = jnp.issubdtype(leaves[0].dtype, jnp.floating)
     gradients, (outputs, new) = jax.grad(loss, argnums=(0, 1) if floats else 0, has_aux=True)(values, leaves)
@@ -166,18 +172,25 @@ def test_same_as_keras(case):
 
 
 def plain(config):
-    """A config without what may differ: the automatic name, keys that say nothing, float32 as float64."""
-    config = json.loads(json.dumps(config), parse_float=lambda text: round(float(text), 6))
-    if isinstance(config["dtype"], str):
-        config["dtype"] = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": config["dtype"]},
-                           "registered_name": None}
-    return {k: v for k, v in config.items() if v not in (None, {}) and k != "name"}
+    """A config without what may differ: automatic names, keys that say nothing, float32 as float64."""
+    def walk(value):
+        if isinstance(value, list):
+            return [walk(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        if isinstance(value.get("dtype"), str):
+            value = {**value, "dtype": {"module": "keras", "class_name": "DTypePolicy",
+                                        "config": {"name": value["dtype"]}, "registered_name": None}}
+        dropped = {"build_config"} | ({"name"} if len(value) > 1 else set())
+        return {k: walk(v) for k, v in value.items() if v not in (None, {}) and k not in dropped}
+
+    return walk(json.loads(json.dumps(config), parse_float=lambda text: round(float(text), 6)))
 
 
 @each
 def test_config(case):
-    ours = getattr(kyeo.layers, case.name)(**case.config)
-    theirs = getattr(keras.layers, case.name)(**case.config)
+    ours = case.make(kyeo.layers)
+    theirs = case.make(keras.layers)
     config = ours.get_config()
     assert plain(config) == plain(theirs.get_config())
     again = type(ours).from_config(json.loads(json.dumps(config)))
@@ -211,42 +224,57 @@ def test_parameters(name):
     assert [k for k in have if k in common] == common, "another order"
 
 
+TIMED = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "TimeDistributed")
+
+
+def is_shape(value):
+    return isinstance(value, (tuple, list)) and all(size is None or isinstance(size, int) for size in value)
+
+
 def unknown(shape, first):
     return tuple(None if axis < first else size for axis, size in enumerate(shape))
 
 
 @each
 def test_shapes(case):
-    """The shape found by tracing is that of the output, and that of Keras, also with unknown sizes."""
+    """The shapes found by tracing are those of the outputs, and those of Keras, also with unknown sizes."""
     ours, theirs, inputs = pair(case)
-    outputs = ours(*apart(inputs), **call_words(case))
+    outputs = jax.tree.leaves(ours(*apart(inputs), **call_words(case)))
     many = isinstance(case.shapes[0], tuple)
     firsts = [0, 1]
     has_channels = case.name.startswith((
         "Conv", "Depthwise", "Separable", "Max", "Average", "Adaptive", "Global", "ZeroP", "Cropping", "UpS", "Spatial"))
     if has_channels and not many and "data_format" not in case.config and not case.known:
         firsts.append(len(case.shapes) - 1)
+    if case.name in TIMED and not case.call:
+        firsts.append(2)
     for first in firsts:
         given = each_shape(case, lambda s: unknown(s, first))
-        symbols = each_shape(case, lambda s: kyeo.Input(batch_shape=s, dtype=case.dtype), given)
-        derived = ours(*apart(symbols))
-        shapes = given if isinstance(given[0], tuple) and isinstance(given, tuple) else (given,)
-        wanted = theirs.compute_output_shape(*shapes)
-        assert all(w in (d, None) for w, d in zip(wanted, derived.shape, strict=True))  # None where we know more
-        assert derived.dtype == outputs.dtype.name
-        assert len(derived.shape) == outputs.ndim
-        assert all(d is None or d == s for d, s in zip(derived.shape, outputs.shape))
-        assert ours.compute_output_shape(*shapes) == derived.shape
+        words = jax.tree.map(lambda s, first=first: unknown(s, first), case.call, is_leaf=is_shape)
+        symbols, words = jax.tree.map(
+            lambda s: kyeo.Input(batch_shape=s, dtype=case.dtype), (given, words), is_leaf=is_shape)
+        derived = jax.tree.leaves(ours(*apart(symbols), **words))
+        assert [d.dtype for d in derived] == [o.dtype.name for o in outputs]
+        derived = [d.shape for d in derived]
+        assert [len(d) for d in derived] == [o.ndim for o in outputs]
+        assert all(d is None or d == s for one, o in zip(derived, outputs) for d, s in zip(one, o.shape))
+        if "states" in case.call:
+            continue
+        shapes = given if isinstance(given, tuple) and many else (given,)
+        assert jax.tree.leaves(ours.compute_output_shape(*shapes), is_leaf=is_shape) == derived
+        wanted = jax.tree.leaves(theirs.compute_output_shape(*shapes), is_leaf=is_shape)
+        for one, two in zip(derived, wanted, strict=True):  # None where we know more
+            assert all(w in (d, None) for w, d in zip(two, one, strict=True))
 
 
 @pytest.mark.parametrize("policy", ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"])
-@each_class
+@pytest.mark.parametrize("case", [c for c in ONE_EACH if c.name != "TimeDistributed"], ids=str)  # mixes two policies
 def test_dtype_policies(case, policy):
     """Under each policy: Keras's output type, and about its values; the weights are of the policy's type."""
     ours, theirs, inputs = both(case, dtype=policy)
     assert [w.dtype for w in ours.weights] == [w.dtype for w in theirs.weights]
     mine, keras_output = (layer(*apart(inputs), **call_words(case)) for layer in (ours, theirs))
-    assert mine.dtype == keras_output.dtype
+    assert [a.dtype for a in jax.tree.leaves(mine)] == [a.dtype for a in jax.tree.leaves(keras_output)]
     tolerance = 2e-2 if "bfloat16" in policy else 4e-3
     assert_close(mine, keras_output, tolerance)
 
@@ -315,17 +343,18 @@ def test_jit_is_eager(case):
 @each_class
 def test_no_tracer_stays(case):
     inputs = inputs_of(case)
-    layer = getattr(kyeo.layers, case.name)(**case.config)
+    layer = case.make(kyeo.layers)
 
     @jax.jit
-    def step(x):
-        return layer(*apart(x), training=True)  # builds inside the trace
+    def step(x, words):
+        return layer(*apart(x), **words, training=True)  # builds inside the trace
 
+    words = call_words(case)
     with scope(overlay={}):
-        step(inputs)
+        step(inputs, words)
     leaves = [v._value for v in layer.variables] + layer._loss_values
     assert not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-    layer(*apart(inputs), training=True)
+    layer(*apart(inputs), **words, training=True)
     leaves = [v._value for v in layer.variables] + layer._loss_values
     assert all(isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer) for leaf in leaves)
 
@@ -353,8 +382,8 @@ def test_padding_rows_change_nothing(case):
 
     (output, *rest), (more, *others) = jax.jit(with_and_without)(
         state_of(layer), to_jax(inputs), to_jax(call_words(case)))
-    assert more.shape[0] == rows + 2
-    assert_close([more[:rows], *others], [output, *rest], 2e-6)
+    assert all(one.shape[0] == rows + 2 for one in jax.tree.leaves(more))
+    assert_close([jax.tree.map(lambda one: one[:rows], more), *others], [output, *rest], 2e-6)
 
 
 # -- the family that draws -------------------------------------------------------------------------------------

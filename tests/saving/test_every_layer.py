@@ -9,7 +9,7 @@ import pytest
 import kyeo
 from tests.conformance.cases import CASES
 
-FIRST = {case.name: case for case in reversed(CASES)}
+FIRST = {case.name: case for case in reversed(CASES) if not case.call}  # cells are called by RNN alone
 
 
 def model_of(k, case):
@@ -18,9 +18,8 @@ def model_of(k, case):
 
     several = isinstance(case.shapes[0], tuple)
     inputs = [tensor(s) for s in case.shapes] if several else tensor(case.shapes)
-    layer = getattr(k.layers, case.name)(**case.config)
-    return k.Model(inputs, layer(*inputs) if isinstance(case.shapes[0], tuple) and isinstance(case.shapes, tuple) else
-                   layer(inputs))
+    layer = case.make(k.layers)
+    return k.Model(inputs, layer(*inputs) if several and isinstance(case.shapes, tuple) else layer(inputs))
 
 
 @pytest.mark.parametrize("case", FIRST.values(), ids=FIRST)

@@ -1,0 +1,250 @@
+"""Recurrent layers over all time steps, with gradients that are fast on a CPU: LSTM, GRU, simple RNN.
+
+Automatic differentiation of a `lax.scan` computes the weight gradient inside the loop, a small product a step, and
+XLA writes the gates of a step several times over because two results need them. Here:
+
+- the inputs of all steps come in already multiplied by their weights; only the hidden part is in the loop;
+- a sigmoid is a tanh of half its argument, and the halves go into the weights beforehand (a power of two is exact),
+  so one tanh over all gates is the whole non-linearity; `optimization_barrier` keeps XLA from computing it twice;
+- what the gradient multiplies by is computed for all steps at once before the loop back, which then is one
+  product of matrices and a few multiplications a step;
+- the gradient of the recurrent weights is one product over all steps after the loop.
+
+Measured on two Zen 4 cores (80 steps, batch 32, 64 units) against `lax.scan` and autodiff: LSTM forward 3.4 -> 1.4 ms,
+with gradient 6.5 -> 4.2 ms. The two loops of a bidirectional layer, and halves of a batch, run one after the other:
+XLA gives a loop to one thread.
+
+Arrays are time-major: `x` is (time, batch, gates * units), states are (batch, units). `mask` is boolean
+(time, batch, 1) or None: where it is False a step leaves the state, and the output, as they were.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+__all__ = ["gru", "lstm", "simple_rnn"]
+
+_once = lax.optimization_barrier
+
+
+def _keep(mask: Any, new: Array, old: Array | int) -> Array:
+    """The new values where the step is real."""
+    return new if mask is None else jnp.where(mask, new, old)
+
+
+def _gates(x: Array, count: int) -> list[Array]:
+    """(..., count * units) as `count` arrays (..., units)."""
+    units = x.shape[-1] // count
+    return [lax.slice_in_dim(x, k * units, (k + 1) * units, axis=x.ndim - 1) for k in range(count)]
+
+
+def _scaled(x: Array, scales: tuple[float, ...]) -> Array:
+    """`x` with each gate multiplied by its scale."""
+    return x * jnp.repeat(jnp.array(scales, x.dtype), x.shape[-1] // len(scales))
+
+
+def _before(first: Array, states: Array) -> Array:
+    """The state before each step."""
+    return jnp.concatenate([first[None], states[:-1]])
+
+
+def _sum_of_products(states: Array, gradients: Array) -> Array:
+    """The gradient of the recurrent weights: one product over all steps."""
+    return states.reshape(-1, states.shape[-1]).T @ gradients.reshape(states.shape[0] * states.shape[1], -1)
+
+
+# -- LSTM ------------------------------------------------------------------------------------------------------
+
+
+def lstm(x: Array, h: Array, c: Array, recurrent: Array, mask: Any = None) -> tuple[Array, Array]:
+    """The hidden states after each step and the last cell state of an LSTM.
+
+    S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997).
+
+    `x` holds the input's share of the gates i, f, g, o; `recurrent` is (units, 4 * units).
+
+    >>> import jax.numpy as jnp
+    >>> states, last = lstm(jnp.ones((5, 2, 12)), jnp.zeros((2, 3)), jnp.zeros((2, 3)), jnp.ones((3, 12)))
+    >>> states.shape, last.shape
+    ((5, 2, 3), (2, 3))
+    """
+    return _lstm(x, h, c, recurrent, mask)
+
+
+def _lstm_forward(x: Array, h: Array, c: Array, recurrent: Array, mask: Any) -> Any:
+    x, recurrent = (_scaled(a, (0.5, 0.5, 1, 0.5)) for a in (x, recurrent))
+
+    def step(state: Any, now: Any) -> Any:
+        (h, c), (x, mask) = state, now
+        act = _once(jnp.tanh(x + h @ recurrent))
+        i, f, g, o = _gates(act, 4)
+        new = _once(_keep(mask, (0.5 * f + 0.5) * c + (0.5 * i + 0.5) * g, c))
+        h = _once(_keep(mask, (0.5 * o + 0.5) * jnp.tanh(new), h))
+        return (h, new), (h, new, act)
+
+    return lax.scan(step, (h, c), (x, mask))[1]
+
+
+@jax.jit
+@jax.custom_vjp
+def _lstm(x: Array, h: Array, c: Array, recurrent: Array, mask: Any) -> Any:
+    hidden, cells, _ = _lstm_forward(x, h, c, recurrent, mask)
+    return hidden, cells[-1]
+
+
+def _lstm_kept(x: Array, h: Array, c: Array, recurrent: Array, mask: Any) -> Any:
+    hidden, cells, acts = _lstm_forward(x, h, c, recurrent, mask)
+    return (hidden, cells[-1]), (h, c, recurrent, mask, hidden, cells, acts)
+
+
+def _lstm_back(kept: Any, gradients: Any) -> Any:
+    h, c, recurrent, mask, hidden, cells, acts = kept
+    i, f, g, o = _gates(acts, 4)
+    i, f, o, t = 0.5 * i + 0.5, 0.5 * f + 0.5, 0.5 * o + 0.5, jnp.tanh(cells)
+    # the gradients of the gates are these times that of the cell state, or, for the last, of the hidden state
+    factors = jnp.stack([g * i * (1 - i), _before(c, cells) * f * (1 - f), i * (1 - g * g), t * o * (1 - o)], 2)
+    to_cell = o * (1 - t * t)
+    if mask is not None:
+        factors, to_cell, f = _keep(mask[..., None], factors, 0), _keep(mask, to_cell, 0), _keep(mask, f, 1)
+    by_hidden = jnp.arange(4)[:, None] == 3
+
+    def step(state: Any, now: Any) -> Any:
+        (dh, dc), (gradient, factors, to_cell, f, mask) = state, now
+        dh = _once(dh + gradient)
+        dc = _once(dc + dh * to_cell)
+        dx = _once(factors * jnp.where(by_hidden, dh[:, None], dc[:, None])).reshape(-1, recurrent.shape[1])
+        return (_keep(mask, dx @ recurrent.T, dh), dc * f), dx
+
+    given, last = gradients
+    ready = _once((given, factors, to_cell, f))
+    # two steps in a turn: 4.8 -> 4.2 ms for both ways; one more pair gained nothing, eight steps cost twice the time
+    (dh, dc), dx = lax.scan(step, (jnp.zeros_like(h), last), (*ready, mask), reverse=True, unroll=2)
+    return dx, dh, dc, _sum_of_products(_before(h, hidden), dx), None
+
+
+_lstm.__wrapped__.defvjp(_lstm_kept, _lstm_back)
+
+
+# -- GRU -------------------------------------------------------------------------------------------------------
+
+
+def gru(x: Array, h: Array, recurrent: Array, bias: Array, mask: Any = None) -> Array:
+    """The states after each step of a GRU whose reset gate comes after the product.
+
+    K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation"
+    (2014), https://arxiv.org/abs/1406.1078
+
+    `x` holds the input's share of the gates z, r and the candidate; `recurrent` is (units, 3 * units), `bias` (3 *
+    units).
+
+    >>> import jax.numpy as jnp
+    >>> gru(jnp.ones((5, 2, 9)), jnp.zeros((2, 3)), jnp.ones((3, 9)), jnp.zeros(9)).shape
+    (5, 2, 3)
+    """
+    return _gru(x, h, recurrent, bias, mask)
+
+
+def _gru_forward(x: Array, h: Array, recurrent: Array, bias: Array, mask: Any) -> Any:
+    scales, units = (0.5, 0.5, 1), h.shape[-1]
+    x, recurrent, bias = (_scaled(a, scales) for a in (x, recurrent, bias))
+
+    def step(h: Any, now: Any) -> Any:
+        x, mask = now
+        inner = _once(h @ recurrent + bias)
+        gates = _once(jnp.tanh(x[:, :2 * units] + inner[:, :2 * units]))
+        z, r = _gates(gates, 2)
+        shown = inner[:, 2 * units:]
+        candidate = _once(jnp.tanh(x[:, 2 * units:] + (0.5 * r + 0.5) * shown))
+        h = _once(_keep(mask, candidate + (0.5 * z + 0.5) * (h - candidate), h))
+        return h, (h, gates, candidate, shown)
+
+    return lax.scan(step, h, (x, mask))[1]
+
+
+@jax.jit
+@jax.custom_vjp
+def _gru(x: Array, h: Array, recurrent: Array, bias: Array, mask: Any) -> Any:
+    return _gru_forward(x, h, recurrent, bias, mask)[0]
+
+
+def _gru_kept(x: Array, h: Array, recurrent: Array, bias: Array, mask: Any) -> Any:
+    kept = _gru_forward(x, h, recurrent, bias, mask)
+    return kept[0], (h, recurrent, mask, *kept)
+
+
+def _gru_back(kept: Any, gradient: Any) -> Any:
+    h, recurrent, mask, hidden, gates, candidates, shown = kept
+    z, r = (0.5 * gate + 0.5 for gate in _gates(gates, 2))
+    before = _before(h, hidden)
+    # all gradients of a step are these times the gradient of its state
+    by_z = (before - candidates) * z * (1 - z)
+    by_candidate = (1 - z) * (1 - candidates * candidates)
+    by_r = by_candidate * shown * r * (1 - r)
+    inner = jnp.stack([by_z, by_r, by_candidate * r], 2)
+    if mask is not None:
+        inner, z, by_candidate = _keep(mask[..., None], inner, 0), _keep(mask, z, 1), _keep(mask, by_candidate, 0)
+
+    def step(dh: Any, now: Any) -> Any:
+        gradient, inner, z = now
+        dh = _once(dh + gradient)
+        return dh * z + (inner * dh[:, None]).reshape(-1, recurrent.shape[1]) @ recurrent.T, dh
+
+    first, dh = lax.scan(step, jnp.zeros_like(h), _once((gradient, inner, z)), reverse=True)
+    d_inner = (inner * dh[:, :, None]).reshape(*dh.shape[:2], -1)
+    dx = jnp.concatenate([d_inner[..., :2 * h.shape[-1]], by_candidate * dh], -1)
+    return dx, first, _sum_of_products(before, d_inner), d_inner.sum((0, 1)), None
+
+
+_gru.__wrapped__.defvjp(_gru_kept, _gru_back)
+
+
+# -- the simple one --------------------------------------------------------------------------------------------
+
+
+def simple_rnn(x: Array, h: Array, recurrent: Array, mask: Any = None) -> Array:
+    """The states after each step of `h = tanh(x + h @ recurrent)`.
+
+    J. Elman, "Finding Structure in Time", Cognitive Science 14 (1990).
+
+    >>> import jax.numpy as jnp
+    >>> simple_rnn(jnp.ones((5, 2, 3)), jnp.zeros((2, 3)), jnp.ones((3, 3))).shape
+    (5, 2, 3)
+    """
+    return _simple(x, h, recurrent, mask)
+
+
+@jax.jit
+@jax.custom_vjp
+def _simple(x: Array, h: Array, recurrent: Array, mask: Any) -> Array:
+    def step(h: Any, now: Any) -> Any:
+        x, mask = now
+        h = _once(_keep(mask, jnp.tanh(x + h @ recurrent), h))
+        return h, h
+
+    return lax.scan(step, h, (x, mask))[1]
+
+
+def _simple_kept(x: Array, h: Array, recurrent: Array, mask: Any) -> Any:
+    hidden = _simple(x, h, recurrent, mask)
+    return hidden, (h, recurrent, mask, hidden)
+
+
+def _simple_back(kept: Any, gradient: Any) -> Any:
+    h, recurrent, mask, hidden = kept
+    slope = 1 - hidden * hidden
+    if mask is not None:
+        slope = _keep(mask, slope, 0)
+
+    def step(dh: Any, now: Any) -> Any:
+        gradient, slope, mask = now
+        dh = _once(dh + gradient)
+        dx = _once(dh * slope)
+        return _keep(mask, dx @ recurrent.T, dh), dx
+
+    dh, dx = lax.scan(step, jnp.zeros_like(h), (*_once((gradient, slope)), mask), reverse=True)
+    return dx, dh, _sum_of_products(_before(h, hidden), dx), None
+
+
+_simple.__wrapped__.defvjp(_simple_kept, _simple_back)
