@@ -23,8 +23,8 @@ from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size
 __all__ = ["compiler_options", "few_rows_options", "image", "takes"]
 
 OPTIONS = {"xla_cpu_experimental_onednn_custom_call": True}
-# For a few rows neither library is worth its call: XLA's own code (measured, one row: the tutorial's CNN 0.53 instead of
-# 0.59 ms, ResNet-20 1.6 instead of 1.9, a transformer 0.91 instead of 1.03).
+# For a few rows neither library is worth its call (measured, one row by XLA's own code: the tutorial's CNN 0.53 instead
+# of 0.59 ms, ResNet-20 1.6 instead of 1.9, a transformer 0.91 instead of 1.03).
 FEW_ROWS_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 # Where it is known to be there. Another version of jaxlib is asked, which costs 50 ms.
 KNOWN = {("0.12.0.1", "Linux", "x86_64")}
