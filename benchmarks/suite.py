@@ -56,7 +56,7 @@ TRAINING = {
     "lstm": Training("Embedding 10,000x64, LSTM 64 over 80 steps, batch 32", _BINARY, "words", 960, 32),
     "transformer": Training("two encoder blocks, d 128, 4 heads, length 64, batch 32", _SPARSE, "tokens", 320, 32),
     "resnet": Training("ResNet-20 on 32x32x3, batch 64", _SPARSE, "pictures", 320, 64, epochs=7, repeats=2),
-    "separable": Training("depthwise-separable CNN on 32x32x32, batch 32", _SPARSE, "maps", 320, 32, epochs=8, repeats=2),
+    "separable": Training("depthwise-separable CNN on 32x32x32", _SPARSE, "maps", 320, 32, epochs=8, repeats=2),
 }
 
 
