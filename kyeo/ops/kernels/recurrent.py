@@ -51,10 +51,9 @@ def _at(values: Any, step: Any) -> Any:
     return None if values is None else lax.dynamic_index_in_dim(values, step, 0, False, allow_negative_indices=False)
 
 
-def _put(values: Array, step: Any, new: Array, start: int = 0) -> Array:
-    """`values` with those of one step set from column `start` on, in place within a loop."""
-    at = (step, *(0,) * (values.ndim - 2), start)
-    return lax.dynamic_update_slice(values, new[None], at, allow_negative_indices=False)
+def _put(values: Array, step: Any, new: Array) -> Array:
+    """`values` with those of one step set; in place where the loop has read that step before."""
+    return lax.dynamic_update_index_in_dim(values, new, step, 0, allow_negative_indices=False)
 
 
 def _loop(steps: int, advance: Callable[..., Any], state: Any, back: bool = False) -> Any:
@@ -106,8 +105,8 @@ def _lstm_forward(x: Array, h: Array, c: Array, recurrent: Array, mask: Any) -> 
         h = _once(_keep(real, (0.5 * o + 0.5) * jnp.tanh(c), h))
         return h, c, _put(hidden, step, h), _put(cells, step, c), _put(acts, step, act)
 
-    room = jnp.zeros((len(x), *h.shape), h.dtype)
-    return _loop(len(x), advance, (h, c, room, room, x))[2:]
+    room = jnp.zeros((x.shape[0], *h.shape), h.dtype)
+    return _loop(x.shape[0], advance, (h, c, room, room, x))[2:]
 
 
 @jax.jit
@@ -139,10 +138,10 @@ def _lstm_back(kept: Any, gradients: Any) -> Any:
         dh = dh + _at(given, step)
         dc = dc + dh * _at(to_cell, step)
         dx = _once(_at(factors, step) * jnp.where(by_hidden, dh[:, None], dc[:, None]))
-        back = _keep(_at(mask, step), dx.reshape(-1, len(turned)) @ turned, dh)
+        back = _keep(_at(mask, step), dx.reshape(-1, turned.shape[0]) @ turned, dh)
         return back, _once(dc * _at(f, step)), _put(factors, step, dx)
 
-    dh, dc, dx = _loop(len(f), advance, (jnp.zeros_like(h), last, factors), back=True)
+    dh, dc, dx = _loop(f.shape[0], advance, (jnp.zeros_like(h), last, factors), back=True)
     dx = dx.reshape(*dx.shape[:2], -1)
     return dx, dh, dc, _sum_of_products(_before(h, hidden), dx), None
 
@@ -181,11 +180,11 @@ def _gru_forward(x: Array, h: Array, recurrent: Array, bias: Array, mask: Any) -
         product = inner[:, 2 * units:]
         candidate = _once(jnp.tanh(x[:, 2 * units:] + (0.5 * r + 0.5) * product))
         h = _once(_keep(_at(mask, step), candidate + (0.5 * z + 0.5) * (h - candidate), h))
-        kept = _put(_put(kept, step, gates), step, candidate, 2 * units)
-        return h, _put(hidden, step, h), kept, _put(shown, step, product)
+        acts = jnp.concatenate([gates, candidate], -1)  # one write after all reads: else XLA copies the whole array
+        return h, _put(hidden, step, h), _put(kept, step, acts), _put(shown, step, product)
 
-    room = jnp.zeros((len(x), *h.shape), h.dtype)
-    return _loop(len(x), advance, (h, room, x, room))[1:]
+    room = jnp.zeros((x.shape[0], *h.shape), h.dtype)
+    return _loop(x.shape[0], advance, (h, room, x, room))[1:]
 
 
 @jax.jit
@@ -216,10 +215,10 @@ def _gru_back(kept: Any, gradient: Any) -> Any:
 
     def advance(step: Any, dh: Any, total: Any) -> Any:
         dh = _once(dh + _at(total, step))
-        to_inner = _once(_at(inner, step) * dh[:, None]).reshape(-1, len(turned))
+        to_inner = _once(_at(inner, step) * dh[:, None]).reshape(-1, turned.shape[0])
         return dh * _at(z, step) + to_inner @ turned, _put(total, step, dh)
 
-    first, dh = _loop(len(z), advance, (jnp.zeros_like(h), gradient), back=True)
+    first, dh = _loop(z.shape[0], advance, (jnp.zeros_like(h), gradient), back=True)
     d_inner = (inner * dh[:, :, None]).reshape(*dh.shape[:2], -1)
     dx = jnp.concatenate([d_inner[..., :2 * h.shape[-1]], by_candidate * dh], -1)
     return dx, first, _sum_of_products(before, d_inner), d_inner.sum((0, 1)), None
@@ -250,7 +249,7 @@ def _simple(x: Array, h: Array, recurrent: Array, mask: Any) -> Array:
         h = _once(_keep(_at(mask, step), jnp.tanh(_at(hidden, step) + h @ recurrent), h))
         return h, _put(hidden, step, h)
 
-    return _loop(len(x), advance, (h, x))[1]
+    return _loop(x.shape[0], advance, (h, x))[1]
 
 
 def _simple_kept(x: Array, h: Array, recurrent: Array, mask: Any) -> Any:
@@ -271,7 +270,7 @@ def _simple_back(kept: Any, gradient: Any) -> Any:
         dx = _once(dh * _at(slope, step))
         return _keep(_at(mask, step), dx @ turned, dh), _put(slope, step, dx)
 
-    dh, dx = _loop(len(slope), advance, (jnp.zeros_like(h), slope), back=True)
+    dh, dx = _loop(slope.shape[0], advance, (jnp.zeros_like(h), slope), back=True)
     return dx, dh, _sum_of_products(_before(h, hidden), dx), None
 
 
