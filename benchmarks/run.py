@@ -83,7 +83,7 @@ def run_peer(pythons: dict[str, str], peer: str, workload: str, timeout: float) 
 
 def timed(command: list[str], own: dict[str, str], timeout: float) -> dict[str, Any]:
     """Give what the process reports, or why it did not; `seconds` from its start to its report if it has none."""
-    settings = ("JAX_", "XLA_", "KERAS_", "KYEO_", "TF_", "TORCHINDUCTOR_", "XDG_", "PYTHONPATH")
+    settings = ("JAX_", "XLA_", "KERAS_", "KYEO_", "TF_", "TORCHINDUCTOR_", "XDG_", "PYTHONPATH", "PYTHONDONTWRITE")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(settings)} | {"JAX_PLATFORMS": "cpu"} | own
     start, result, before = time.perf_counter(), None, processor_time()
     with tempfile.TemporaryFile("w+", errors="replace") as errors:

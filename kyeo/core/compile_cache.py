@@ -22,6 +22,7 @@ import jax
 import jaxlib
 from jax.experimental.compilation_cache import compilation_cache
 
+from kyeo.core import processor
 from kyeo.core.settings import settings
 
 __all__ = ["CompileCache", "compile_cache"]
@@ -128,22 +129,12 @@ def _refusal() -> str:
 def _fingerprint() -> str:
     """A word made from all that machine code depends on besides the program."""
     parts: list[object] = [getattr(sys.modules["kyeo"], "__version__", ""), jax.__version__, jaxlib.__version__,
-                           platform.machine(), os.cpu_count(), _processor()]
+                           platform.machine(), os.cpu_count(), processor.description()]
     if hasattr(os, "sched_getaffinity"):
         parts.append(len(os.sched_getaffinity(0)))  # XLA cuts work into as many pieces
     files = [e for e in os.scandir(pathlib.Path(jaxlib.__file__).parent) if e.name.endswith((".so", ".pyd", ".dylib"))]
     parts += sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in files)
     return hashlib.blake2b(repr(parts).encode(), digest_size=10).hexdigest()
-
-
-def _processor() -> str:
-    """The processor's name and abilities."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            first = [line for line, _ in zip(lines, range(40)) if line.startswith(("model name", "flags", "Features"))]
-            return "".join(first[:2])
-    except OSError:
-        return platform.processor()
 
 
 def _distrust(folder: pathlib.Path) -> str:

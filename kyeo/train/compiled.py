@@ -68,7 +68,8 @@ class CompiledStep:
     def __init__(self) -> None:
         options = onednn.compiler_options()
         self.single = jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
-        self.small = jax.jit(functools.partial(_one, False), donate_argnums=0) if options else self.single
+        self.small = jax.jit(
+            functools.partial(_one, False), donate_argnums=0, compiler_options=onednn.few_rows_options())
         self.per_dispatch: dict[Any, int] = {}  # by the shapes of the data
         self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
         self._folded: dict[Any, Callable[..., Any]] = {}

@@ -25,6 +25,10 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
             return quick
     source = as_source(x, batch_size=batch_size, steps=steps)
     prepare.build_weights(model, source.peek()[0])
+    left_open = batch_size is None and callbacks is None and steps is None
+    if left_open and isinstance(x, np.ndarray) and model.pads_predictions:
+        size = min(model.runner("predict").rows_per_dispatch(source.peek(), size), 1 << (len(x) - 1).bit_length())
+        source = as_source(x, batch_size=size)
     listed = make_callbacks(steps=source.num_batches)
     parts: list[Any] = []
 

@@ -26,7 +26,8 @@ __all__ = ["Runner", "SafePoints", "step_cost"]
 _MOST_FOLDED = 64  # steps in one dispatch; more gained nothing
 _FOLDED_FLOPS = 4e9  # about 20 ms of work, so that a bar can still move and a Ctrl-C still ends
 _LEAST_FOLDED = 4
-_FEW_ROWS = 4  # so few that a prediction is faster without oneDNN
+_DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
+_FEW_ROWS = 4  # so few that a prediction is compiled by itself
 
 
 class SafePoints:
@@ -65,12 +66,15 @@ class SafePoints:
 
 
 def step_cost(jaxpr: Any) -> tuple[float, bool]:
-    """(floating-point operations of the matrix products, whether there is a convolution) of a traced step."""
+    """(floating-point operations of products and convolutions, whether there is one of these) of a traced step."""
     flops, convolves = 0.0, False
     for equation in jaxpr.eqns:
         name = equation.primitive.name
         if name == "conv_general_dilated":
             convolves = True
+            kernel, output = equation.invars[1].aval.shape, equation.outvars[0].aval.shape
+            filters = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
+            flops += 2.0 * math.prod(output) * math.prod(kernel) / filters
         elif name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             depth = math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
@@ -135,6 +139,22 @@ class Runner:
             self._compiled.per_dispatch[key] = found
             self._example = traced.out_info
         return found
+
+    def rows_per_dispatch(self, data: Any, rows: int) -> int:
+        """How many rows to predict in one dispatch, where rows are independent: more than `rows` for a small network.
+
+        Measured, 4,000 rows: 42 instead of 68 ms for a network of dense layers (1,024 rows), 760 instead of 830 ms for
+        the tutorial's CNN (64 rows; with 256 it is slower than with 32: the images leave the cache).
+        """
+        if self._eager:
+            return rows
+        key = "rows", tuple(np.shape(a) for a in jax.tree.leaves(data))
+        if key not in self._compiled.per_dispatch:
+            traced = self._asking(lambda: self._compiled.single.trace(*self.state(), data, None))
+            wanted = int(_DISPATCH_FLOPS * rows / (step_cost(traced.jaxpr)[0] + 1))
+            power = 1 << max(wanted.bit_length() - 1, 0)
+            self._compiled.per_dispatch[key] = max(rows, min(power, _MOST_ROWS))
+        return self._compiled.per_dispatch[key]
 
     def _asking(self, work: Callable[[], Any]) -> Any:
         """Do what may trace the step, in this model's name."""

@@ -1,0 +1,70 @@
+"""What costs time, counted: compilations, dispatches, and waits for the device."""
+
+import jax
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo.train import loop, runner
+
+X = np.random.default_rng(0).normal(size=(100, 8)).astype("float32")
+Y = X.sum(-1, keepdims=True)
+
+
+def model(units=4):
+    made = kyeo.Sequential([kyeo.layers.Input((8,)), kyeo.layers.Dense(units, activation="relu"), kyeo.layers.Dense(1)])
+    made.compile("adam", "mse", metrics=["mae"])
+    return made
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    seen = {"dispatches": 0, "waits": 0, "compilations": 0}
+
+    def counting(name, function):
+        def call(*args, **kwargs):
+            seen[name] += 1
+            return function(*args, **kwargs)
+        return call
+
+    def on_event(event, *_, **__):
+        seen["compilations"] += "backend_compile" in event
+
+    monkeypatch.setattr(runner.Runner, "run", counting("dispatches", runner.Runner.run))
+    monkeypatch.setattr(loop, "fetched", counting("waits", loop.fetched))
+    jax.monitoring.register_event_duration_secs_listener(on_event)
+    yield seen
+    jax.monitoring.unregister_event_duration_listener(on_event)
+
+
+def test_a_small_network_is_dispatched_once_an_epoch_and_waited_for_once(counts):
+    one = model(units=5)
+    history = one.fit(X, Y, batch_size=32, epochs=6, verbose=0)  # 4 batches, the last one smaller
+    assert counts == {"dispatches": 6, "waits": 1, "compilations": 1}
+    assert len(history.history["loss"]) == 6
+    assert counts["waits"] == 6
+
+
+def test_a_callback_that_reads_logs_waits_for_them(counts):
+    class Reader(kyeo.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            assert logs["loss"] > 0
+
+    model().fit(X, Y, batch_size=32, epochs=3, verbose=0, callbacks=[Reader()])
+    assert counts["waits"] == 3
+
+
+def test_batches_are_not_waited_for(counts):
+    class Listener(kyeo.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    model().fit(X, Y, batch_size=25, epochs=2, verbose=0, callbacks=[Listener()])
+    assert (counts["dispatches"], counts["waits"]) == (8, 1)
+
+
+def test_predictions_compile_once(counts):
+    one = model(units=6)
+    for rows in (100, 97, 65):
+        one.predict(X[:rows], verbose=0)
+    assert counts["compilations"] == 1

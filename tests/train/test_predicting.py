@@ -1,0 +1,59 @@
+"""`predict`: the same numbers whatever the size of a dispatch, and no more compilations than needed."""
+
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo.train import runner
+
+
+def dense():
+    return kyeo.Sequential([kyeo.layers.Input((8,)), kyeo.layers.Dense(16, activation="relu"), kyeo.layers.Dense(3)])
+
+
+def convolution():
+    return kyeo.Sequential([
+        kyeo.layers.Input((6, 6, 8)), kyeo.layers.Conv2D(8, 3), kyeo.layers.BatchNormalization(),
+        kyeo.layers.GlobalAveragePooling2D()])
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 32, 33, 100, 300])
+@pytest.mark.parametrize("make", [dense, convolution])
+def test_any_number_of_rows(make, rows):
+    model = make()
+    x = np.random.default_rng(0).normal(size=(rows, *model.input_shape[1:])).astype("float32")
+    whole = model.predict(x, verbose=0)
+    assert whole.shape[0] == rows
+    np.testing.assert_allclose(whole, model.predict(x, batch_size=7, verbose=0), atol=1e-6)
+
+
+def test_rows_in_a_dispatch(monkeypatch):
+    """As many as the work of a row allows, a power of two; never fewer than the batch."""
+    model, x = dense(), np.zeros((2000, 8), "float32")
+    flops = 2 * (8 * 16 + 16 * 3)
+    for wanted, limit in ((1024, 2e9), (256, 300 * flops), (32, 5 * flops)):
+        monkeypatch.setattr(runner, "_DISPATCH_FLOPS", limit)
+        model.runner("predict")._compiled.per_dispatch.clear()
+        assert model.runner("predict").rows_per_dispatch((x[:32], None, None), 32) == wanted
+    assert convolution_cost() == pytest.approx(2 * 4 * 4 * 8 * 3 * 3 * 8, rel=1e-6)
+
+
+def convolution_cost():
+    step = convolution().runner("predict")
+    traced = step._asking(lambda: step._compiled.single.trace(*step.state(), (np.ones((1, 6, 6, 8), "f"), None, None), None))
+    return runner.step_cost(traced.jaxpr)[0]
+
+
+def test_a_size_that_was_asked_for_is_kept():
+    sizes = []
+
+    class Seen(kyeo.callbacks.Callback):
+        def on_predict_batch_end(self, batch, logs=None):
+            sizes.append(len(logs["outputs"]))
+
+    model, x = dense(), np.zeros((96, 8), "float32")
+    model.predict(x, verbose=0, callbacks=[Seen()])
+    assert sizes == [32, 32, 32]
+    sizes.clear()
+    model.predict(x, batch_size=48, verbose=0, callbacks=[Seen()])
+    assert sizes == [48, 48]
