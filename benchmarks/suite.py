@@ -49,14 +49,14 @@ class Training:
 
 _SPARSE, _BINARY = "sparse_categorical_crossentropy", "binary_crossentropy"
 TRAINING = {
-    "cnn_32": Training("the tutorial's CNN, batch 32", _SPARSE, "digits", 1280, 32),
-    "cnn_128": Training("the tutorial's CNN, batch 128", _SPARSE, "digits", 1280, 128),
+    "cnn_32": Training("the tutorial's CNN, batch 32", _SPARSE, "digits", 1280, 32, epochs=5, repeats=2),
+    "cnn_128": Training("the tutorial's CNN, batch 128", _SPARSE, "digits", 1280, 128, epochs=5, repeats=2),
     "tiny_mlp": Training("MLP 20-32-16-1, batch 32, `fit` of 20 epochs", "mse", "rows", 1000, 32, epochs=20),
     "mnist_mlp": Training("MLP 784-512-512-10, batch 128", _SPARSE, "flat_digits", 3840, 128),
     "lstm": Training("Embedding 10,000x64, LSTM 64 over 80 steps, batch 32", _BINARY, "words", 960, 32),
     "transformer": Training("two encoder blocks, d 128, 4 heads, length 64, batch 32", _SPARSE, "tokens", 320, 32),
-    "resnet": Training("ResNet-20 on 32x32x3, batch 64", _SPARSE, "pictures", 320, 64),
-    "separable": Training("depthwise-separable CNN on 32x32x32, batch 32", _SPARSE, "maps", 320, 32),
+    "resnet": Training("ResNet-20 on 32x32x3, batch 64", _SPARSE, "pictures", 320, 64, epochs=7, repeats=2),
+    "separable": Training("depthwise-separable CNN on 32x32x32", _SPARSE, "maps", 320, 32, epochs=8, repeats=2),
 }
 
 

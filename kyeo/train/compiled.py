@@ -66,22 +66,25 @@ class CompiledStep:
     """
 
     def __init__(self) -> None:
-        options = onednn.compiler_options()
-        self.single = jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
+        self.single = jax.jit(functools.partial(_one, False), donate_argnums=0)
         self.small = jax.jit(
             functools.partial(_one, False), donate_argnums=0, compiler_options=onednn.few_rows_options())
-        self.per_dispatch: dict[Any, int] = {}  # by the shapes of the data
+        self.costs: dict[Any, tuple[float, bool]] = {}  # by the shapes of the data
         self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
         self._folded: dict[Any, Callable[..., Any]] = {}
+
+    @functools.cached_property
+    def long(self) -> Callable[..., Any]:
+        """One step for a training that is long enough: with oneDNN, whose programs JAX cannot keep on disk."""
+        options = onednn.compiler_options()
+        return jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
 
     def folded(self, example: Any) -> Callable[..., Any]:
         """`count` steps in one dispatch: the batches lie stacked, a loop on the device takes them one by one.
 
         `example` is the output shape of one step, `(logs, state)`. For small networks the dispatch costs more than
         the step (measured: 151 us against 13 us). Not for convolutions on the CPU: XLA runs them many times slower
-        inside a loop. The options are those of a single step: with them some gradients of kernels, products over the
-        rows of both, go to oneDNN.
-        """
+        inside a loop.        """
         leaves, structure = jax.tree.flatten(example[0])
         key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in self._folded:
@@ -90,7 +93,7 @@ class CompiledStep:
 
 
 def _fold(logs_example: Any) -> Callable[..., Any]:
-    @functools.partial(jax.jit, donate_argnums=0, compiler_options=onednn.compiler_options())
+    @functools.partial(jax.jit, donate_argnums=0)
     def run(donated: Any, kept: Any, data: Any, rows: Any, count: Any) -> Any:
         state = _whole(donated, kept)
         logs = jax.tree.map(lambda spec: jnp.zeros(spec.shape, spec.dtype), logs_example)

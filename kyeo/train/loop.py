@@ -9,6 +9,7 @@
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,12 +35,14 @@ class Job:
         callbacks: who is told.
         safe: delays Ctrl-C while state is in flight.
         check: called with each batch's labels; None where they were checked as a whole.
+        epochs: how many are planned in all, those of an earlier part included.
     """
 
     def __init__(self, model: Any, mode: str, source: Source, callbacks: CallbackList, safe: SafePoints,
-                 check: Callable[[Any], None] | None = None):
+                 check: Callable[[Any], None] | None = None, epochs: int = 1):
         self.model, self.mode, self.source, self.callbacks, self.safe, self.check = (
             model, mode, source, callbacks, safe, check)
+        self.epochs, self.long = epochs, False
         self.padded = model.may_pad(source)
         self.per_dispatch: int | None = None
 
@@ -57,7 +60,8 @@ class Job:
         return self.model.runner(self.mode)
 
     def settle(self) -> None:
-        """Find out, at the first batch, whether padding works out and how many steps go into a dispatch."""
+        """Find out, at the first batch, whether padding works out, how many steps go into a dispatch and whether all
+        of them are long."""
         if self.per_dispatch is not None:
             return
         asked = self.model.steps_per_execution
@@ -74,9 +78,11 @@ class Job:
             self.per_dispatch = self._steps_per_dispatch(asked)
 
     def _steps_per_dispatch(self, asked: int) -> int:
-        if not asked and not self.padded:
+        if not asked and not self.padded and self.mode != "train":
             return 1
         first = next(portions(_Peeked(self.source), 0, 1, self.padded))
+        if self.mode == "train":
+            self.long = self.runner.is_long(first.data, first.rows, self.epochs * (self.source.num_batches or math.inf))
         known = self.runner.steps_per_dispatch(first.data, first.rows, asked)
         batches = self.source.num_batches
         if batches is not None and asked == 1 and known > 1:  # even portions, so that little is filled up
@@ -111,7 +117,8 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | 
         if job.check is not None and portion.data[1] is not None:
             job.check(portion.data[1])
         begin(done)
-        result = job.runner.run(portion.data, portion.rows, job.safe, portion.steps if portion.stacked else None)
+        count = portion.steps if portion.stacked else None
+        result = job.runner.run(portion.data, portion.rows, job.safe, count, job.long)
         done += portion.steps
         if on_result is not None:
             on_result(result, portion)

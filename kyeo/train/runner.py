@@ -19,6 +19,7 @@ from kyeo.core.arrays import to_array
 from kyeo.core.compile_cache import compile_cache
 from kyeo.core.scope import scope
 from kyeo.core.variable import Variable
+from kyeo.ops.kernels import onednn
 from kyeo.train.compiled import Asker, StepChanged, running, shared_step
 
 __all__ = ["Runner", "SafePoints", "step_cost"]
@@ -27,6 +28,7 @@ _MOST_FOLDED = 64  # steps in one dispatch; more gained nothing
 _FOLDED_FLOPS = 4e9  # about 20 ms of work, so that a bar can still move and a Ctrl-C still ends
 _LEAST_FOLDED = 4
 _DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
+_LONG_FLOPS = 5e11  # of a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it costs
 _FEW_ROWS = 4  # so few that a prediction is compiled by itself
 
 
@@ -130,15 +132,33 @@ class Runner:
         """
         if self._eager:
             return 1
+        flops, convolves = self._cost(data, rows)
+        if asked == 0 or (convolves and jax.default_backend() == "cpu"):
+            return 1
+        if asked > 1:
+            return asked
+        count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (flops + 1)))
+        return count if count >= _LEAST_FOLDED else 1
+
+    def is_long(self, data: Any, rows: Any, steps: float) -> bool:
+        """Whether so many steps are worth a program that every start of the process compiles anew, for oneDNN.
+
+        It depends on shapes and the number of steps alone: a training that is resumed takes the same form.
+        """
+        if self._eager or not onednn.compiler_options():
+            return False
+        flops, convolves = self._cost(data, rows)
+        return convolves and flops * steps >= _LONG_FLOPS
+
+    def _cost(self, data: Any, rows: Any) -> tuple[float, bool]:
+        """`step_cost` of a step on data like this; remembered for the next of its shape."""
         shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
-        key = jax.tree.structure(data), shapes, rows is None, asked
-        found = self._compiled.per_dispatch.get(key)
-        if found is None or (found > 1 and self._example is None):
+        key = jax.tree.structure(data), shapes, rows is None
+        if key not in self._compiled.costs or self._example is None:
             traced = self._asking(lambda: self._compiled.single.trace(*self.state(), data, rows))
-            found = _steps_in(step_cost(traced.jaxpr), asked) if found is None else found
-            self._compiled.per_dispatch[key] = found
+            self._compiled.costs[key] = step_cost(traced.jaxpr)
             self._example = traced.out_info
-        return found
+        return self._compiled.costs[key]
 
     def rows_per_dispatch(self, data: Any, rows: int) -> int:
         """How many rows to predict in one dispatch, where rows are independent: more than `rows` for a small network.
@@ -148,13 +168,8 @@ class Runner:
         """
         if self._eager:
             return rows
-        key = "rows", tuple(np.shape(a) for a in jax.tree.leaves(data))
-        if key not in self._compiled.per_dispatch:
-            traced = self._asking(lambda: self._compiled.single.trace(*self.state(), data, None))
-            wanted = int(_DISPATCH_FLOPS * rows / (step_cost(traced.jaxpr)[0] + 1))
-            power = 1 << max(wanted.bit_length() - 1, 0)
-            self._compiled.per_dispatch[key] = max(rows, min(power, _MOST_ROWS))
-        return self._compiled.per_dispatch[key]
+        wanted = int(_DISPATCH_FLOPS * rows / (self._cost(data, None)[0] + 1))
+        return max(rows, min(1 << max(wanted.bit_length() - 1, 0), _MOST_ROWS))
 
     def _asking(self, work: Callable[[], Any]) -> Any:
         """Do what may trace the step, in this model's name."""
@@ -168,18 +183,24 @@ class Runner:
         finally:
             running.reset(token)
 
-    def run(self, data: Any, rows: Any, safe: SafePoints, count: int | None = None) -> Any:
-        """Run on a batch, or on `count` stacked batches, and keep the new state. Gives the step's result."""
+    def run(self, data: Any, rows: Any, safe: SafePoints, count: int | None = None, long: bool = False) -> Any:
+        """Run on a batch, or on `count` stacked batches, and keep the new state. Gives the step's result.
+
+        `long`, for a batch, is what `is_long` said.
+        """
         with safe.hold():
             if self._eager:
                 result, new = self._run_eagerly(data, rows)
             elif count is None:
-                result, new = self._guarded(data, lambda: self._compiled.single(*self.state(), data, rows))
+                result, new = self._guarded(data, lambda: self._step_for(long)(*self.state(), data, rows))
             else:
                 result, new = self._guarded(
                     data, lambda: self._compiled.folded(self._example)(*self.state(), data, rows, count))
             self._write(new)
         return result
+
+    def _step_for(self, long: bool) -> Callable[..., Any]:
+        return self._compiled.long if long else self._compiled.single
 
     def predict(self, data: Any) -> Any:
         """The result of a step whose new state is of no interest; nothing is written."""
@@ -208,14 +229,3 @@ class Runner:
         for box, value in zip(self._boxes, values, strict=True):
             if value is not None:  # None: unchanged
                 box.put(value)
-
-
-def _steps_in(cost: tuple[float, bool], asked: int) -> int:
-    """How many steps of this cost go into a dispatch; see `Runner.steps_per_dispatch`."""
-    flops, convolves = cost
-    if asked == 0 or (convolves and jax.default_backend() == "cpu"):
-        return 1
-    if asked > 1:
-        return asked
-    count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (flops + 1)))
-    return count if count >= _LEAST_FOLDED else 1

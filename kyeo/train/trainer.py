@@ -244,7 +244,7 @@ class Trainer(StepCache):
         listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches,
                                 validation=validation is not None)
         with SafePoints() as safe:
-            job = Job(self, "train", source, listed, safe, self._checker(y))
+            job = Job(self, "train", source, listed, safe, self._checker(y), epochs)
             test_job = Job(self, "test", validation, listed, safe) if validation is not None else None
 
             def validate(epoch: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import kyeo
 from kyeo.core.scope import scope
 from kyeo.ops.kernels import onednn
 from kyeo.ops.kernels.conv import conv
+from kyeo.train import runner
 from tests.ops.test_kernel_conv import by_hand, draw
 
 needs_onednn = pytest.mark.skipif(not onednn.compiler_options(), reason="this jaxlib has no oneDNN")
@@ -68,17 +69,51 @@ def test_an_option_that_jaxlib_does_not_know_means_no(monkeypatch):
     assert not onednn.answers()
 
 
-@needs_onednn
-def test_training_uses_it_and_follows_the_plain_form(monkeypatch):
+def trained(epochs=4, **words):
     x, y = draw((48, 12, 12, 16)), np.arange(48) % 3
+    kyeo.utils.set_random_seed(1)
+    model = kyeo.Sequential([
+        kyeo.layers.Conv2D(16, 3, activation="relu"), kyeo.layers.Flatten(), kyeo.layers.Dense(3)])
+    model.compile("adam", kyeo.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model.fit(x, y, batch_size=16, epochs=epochs, verbose=0, shuffle=False, **words).history["loss"]
 
-    def losses(options):
-        monkeypatch.setattr(onednn, "compiler_options", lambda: options)
-        monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
-        kyeo.utils.set_random_seed(1)
-        model = kyeo.Sequential([
-            kyeo.layers.Conv2D(16, 3, activation="relu"), kyeo.layers.Flatten(), kyeo.layers.Dense(3)])
-        model.compile("adam", kyeo.losses.SparseCategoricalCrossentropy(from_logits=True))
-        return model.fit(x, y, batch_size=16, epochs=4, verbose=0, shuffle=False).history["loss"]
 
-    np.testing.assert_allclose(losses(dict(onednn.OPTIONS)), losses({}), rtol=1e-4)
+@pytest.fixture
+def forms(monkeypatch):
+    """The convolutions that went to oneDNN while a step was traced, and whether each step was a long training's."""
+    seen = {"taken": 0, "long": []}
+    take, run = onednn.image, runner.Runner.run
+
+    def image(*args):
+        seen["taken"] += 1
+        return take(*args)
+
+    def run_step(self, data, rows, safe, count=None, long=False):
+        seen["long"].append(long)
+        return run(self, data, rows, safe, count, long)
+
+    monkeypatch.setattr(onednn, "image", image)
+    monkeypatch.setattr(runner.Runner, "run", run_step)
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
+    return seen
+
+
+@needs_onednn
+def test_a_long_training_uses_it_and_follows_the_plain_form(forms, monkeypatch):
+    plain = trained()
+    assert forms == {"taken": 0, "long": [False] * 12}
+    monkeypatch.setattr(runner, "_LONG_FLOPS", 0)
+    np.testing.assert_allclose(trained(), plain, rtol=1e-4)
+    assert forms["taken"] > 0 and forms["long"][12:] == [True] * 12
+
+
+@needs_onednn
+def test_the_rest_of_a_training_takes_the_form_of_the_whole(forms, monkeypatch):
+    trained(epochs=1)
+    flops = 2 * 16 * (10 * 10 * 16 * 9 * 16 + 1600 * 3) * 3  # about, with gradients
+    monkeypatch.setattr(runner, "_LONG_FLOPS", 6 * flops)  # of a step, and there are 3 in an epoch
+    forms["long"].clear()
+    trained(epochs=1)
+    trained(epochs=4)
+    trained(epochs=4, initial_epoch=3)
+    assert forms["long"] == [False] * 3 + [True] * 12 + [True] * 3

@@ -33,7 +33,6 @@ def test_rows_in_a_dispatch(monkeypatch):
     flops = 2 * (8 * 16 + 16 * 3)
     for wanted, limit in ((1024, 2e9), (256, 300 * flops), (32, 5 * flops)):
         monkeypatch.setattr(runner, "_DISPATCH_FLOPS", limit)
-        model.runner("predict")._compiled.per_dispatch.clear()
         assert model.runner("predict").rows_per_dispatch((x[:32], None, None), 32) == wanted
     assert convolution_cost() == pytest.approx(2 * 4 * 4 * 8 * 3 * 3 * 8, rel=1e-6)
 

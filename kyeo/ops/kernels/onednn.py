@@ -6,6 +6,9 @@ bias and activation computed on the way out. Measured on two cores with JAX 0.12
 processor time of oneDNN / YNNPACK: forward and the input's gradient 0.8 (32 x 28 x 28 x 32 into 32 channels), 0.65
 (32 x 7 x 7 x 64 into 128), 0.5 (64 x 32 x 32 x 16 into 16). The kernel's gradient slides a window as large as the
 image: 0.7 for 7x7 pixels, 0.9 for 14x14, and 1.4 for 28x28, which therefore stays with YNNPACK.
+
+JAX cannot write a program that holds a call of oneDNN into its compile cache (jaxlib 0.12 runs out of memory over it),
+so only the steps of long trainings are compiled like that.
 """
 
 import functools
