@@ -16,7 +16,7 @@ from kyeo.core.scope import current, scope
 from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import activation_of, make_weight, weight_rules
 from kyeo.layers.layer import Layer
-from kyeo.ops.kernels import keep_mask, on_cpu
+from kyeo.ops.kernels import keep_mask, on_cpu, product
 from kyeo.random import SeedGenerator
 
 __all__ = ["BuiltInCell"]
@@ -89,7 +89,7 @@ class BuiltInCell(Layer):
         """The inputs' share of the gates; `inputs` may have any axes before (batch, features)."""
         kernel = unwrap(self.kernel)
         if mask is None or mask.shape[0] == 1:
-            z = (inputs if mask is None else inputs * mask[0]) @ kernel
+            z = product(inputs if mask is None else inputs * mask[0], kernel)
         else:
             parts = jnp.split(kernel, self.gates, axis=-1)
             z = jnp.concatenate([(inputs * m) @ part for m, part in zip(mask, parts)], -1)
