@@ -78,10 +78,10 @@ class Job:
             self.per_dispatch = self._steps_per_dispatch(asked)
 
     def _steps_per_dispatch(self, asked: int) -> int:
-        if not asked and not self.padded and self.mode != "train":
+        if not asked and not self.padded and self.mode == "test":
             return 1
         first = next(portions(_Peeked(self.source), 0, 1, self.padded))
-        if self.mode == "train":
+        if self.mode != "test":
             self.long = self.runner.is_long(first.data, first.rows, self.epochs * (self.source.num_batches or math.inf))
         known = self.runner.steps_per_dispatch(first.data, first.rows, asked)
         batches = self.source.num_batches

@@ -29,6 +29,7 @@ _FOLDED_FLOPS = 4e9  # about 20 ms of work, so that a bar can still move and a C
 _LEAST_FOLDED = 4
 _DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
 _LONG_FLOPS = 5e11  # of a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it costs
+_LONG_PREDICTION = 1e11
 _FEW_ROWS = 4  # so few that a prediction is compiled by itself
 
 
@@ -143,12 +144,13 @@ class Runner:
     def is_long(self, data: Any, rows: Any, steps: float) -> bool:
         """Whether so many steps are worth a program that every start of the process compiles anew, for oneDNN.
 
-        It depends on shapes and the number of steps alone: a training that is resumed takes the same form.
+        It depends on shapes and the number of steps alone: a training that is resumed takes the same form. Large
+        predictions are expected to come again.
         """
         if self._eager or not onednn.compiler_options():
             return False
         flops, convolves = self._cost(data, rows)
-        return convolves and flops * steps >= _LONG_FLOPS
+        return convolves and flops * steps >= (_LONG_FLOPS if self._donated else _LONG_PREDICTION)
 
     def _cost(self, data: Any, rows: Any) -> tuple[float, bool]:
         """`step_cost` of a step on data like this; remembered for the next of its shape."""
