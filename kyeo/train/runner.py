@@ -107,7 +107,7 @@ class Runner:
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
         self._step, self._word, self._donated, self._eager = step, word, donated, eager
-        self._example: Any = None  # what one step gives, as shapes; known once many go into a dispatch
+        self._example: Any = None  # what one step gives, as shapes; known once its cost is
         self._choose()
 
     def _choose(self) -> None:
@@ -156,11 +156,11 @@ class Runner:
         """`step_cost` of a step on data like this; remembered for the next of its shape."""
         shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
         key = jax.tree.structure(data), shapes, rows is None
-        if key not in self._compiled.costs or self._example is None:
+        if key not in self._compiled.costs:
             traced = self._asking(lambda: self._compiled.single.trace(*self.state(), data, rows))
-            self._compiled.costs[key] = step_cost(traced.jaxpr)
-            self._example = traced.out_info
-        return self._compiled.costs[key]
+            self._compiled.costs[key] = *step_cost(traced.jaxpr), traced.out_info
+        flops, convolves, self._example = self._compiled.costs[key]
+        return flops, convolves
 
     def rows_per_dispatch(self, data: Any, rows: int) -> int:
         """How many rows to predict in one dispatch, where rows are independent: more than `rows` for a small network.
@@ -190,27 +190,25 @@ class Runner:
 
         `long`, for a batch, is what `is_long` said.
         """
+        form = "long" if long else "single"
         with safe.hold():
             if self._eager:
                 result, new = self._run_eagerly(data, rows)
             elif count is None:
-                result, new = self._guarded(data, lambda: self._step_for(long)(*self.state(), data, rows))
+                result, new = self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, rows))
             else:
                 result, new = self._guarded(
                     data, lambda: self._compiled.folded(self._example)(*self.state(), data, rows, count))
             self._write(new)
         return result
 
-    def _step_for(self, long: bool) -> Callable[..., Any]:
-        return self._compiled.long if long else self._compiled.single
-
     def predict(self, data: Any) -> Any:
         """The result of a step whose new state is of no interest; nothing is written."""
         if self._eager:
             return self._run_eagerly(data, None)[0]
         rows = np.shape(jax.tree.leaves(data)[0])[0]
-        single = self._compiled.small if rows <= _FEW_ROWS else self._compiled.single
-        return self._guarded(data, lambda: single(*self.state(), data, None))[0]
+        form = "small" if rows <= _FEW_ROWS else "single"
+        return self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, None))[0]
 
     def _guarded(self, data: Any, work: Callable[[], Any]) -> Any:
         """Run the compiled step; the first time for data of a shape under the guard of the compile cache."""

@@ -215,3 +215,20 @@ def two_outputs(names):
 def test_logs_go_by_the_names_of_the_model_itself(compilations):
     for names in (("a", "b"), ("c", "d")):
         assert set(two_outputs(names)) == {"loss", *(f"{n}_{kind}" for n in names for kind in ("loss", "accuracy"))}
+
+
+@pytest.mark.parametrize("rows", [3, 8])
+def test_a_changed_model_leaves_predictions_of_others_alone(rows):
+    x = np.random.default_rng(3).normal(size=(32, 5)).astype("float32")
+
+    def make():
+        return kyeo.Sequential([kyeo.layers.Input((5,)), kyeo.layers.Dense(4, activation="relu", name="one")], name="m")
+
+    changed, other = make(), make()
+    changed.predict(x, verbose=0)
+    other.predict(x, verbose=0)
+    assert changed.runner("predict")._compiled is other.runner("predict")._compiled
+    object.__setattr__(changed.layers[0], "activation", kyeo.activations.tanh)  # behind the counter of changes
+    weights, bias = (np.asarray(w) for w in other.get_weights())
+    changed.predict(x[:rows], verbose=0)
+    np.testing.assert_allclose(other.predict(x[:rows], verbose=0), np.maximum(x[:rows] @ weights + bias, 0), atol=1e-6)

@@ -47,7 +47,6 @@ def compiler_options() -> dict[str, Any]:
     return OPTIONS if here in KNOWN or answers() else {}
 
 
-@functools.cache
 def few_rows_options() -> dict[str, Any]:
     """The options to compile a prediction of a few rows with."""
     return FEW_ROWS_OPTIONS if compiler_options() else {}
