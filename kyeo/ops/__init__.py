@@ -1,5 +1,6 @@
 """Functions on tensors with the names of `keras.ops`: on arrays, on variables, and on symbolic tensors."""
 
+from kyeo.ops import image as image
 from kyeo.ops import linalg as linalg
 from kyeo.ops import nn as nn
 from kyeo.ops import numpy as numpy
@@ -15,4 +16,4 @@ from kyeo.ops.nn import __all__ as _nn
 from kyeo.ops.numpy import *
 from kyeo.ops.numpy import __all__ as _numpy
 
-__all__ = sorted([*_control, *_core, *_linalg, *_nn, *_numpy, "linalg", "nn", "numpy"])
+__all__ = sorted([*_control, *_core, *_linalg, *_nn, *_numpy, "image", "linalg", "nn", "numpy"])

@@ -247,7 +247,7 @@ def test_symbolic_call_has_the_eager_shape(row):
 
 def test_every_op_has_a_row():
     named = {"sparsemax"} | {node.id for row in ROWS for node in ast.walk(ast.parse(row)) if isinstance(node, ast.Name)}
-    rooms = {"linalg", "nn", "numpy"}
+    rooms = {"image", "linalg", "nn", "numpy"}
     missing = set(kyeo.ops.__all__) - named - rooms
     assert not missing, f"add a row to ROWS for: {sorted(missing)}"
 
@@ -255,7 +255,7 @@ def test_every_op_has_a_row():
 UNLIKE_KERAS = {"multi_hot": "num_tokens", "layer_normalization": "rms_scaling"}  # old names in **kwargs, left out
 
 
-@pytest.mark.parametrize("name", [n for n in kyeo.ops.__all__ if n not in ("linalg", "nn", "numpy", *UNLIKE_KERAS)])
+@pytest.mark.parametrize("name", [n for n in kyeo.ops.__all__ if n not in ("image", "linalg", "nn", "numpy", *UNLIKE_KERAS)])
 def test_signature_is_that_of_keras(name):
     def parameters(fn):
         return [(p.name, p.kind, p.default) for p in inspect.signature(fn).parameters.values()]
