@@ -82,13 +82,16 @@ def _alike(size: Sequence[int], target: Sequence[int]) -> tuple[int, int]:
     return int(float(width * goal_height) / goal_width), int(float(height * goal_width) / goal_height)
 
 
+def crop_window(size: Sequence[int], target: Sequence[int]) -> list[tuple[int, int]]:
+    """(start, length) along height and width of the largest part in the middle that is shaped as the target."""
+    kept = [max(min(have, wanted), 1) for have, wanted in zip(size, _alike(size, target))]
+    return [(int(float(have - length) / 2), length) for have, length in zip(size, kept)]
+
+
 def _cropped(images: Array, axes: Sequence[int], target: Sequence[int]) -> Array:
     """The middle of the images that is shaped as the target."""
-    size = [images.shape[a] for a in axes]
-    for axis, have, wanted in zip(axes, size, _alike(size, target)):
-        kept = max(min(have, wanted), 1)
-        start = int(float(have - kept) / 2)
-        images = lax.slice_in_dim(images, start, start + kept, axis=axis % images.ndim)
+    for axis, (start, length) in zip(axes, crop_window([images.shape[a] for a in axes], target)):
+        images = lax.slice_in_dim(images, start, start + length, axis=axis % images.ndim)
     return images
 
 

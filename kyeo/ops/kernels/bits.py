@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array, lax
 
-__all__ = ["keep_mask", "normal_numbers", "uniform_bits", "uniform_numbers"]
+__all__ = ["derived_key", "keep_mask", "normal_numbers", "uniform_bits", "uniform_numbers"]
 
 
 def uniform_bits(key: Array, shape: Sequence[int]) -> Array:
@@ -50,6 +50,17 @@ def keep_mask(key: Array, shape: Sequence[int], rate: float) -> Array:
     if kept == 2**32:
         return jnp.ones(tuple(shape), bool)
     return uniform_bits(key, shape) < jnp.uint32(kept)
+
+
+def derived_key(key: Array, number: int) -> Array:
+    """Return another key for each number, unrelated to the first and to those that count on from it.
+
+    >>> import jax.numpy as jnp
+    >>> key = jnp.array([7, 0], "uint32")
+    >>> bool((derived_key(key, 0) == derived_key(key, 1)).all())
+    False
+    """
+    return jnp.stack([scramble(key[0] ^ jnp.uint32(0xC2B2AE35 * (number + 1) % 2**32)), key[1]])
 
 
 def uniform_numbers(key: Array, shape: Sequence[int]) -> Array:

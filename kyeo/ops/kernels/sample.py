@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-__all__ = ["FILL_MODES", "bell", "filtered", "homography", "projected", "sample"]
+__all__ = ["FILL_MODES", "bell", "filtered", "homography", "inverted", "projected", "sample"]
 
 
 def _mirrored(index: Array, size: int) -> Array:
@@ -103,6 +103,18 @@ def homography(start: Array, end: Array) -> Array:
         (start[..., 0], (x, y, ones, zeros, zeros, zeros)), (start[..., 1], (zeros, zeros, zeros, x, y, ones)))]
     goals = jnp.concatenate([start[..., 0], start[..., 1]], -1)[..., None]
     return jnp.linalg.solve(jnp.concatenate(rows, -2), goals)[..., 0]
+
+
+def inverted(transform: Array) -> Array:
+    """The transform, shape (batch, 8), that undoes another.
+
+    >>> inverted(jnp.array([[2.0, 0, 6, 0, 4.0, 0, 0, 0]])).tolist()
+    [[0.5, 0.0, -3.0, 0.0, 0.25, 0.0, 0.0, 0.0]]
+    """
+    a0, a1, a2, b0, b1, b2, c0, c1 = jnp.unstack(transform, axis=-1)
+    entries = [b1 - b2 * c1, a2 * c1 - a1, a1 * b2 - a2 * b1, b2 * c0 - b0, a0 - a2 * c0, a2 * b0 - a0 * b2,
+               b0 * c1 - b1 * c0, a1 * c0 - a0 * c1]
+    return jnp.stack(entries, -1) / (a0 * b1 - a1 * b0)[:, None] + 0.0  # + 0: no -0
 
 
 def filtered(images: Array, weights: Sequence[Any] | Array, axis: int, padding: str = "same") -> Array:
