@@ -8,6 +8,7 @@ from kyeo.layers import (
     core,
     dropout,
     einsum,
+    images,
     input,
     layer,
     merge,
@@ -27,6 +28,7 @@ from kyeo.layers.conv_transpose import *
 from kyeo.layers.core import *
 from kyeo.layers.dropout import *
 from kyeo.layers.einsum import *
+from kyeo.layers.images import *
 from kyeo.layers.input import *
 from kyeo.layers.layer import *
 from kyeo.layers.merge import *
@@ -40,7 +42,7 @@ from kyeo.layers.separable import *
 from kyeo.layers.spectral import *
 
 _FAMILIES = (
-    activation, attention, conv, conv_transpose, core, dropout, einsum, input, layer, merge, multi_head, norm,
+    activation, attention, conv, conv_transpose, core, dropout, einsum, images, input, layer, merge, multi_head, norm,
     pool, preprocessing, reshape, rnn, separable, spectral,
 )
 
