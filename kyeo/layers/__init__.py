@@ -19,6 +19,7 @@ from kyeo.layers import (
     rnn,
     separable,
     spectral,
+    text,
 )
 from kyeo.layers.activation import *
 from kyeo.layers.attention import *
@@ -38,10 +39,11 @@ from kyeo.layers.reshape import *
 from kyeo.layers.rnn import *
 from kyeo.layers.separable import *
 from kyeo.layers.spectral import *
+from kyeo.layers.text import *
 
 _FAMILIES = (
     activation, attention, conv, conv_transpose, core, dropout, einsum, input, layer, merge, multi_head, norm,
-    pool, preprocessing, reshape, rnn, separable, spectral,
+    pool, preprocessing, reshape, rnn, separable, spectral, text,
 )
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

@@ -155,8 +155,8 @@ class Graph:
             want is None or not isinstance(have, int) or want == have for want, have in zip(tensor.shape, value.shape))
         if not fits:
             raise self._misfit(tensor, given)
-        if isinstance(value, jax.Array) and value.dtype != tensor.dtype and tensor.dtype != "string":
-            value = value.astype(tensor.dtype)
+        if isinstance(value, jax.Array) and tensor.dtype != "string":
+            value = value.astype(jax.dtypes.canonicalize_dtype(tensor.dtype))
         if mask is not None:
             set_mask(value, mask)
         return value
