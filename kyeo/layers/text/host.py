@@ -33,7 +33,7 @@ class HostLayer(Layer):
     def build(self, input_shape: Any = None) -> None:
         """There are no weights to make."""
 
-    def __call__(self, inputs: Any) -> Any:  # type: ignore[override]
+    def __call__(self, inputs: Any, training: Any = None) -> Any:  # type: ignore[override]
         columns = self._columns(inputs)
         if not self.built:
             self.build()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kyeo.core.errors import describe, one_of, positive_int, problem
+from kyeo.core.errors import boolean, describe, one_of, positive_int, problem
 from kyeo.core.settings import settings
 from kyeo.layers.text.documents import character_lists, cleaned_texts, ngrams_of, word_lists
 from kyeo.layers.text.host import HostLayer, as_texts, encode_rows, refuse_sparse, to_host
@@ -57,6 +57,8 @@ class TextVectorization(HostLayer):
         super().__init__(name=name, **kwargs)
         refuse_sparse(self, sparse=sparse, ragged=ragged)
         self.sparse = self.ragged = False
+        self.max_tokens = positive_int(self, optional=True, minimum=2, max_tokens=max_tokens)
+        self.pad_to_max_tokens = boolean(self, pad_to_max_tokens=pad_to_max_tokens)
         self.standardize = standardize if callable(standardize) or standardize is None else one_of(
             self, ("lower_and_strip_punctuation", "lower", "strip_punctuation"), standardize=standardize)
         self.split = split if callable(split) or split is None else one_of(
@@ -74,7 +76,6 @@ class TextVectorization(HostLayer):
         self._lookup_layer = StringLookup(
             max_tokens=max_tokens, vocabulary=vocabulary, idf_weights=idf_weights, mask_token="",
             pad_to_max_tokens=pad_to_max_tokens, output_mode=self.output_mode, encoding=encoding, **hidden)
-        self.max_tokens, self.pad_to_max_tokens = self._lookup_layer.max_tokens, self._lookup_layer.pad_to_max_tokens
 
     # -- the vocabulary ------------------------------------------------------------------------------------
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[str]:

@@ -29,10 +29,16 @@ def read_terms(vocabulary: Any, as_int: bool, where: Any) -> list[Any]:
         raise problem("The vocabulary is empty.", received=f"vocabulary={vocabulary!r}", where=where,
                       expected="at least one term")
     try:
-        return [int(t) if as_int else t.decode() if isinstance(t, bytes) else t + "" for t in terms]
+        return [_integer(t) if as_int else t.decode() if isinstance(t, bytes) else t + "" for t in terms]
     except (TypeError, ValueError):
         raise problem("A term of the vocabulary is of the wrong kind.", where=where, received=terms,
                       expected="integers" if as_int else "strings") from None
+
+
+def _integer(term: Any) -> int:
+    if isinstance(term, float) and not term.is_integer():
+        raise ValueError
+    return int(term)
 
 
 def tokens_of(terms: list[Any], special: list[Any], reserved: dict[str, Any], where: Any) -> tuple[list[Any], bool]:
