@@ -20,7 +20,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from tests.text.cases import CASES, TEXTS  # noqa: E402
+from tests.text.cases import CASES, FEATURES, TABLE, TEXTS  # noqa: E402
 
 __all__ = ["main"]
 FILES = ROOT / "tests/text/files"
@@ -79,6 +79,14 @@ def models():
     yield "lookups", keras.Model([a, b, c, d], [words(a), numbers(b), given(c), hashed, crossed])
 
 
+def feature_space():
+    """A FeatureSpace that has learned."""
+    space = keras.utils.FeatureSpace(FEATURES, crosses=[("n", "s")], crossing_dim=5, num_discretization_bins=3,
+                                     hashing_dim=4)
+    space.adapt(tf.data.Dataset.from_tensor_slices({k: np.array(v) for k, v in TABLE.items()}))
+    return space
+
+
 def main():
     """Write what the command line asks for."""
     path = ROOT / "tests/text/expected.json"
@@ -87,6 +95,10 @@ def main():
         FILES.mkdir(exist_ok=True)
         for name, model in models():
             model.save(FILES / f"{name}.keras")
+        space = feature_space()
+        space.save(FILES / "space.keras")
+        output = space({k: np.array(v) for k, v in TABLE.items()})
+        (FILES / "space.json").write_text(json.dumps(np.asarray(output).tolist()) + "\n")
 
 
 if __name__ == "__main__":

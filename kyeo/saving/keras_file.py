@@ -129,7 +129,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         if not compile:
             spec["compile_config"] = None
         model = deserialize_keras_object(spec, custom_objects)
-        if not hasattr(model, "load_weights"):
+        if not hasattr(model, "load_weights") and not getattr(model, "saved_alone", False):
             raise problem("The file holds something that is not a model.", where=str(path),
                           received=type(model).__name__)
         with open_for_reading(weights, str(path)) as store:

@@ -6,7 +6,7 @@ Texts are lists, so that both sides make of them what they take.
 
 from typing import Any, NamedTuple
 
-__all__ = ["CASES", "Case", "SIGNS", "TEXTS", "WORDS"]
+__all__ = ["CASES", "Case", "FEATURES", "TABLE", "SIGNS", "TEXTS", "WORDS"]
 
 
 class Case(NamedTuple):
@@ -130,3 +130,11 @@ VECTORIZE = [
     texts(["the cat"], vocabulary=["a", "the", "cat"]),
 ]
 CASES = [*HASHING, *LOOKUP, *VECTORIZE]
+
+FEATURES = {"f": "float", "m": "float_normalized", "r": "float_rescaled", "d": "float_discretized",
+            "n": "integer_categorical", "s": "string_categorical", "i": "integer_hashed", "h": "string_hashed"}
+TABLE = {
+    "f": [0.5, 1.5, 2.5, -1.0, 0.0, 4.0], "m": [1.0, 2.0, 3.0, 4.0, 5.0, 9.0], "r": [3.0, 1.0, 2.0, 0.0, 5.0, 6.0],
+    "d": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "n": [7, 7, 8, 9, 9, 9], "s": ["a", "b", "b", "c", "a", "a"],
+    "i": [1, 2, 3, 4, 5, 6], "h": ["x", "y", "z", "x", "y", "w"],
+}
