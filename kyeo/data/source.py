@@ -61,6 +61,10 @@ class Source(abc.ABC):
             return batch
         raise problem("The data has no batches.", received=type(self).__name__, expected="at least one batch")
 
+    def whole(self) -> Iterator[tuple[str, Any]]:
+        """What is held in memory as a whole: the names of the parts of a batch, each with its arrays."""
+        return iter(())
+
     def on_epoch_begin(self) -> None:  # noqa: B027 (most sources need not know)
         """Told before an epoch's first batch is asked for."""
 
@@ -116,6 +120,10 @@ class ArraySource(Source):
 
     def peek(self) -> Batch:
         return self._unflatten(self._rows(None, 0, self.batch_size))
+
+    def whole(self) -> Iterator[tuple[str, Any]]:
+        arrays = self._unflatten([leaf for leaf, _, _ in self._leaves])
+        return ((name, part) for name, part in zip(("x", "y", "sample_weight"), arrays) if part is not None)
 
     def _order(self, turn: int) -> np.ndarray | None:
         """The rows in the order of a pass; None for the order they have."""
