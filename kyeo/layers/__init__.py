@@ -3,6 +3,7 @@
 from kyeo.layers import (
     activation,
     attention,
+    category,
     conv,
     conv_transpose,
     core,
@@ -20,9 +21,12 @@ from kyeo.layers import (
     rnn,
     separable,
     spectral,
+    spectrogram,
+    text,
 )
 from kyeo.layers.activation import *
 from kyeo.layers.attention import *
+from kyeo.layers.category import *
 from kyeo.layers.conv import *
 from kyeo.layers.conv_transpose import *
 from kyeo.layers.core import *
@@ -40,10 +44,12 @@ from kyeo.layers.reshape import *
 from kyeo.layers.rnn import *
 from kyeo.layers.separable import *
 from kyeo.layers.spectral import *
+from kyeo.layers.spectrogram import *
+from kyeo.layers.text import *
 
 _FAMILIES = (
-    activation, attention, conv, conv_transpose, core, dropout, einsum, images, input, layer, merge, multi_head, norm,
-    pool, preprocessing, reshape, rnn, separable, spectral,
+    activation, attention, category, conv, conv_transpose, core, dropout, einsum, images, input, layer, merge, multi_head,
+    norm, pool, preprocessing, reshape, rnn, separable, spectral, spectrogram, text,
 )
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)
