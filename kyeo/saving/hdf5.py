@@ -71,6 +71,8 @@ class ReadGroup(Mapping[str, np.ndarray]):
             if _link(group, part) is None:
                 return
             group = self._inside(group, part)
+            if not hasattr(group, "keys"):
+                raise self._refused("a dataset where a group is expected")
         self._group = group
 
     def texts(self, name: str) -> list[str] | None:
