@@ -48,8 +48,8 @@ from kyeo.layers.spectrogram import *
 from kyeo.layers.text import *
 
 _FAMILIES = (
-    activation, attention, category, conv, conv_transpose, core, dropout, einsum, images, input, layer, merge, multi_head,
-    norm, pool, preprocessing, reshape, rnn, separable, spectral, spectrogram, text,
+    activation, attention, category, conv, conv_transpose, core, dropout, einsum, images, input, layer, merge,
+    multi_head, norm, pool, preprocessing, reshape, rnn, separable, spectral, spectrogram, text,
 )
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)
