@@ -1,5 +1,6 @@
 """Callbacks: who is told what happens while a model trains."""
 
+from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.base import Callback
 from kyeo.callbacks.callback import CallbackList
 from kyeo.callbacks.csv_logger import CSVLogger
@@ -12,6 +13,6 @@ from kyeo.callbacks.progbar_logger import ProgbarLogger
 from kyeo.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
-    "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
+    "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
     "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "TerminateOnNaN",
 ]
