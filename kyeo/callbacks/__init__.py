@@ -9,10 +9,15 @@ from kyeo.callbacks.history import History
 from kyeo.callbacks.lambda_callback import LambdaCallback
 from kyeo.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from kyeo.callbacks.model_checkpoint import ModelCheckpoint
+from kyeo.callbacks.orbax_checkpoint import OrbaxCheckpoint
 from kyeo.callbacks.progbar_logger import ProgbarLogger
+from kyeo.callbacks.remote_monitor import RemoteMonitor
+from kyeo.callbacks.swap_ema_weights import SwapEMAWeights
+from kyeo.callbacks.tensorboard import TensorBoard
 from kyeo.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
     "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
-    "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "TerminateOnNaN",
+    "LearningRateScheduler", "ModelCheckpoint", "OrbaxCheckpoint", "ProgbarLogger", "ReduceLROnPlateau",
+    "RemoteMonitor", "SwapEMAWeights", "TensorBoard", "TerminateOnNaN",
 ]

@@ -7,6 +7,7 @@ never forked, because JAX's threads do not survive a fork.
 import itertools
 import multiprocessing
 import pickle
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -130,7 +131,11 @@ class PyDatasetSource(Source):
         self._told.append(hook)
 
     def state(self) -> dict[str, Any]:
-        return {"seed": self._seed, "told": list(self._told), "own": own_state(self._dataset)}
+        own = own_state(self._dataset)
+        if own is not None and (self._dataset.workers > 1 or self._dataset.use_multiprocessing):
+            warnings.warn(f"The state of {type(self._dataset).__name__} is that of its workers, which read ahead: a "
+                          "resumed training may see other batches. Use workers=1.", stacklevel=2)
+        return {"seed": self._seed, "told": list(self._told), "own": own}
 
     def restore(self, state: dict[str, Any], step: int) -> None:
         """Go on from a state: the data set's own where it has one, else its hooks are called as they were."""

@@ -174,6 +174,7 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
             test_job.after = (lambda *_: progress.while_validating(place)) if progress.saves else None
             return {f"val_{name}": value for name, value in model._evaluate(test_job).items()}
 
+        progress.jobs = [job, test_job] if test_job is not None else [job]
         with job:
             try:
                 run_epochs(job, epochs.start, epochs.stop, validate, progress)

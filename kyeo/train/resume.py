@@ -57,6 +57,7 @@ class Progress:
         self._tree: Any = None
         self._validation_state: Any = None
         self._done = 0
+        self.jobs: list[Any] = []  # those that look at their first batch before they begin
 
     @property
     def saves(self) -> bool:
@@ -82,6 +83,8 @@ class Progress:
         tree, self._tree = self._tree, None
         if tree is None:
             return
+        for job in self.jobs:
+            job.settle()
         self._restore_callbacks(tree["callbacks"])
         for callback in self._callbacks.callbacks:
             callback._resumed = False
@@ -122,6 +125,7 @@ class Progress:
         """Training begins. That is saved too: it says how long the log files are that it adds to."""
         if self._backup is not None and self._tree is None:
             self._save(place)
+            self._backup.settle()
 
     def after_step(self, epoch: int, done: int, logs: Any) -> None:
         """After a dispatch and its callbacks: save if it is time, and leave if that was asked for."""
@@ -224,8 +228,9 @@ def _flat_description(model: Any, source: Source, validation: Source | None) -> 
     names = [f"{i} {_unnumbered(layer.path or layer.name)}" for i, layer in enumerate(layers)]
     tree["layer"] = dict(zip(names, map(_config_of, layers)))
     for kind, variables in model.state_variables()._asdict().items():
-        tree[f"{kind} variables"] = {f"{i} {_unnumbered(v.path)}": f"{list(v.shape)} of {v._dtype}"
-                                     for i, v in enumerate(variables)}
+        # slots of an optimizer have numbered names in the middle of theirs
+        tree[f"{kind} variables"] = {f"{i} {_unnumbered(v.path)}" if kind != "optimizer" else str(i):
+                                     f"{list(v.shape)} of {v._dtype}" for i, v in enumerate(variables)}
     # as it was made: callbacks change the learning rate
     given = {name: _plain(value) for name, value in given_arguments(model.optimizer).items()}
     tree["optimizer"] = {"class": type(model.optimizer).__name__, **given}
