@@ -31,13 +31,14 @@ config: core dtype_policies
 datasets: core ops
 utils: core ops data callbacks
 backend: config utils
+preprocessing visualization: core ops utils
 visual: PARTS train models
-ALL = PARTS train models config datasets utils backend visual
+ALL = PARTS train models config datasets utils backend preprocessing visualization visual
 kyeo: ALL rooms
 cli: ALL
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
-LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy"}
+LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL"}
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"),  # likewise
