@@ -12,7 +12,7 @@ IMAGES = [
     case("RandomTranslation", IMAGE, height_factor=0.2, width_factor=(-0.1, 0.3), fill_mode="wrap", fill_value=1.0),
     case("RandomRotation", IMAGE, factor=0.1, interpolation="nearest", bounding_box_format="xyxy"),
     case("RandomZoom", IMAGE, height_factor=(-0.2, 0.3)),
-    case("RandomShear", IMAGE, x_factor=0.3, y_factor=(0.1, 0.2)),
+    case("RandomShear", IMAGE, x_factor=(0.0, 0.3), y_factor=(0.1, 0.2)),
     case("RandomPerspective", IMAGE, factor=0.7, scale=0.3),
     case("RandomBrightness", IMAGE, factor=0.2, value_range=(1, 0)),
     case("RandomContrast", IMAGE, factor=0.2),
