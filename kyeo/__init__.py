@@ -17,8 +17,8 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "utils",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing", "random",
+    "regularizers", "saving", "utils", "wrappers",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
@@ -30,8 +30,8 @@ _NAMES = {  # name here -> module it lives in
 
 __all__ = [
     "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "utils", "keras",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing", "random",
+    "regularizers", "saving", "utils", "wrappers", "keras",
     "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
     "Regularizer", "Sequential", "Variable", "version", "__version__",
 ]
@@ -53,10 +53,12 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        preprocessing,
         random,
         regularizers,
         saving,
         utils,
+        wrappers,
     )
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor
     from kyeo.core.variable import Variable

@@ -29,15 +29,17 @@ train: PARTS
 models: PARTS train
 config: core dtype_policies
 datasets: core ops
-utils: core ops data callbacks layers saving
+utils: core ops data callbacks layers saving datasets
+preprocessing: utils
+wrappers: core models saving
 backend: config utils
 visual: PARTS train models
-ALL = PARTS train models config datasets utils backend visual
+ALL = PARTS train models config datasets utils preprocessing wrappers backend visual
 kyeo: ALL rooms
 cli: ALL
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
-LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy"}
+LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn"}
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"),  # likewise

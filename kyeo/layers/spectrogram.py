@@ -193,7 +193,8 @@ class STFTSpectrogram(Layer):
     def call(self, inputs: Any) -> Any:
         """The transform of the sound."""
         if not is_float(inputs.dtype):
-            raise problem("Sound is given in real numbers.", received=inputs, where=self, expected="floats", kind=TypeError)
+            raise problem("Sound is given in real numbers.", received=inputs, where=self, kind=TypeError,
+                          expected="floats")
         x = inputs if self.data_format == "channels_first" else jnp.swapaxes(inputs, 1, 2)
         _, channels, times = x.shape
         x = x.reshape(-1, times, 1)
