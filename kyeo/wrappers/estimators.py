@@ -99,7 +99,8 @@ class _Wrapped(BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
-        return self.model_.predict(_validated(self, X, reset=False), verbose=0)
+        outputs = self.model_.predict(_validated(self, X, reset=False), verbose=0)
+        return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
 
     def predict(self, X: Any) -> np.ndarray:
         """The model's outputs, in the form of the targets.
@@ -108,7 +109,9 @@ class _Wrapped(BaseEstimator):
             X: features, shape (n, features).
         """
         outputs = self._outputs(X)
-        return outputs[:, 0] if self._ndim == 1 and outputs.ndim == 2 and outputs.shape[1] == 1 else outputs
+        if self._ndim == 1:
+            return outputs[:, 0] if outputs.ndim == 2 and outputs.shape[1] == 1 else outputs
+        return outputs.astype("float64")  # scikit-learn asks for it of several targets
 
 
 class SKLearnClassifier(ClassifierMixin, _Wrapped):
@@ -150,7 +153,7 @@ class SKLearnClassifier(ClassifierMixin, _Wrapped):
         return np.eye(len(self.classes_), dtype="float32")[places]
 
     def _for_model(self, model: Any, y: np.ndarray) -> np.ndarray:
-        if "sparse" in str(getattr(model.loss, "name", model.loss)).lower():
+        if "sparse" in str(getattr(_loss(model), "name", _loss(model))).lower():
             return y.argmax(axis=1)
         one = getattr(model, "output_shape", (None, None))[-1] == 1
         return y[:, 1:] if one and y.shape[1] == 2 else y
@@ -169,14 +172,15 @@ class SKLearnClassifier(ClassifierMixin, _Wrapped):
         Args:
             X: features, shape (n, features).
         """
-        outputs = self._outputs(X).astype("float64")
-        logits = bool(getattr(self.model_.loss, "from_logits", False))
+        outputs = self._outputs(X)
+        logits = bool(getattr(_loss(self.model_), "from_logits", False))
         if outputs.shape[-1] == 1:
             second = 1 / (1 + np.exp(-outputs)) if logits else outputs
             return np.concatenate([1 - second, second], axis=1)
-        if logits:
-            outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return outputs / outputs.sum(axis=1, keepdims=True)
+        if not logits:
+            return outputs
+        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row.
@@ -187,7 +191,7 @@ class SKLearnClassifier(ClassifierMixin, _Wrapped):
         outputs = self._outputs(X)
         if outputs.shape[-1] > 1:
             return self.classes_[outputs.argmax(axis=1)]
-        middle = 0.0 if getattr(self.model_.loss, "from_logits", False) else 0.5
+        middle = 0.0 if getattr(_loss(self.model_), "from_logits", False) else 0.5
         return self.classes_[(outputs[:, 0] > middle).astype(int)]
 
 
@@ -231,6 +235,8 @@ class SKLearnTransformer(TransformerMixin, _Wrapped):
     (4, 1)
     """
 
+    _several_targets = True
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
@@ -250,6 +256,11 @@ class _Saved:
 
     def __init__(self, data: bytes):
         self.data = data
+
+
+def _loss(model: Any) -> Any:
+    """The loss a model is compiled with, as it was given."""
+    return model._objective.spec["loss"]
 
 
 def _to_bytes(model: Any) -> bytes:
