@@ -159,12 +159,21 @@ class SKLearnClassifier(ClassifierMixin, _Wrapped):
         return y[:, 1:] if one and y.shape[1] == 2 else y
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """The model's outputs as they are; the largest one of a row is the class.
+        """The model's outputs, shape (n, classes): the largest one of a row is the class. Of two classes, shape (n,):
+        how much more there is for the second, as scikit-learn has it.
 
         Args:
             X: features, shape (n, features).
         """
-        return self._outputs(X)
+        outputs = self._outputs(X)
+        if outputs.shape[-1] == 1:
+            return outputs[:, 0] - self._middle
+        return outputs[:, 1] - outputs[:, 0] if outputs.shape[-1] == 2 else outputs
+
+    @property
+    def _middle(self) -> float:
+        """What a single output is compared with."""
+        return 0.0 if getattr(_loss(self.model_), "from_logits", False) else 0.5
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, shape (n, classes).
@@ -191,8 +200,7 @@ class SKLearnClassifier(ClassifierMixin, _Wrapped):
         outputs = self._outputs(X)
         if outputs.shape[-1] > 1:
             return self.classes_[outputs.argmax(axis=1)]
-        middle = 0.0 if getattr(_loss(self.model_), "from_logits", False) else 0.5
-        return self.classes_[(outputs[:, 0] > middle).astype(int)]
+        return self.classes_[(outputs[:, 0] > self._middle).astype(int)]
 
 
 class SKLearnRegressor(RegressorMixin, _Wrapped):
