@@ -34,7 +34,8 @@ preprocessing: utils
 wrappers: core models saving
 backend: config utils
 visual: PARTS train models
-ALL = PARTS train models config datasets utils preprocessing wrappers backend visual
+applications: PARTS train models datasets
+ALL = PARTS train models config datasets utils preprocessing wrappers backend visual applications
 kyeo: ALL rooms
 cli: ALL
 """

@@ -12,8 +12,9 @@ import numpy as np
 from kyeo.core.errors import positive_int, problem
 from kyeo.data.arrays import as_arrays, batch_rows
 from kyeo.data.dataset import Dataset, DatasetSource
+from kyeo.data.iterable import IterableSource
 from kyeo.data.pydataset import PyDataset, PyDatasetSource
-from kyeo.data.source import ArraySource, IterableSource, Source
+from kyeo.data.source import ArraySource, Source
 from kyeo.data.weights import ClassWeights
 
 __all__ = ["as_source", "is_arrays", "train_validation_split"]

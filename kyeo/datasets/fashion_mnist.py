@@ -35,7 +35,7 @@ def load_data() -> tuple[Pair, Pair]:
         >>> from kyeo.datasets import fashion_mnist
         >>> (x_train, y_train), (x_test, y_test) = fashion_mnist.load_data()  # doctest: +SKIP
     """
-    paths = [fetch(name, _URL + name, digest, "fashion-mnist") for name, digest in _FILES.items()]
+    paths = [fetch(name, _URL + name, digest, "datasets/fashion-mnist") for name, digest in _FILES.items()]
     x_train, y_train, x_test, y_test = map(_idx, paths)
     return (x_train, y_train), (x_test, y_test)
 

@@ -21,6 +21,7 @@ from kyeo.core.files import atomic_write
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing
+from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.weights import load_variables, save_variables
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
@@ -161,7 +162,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-    """Read the weights of a model from a `.weights.h5` or `.keras` file of Kyeo or Keras 3.
+    """Read the weights of a model from a `.weights.h5` or `.keras` file of Kyeo or Keras 3, or an `.h5` of Keras 2.
 
     All are checked before the first is changed.
 
@@ -169,24 +170,32 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         model: a built model.
         filepath: the file.
         skip_mismatch: leave weights that do not fit as they are, with a warning, instead of raising.
+        **kwargs: `by_name=True`, for files of Keras 2, matches layers by their names instead of their order; layers
+            without a partner stay as they are.
 
     Raises:
         ValueError: weights do not fit; the message names layers and shapes.
     """
+    by_name = kwargs.pop("by_name", None)
     _no_more("load_weights", kwargs)
     path = _existing(filepath)
     _check_built(model, "loaded")
     with contextlib.ExitStack() as stack:
-        if path.name.endswith(".weights.h5"):
+        if path.name.endswith((".h5", ".hdf5")):
             weights = path
         elif path.name.endswith(".keras"):
             weights = stack.enter_context(_opened(path))[1]
         else:
             raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
-                          expected='a name that ends in ".weights.h5" or ".keras"',
-                          fix="files of Keras 2 must be loaded and saved anew with Keras 3 first")
+                          expected='a name that ends in ".weights.h5", ".keras" or ".h5"')
         with open_for_reading(weights, str(path)) as store:
-            load_variables(model, store, str(path), skip_mismatch)
+            if is_legacy(store, str(path)):
+                load_legacy(model, store, str(path), bool(by_name), skip_mismatch)
+            elif by_name:
+                raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
+                              expected="by_name=None: the layers of this file go by their places in the model")
+            else:
+                load_variables(model, store, str(path), skip_mismatch)
 
 
 # -- opening -----------------------------------------------------------------------------------------------

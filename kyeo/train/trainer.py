@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from kyeo import optimizers
+from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.errors import one_of, positive_int, problem
 from kyeo.core.plain import plainly
@@ -21,10 +22,10 @@ from kyeo.data.source import Source
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
 from kyeo.train.calling import CompiledCall
-from kyeo.train.loop import Job, fetched, run_epoch, run_epochs
+from kyeo.train.loop import Job, fetched, run_epoch, train
 from kyeo.train.objective import Objective, real_rows
 from kyeo.train.predicting import predict
-from kyeo.train.runner import SafePoints
+from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
 from kyeo.train.texts import without_text
 
@@ -197,7 +198,7 @@ class Trainer(StepCache):
         validation_data: Any = None, shuffle: bool | str = True, class_weight: Any = None,
         sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
         validation_steps: int | None = None, validation_batch_size: int | None = None,
-        validation_freq: int | list[int] = 1,
+        validation_freq: int | list[int] = 1, *, resume: Any = None,
     ) -> Any:
         """Train for `epochs` passes over the data. Gives the History.
 
@@ -218,6 +219,8 @@ class Trainer(StepCache):
             validation_steps: batches of a validation.
             validation_batch_size: rows of its batches.
             validation_freq: validate every so many epochs, or after the epochs listed (counted from 1).
+            resume: a folder for checkpoints. When the script is killed and started again, training goes on from the
+                newest, to the same bits; see `kyeo.callbacks.BackupAndRestore`, which saves more often than each epoch.
 
         >>> import kyeo, numpy as np
         >>> model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
@@ -244,19 +247,10 @@ class Trainer(StepCache):
                                    steps=validation_steps)
             prepare.build_for(self, validation.peek(), "validation_data")
             prepare.check_targets(self, vy, "validation_data")
-        listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches,
-                                validation=validation is not None)
-        with SafePoints() as safe:
-            job = Job(self, "train", source, listed, safe, self._checker(y), epochs)
-            test_job = Job(self, "test", validation, listed, safe) if validation is not None else None
-
-            def validate(epoch: int) -> dict[str, Any]:
-                if test_job is None or not _is_due(epoch, validation_freq):
-                    return {}
-                return {f"val_{k}": v for k, v in self._evaluate(test_job).items()}
-
-            with job:
-                run_epochs(job, initial_epoch, epochs, validate)
+        listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,
+                                steps=source.num_batches, validation=validation is not None)
+        train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
+              functools.partial(_is_due, frequency=validation_freq))
         return self.history  # type: ignore[attr-defined]
 
     @plainly
@@ -354,6 +348,15 @@ def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
 
 def _is_due(epoch: int, frequency: Any) -> bool:
     return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
+
+
+def _with_backup(callbacks: Any, resume: Any) -> Any:
+    if resume is None:
+        return callbacks
+    if isinstance(callbacks, CallbackList):
+        raise problem("`resume` does not go with a CallbackList that is made already.", where="fit",
+                      received=f"resume={resume!r}", fix="put kyeo.callbacks.BackupAndRestore(...) into the list")
+    return [callbacks or [], BackupAndRestore(resume, delete_checkpoint=False)]
 
 
 def _callback_list(model: Any, callbacks: Any, verbose: Any, history: bool, **params: Any) -> CallbackList:

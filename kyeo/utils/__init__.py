@@ -11,6 +11,7 @@ from kyeo.core.registry import (
 )
 from kyeo.data.pydataset import PyDataset
 from kyeo.data.unpack import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from kyeo.utils import bounding_boxes as bounding_boxes
 from kyeo.utils.download import get_file
 from kyeo.utils.feature_space import FeatureSpace
 from kyeo.utils.from_directory import (
@@ -25,7 +26,7 @@ from kyeo.utils.windows import split_dataset, timeseries_dataset_from_array
 
 __all__ = [
     "CustomObjectScope", "FeatureSpace", "Progbar", "PyDataset", "Sequence", "audio_dataset_from_directory",
-    "clear_session", "custom_object_scope", "get_custom_objects", "get_file", "get_registered_name",
+    "bounding_boxes", "clear_session", "custom_object_scope", "get_custom_objects", "get_file", "get_registered_name",
     "get_registered_object", "image_dataset_from_directory", "is_keras_tensor", "normalize", "pack_x_y_sample_weight",
     "register_keras_serializable", "set_random_seed", "split_dataset", "standardize_dtype",
     "text_dataset_from_directory", "timeseries_dataset_from_array", "to_categorical", "unpack_x_y_sample_weight",

@@ -60,7 +60,7 @@ def get_file(
     target, unpacked = _places(folder, name, bool(fname))
     if not (extract or untar):
         target = folder / name
-    if force_download or not target.is_file() or (digest is not None and checksum(target, digest) != digest):
+    if force_download or not target.is_file() or checksum(target, digest) != digest:
         download(origin, target, digest)
     if not (extract or untar):
         return str(target)
