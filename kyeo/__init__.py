@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _ROOMS = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
     "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing",
-    "random", "regularizers", "saving", "utils", "visualization",
+    "random", "regularizers", "saving", "utils", "visualization", "wrappers",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
@@ -31,7 +31,7 @@ _NAMES = {  # name here -> module it lives in
 __all__ = [
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
     "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing",
-    "random", "regularizers", "saving", "utils", "visualization", "keras",
+    "random", "regularizers", "saving", "utils", "visualization", "wrappers", "keras",
     "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
     "Regularizer", "Sequential", "Variable", "version", "__version__",
 ]
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         saving,
         utils,
         visualization,
+        wrappers,
     )
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor
     from kyeo.core.variable import Variable

@@ -32,13 +32,15 @@ class _Prepared:
     """A data set whose batches are prepared as they are asked for; each pass begins anew."""
 
     def __init__(self, part: Any, data: Any):
-        self._part, self._data = part, data
+        self._part = part
+        self._data: Any = data
 
     def __iter__(self) -> Iterator[Any]:
-        if not isinstance(self._data, PyDataset):
+        by_number = isinstance(self._data, PyDataset)
+        if not by_number:
             yield from _batches(self._part, self._data)
             return
-        yield from _batches(self._part, (self._data[i] for i in range(len(self._data))))
+        yield from _batches(self._part, (self._data[i] for i in range(len(self))))
         self._data.on_epoch_end()
 
     def __len__(self) -> int:

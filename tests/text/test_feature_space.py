@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 
@@ -106,3 +107,27 @@ class Pairs(kyeo.utils.PyDataset):
 def test_refused(make, text):
     with pytest.raises((ValueError, TypeError), match=text):
         make()
+
+
+@pytest.mark.parametrize("words", [{"num_bins": 4}, {"num_bins": 3, "epsilon": 0.1}, {"num_bins": 7, "epsilon": 0.5}], ids=str)
+def test_discretization_learns_the_ranges_of_keras(words, tmp_path):
+    values = np.random.default_rng(0).normal(size=(300, 1)).astype("float32")
+    ours, theirs = (k.layers.Discretization(**words) for k in (kyeo, keras))
+    for batches in ([values], [values[:100], values[100:]]):
+        ours.adapt(iter(batches))
+        theirs.reset_state()
+        for batch in batches:
+            theirs.update_state(batch)
+        theirs.finalize_state()
+        np.testing.assert_allclose(ours.bin_boundaries, theirs.bin_boundaries, rtol=1e-6)
+    model = kyeo.Sequential([kyeo.Input((1,)), ours])
+    model.save(tmp_path / "m.keras")
+    assert kyeo.saving.load_model(tmp_path / "m.keras").layers[0].bin_boundaries == ours.bin_boundaries
+    ours.adapt(values[:, 0].tolist())
+    assert 0 < len(ours.bin_boundaries) <= words["num_bins"] - 1
+    with pytest.raises(ValueError, match="no boundaries"):
+        layers.Discretization(num_bins=3)(values)
+    with pytest.raises(ValueError, match="nothing to adapt"):
+        layers.Discretization([0.0]).adapt(values)
+    with pytest.raises(ValueError, match="out of range"):
+        layers.CategoryEncoding(3)([[1, 3]])
