@@ -95,6 +95,6 @@ def _build(request: Request) -> Model:
 
 
 InceptionV3 = variant(_build, "InceptionV3", "inception_v3", __name__,
-                      "Inception v3 (Szegedy et al., CVPR 2016), for images of 299 x 299 prepared by "
+                      "InceptionV3 (Szegedy et al., CVPR 2016), for images of 299 x 299 prepared by "
                       "`preprocess_input`.")
 preprocess_input = preprocessing("tf")
