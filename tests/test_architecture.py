@@ -29,7 +29,7 @@ train: PARTS
 models: PARTS train
 config: core dtype_policies
 datasets: core ops
-utils: core ops data callbacks
+utils: core ops data callbacks layers saving
 backend: config utils
 visual: PARTS train models
 applications: PARTS train models datasets

@@ -18,6 +18,7 @@ from typing import Any
 
 from kyeo.core.errors import problem
 from kyeo.core.files import atomic_write
+from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing
 from kyeo.saving.legacy import is_legacy, load_legacy
@@ -80,6 +81,8 @@ def _write_zip(model: Any, path: Path, texts: dict[str, str]) -> None:
             weights.seek(0)
             with archive.open(zipfile.ZipInfo(WEIGHTS), "w", force_zip64=True) as member:
                 shutil.copyfileobj(weights, member, 2**20)
+        for name, file in saved_assets(model):
+            archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
 
 
 def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
@@ -88,6 +91,9 @@ def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
         for name, text in texts.items():
             stack.enter_context(atomic_write(path / name)).write_text(text, encoding="utf-8")
         _write_weights(model, stack.enter_context(atomic_write(path / WEIGHTS)))
+        for name, file in saved_assets(model):
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(atomic_write(path / name)).write_bytes(file.read_bytes())
 
 
 def _write_weights(model: Any, file: Any) -> None:
@@ -116,7 +122,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     """
     check_safe_mode(safe_mode)
     path = _existing(filepath)
-    with _opened(path) as (texts, weights):
+    with _opened(path) as (texts, weights, names, read):
         spec = read_json(texts, f"{CONFIG} in {path}")
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
@@ -124,11 +130,12 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         if not compile:
             spec["compile_config"] = None
         model = deserialize_keras_object(spec, custom_objects)
-        if not hasattr(model, "load_weights"):
+        if not hasattr(model, "load_weights") and not getattr(model, "saved_alone", False):
             raise problem("The file holds something that is not a model.", where=str(path),
                           received=type(model).__name__)
         with open_for_reading(weights, str(path)) as store:
             load_variables(model, store, str(path))
+        load_assets(model, names, read, str(path))
     return model
 
 
@@ -193,15 +200,17 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
 
 # -- opening -----------------------------------------------------------------------------------------------
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[bytes, Any]]:
-    """The text of the config and the weights (a path or an open file) of a `.keras` file or folder."""
+def _opened(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetReader]]:
+    """The text of the config and the weights (a path or an open file) of a `.keras` file or folder; the names of all
+    that is in it, and what reads one of them."""
     if path.is_dir():
         missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
         if missing:
             raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path))
         if (path / CONFIG).stat().st_size > MAX_CONFIG:
             raise problem("The config is too big.", where=str(path / CONFIG), expected=f"at most {MAX_CONFIG:,} bytes")
-        yield (path / CONFIG).read_bytes(), path / WEIGHTS
+        names = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file() and not f.is_symlink()]
+        yield (path / CONFIG).read_bytes(), path / WEIGHTS, names, lambda name: (path / name).read_bytes()
         return
     try:
         archive = zipfile.ZipFile(path)
@@ -209,7 +218,8 @@ def _opened(path: Path) -> Iterator[tuple[bytes, Any]]:
         raise problem("The file is not a whole `.keras` file.", where=str(path), received=str(error),
                       expected="a zip written by `model.save`") from None
     with archive:
-        yield _member(archive, CONFIG, path, MAX_CONFIG), io.BytesIO(_member(archive, WEIGHTS, path))
+        yield (_member(archive, CONFIG, path, MAX_CONFIG), io.BytesIO(_member(archive, WEIGHTS, path)),
+               archive.namelist(), lambda name: _member(archive, name, path))
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path, limit: int | None = None) -> bytes:
