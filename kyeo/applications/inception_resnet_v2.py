@@ -2,9 +2,9 @@
 
 C. Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning", AAAI 2017.
 
->>> import kyeo
->>> small = kyeo.applications.InceptionResNetV2(weights=None, include_top=False, input_shape=(75, 75, 3))
->>> small.output_shape
+>>> from kyeo import applications
+>>> small = applications.InceptionResNetV2(weights=None, include_top=False, input_shape=(75, 75, 3))  # doctest: +SKIP
+>>> small.output_shape  # doctest: +SKIP
 (None, 1, 1, 1536)
 """
 

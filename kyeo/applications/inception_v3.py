@@ -2,8 +2,8 @@
 
 C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
 
->>> import kyeo
->>> kyeo.applications.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3)).output_shape
+>>> from kyeo import applications
+>>> applications.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3)).output_shape  # doctest: +SKIP
 (None, 1, 1, 2048)
 """
 
