@@ -17,11 +17,12 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "utils",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "quantizers", "random",
+    "regularizers", "saving", "utils",
 )
 _NAMES = {  # name here -> module it lives in
-    "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
+    "DTypePolicy": "kyeo.dtype_policies", "FloatDTypePolicy": "kyeo.dtype_policies",
+    "Quantizer": "kyeo.quantizers", "Initializer": "kyeo.initializers",
     "Input": "kyeo.layers", "InputSpec": "kyeo.layers", "KerasTensor": "kyeo.ops.operators:SymbolicTensor",
     "Layer": "kyeo.layers", "Loss": "kyeo.losses", "Metric": "kyeo.metrics", "Model": "kyeo.models",
     "Optimizer": "kyeo.optimizers", "Regularizer": "kyeo.regularizers", "Sequential": "kyeo.models",
@@ -30,10 +31,10 @@ _NAMES = {  # name here -> module it lives in
 
 __all__ = [
     "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "utils", "keras",
-    "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
-    "Regularizer", "Sequential", "Variable", "version", "__version__",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "quantizers", "random",
+    "regularizers", "saving", "utils", "keras",
+    "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
+    "Model", "Optimizer", "Quantizer", "Regularizer", "Sequential", "Variable", "version", "__version__",
 ]
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        quantizers,
         random,
         regularizers,
         saving,
@@ -60,13 +62,14 @@ if TYPE_CHECKING:
     )
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor
     from kyeo.core.variable import Variable
-    from kyeo.dtype_policies import DTypePolicy
+    from kyeo.dtype_policies import DTypePolicy, FloatDTypePolicy
     from kyeo.initializers import Initializer
     from kyeo.layers import Input, InputSpec, Layer
     from kyeo.losses import Loss
     from kyeo.metrics import Metric
     from kyeo.models import Model, Sequential
     from kyeo.optimizers import Optimizer
+    from kyeo.quantizers import Quantizer
     from kyeo.regularizers import Regularizer
 
 KerasAlias.install()

@@ -20,7 +20,8 @@ rooms:
 ops: core
 random dtype_policies activations regularizers constraints: core ops
 initializers: core ops random
-LEAVES = core ops random dtype_policies activations regularizers constraints initializers
+quantizers: core ops dtype_policies
+LEAVES = core ops random dtype_policies activations regularizers constraints initializers quantizers
 layers losses metrics optimizers: LEAVES
 data callbacks: core ops
 saving distribution: core
