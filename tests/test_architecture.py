@@ -32,8 +32,9 @@ config: core dtype_policies
 datasets: core ops
 utils: core ops data callbacks
 backend: config utils
+distillation: PARTS train models
 visual: PARTS train models
-ALL = PARTS train models config datasets utils backend visual
+ALL = PARTS train models config datasets utils backend visual distillation
 kyeo: ALL rooms
 cli: ALL
 """

@@ -25,7 +25,7 @@ _global_custom: dict[str, Any] = {}
 # Rooms whose public classes may stand in a saved file; each is imported when a name in it is first looked up.
 _ROOMS = (
     "dtype_policies", "models", "layers", "initializers", "regularizers", "constraints", "activations", "losses",
-    "metrics", "optimizers", "quantizers", "random",
+    "metrics", "optimizers", "quantizers", "random", "distillation",
 )
 
 
