@@ -16,9 +16,9 @@ from kyeo.rooms import KerasAlias
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "distillation", "distribution",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "quantizers",
-    "random", "regularizers", "saving", "utils",
+    "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets", "distillation",
+    "distribution", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
+    "quantizers", "random", "regularizers", "saving", "utils",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "FloatDTypePolicy": "kyeo.dtype_policies",
@@ -30,9 +30,9 @@ _NAMES = {  # name here -> module it lives in
 }
 
 __all__ = [
-    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "distillation", "distribution",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "quantizers",
-    "random", "regularizers", "saving", "utils", "keras",
+    "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets", "distillation",
+    "distribution", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
+    "quantizers", "random", "regularizers", "saving", "utils", "keras",
     "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
     "Model", "Optimizer", "Quantizer", "Regularizer", "Sequential", "Variable", "version", "__version__",
 ]
@@ -40,6 +40,7 @@ __all__ = [
 if TYPE_CHECKING:
     from kyeo import (
         activations,
+        applications,
         backend,
         callbacks,
         config,

@@ -30,11 +30,12 @@ train: PARTS
 models: PARTS train
 config: core dtype_policies
 datasets: core ops
-utils: core ops data callbacks
+utils: core ops data callbacks layers saving
 backend: config utils
 distillation: PARTS train models
 visual: PARTS train models
-ALL = PARTS train models config datasets utils backend visual distillation
+applications: PARTS train models datasets
+ALL = PARTS train models config datasets utils backend visual applications distillation
 kyeo: ALL rooms
 cli: ALL
 """

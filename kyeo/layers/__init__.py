@@ -6,12 +6,14 @@ from kyeo.core.errors import problem
 from kyeo.layers import (
     activation,
     attention,
+    category,
     conv,
     conv_transpose,
     core,
     dropout,
     einsum,
     foreign,
+    images,
     input,
     layer,
     merge,
@@ -24,15 +26,19 @@ from kyeo.layers import (
     rnn,
     separable,
     spectral,
+    spectrogram,
+    text,
 )
 from kyeo.layers.activation import *
 from kyeo.layers.attention import *
+from kyeo.layers.category import *
 from kyeo.layers.conv import *
 from kyeo.layers.conv_transpose import *
 from kyeo.layers.core import *
 from kyeo.layers.dropout import *
 from kyeo.layers.einsum import *
 from kyeo.layers.foreign import *
+from kyeo.layers.images import *
 from kyeo.layers.input import *
 from kyeo.layers.layer import *
 from kyeo.layers.merge import *
@@ -45,10 +51,12 @@ from kyeo.layers.reversible import *
 from kyeo.layers.rnn import *
 from kyeo.layers.separable import *
 from kyeo.layers.spectral import *
+from kyeo.layers.spectrogram import *
+from kyeo.layers.text import *
 
 _FAMILIES = (
-    activation, attention, conv, conv_transpose, core, dropout, einsum, foreign, input, layer, merge, multi_head,
-    norm, pool, preprocessing, reshape, reversible, rnn, separable, spectral,
+    activation, attention, category, conv, conv_transpose, core, dropout, einsum, foreign, images, input, layer, merge,
+    multi_head, norm, pool, preprocessing, reshape, reversible, rnn, separable, spectral, spectrogram, text,
 )
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

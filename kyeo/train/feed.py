@@ -25,12 +25,12 @@ class Portion(NamedTuple):
     stacked: bool
 
 
-def portions(source: Source, epoch: int, per_dispatch: int, padded: bool) -> Iterator[Portion]:
-    """An epoch in portions of up to `per_dispatch` batches."""
+def portions(source: Source, epoch: int, per_dispatch: int, padded: bool, start: int = 0) -> Iterator[Portion]:
+    """An epoch, from its `start`-th batch on, in portions of up to `per_dispatch` batches."""
     if per_dispatch == 1:
         width = rows_to_fill(source.batch_size) if padded and source.batch_size else 0
         full = row_mask(width, width) if width else None
-        for batch in source.batches(epoch):
+        for batch in source.batches(epoch, start):
             if not padded:
                 yield Portion(batch, None, 1, False)
                 continue
@@ -38,7 +38,7 @@ def portions(source: Source, epoch: int, per_dispatch: int, padded: bool) -> Ite
             yield Portion(batch, full if real == width else row_mask(real, width), 1, False)
         return
     held: list[tuple[Any, int, int]] = []
-    for batch, count in source.groups(epoch, per_dispatch):
+    for batch, count in source.groups(epoch, per_dispatch, start):
         real = jax.tree.leaves(batch)[0].shape[1]
         if held and (sum(c for _, c, _ in held) + count > per_dispatch or (real != held[0][2] and not padded)):
             yield _stacked(held, per_dispatch, source, padded)

@@ -11,12 +11,15 @@ from kyeo.core.registry import (
 )
 from kyeo.data.pydataset import PyDataset
 from kyeo.data.unpack import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from kyeo.utils import bounding_boxes as bounding_boxes
+from kyeo.utils.feature_space import FeatureSpace
 from kyeo.utils.labels import normalize, to_categorical
 from kyeo.utils.seed import set_random_seed
 from kyeo.utils.session import clear_session, is_keras_tensor
 
 __all__ = [
-    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "clear_session", "custom_object_scope",
+    "CustomObjectScope", "FeatureSpace", "Progbar", "PyDataset", "Sequence", "bounding_boxes", "clear_session",
+    "custom_object_scope",
     "get_custom_objects", "get_registered_name", "get_registered_object", "is_keras_tensor", "normalize",
     "pack_x_y_sample_weight", "register_keras_serializable", "set_random_seed", "standardize_dtype", "to_categorical",
     "unpack_x_y_sample_weight",

@@ -11,6 +11,7 @@ with, `_values` a range for integers, `_known` sizes that the layer must know wh
 from typing import Any
 
 from tests.conformance.case import Case, case
+from tests.conformance.data_cases import DATA, DATA_BAD
 from tests.conformance.recurrent_cases import RECURRENT, RECURRENT_BAD
 
 __all__ = ["BAD", "CASES", "NOISE", "NORM", "RANDOM", "Case"]
@@ -351,7 +352,7 @@ ATTENTION = [
           sliding_window=3, use_bias=False, activity_regularizer="l2", dropout=0.2, kernel_initializer="he_normal"),
 ]
 
-CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION, *RECURRENT]
+CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION, *RECURRENT, *DATA]
 
 # Layers that draw while training: compared with Keras where they do nothing, and by their statistics.
 RANDOM = {
@@ -361,6 +362,7 @@ RANDOM = {
 
 # Constructor arguments that must be refused: (layer, arguments), the last argument is the wrong one.
 BAD = [
+    *DATA_BAD,
     ("Dense", {"units": 0}), ("Dense", {"units": -3}), ("Dense", {"units": 2.5}), ("Dense", {"units": "3"}),
     ("Dense", {"units": None}), ("Dense", {"units": 3, "use_bias": "no"}), ("Dense", {"units": 3, "activation": "rlu"}),
     ("Dense", {"units": 3, "kernel_initializer": "glorot"}), ("Dense", {"units": 3, "kernel_regularizer": "l7"}),
