@@ -208,7 +208,9 @@ class Distiller(Model):
             return None
         return Model(model.input, {"final_output": model.output, **{n: model.get_layer(n).output for n in names}})
 
-    def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
+    def compile(  # type: ignore[override]
+        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any,
+    ) -> None:
         """As `Model.compile`; `loss` is that of the labels, and must be there."""
         if loss is None:
             raise problem("`loss` is not there.", received="loss=None", where=self, expected="the loss of the labels")
@@ -226,7 +228,7 @@ class Distiller(Model):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
+    def call(self, inputs: Any, training: Any = None) -> Any:  # type: ignore[override]
         """What the student gives."""
         return self.student(inputs, training=training)
 

@@ -101,8 +101,8 @@ class TensorLayout:
 
     >>> import kyeo
     >>> mesh = kyeo.distribution.DeviceMesh((1,), ["batch"], ["cpu:0"])
-    >>> kyeo.distribution.TensorLayout(["batch", None], mesh).backend_layout.spec
-    PartitionSpec('batch', None)
+    >>> tuple(kyeo.distribution.TensorLayout(["batch", None], mesh).backend_layout.spec)
+    ('batch', None)
     """
 
     def __init__(self, axes: Sequence[str | None], device_mesh: DeviceMesh | None = None):

@@ -25,7 +25,7 @@ class DTypePolicy(Configurable):
 
     Args:
         name: a dtype ("float32", "bfloat16", ...) for both, or "mixed_float16" / "mixed_bfloat16": compute in
-            the short type, keep variables in float32.
+            the short type, keep variables in float32. The process-wide policy's where None.
 
     >>> import kyeo
     >>> policy = kyeo.DTypePolicy("mixed_bfloat16")
@@ -33,7 +33,9 @@ class DTypePolicy(Configurable):
     ('bfloat16', 'float32')
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str | None = None):
+        if name is None:
+            name = dtype_policy().name
         if not isinstance(name, str):
             raise problem("A dtype policy is named by a string.", received=f"name={name!r}", kind=TypeError,
                           expected='a dtype such as "float32", or "mixed_float16", "mixed_bfloat16"')
@@ -284,9 +286,9 @@ def get(identifier: Any) -> DTypePolicy:
     return DTypePolicy(standardize_dtype(identifier))
 
 
-def serialize(policy: DTypePolicy) -> Any:
+def serialize(dtype_policy: DTypePolicy) -> Any:
     """The policy as plain values."""
-    return serialize_value(policy)
+    return serialize_value(dtype_policy)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> DTypePolicy:

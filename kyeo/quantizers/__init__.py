@@ -53,14 +53,14 @@ def get(identifier: Any, **kwargs: Any) -> Any:
                   expected='"abs_max_quantizer", an object of kyeo.quantizers, or a config')
 
 
-def serialize(quantizer: Any) -> Any:
+def serialize(initializer: Any) -> Any:
     """The quantizer as plain values.
 
     >>> import kyeo
     >>> kyeo.quantizers.serialize(kyeo.quantizers.AbsMaxQuantizer())["class_name"]
     'AbsMaxQuantizer'
     """
-    return serialize_value(quantizer)
+    return serialize_value(initializer)  # the name Keras has for it
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
