@@ -33,6 +33,8 @@ class DTypePolicy(Configurable):
     ('bfloat16', 'float32')
     """
 
+    name: str
+
     def __init__(self, name: str | None = None):
         if name is None:
             name = dtype_policy().name
