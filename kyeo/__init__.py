@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _ROOMS = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets", "distillation",
     "distribution", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
-    "quantizers", "random", "regularizers", "saving", "utils",
+    "preprocessing", "quantizers", "random", "regularizers", "saving", "utils", "visualization",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "FloatDTypePolicy": "kyeo.dtype_policies",
@@ -32,7 +32,7 @@ _NAMES = {  # name here -> module it lives in
 __all__ = [
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets", "distillation",
     "distribution", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
-    "quantizers", "random", "regularizers", "saving", "utils", "keras",
+    "preprocessing", "quantizers", "random", "regularizers", "saving", "utils", "visualization", "keras",
     "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
     "Model", "Optimizer", "Quantizer", "Regularizer", "Sequential", "Variable", "version", "__version__",
 ]
@@ -57,11 +57,13 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        preprocessing,
         quantizers,
         random,
         regularizers,
         saving,
         utils,
+        visualization,
     )
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor
     from kyeo.core.variable import Variable

@@ -13,15 +13,17 @@ from kyeo.data.pydataset import PyDataset
 from kyeo.data.unpack import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from kyeo.utils import bounding_boxes as bounding_boxes
 from kyeo.utils.feature_space import FeatureSpace
+from kyeo.utils.images import array_to_img, img_to_array, load_img, save_img
 from kyeo.utils.labels import normalize, to_categorical
 from kyeo.utils.seed import set_random_seed
+from kyeo.utils.sequences import pad_sequences
 from kyeo.utils.session import clear_session, is_keras_tensor
 
 __all__ = [
-    "CustomObjectScope", "FeatureSpace", "Progbar", "PyDataset", "Sequence", "bounding_boxes", "clear_session",
-    "custom_object_scope",
-    "get_custom_objects", "get_registered_name", "get_registered_object", "is_keras_tensor", "normalize",
-    "pack_x_y_sample_weight", "register_keras_serializable", "set_random_seed", "standardize_dtype", "to_categorical",
+    "CustomObjectScope", "FeatureSpace", "Progbar", "PyDataset", "Sequence", "array_to_img", "bounding_boxes",
+    "clear_session", "custom_object_scope", "get_custom_objects", "get_registered_name", "get_registered_object",
+    "img_to_array", "is_keras_tensor", "load_img", "normalize", "pack_x_y_sample_weight", "pad_sequences",
+    "register_keras_serializable", "save_img", "set_random_seed", "standardize_dtype", "to_categorical",
     "unpack_x_y_sample_weight",
 ]
 
