@@ -17,11 +17,13 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing",
-    "random", "regularizers", "saving", "utils", "visualization", "wrappers",
+    "distillation", "distribution", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops",
+    "optimizers", "preprocessing", "quantizers", "random", "regularizers", "saving", "utils", "visualization",
+    "wrappers",
 )
 _NAMES = {  # name here -> module it lives in
-    "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
+    "DTypePolicy": "kyeo.dtype_policies", "FloatDTypePolicy": "kyeo.dtype_policies",
+    "Quantizer": "kyeo.quantizers", "Initializer": "kyeo.initializers",
     "Input": "kyeo.layers", "InputSpec": "kyeo.layers", "KerasTensor": "kyeo.ops.operators:SymbolicTensor",
     "Layer": "kyeo.layers", "Loss": "kyeo.losses", "Metric": "kyeo.metrics", "Model": "kyeo.models",
     "Optimizer": "kyeo.optimizers", "Regularizer": "kyeo.regularizers", "Sequential": "kyeo.models",
@@ -29,11 +31,12 @@ _NAMES = {  # name here -> module it lives in
 }
 
 __all__ = [
-    "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing",
-    "random", "regularizers", "saving", "utils", "visualization", "wrappers", "keras",
-    "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
-    "Regularizer", "Sequential", "Variable", "version", "__version__",
+    "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
+    "Model", "Optimizer", "Quantizer", "Regularizer", "Sequential", "Variable", "__version__", "activations",
+    "applications", "backend", "callbacks", "config", "constraints", "data", "datasets", "distillation",
+    "distribution", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
+    "preprocessing", "quantizers", "random", "regularizers", "saving", "utils", "version", "visualization",
+    "wrappers", "keras",
 ]
 
 if TYPE_CHECKING:
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
         constraints,
         data,
         datasets,
+        distillation,
+        distribution,
         dtype_policies,
         initializers,
         layers,
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
         ops,
         optimizers,
         preprocessing,
+        quantizers,
         random,
         regularizers,
         saving,
@@ -64,13 +70,14 @@ if TYPE_CHECKING:
     )
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor
     from kyeo.core.variable import Variable
-    from kyeo.dtype_policies import DTypePolicy
+    from kyeo.dtype_policies import DTypePolicy, FloatDTypePolicy
     from kyeo.initializers import Initializer
     from kyeo.layers import Input, InputSpec, Layer
     from kyeo.losses import Loss
     from kyeo.metrics import Metric
     from kyeo.models import Model, Sequential
     from kyeo.optimizers import Optimizer
+    from kyeo.quantizers import Quantizer
     from kyeo.regularizers import Regularizer
 
 KerasAlias.install()

@@ -20,7 +20,8 @@ rooms:
 ops: core
 random dtype_policies activations regularizers constraints: core ops
 initializers: core ops random
-LEAVES = core ops random dtype_policies activations regularizers constraints initializers
+quantizers: core ops dtype_policies
+LEAVES = core ops random dtype_policies activations regularizers constraints initializers quantizers
 layers losses metrics optimizers: LEAVES
 data callbacks: core ops
 saving distribution: core
@@ -32,10 +33,11 @@ datasets: core ops
 utils: core ops data callbacks layers saving datasets
 wrappers: core models saving
 backend: config utils
+distillation: PARTS train models
 preprocessing visualization: core ops utils
 visual: PARTS train models
 applications: PARTS train models datasets
-ALL = PARTS train models config datasets utils preprocessing wrappers backend visualization visual applications
+ALL = PARTS train models config datasets utils preprocessing wrappers backend visualization visual applications distillation
 kyeo: ALL rooms
 cli: ALL
 """

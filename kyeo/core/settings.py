@@ -21,6 +21,7 @@ class Settings:
     epsilon: float = 1e-7
     image_data_format: str = "channels_last"
     dtype_policy: Any = None  # a DTypePolicy; None means the policy named like floatx
+    distribution: Any = None  # of kyeo.distribution; None: everything is on one device
     run_eagerly: bool = False
     compile_cache: bool = True
     seed: int = dataclasses.field(default_factory=lambda: int.from_bytes(os.urandom(4), "little"))

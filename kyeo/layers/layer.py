@@ -29,6 +29,7 @@ from kyeo.layers.complaints import explained
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
 from kyeo.layers.shapes import Shaped
+from kyeo.quantizers.schemes import quantize
 
 __all__ = ["InputSpec", "Layer"]
 
@@ -112,17 +113,32 @@ class Layer(Shaped):
     @property
     def compute_dtype(self) -> str:
         """The number type it computes in."""
-        return self.dtype_policy.compute_dtype
+        return self.dtype_policy.for_path(self.path).compute_dtype
 
     @property
     def variable_dtype(self) -> str:
         """The number type of its variables."""
-        return self.dtype_policy.variable_dtype
+        return self.dtype_policy.for_path(self.path).variable_dtype
 
     @property
     def input_dtype(self) -> str:
         """The number type its float inputs are cast to."""
         return self.compute_dtype
+
+    @property
+    def quantization_mode(self) -> str | None:
+        """How its weights are quantized; None where they are not."""
+        return self.dtype_policy.for_path(self.path).quantization_mode
+
+    def quantize(self, mode: str | None = None, config: Any = None, *, type_check: bool = True) -> None:
+        """Put numbers of 8 or 4 bits in the place of the weights of a built layer that can do with them.
+
+        Args:
+            mode: "int8", "int4" or "float8".
+            config: a `kyeo.quantizers.QuantizationConfig`, which says more than the mode.
+            type_check: whether subclasses are refused.
+        """
+        quantize(self, mode, config, type_check)
 
     # -- to be written by subclasses -----------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:

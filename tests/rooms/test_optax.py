@@ -80,7 +80,7 @@ def test_learning_rate():
     early.build(ours.trainable_variables)
     assert float(early.learning_rate) == pytest.approx(0.3)
     with pytest.raises(AttributeError, match="inject_hyperparams"):
-        model(optax.adam(0.1)).optimizer.learning_rate  # noqa: B018
+        model(optax.adam(0.1)).optimizer.learning_rate
 
 
 def test_errors(tmp_path):
