@@ -37,7 +37,7 @@ kyeo: ALL rooms
 cli: ALL
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
-LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy"}
+LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "pydot"}
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"),  # likewise
