@@ -29,10 +29,11 @@ train: PARTS
 models: PARTS train
 config: core dtype_policies
 datasets: core ops
-utils: core ops data callbacks
+utils: core ops data callbacks layers saving
 backend: config utils
 visual: PARTS train models
-ALL = PARTS train models config datasets utils backend visual
+applications: PARTS train models datasets
+ALL = PARTS train models config datasets utils backend visual applications
 kyeo: ALL rooms
 cli: ALL
 """

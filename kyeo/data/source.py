@@ -60,6 +60,10 @@ class Source(abc.ABC):
             return batch
         raise problem("The data has no batches.", received=type(self).__name__, expected="at least one batch")
 
+    def whole(self) -> Iterator[tuple[str, Any]]:
+        """What is held in memory as a whole: the names of the parts of a batch, each with its arrays."""
+        return iter(())
+
     def state(self) -> dict[str, Any]:
         """Where the reading stands, for a later process that goes on from there; plain values and arrays."""
         return {}
@@ -127,6 +131,10 @@ class ArraySource(Source):
 
     def peek(self) -> Batch:
         return self._unflatten(self._rows(None, 0, self.batch_size))
+
+    def whole(self) -> Iterator[tuple[str, Any]]:
+        arrays = self._unflatten([leaf for leaf, _, _ in self._leaves])
+        return ((name, part) for name, part in zip(("x", "y", "sample_weight"), arrays) if part is not None)
 
     def state(self) -> dict[str, Any]:
         return {"seed": self._seed}

@@ -20,7 +20,7 @@ from kyeo.core.errors import boolean, did_you_mean, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
 from kyeo.core.per_class import per_class
-from kyeo.core.plain import plainly
+from kyeo.core.plain import plainly, warn
 from kyeo.core.scope import current, scope
 from kyeo.core.symbolic import Node, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
@@ -255,9 +255,15 @@ class Layer(Shaped):
 
     def _mark(self, bound: dict[str, Any], outputs: Any, mask: Any) -> None:
         """Give the outputs the mask that follows from the inputs'."""
-        if not self.supports_masking or (type(self).compute_mask is Layer.compute_mask and not jax.tree.leaves(mask)):
-            return
         leaves = jax.tree.leaves(outputs)
+        if not self.supports_masking:
+            if jax.tree.leaves(mask) and not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+                warn(f"Layer {self.name!r} ({type(self).__name__}) was passed an input with a mask attached to it, and "
+                     "does not hand masks on: layers after it count every step. If its outputs belong to the same "
+                     "steps as its inputs, set `supports_masking = True` in its constructor.")
+            return
+        if type(self).compute_mask is Layer.compute_mask and not jax.tree.leaves(mask):
+            return
         if not leaves or all(get_mask(leaf) is not None for leaf in leaves):
             return
         new = self.compute_mask(next(iter(bound.values()), None), mask)

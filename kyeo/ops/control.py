@@ -5,15 +5,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
 from kyeo.core.scope import current, scope
 from kyeo.core.variable import unwrap
 
 __all__ = [
-    "associative_scan", "cond", "custom_gradient", "fori_loop", "map", "scan", "switch", "vectorized_map",
-    "while_loop",
+    "associative_scan", "cond", "custom_gradient", "fori_loop", "jvp", "map", "scan", "switch", "vectorize",
+    "vectorized_map", "while_loop",
 ]
 
 Function = Callable[..., Any]
@@ -160,6 +162,53 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any) -> Any:
     6
     """
     return jax.lax.fori_loop(lower, upper, _sealed(body_fun), init_val)
+
+
+@op
+def jvp(fun: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
+    """`fun(*primals)`, and how it changes when the primals move along the tangents.
+
+    Args:
+        fun: a function of arrays.
+        primals: a list or tuple of its arguments.
+        tangents: a direction for each of them.
+        has_aux: `fun` gives `(value, something else)`; that comes out third.
+
+    >>> import kyeo
+    >>> value, change = kyeo.ops.jvp(lambda x: x * x, (3.0,), (1.0,))
+    >>> float(value), float(change)
+    (9.0, 6.0)
+    """
+    for name, given in {"primals": primals, "tangents": tangents}.items():
+        if not isinstance(given, (list, tuple)):
+            raise problem(f"`{name}` must be a list.", received=given, expected="one entry for each argument",
+                          where="ops.jvp", kind=TypeError)
+    primals, tangents = (jax.tree.map(to_array, tuple(given)) for given in (primals, tangents))
+    return jax.jvp(_sealed(fun), primals, tangents, has_aux=has_aux)
+
+
+def vectorize(pyfunc: Function, *, excluded: Any = None, signature: str | None = None) -> Function:
+    """A function of numbers as a function of arrays that broadcast.
+
+    Args:
+        pyfunc: it gets arrays of the shapes that `signature` names, or numbers.
+        excluded: numbers and names of arguments that it gets as they are.
+        signature: what it takes and gives, as in "(n),(n)->()".
+
+    >>> import kyeo
+    >>> kyeo.ops.vectorize(lambda a, b: a if a is None else a + b)([1, 2], 10).tolist()
+    [11, 12]
+    """
+    if not callable(pyfunc):
+        raise problem("`pyfunc` is not valid.", received=f"pyfunc={pyfunc!r}", expected="a function",
+                      where="ops.vectorize", kind=TypeError)
+    inner = jnp.vectorize(_sealed(pyfunc), excluded=set(excluded or ()), signature=signature)
+
+    @functools.wraps(pyfunc)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return inner(*jax.tree.map(unwrap, args), **jax.tree.map(unwrap, kwargs))
+
+    return call
 
 
 def custom_gradient(f: Function) -> Function:

@@ -5,13 +5,13 @@ from typing import Any
 
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Variable
-from kyeo.ops import core, elementwise, linalg
+from kyeo.ops import core, elementwise, products
 
 __all__ = ["SymbolicTensor", "Variable"]
 
 # operator: the op; those of two operands get their reflected form (`__radd__`) too
 _BINARY = {
-    "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "matmul": linalg.matmul,
+    "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "matmul": products.matmul,
     "truediv": elementwise.true_divide, "floordiv": elementwise.floor_divide, "mod": elementwise.mod,
     "pow": elementwise.power, "and": elementwise.logical_and, "or": elementwise.logical_or,
     "xor": elementwise.logical_xor,

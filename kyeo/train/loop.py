@@ -20,6 +20,7 @@ from kyeo.callbacks.callback import CallbackList, LazyLogs
 from kyeo.core.errors import NotMaskable
 from kyeo.data.source import Source
 from kyeo.train.feed import Portion, portions
+from kyeo.train.not_finite import warn_of_not_finite
 from kyeo.train.resume import Place, Progress
 from kyeo.train.runner import Runner
 from kyeo.train.signals import SafePoints
@@ -213,5 +214,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
             break
     if model.optimizer is not None and last > first:
         model.optimizer.finalize_variable_values(model.state_variables().trainable)
-    callbacks.on_train_end(dict(logs))  # reading them waits for the last step
+    final = dict(logs)  # reading them waits for the last step
+    warn_of_not_finite(model, job.source, final)
+    callbacks.on_train_end(final)
     progress.finish()

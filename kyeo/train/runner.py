@@ -70,6 +70,7 @@ class Runner:
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
         self._step, self._word, self._donated, self._eager = step, word, donated, eager
+        self._expected: Any = None  # shape, dtype and batch size of the last prediction of a batch as it came
         self._example: Any = None  # what one step gives, as shapes; known once its cost is
         self._choose()
 
@@ -172,6 +173,27 @@ class Runner:
         rows = np.shape(jax.tree.leaves(data)[0])[0]
         form = "small" if rows <= _FEW_ROWS else "single"
         return self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, None))[0]
+
+    def expect(self, x: np.ndarray, batch_size: int | None) -> None:
+        """Note that a batch like this one fits the model and is predicted as it is."""
+        self._expected = x.shape, x.dtype, batch_size
+
+    def predict_again(self, x: np.ndarray, batch_size: int | None) -> Any:
+        """A prediction like the last, past all questions that were answered then; None where it is another.
+
+        Measured on one digit: 50 us of Python between products that empty the processor's caches become 20.
+        """
+        if self._expected != (x.shape, x.dtype, batch_size) or self._eager or x.shape[0] > _FEW_ROWS:
+            return None
+        token = running.set(self._asker)
+        try:
+            kept = [[v._value for v in group] for group in self._groups]
+            outputs = self._compiled.small([], kept, (x, None, None), None)[0]
+        except StepChanged:
+            return None
+        finally:
+            running.reset(token)
+        return np.asarray(outputs) if isinstance(outputs, jax.Array) else jax.tree.map(np.asarray, outputs)
 
     def _guarded(self, data: Any, work: Callable[[], Any]) -> Any:
         """Run the compiled step; the first time for data of a shape under the guard of the compile cache."""

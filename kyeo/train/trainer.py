@@ -27,6 +27,7 @@ from kyeo.train.objective import Objective, real_rows
 from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
+from kyeo.train.texts import without_text
 
 __all__ = ["Trainer"]
 
@@ -233,6 +234,7 @@ class Trainer(StepCache):
         initial_epoch = positive_int("fit", minimum=0, initial_epoch=initial_epoch)
         if isinstance(validation_freq, (int, float)):
             validation_freq = positive_int("fit", validation_freq=validation_freq)
+        x = without_text(self, x)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
@@ -241,7 +243,7 @@ class Trainer(StepCache):
         validation = None
         if validation_data is not None:
             vx, vy, vw = _validation_parts(validation_data)
-            validation = as_source(vx, vy, vw, batch_size=validation_batch_size or batch_size, steps=validation_steps)
+            validation = as_source(without_text(self, vx), vy, vw, batch_size=validation_batch_size or batch_size, steps=validation_steps)
             prepare.build_for(self, validation.peek(), "validation_data")
             prepare.check_targets(self, vy, "validation_data")
         listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,
@@ -265,7 +267,7 @@ class Trainer(StepCache):
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of evaluate.", kind=TypeError, where=self)
         self._require_compiled("evaluate")
-        source = as_source(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size, steps=steps)
         self._prepare(source, y)
         listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
         with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
@@ -287,7 +289,7 @@ class Trainer(StepCache):
         Args:
             x, batch_size, steps, callbacks, verbose: as in `fit`.
         """
-        return predict(self, x, batch_size, verbose, steps,
+        return predict(self, without_text(self, x), batch_size, verbose, steps,
                        functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
     # -- one batch -----------------------------------------------------------------------------------------
@@ -307,13 +309,14 @@ class Trainer(StepCache):
     @plainly
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        batch = as_source(x, batch_size=2**31 - 1).peek()
+        batch = as_source(without_text(self, x), batch_size=2**31 - 1).peek()
         prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
             return jax.tree.map(np.asarray, self.runner("predict").run(batch, None, safe))
 
     def _on_batch(self, mode: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
-        batch = as_source(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight).peek()
+        batch = as_source(without_text(self, x), y, sample_weight, batch_size=2**31 - 1,
+                          class_weight=class_weight).peek()
         prepare.build_for(self, batch)
         prepare.check_targets(self, batch[1])
         with SafePoints() as safe:
