@@ -86,9 +86,9 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     return decorate
 
 
-def get_registered_name(value: Any) -> str:
+def get_registered_name(obj: Any) -> str:
     """The registered name of an object, or its own name."""
-    return _names.get(value, getattr(value, "__name__", str(value)))
+    return _names.get(obj, getattr(obj, "__name__", str(obj)))
 
 
 def get_registered_object(
@@ -107,9 +107,9 @@ def get_custom_objects() -> dict[str, Any]:
 
 
 @contextmanager
-def custom_object_scope(objects: dict[str, Any] | None) -> Iterator[None]:
+def custom_object_scope(custom_objects: dict[str, Any] | None) -> Iterator[None]:
     """Let files and strings name these objects inside the block."""
-    token = _scoped.set({**_scoped.get(), **(objects or {})})
+    token = _scoped.set({**_scoped.get(), **(custom_objects or {})})
     try:
         yield
     finally:

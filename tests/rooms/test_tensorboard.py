@@ -92,15 +92,16 @@ def test_histograms_and_pictures_hold_what_they_should():
 
 def test_files_go_on_after_a_restart(tmp_path):
     whole, again = kyeo.callbacks.TensorBoard(tmp_path), kyeo.callbacks.TensorBoard(tmp_path)
+    states = []
     whole.set_model(make())
     whole.on_train_begin()
     for epoch in range(2):
         whole.on_epoch_begin(epoch)
         whole.on_epoch_end(epoch, {"loss": 1.0, "val_loss": 2.0})
-        state = whole.get_state() if epoch == 0 else state
+        states.append(whole.get_state())
     whole.on_train_end()
     again.set_model(make())
-    again.set_state(state)
+    again.set_state(states[0])
     again.on_train_begin()
     again.on_epoch_end(1, {"loss": 3.0})
     again.on_train_end()
