@@ -98,9 +98,12 @@ class RandomColorJitter(Policy):
         self.brightness_factor, self.contrast_factor = brightness_factor, contrast_factor
         self.saturation_factor, self.hue_factor = saturation_factor, hue_factor
         self._set_seed(seed)
-        kinds = (RandomBrightness, RandomContrast, RandomSaturation, RandomHue)
-        for name, kind in zip(self._names, kinds):
-            factor = getattr(self, f"{name.removeprefix('random_')}_factor")
+        kinds = ((RandomBrightness, -1), (RandomContrast, 0), (RandomSaturation, -1), (RandomHue, 0))
+        for name, (kind, least) in zip(self._names, kinds):
+            parameter = f"{name.removeprefix('random_')}_factor"
+            factor = getattr(self, parameter)
+            if factor is not None:
+                span(self, least, 1, strict=False, **{parameter: factor})
             layer = None if factor is None else kind(  # type: ignore[operator]
                 factor, value_range=self.value_range, seed=seed, data_format=self.data_format, dtype=self.dtype_policy)
             setattr(self, name, layer)
