@@ -21,19 +21,22 @@ _ROOMS = (
     "utils",
 )
 _NAMES = {  # name here -> module it lives in
-    "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
+    "DTypePolicy": "kyeo.dtype_policies", "Function": "kyeo.models.function", "Initializer": "kyeo.initializers",
     "Input": "kyeo.layers", "InputSpec": "kyeo.layers", "KerasTensor": "kyeo.ops.operators:SymbolicTensor",
     "Layer": "kyeo.layers", "Loss": "kyeo.losses", "Metric": "kyeo.metrics", "Model": "kyeo.models",
-    "Optimizer": "kyeo.optimizers", "Regularizer": "kyeo.regularizers", "Sequential": "kyeo.models",
-    "Variable": "kyeo.ops.operators",
+    "Operation": "kyeo.core.operation", "Optimizer": "kyeo.optimizers", "Regularizer": "kyeo.regularizers",
+    "RematScope": "kyeo.core.remat", "Sequential": "kyeo.models", "StatelessScope": "kyeo.core.scopes",
+    "SymbolicScope": "kyeo.core.scopes", "Variable": "kyeo.ops.operators", "device": "kyeo.core.scopes",
+    "name_scope": "kyeo.core.scopes", "remat": "kyeo.core.remat",
 }
 
 __all__ = [
     "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
     "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
     "utils", "keras",
-    "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
-    "Regularizer", "Sequential", "Variable", "version", "__version__",
+    "DTypePolicy", "Function", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model",
+    "Operation", "Optimizer", "Regularizer", "RematScope", "Sequential", "StatelessScope", "SymbolicScope", "Variable",
+    "device", "name_scope", "remat", "version", "__version__",
 ]
 
 if TYPE_CHECKING:
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
         saving,
         utils,
     )
+    from kyeo.core.operation import Operation
+    from kyeo.core.remat import RematScope, remat
+    from kyeo.core.scopes import StatelessScope, SymbolicScope, device, name_scope
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor
     from kyeo.core.variable import Variable
     from kyeo.dtype_policies import DTypePolicy
@@ -66,6 +72,7 @@ if TYPE_CHECKING:
     from kyeo.losses import Loss
     from kyeo.metrics import Metric
     from kyeo.models import Model, Sequential
+    from kyeo.models.function import Function
     from kyeo.optimizers import Optimizer
     from kyeo.regularizers import Regularizer
 

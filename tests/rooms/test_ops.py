@@ -347,7 +347,8 @@ BAD = [  # expression, a part of the message
     ("ctc_loss(TARGET, LOGITS, LEN3, LEN6, 4)", "blank"), ("ctc_decode(LOGITS, [1])", "one length"),
     ("ctc_decode(LOGITS, LEN6, 'best')", "strategy"), ("ctc_decode(LOGITS, LEN6, 'beam_search', 2, 3)", "top_paths"),
     ("layer_normalization(F, rms_scaling=True)", "rms_normalization"), ("multi_hot(J, 5, tokens=5)", "no such argument"),
-    ("cond(True, lambda: STATE.assign(1.0), lambda: STATE.value)", "assigned"),
+    ("vectorized_map(lambda a: STATE.assign(1.0), F)", "assigned"), ("jvp(lambda a: STATE.assign(1.0), (1.0,), (1.0,))", "assigned"),
+    ("associative_scan(lambda a, b: a + b + STATE.assign(1.0), F)", "assigned"),
 ]
 
 
@@ -358,13 +359,29 @@ def test_bad_arguments(row, part):
     assert part in str(caught.value) and "\n  " in str(caught.value)
 
 
-def test_assignment_inside_a_branch_is_refused_under_pure_too():
+STATEFUL = [  # expression; STATE and OTHER after it, which were 1 and 5
+    ("cond(True, lambda: STATE.assign_add(2.0), lambda: OTHER.assign(9.0))", 3, 5),
+    ("cond(False, lambda: STATE.assign_add(2.0), lambda: OTHER.assign(9.0))", 1, 9),
+    ("switch(1, [lambda: 0.0, lambda: STATE.assign(7.0)])", 7, 5),
+    ("scan(lambda c, x: (c + STATE.assign_add(1.0), x), 0.0, F)", 3, 5),
+    ("map(lambda x: x + STATE.assign_add(1.0), F)", 3, 5),
+    ("fori_loop(0, 4, lambda i, c: c + STATE.assign_add(1.0) + OTHER.assign_sub(1.0), 0.0)", 5, 1),
+    ("while_loop(lambda i: STATE.value < 4, lambda i: i + 1 + 0 * cast(STATE.assign_add(1.0), 'int32'), 0)", 4, 5),
+    ("scan(lambda c, x: (cond(x > 0, lambda: STATE.assign_add(x), lambda: STATE.value), c), 1.0, array([1.0, -2.0, 3.0]))", 5, 5),
+    ("REMAT(lambda a: a * STATE.assign_add(1.0))(2.0)", 2, 5),
+]
+
+
+@pytest.mark.parametrize(("row", "first", "second"), STATEFUL)
+def test_what_is_assigned_inside_comes_out(row, first, second):
     from kyeo.core.variable import pure
 
-    state = kyeo.Variable(0.0, name="state")
-    run = pure(lambda: kyeo.ops.fori_loop(0, 2, lambda i, c: c + state.assign_add(1.0), 0.0), [state])
-    with pytest.raises(ValueError, match="inside a branch or loop"):
-        run([jnp.float32(0)])
+    state, other = kyeo.Variable(1.0, name="state"), kyeo.Variable(5.0, name="other")
+    names = {"STATE": state, "OTHER": other, "REMAT": kyeo.remat}
+    run = jax.jit(pure(lambda: jax.tree.map(jnp.asarray, evaluate(row, kyeo.ops, names)), [state, other]))
+    assert [float(v) for v in run([jnp.float32(1), jnp.float32(5)])[1]] == [first, second]
+    evaluate(row, kyeo.ops, names)
+    assert [float(state), float(other)] == [first, second]
 
 
 def test_where_keras_goes_wrong():
