@@ -16,9 +16,9 @@ from kyeo.rooms import KerasAlias
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "utils",
+    "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
+    "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models", "ops",
+    "optimizers", "random", "regularizers", "saving", "tree", "utils",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "Function": "kyeo.models.function", "Initializer": "kyeo.initializers",
@@ -31,9 +31,10 @@ _NAMES = {  # name here -> module it lives in
 }
 
 __all__ = [
-    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "utils", "keras",
+    "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
+    "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models", "ops",
+    "optimizers", "random", "regularizers", "saving", "tree", "utils",
+    "keras",
     "DTypePolicy", "Function", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model",
     "Operation", "Optimizer", "Regularizer", "RematScope", "Sequential", "StatelessScope", "SymbolicScope", "Variable",
     "device", "name_scope", "remat", "version", "__version__",
@@ -42,6 +43,7 @@ __all__ = [
 if TYPE_CHECKING:
     from kyeo import (
         activations,
+        applications,
         backend,
         callbacks,
         config,
@@ -51,14 +53,17 @@ if TYPE_CHECKING:
         dtype_policies,
         initializers,
         layers,
+        legacy,
         losses,
         metrics,
+        mixed_precision,
         models,
         ops,
         optimizers,
         random,
         regularizers,
         saving,
+        tree,
         utils,
     )
     from kyeo.core.operation import Operation

@@ -91,7 +91,8 @@ def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
     """
     if _is_leaf(structure):
         return [((), structure)]
-    return [((key, *path), leaf) for key, child in zip(*_children(structure)) for path, leaf in flatten_with_path(child)]
+    pairs = zip(*_children(structure))
+    return [((key, *path), leaf) for key, child in pairs for path, leaf in flatten_with_path(child)]
 
 
 def flatten(structure: Any) -> list[Any]:

@@ -29,10 +29,13 @@ train: PARTS
 models: PARTS train
 config: core dtype_policies
 datasets: core ops
-utils: core ops data callbacks
-backend: config utils
+legacy tree: core
+mixed_precision: dtype_policies optimizers
+utils: core ops data callbacks layers saving config legacy
+backend: core config utils
 visual: PARTS train models
-ALL = PARTS train models config datasets utils backend visual
+applications: PARTS train models datasets
+ALL = PARTS train models config datasets utils backend visual applications legacy tree mixed_precision
 kyeo: ALL rooms
 cli: ALL
 """

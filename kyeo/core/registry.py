@@ -25,7 +25,7 @@ _global_custom: dict[str, Any] = {}
 # Rooms whose public classes may stand in a saved file; each is imported when a name in it is first looked up.
 _ROOMS = (
     "dtype_policies", "models", "layers", "initializers", "regularizers", "constraints", "activations", "losses",
-    "metrics", "optimizers", "random",
+    "metrics", "optimizers", "random", "utils", "applications",
 )
 
 
@@ -49,11 +49,15 @@ def public_module(cls: type) -> str | None:
     parts = cls.__module__.split(".")
     if parts[0] != "kyeo" or len(parts) < 2:
         return None
+    if "public_module" in cls.__dict__:
+        return cls.__dict__["public_module"]
     room = parts[1]
     if _builtins.get((room, public_name(cls))) is not cls:
         return None
     if room == "models":
         return "keras.src.models.functional" if cls.__name__ == "Functional" else "keras"
+    if room == "applications":
+        return "keras.src." + ".".join(parts[1:])
     if parts[1:3] == ["optimizers", "schedules"]:
         return "keras.optimizers.schedules"
     return "keras" if room == "dtype_policies" else f"keras.{room}"

@@ -1,5 +1,6 @@
 """Functions on tensors with the names of `keras.ops`: on arrays, on variables, and on symbolic tensors."""
 
+from kyeo.ops import image as image
 from kyeo.ops import linalg as linalg
 from kyeo.ops import nn as nn
 from kyeo.ops import numpy as numpy
@@ -22,5 +23,5 @@ from kyeo.ops.segments import *
 from kyeo.ops.segments import __all__ as _segments
 
 __all__ = sorted({
-    *_control, *_core, *_fourier, *_linalg, *_nn, *_numpy, *_rearrange, *_segments, "linalg", "nn", "numpy",
+    *_control, *_core, *_fourier, *_linalg, *_nn, *_numpy, *_rearrange, *_segments, "image", "linalg", "nn", "numpy",
 })

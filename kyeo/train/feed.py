@@ -24,11 +24,11 @@ class Portion(NamedTuple):
     stacked: bool
 
 
-def portions(source: Source, epoch: int, per_dispatch: int, padded: bool) -> Iterator[Portion]:
-    """An epoch in portions of up to `per_dispatch` batches."""
+def portions(source: Source, epoch: int, per_dispatch: int, padded: bool, start: int = 0) -> Iterator[Portion]:
+    """An epoch, from its `start`-th batch on, in portions of up to `per_dispatch` batches."""
     if per_dispatch == 1:
         full = row_mask(source.batch_size, source.batch_size) if padded and source.batch_size else None
-        for batch in source.batches(epoch):
+        for batch in source.batches(epoch, start):
             if not padded:
                 yield Portion(batch, None, 1, False)
                 continue
@@ -37,7 +37,7 @@ def portions(source: Source, epoch: int, per_dispatch: int, padded: bool) -> Ite
             yield Portion(batch, full if real == source.batch_size else row_mask(real, source.batch_size), 1, False)
         return
     held: list[tuple[Any, int, int]] = []
-    for batch, count in source.groups(epoch, per_dispatch):
+    for batch, count in source.groups(epoch, per_dispatch, start):
         real = jax.tree.leaves(batch)[0].shape[1]
         if held and (sum(c for _, c, _ in held) + count > per_dispatch or (real != held[0][2] and not padded)):
             yield _stacked(held, per_dispatch, source, padded)

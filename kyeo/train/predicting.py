@@ -10,7 +10,7 @@ from kyeo.data.adapters import as_source
 from kyeo.data.source import pad_batch
 from kyeo.train import prepare
 from kyeo.train.loop import Job, run_epoch
-from kyeo.train.runner import SafePoints
+from kyeo.train.signals import SafePoints
 
 __all__ = ["predict"]
 

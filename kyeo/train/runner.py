@@ -5,10 +5,7 @@ puts the new arrays back at once. A Ctrl-C in between waits until the boxes are 
 """
 
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,8 +18,9 @@ from kyeo.core.scope import scope
 from kyeo.core.variable import Variable
 from kyeo.ops.kernels import onednn
 from kyeo.train.compiled import Asker, StepChanged, running, shared_step
+from kyeo.train.signals import SafePoints
 
-__all__ = ["Runner", "SafePoints", "step_cost"]
+__all__ = ["Runner", "step_cost"]
 
 _MOST_FOLDED = 64  # steps in one dispatch; more gained nothing
 _FOLDED_FLOPS = 4e9  # about 20 ms of work, so that a bar can still move and a Ctrl-C still ends
@@ -31,41 +29,6 @@ _DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
 _LONG_FLOPS = 5e11  # of a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it costs
 _LONG_PREDICTION = 1e11
 _FEW_ROWS = 4  # so few that a prediction is compiled by itself
-
-
-class SafePoints:
-    """`with SafePoints() as safe:` and inside it `with safe.hold():` delays Ctrl-C to the end of the block."""
-
-    def __init__(self) -> None:
-        self._holding = self._pending = False
-        self._previous: Any = None
-
-    def __enter__(self) -> "SafePoints":
-        if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
-            self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def _on_interrupt(self, number: int, frame: Any) -> None:
-        if self._holding and not self._pending:
-            self._pending = True
-        else:
-            self._previous(number, frame)
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Let no interrupt in while variables and device disagree."""
-        self._holding = True
-        try:
-            yield
-        finally:
-            self._holding = False
-            if self._pending:
-                self._pending = False
-                self._previous(signal.SIGINT, None)
 
 
 def step_cost(jaxpr: Any) -> tuple[float, bool]:
