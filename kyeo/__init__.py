@@ -99,7 +99,9 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(module), attribute or name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'kyeo' has no attribute {name!r}")
+    errors = importlib.import_module("kyeo.core.errors")  # not above: it loads NumPy
+    near = None if name.startswith("_") else errors.did_you_mean(name, __all__)
+    raise AttributeError(f"module 'kyeo' has no attribute {name!r}" + (f"; {near}" if near else ""))
 
 
 def __dir__() -> list[str]:

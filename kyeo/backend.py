@@ -66,13 +66,16 @@ def result_type(*dtypes: Any) -> str:
     >>> kyeo.backend.result_type("bfloat16", int), kyeo.backend.result_type("int32", "float16")
     ('bfloat16', 'float16')
     """
-    names = [None if d in (int, float, "int", "float") else standardize_dtype(d) for d in dtypes]
-    if any(name is not None and name.startswith("float8") for name in names):
+    if not dtypes:
+        return floatx()
+    weak = {int: int, float: float, "int": int, "float": float}
+    kinds = [weak[d] if d in (int, float, "int", "float") else _narrow(standardize_dtype(d)) for d in dtypes]
+    if any(isinstance(kind, str) and kind.startswith("float8") for kind in kinds):
         raise problem("A float8 type has no common type with others.", received=f"dtypes={dtypes}",
                       where="backend.result_type", fix="cast first")
-    found = next((name for name in names if name is not None), None)
-    for name in names:
-        found = found if name is None else standardize_dtype(jnp.promote_types(found, name))
-    if not dtypes or (set(dtypes) & {float, "float"} and not (found and ("float" in found or "complex" in found))):
-        return floatx() if found is None or not dtypes else "float32"
-    return "int32" if found is None or (found == "bool" and set(dtypes) & {int, "int"}) else found
+    return standardize_dtype(jnp.result_type(*kinds))
+
+
+def _narrow(dtype: str) -> str:
+    """A 64-bit type as the 32-bit one that JAX has for it."""
+    return {"complex128": "complex64"}.get(dtype, dtype if dtype.startswith("complex") else dtype.replace("64", "32"))

@@ -308,6 +308,52 @@ def test_dtypes_of_binary_ops(name):
             assert ours == theirs, (name, a, b, ours, theirs)
 
 
+MIXED = expressions("""
+    concatenate([A, B]) | stack([A, B]) | hstack([A, B]) | vstack([A, B]) | dstack([A, B]) | append(A, B) | where(A > 0, A, B)
+    where(A > 0, A, 2.5) | where(A > 0, 1, B) | matmul(A, B) | dot(A, B) | tensordot(A, B, 1) | einsum('ij,jk->ik', A, B) | cross(A, B)
+    outer(A, B) | inner(A, B) | kron(A, B) | vdot(A, B) | select([A > 0], [A], B) | select([A > 0], [B], 2.5) | clip(A, 0, 2)
+    clip(A, -0.5, 1.5) | full_like(A, 2.5) | full((2,), A[0, 0]) | average(A, weights=B) | linspace(A, B, 3) | logspace(A, B, 3)
+    geomspace(A, B, 3) | power(A, 2) | power(A, 2.5) | power(2, A) | add(A, True) | multiply(A, 2.5) | A + 1 | 2.5 * A | A / 2 | A // 2
+    A % 2 | A @ B | -A | abs(A) | softmax(A) | relu(A) | gelu(A) | elu(A) | log_softmax(A) | leaky_relu(A) | one_hot(A, 3) | cumsum(A)
+    cumprod(A) | sum(A, axis=0) | prod(A) | mean(A) | var(A) | std(A) | max(A, initial=0) | quantile(A, 0.5) | percentile(A, 50) | norm(A)
+    searchsorted(A[0], B) | digitize(A, B[0]) | trapezoid(A, B) | correlate(A[0], B[0]) | corrcoef(A) | diff(A) | sort(A) | argsort(A)
+    top_k(A, 2) | segment_sum(A, [0, 0, 1], 2) | take(A, [0]) | pad(A, 1) | pad(A, 1, constant_values=2) | isclose(A, B) | round(A, 1)
+    nan_to_num(A) | logaddexp(A, B) | arctan2(A, B) | hypot(A, B) | heaviside(A, B) | nextafter(A, B) | divide_no_nan(A, B)
+    floor_divide(A, B) | mod(A, 2.5) | maximum(A, 1) | minimum(A, 2.5) | histogram(A[0]) | vander(A[0]) | ldexp(A, [1, 2, 3])
+    slice_update(A, (0, 0), B[:2, :2]) | scatter([[0], [1], [2]], A, (4, 3)) | scatter_update(A, [[0, 1]], [2.5]) | polar(A, B)
+    nanmean(A) | nanvar(A) | nansum(A) | nancumsum(A) | nanmedian(A) | cdist(A, B) | psnr(A, B, 2) | moments(A, [0]) | view_as_real(A)
+    batch_normalization(A, B[0], B[1], -1) | layer_normalization(A) | rms_normalization(A) | normalize(A) | median(A) | logsumexp(A)
+    categorical_crossentropy(A, B) | binary_crossentropy(A, B) | rfft(A) | angle(A) | i0(A) | fabs(A) | sinc(A) | square(A) | sign(A)
+    bitwise_and(A, B) | left_shift(A, B) | gcd(A, B) | tril(A) | trace(A) | diag(A) | repeat(A, 2) | tile(A, 2) | arange(3, dtype=A.dtype)
+""")
+MIXED_DTYPES = [
+    ("int32", "float16"), ("bool", "int8"), ("uint8", "int8"), ("uint8", "bfloat16"), ("bfloat16", "float16"), ("float32", "int32"),
+    ("bfloat16", "float32"), ("bool", "bool"), ("bfloat16", "bfloat16"), ("int8", "int8"),
+]
+
+
+@pytest.mark.parametrize("row", MIXED)
+def test_dtypes_of_mixed_arguments(row):
+    """Keras's dtypes, and the same ones for symbolic tensors; where Keras cannot, Kyeo may."""
+    def found(library, first, second):
+        def run(a, b):
+            return evaluate(row, library, {"A": a, "B": b})
+
+        try:
+            out = jax.eval_shape(run, *(jax.ShapeDtypeStruct((3, 3), dtype) for dtype in (first, second)))
+        except (TypeError, ValueError, jax.errors.JAXTypeError):
+            return None
+        return [(leaf.shape, leaf.dtype.name) for leaf in jax.tree.leaves(out)]
+
+    for first, second in MIXED_DTYPES if "B" in row else [(first, "int8") for first in DTYPES]:
+        ours, theirs = found(kyeo.ops, first, second), found(keras.ops, first, second)
+        assert theirs is None or ours == theirs, (first, second)
+        if ours is not None:
+            tensors = {"A": kyeo.KerasTensor((3, 3), first), "B": kyeo.KerasTensor((3, 3), second)}
+            symbolic_ones = jax.tree.leaves(evaluate(row, kyeo.ops, tensors))
+            assert [(t.shape, t.dtype if isinstance(t.dtype, str) else t.dtype.name) for t in symbolic_ones] == ours
+
+
 BAD = [  # expression, a part of the message
     ("reshape(F, (-1, -1))", "at most one -1"), ("reshape(F, (4, 2))", "do not fit the new shape"),
     ("reshape(F, (-2, 3))", "is not a shape"), ("matmul(F, F)", "cannot be multiplied"),
