@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -314,10 +315,10 @@ MIXED = expressions("""
     outer(A, B) | inner(A, B) | kron(A, B) | vdot(A, B) | select([A > 0], [A], B) | select([A > 0], [B], 2.5) | clip(A, 0, 2)
     clip(A, -0.5, 1.5) | full_like(A, 2.5) | full((2,), A[0, 0]) | average(A, weights=B) | linspace(A, B, 3) | logspace(A, B, 3)
     geomspace(A, B, 3) | power(A, 2) | power(A, 2.5) | power(2, A) | add(A, True) | multiply(A, 2.5) | A + 1 | 2.5 * A | A / 2 | A // 2
-    A % 2 | A @ B | -A | abs(A) | softmax(A) | relu(A) | gelu(A) | elu(A) | log_softmax(A) | leaky_relu(A) | one_hot(A, 3) | cumsum(A)
+    A % 2 | -A | abs(A) | softmax(A) | relu(A) | gelu(A) | elu(A) | log_softmax(A) | leaky_relu(A) | one_hot(A, 3) | cumsum(A)
     cumprod(A) | sum(A, axis=0) | prod(A) | mean(A) | var(A) | std(A) | max(A, initial=0) | quantile(A, 0.5) | percentile(A, 50) | norm(A)
     searchsorted(A[0], B) | digitize(A, B[0]) | trapezoid(A, B) | correlate(A[0], B[0]) | corrcoef(A) | diff(A) | sort(A) | argsort(A)
-    top_k(A, 2) | segment_sum(A, [0, 0, 1], 2) | take(A, [0]) | pad(A, 1) | pad(A, 1, constant_values=2) | isclose(A, B) | round(A, 1)
+    top_k(A, 2) | segment_sum(A, SORTED, 2) | take(A, [0]) | pad(A, 1) | pad(A, 1, constant_values=2) | isclose(A, B) | round(A, 1)
     nan_to_num(A) | logaddexp(A, B) | arctan2(A, B) | hypot(A, B) | heaviside(A, B) | nextafter(A, B) | divide_no_nan(A, B)
     floor_divide(A, B) | mod(A, 2.5) | maximum(A, 1) | minimum(A, 2.5) | histogram(A[0]) | vander(A[0]) | ldexp(A, [1, 2, 3])
     slice_update(A, (0, 0), B[:2, :2]) | scatter([[0], [1], [2]], A, (4, 3)) | scatter_update(A, [[0, 1]], [2.5]) | polar(A, B)
@@ -340,7 +341,9 @@ def test_dtypes_of_mixed_arguments(row):
             return evaluate(row, library, {"A": a, "B": b})
 
         try:
-            out = jax.eval_shape(run, *(jax.ShapeDtypeStruct((3, 3), dtype) for dtype in (first, second)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore" if library is keras.ops else "error")
+                out = jax.eval_shape(run, *(jax.ShapeDtypeStruct((3, 3), dtype) for dtype in (first, second)))
         except (TypeError, ValueError, jax.errors.JAXTypeError):
             return None
         return [(leaf.shape, leaf.dtype.name) for leaf in jax.tree.leaves(out)]
