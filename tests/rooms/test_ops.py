@@ -408,6 +408,21 @@ def test_bad_arguments(row, part):
     assert part in str(caught.value) and "\n  " in str(caught.value)
 
 
+@pytest.mark.parametrize("name", sorted({*UNARY_ROWS, *BINARY_ROWS} - {"shape", "ndim"}))
+def test_what_is_no_array_is_refused_in_our_words(name):
+    fn = getattr(kyeo.ops, name)
+    others = [VALUES["S"]] * (list(inspect.signature(fn).parameters)[1:2] == ["x2"])
+    cases = [(value, *others) for value in ("a", None, object(), {"a": 1})]
+    cases += [(VALUES["S"], np.ones((4, 5), "float32"))] if others and name not in ("append", "kron", "outer") else []
+    if "axis" in inspect.signature(fn).parameters:
+        cases += [(VALUES["S"], 7), (VALUES["S"], "first")]
+    for case in cases:
+        with pytest.raises((TypeError, ValueError, IndexError)) as caught:
+            fn(*case)
+        text = str(caught.value)
+        assert "\n  Received: " in text and "Tracer" not in text, (case, text)
+
+
 STATEFUL = [  # expression; STATE and OTHER after it, which were 1 and 5
     ("cond(True, lambda: STATE.assign_add(2.0), lambda: OTHER.assign(9.0))", 3, 5),
     ("cond(False, lambda: STATE.assign_add(2.0), lambda: OTHER.assign(9.0))", 1, 9),
