@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _ROOMS = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
     "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models", "ops",
-    "optimizers", "random", "regularizers", "saving", "tree", "utils",
+    "optimizers", "preprocessing", "random", "regularizers", "saving", "tree", "utils", "visualization",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "Function": "kyeo.models.function", "Initializer": "kyeo.initializers",
@@ -33,7 +33,7 @@ _NAMES = {  # name here -> module it lives in
 __all__ = [
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
     "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models", "ops",
-    "optimizers", "random", "regularizers", "saving", "tree", "utils",
+    "optimizers", "preprocessing", "random", "regularizers", "saving", "tree", "utils", "visualization",
     "keras",
     "DTypePolicy", "Function", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model",
     "Operation", "Optimizer", "Regularizer", "RematScope", "Sequential", "StatelessScope", "SymbolicScope", "Variable",
@@ -60,11 +60,13 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        preprocessing,
         random,
         regularizers,
         saving,
         tree,
         utils,
+        visualization,
     )
     from kyeo.core.operation import Operation
     from kyeo.core.remat import RematScope, remat

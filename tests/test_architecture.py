@@ -33,14 +33,16 @@ legacy tree: core
 mixed_precision: dtype_policies optimizers
 utils: core ops data callbacks layers saving config legacy
 backend: core config utils
+preprocessing visualization: core ops utils
 visual: PARTS train models
 applications: PARTS train models datasets
-ALL = PARTS train models config datasets utils backend visual applications legacy tree mixed_precision
+LATER = config datasets utils backend preprocessing visualization visual applications legacy tree mixed_precision
+ALL = PARTS train models LATER
 kyeo: ALL rooms
 cli: ALL
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
-LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy"}
+LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL"}
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"),  # likewise
