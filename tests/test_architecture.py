@@ -30,14 +30,18 @@ train: PARTS
 models: PARTS train
 config: core dtype_policies
 datasets: core ops
-utils: core ops data callbacks layers saving datasets
+legacy tree: core
+mixed_precision: dtype_policies optimizers
+utils: core ops data callbacks layers saving datasets config legacy
 wrappers: core models saving
-backend: config utils
+backend: core config utils
 distillation: PARTS train models
 preprocessing visualization: core ops utils
 visual: PARTS train models
 applications: PARTS train models datasets
-ALL = PARTS train models config datasets utils preprocessing wrappers backend visualization visual applications distillation
+LATER = config datasets utils backend preprocessing visualization visual applications legacy tree mixed_precision
+LAST = wrappers distillation
+ALL = PARTS train models LATER LAST
 kyeo: ALL rooms
 cli: ALL
 """

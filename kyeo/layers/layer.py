@@ -56,6 +56,7 @@ class Layer(Shaped):
     (2, 3)
     """
 
+    _keeps_keywords = True
     mixes_rows = True  # whether a row of the output may depend on other rows of the batch; False for built-in layers
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -93,6 +94,7 @@ class Layer(Shaped):
         self._loss_values: list[Any] = []
         self._inbound_nodes: list[Node] = []
         self._build_shapes: dict[str, Any] | None = None
+        self._remat = current().remat
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self._input_shape_given = batch_shape  # for the first layer of a Sequential written in the tf.keras way
@@ -244,7 +246,7 @@ class Layer(Shaped):
         changes = {"training": training, "path": self._enter_path(), "losses": losses,
                    "compute_dtype": self.compute_dtype if self.compute_dtype != self.variable_dtype else None}
         with scope(**changes), explained(self, bound):
-            outputs = self.call(*args, **kwargs)
+            outputs = self.call(*args, **kwargs) if self._remat is None else self._remat.call(self, args, kwargs)
             if self.activity_regularizer is not None:
                 self._penalize_activity(outputs)
         self._mark(bound, outputs, first_mask)
