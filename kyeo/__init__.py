@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _ROOMS = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
     "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing",
-    "random", "regularizers", "saving", "utils", "wrappers",
+    "random", "regularizers", "saving", "utils", "visualization", "wrappers",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
@@ -31,7 +31,7 @@ _NAMES = {  # name here -> module it lives in
 __all__ = [
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
     "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing",
-    "random", "regularizers", "saving", "utils", "wrappers", "keras",
+    "random", "regularizers", "saving", "utils", "visualization", "wrappers", "keras",
     "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
     "Regularizer", "Sequential", "Variable", "version", "__version__",
 ]
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         regularizers,
         saving,
         utils,
+        visualization,
         wrappers,
     )
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor

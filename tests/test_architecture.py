@@ -30,12 +30,12 @@ models: PARTS train
 config: core dtype_policies
 datasets: core ops
 utils: core ops data callbacks layers saving datasets
-preprocessing: utils
 wrappers: core models saving
 backend: config utils
+preprocessing visualization: core ops utils
 visual: PARTS train models
 applications: PARTS train models datasets
-ALL = PARTS train models config datasets utils preprocessing wrappers backend visual applications
+ALL = PARTS train models config datasets utils backend preprocessing visualization visual applications wrappers
 kyeo: ALL rooms
 cli: ALL
 """

@@ -1,9 +1,14 @@
-"""The old place of the functions that make data sets; `kyeo.utils` has them too."""
+"""Preparing data, under the names of `keras.preprocessing`: images, sequences, and data sets of folders and series."""
 
+from kyeo.preprocessing import image as image
+from kyeo.preprocessing import sequence as sequence
 from kyeo.utils import (
     image_dataset_from_directory,
     text_dataset_from_directory,
     timeseries_dataset_from_array,
 )
 
-__all__ = ["image_dataset_from_directory", "text_dataset_from_directory", "timeseries_dataset_from_array"]
+__all__ = [
+    "image", "image_dataset_from_directory", "sequence", "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
+]

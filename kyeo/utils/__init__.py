@@ -19,16 +19,19 @@ from kyeo.utils.from_directory import (
     image_dataset_from_directory,
     text_dataset_from_directory,
 )
+from kyeo.utils.images import array_to_img, img_to_array, load_img, save_img
 from kyeo.utils.labels import normalize, to_categorical
 from kyeo.utils.seed import set_random_seed
+from kyeo.utils.sequences import pad_sequences
 from kyeo.utils.session import clear_session, is_keras_tensor
 from kyeo.utils.windows import split_dataset, timeseries_dataset_from_array
 
 __all__ = [
-    "CustomObjectScope", "FeatureSpace", "Progbar", "PyDataset", "Sequence", "audio_dataset_from_directory",
-    "bounding_boxes", "clear_session", "custom_object_scope", "get_custom_objects", "get_file", "get_registered_name",
-    "get_registered_object", "image_dataset_from_directory", "is_keras_tensor", "normalize", "pack_x_y_sample_weight",
-    "register_keras_serializable", "set_random_seed", "split_dataset", "standardize_dtype",
+    "CustomObjectScope", "FeatureSpace", "Progbar", "PyDataset", "Sequence", "array_to_img",
+    "audio_dataset_from_directory", "bounding_boxes", "clear_session", "custom_object_scope", "get_custom_objects",
+    "get_file", "get_registered_name", "get_registered_object", "image_dataset_from_directory", "img_to_array",
+    "is_keras_tensor", "load_img", "normalize", "pack_x_y_sample_weight", "pad_sequences",
+    "register_keras_serializable", "save_img", "set_random_seed", "split_dataset", "standardize_dtype",
     "text_dataset_from_directory", "timeseries_dataset_from_array", "to_categorical", "unpack_x_y_sample_weight",
 ]
 
