@@ -25,6 +25,7 @@ class HostLayer(Layer):
     """A layer whose `call` takes and gives NumPy arrays. A subclass says by `sample` what its outputs look like."""
 
     runs_on_host = True  # models that hold one share no compiled step
+    takes_text = False  # whether a model that begins with it takes strings
     takes_columns = False  # whether the inputs are a list of tensors
 
     def sample(self, shapes: list[tuple[int, ...]], words: int) -> np.ndarray:
