@@ -60,16 +60,17 @@ def test_a_model_of_raw_columns(tmp_path):
     np.testing.assert_allclose(again.predict(data, verbose=0), raw.predict(data, verbose=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["array", "column", "list", "generator", "pairs"])
+@pytest.mark.parametrize("form", ["array", "column", "list", "generator", "pairs", "stack"])
 def test_a_model_of_texts(form):
     vectorize = layers.TextVectorization(output_sequence_length=5)
     vectorize.adapt(TEXTS)
+    begin = [] if form == "stack" else [kyeo.Input((1,), dtype="string")]  # a stack finds out by itself
     model = kyeo.Sequential([
-        kyeo.Input((1,), dtype="string"), vectorize, layers.Embedding(vectorize.vocabulary_size(), 3),
+        *begin, vectorize, layers.Embedding(vectorize.vocabulary_size(), 3),
         layers.GlobalAveragePooling1D(), layers.Dense(1)])
     model.compile("adam", "mse")
     y, column = np.arange(7.0)[:, None], np.array(TEXTS, object)[:, None]
-    x = {"array": np.array(TEXTS), "column": column, "list": TEXTS}.get(form)
+    x = {"array": np.array(TEXTS), "column": column, "list": TEXTS, "stack": column}.get(form)
     if x is not None:
         model.fit(x, y, batch_size=3, verbose=0)
         assert model.predict(x, verbose=0).shape == (7, 1)
@@ -100,6 +101,7 @@ class Pairs(kyeo.utils.PyDataset):
     (lambda: FeatureSpace({}), "features"), (lambda: FeatureSpace({"a": "flaot"}), "did you mean"),
     (lambda: FeatureSpace({"a": "float"}, crosses=[("a", "b")]), "cross names"),
     (lambda: FeatureSpace({"a": "float"}, output_mode="list"), "output_mode"),
+    (lambda: layers.Dense(2)(kyeo.Input((1,), dtype="string")), "cannot be applied to text"),
     (lambda: FeatureSpace({"a": "float_normalized"})({"a": [1.0]}), "adapt"),
     (lambda: FeatureSpace({"a": "float"})([1.0]), "columns"),
     (lambda: FeatureSpace({"a": FeatureSpace.integer_hashed(3, output_mode="int")})({"a": [1]}), "put beside others"),

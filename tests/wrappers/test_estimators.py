@@ -2,6 +2,7 @@
 
 import pickle
 
+import jax
 import numpy as np
 import pytest
 import sklearn
@@ -15,6 +16,16 @@ from kyeo.wrappers import KerasClassifier, KerasRegressor, SKLearnClassifier, SK
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = np.where(X[:, 0] > 0, "yes", "no")
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    """Each small program runs a few times only."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+
+
 QUIET = {"verbose": 0, "epochs": 15}
 
 

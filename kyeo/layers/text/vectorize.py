@@ -46,6 +46,8 @@ class TextVectorization(HostLayer):
     [[4, 1, 3, 0], [1, 2, 0, 0]]
     """
 
+    takes_text = True
+
     def __init__(
         self, max_tokens: int | None = None, standardize: Any = "lower_and_strip_punctuation",
         split: Any = "whitespace", ngrams: Any = None, output_mode: str = "int",
