@@ -17,8 +17,8 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
-    "regularizers", "saving", "utils",
+    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing",
+    "random", "regularizers", "saving", "utils", "visualization",
 )
 _NAMES = {  # name here -> module it lives in
     "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
@@ -30,8 +30,8 @@ _NAMES = {  # name here -> module it lives in
 
 __all__ = [
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
-    "regularizers", "saving", "utils", "keras",
+    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing",
+    "random", "regularizers", "saving", "utils", "visualization", "keras",
     "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
     "Regularizer", "Sequential", "Variable", "version", "__version__",
 ]
@@ -54,10 +54,12 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        preprocessing,
         random,
         regularizers,
         saving,
         utils,
+        visualization,
     )
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor
     from kyeo.core.variable import Variable

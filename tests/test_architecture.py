@@ -31,14 +31,15 @@ config: core dtype_policies
 datasets: core ops
 utils: core ops data callbacks layers saving
 backend: config utils
+preprocessing visualization: core ops utils
 visual: PARTS train models
 applications: PARTS train models datasets
-ALL = PARTS train models config datasets utils backend visual applications
+ALL = PARTS train models config datasets utils backend preprocessing visualization visual applications
 kyeo: ALL rooms
 cli: ALL
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
-LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "pydot"}
+LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "pydot", "PIL"}
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"),  # likewise

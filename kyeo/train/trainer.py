@@ -243,7 +243,8 @@ class Trainer(StepCache):
         validation = None
         if validation_data is not None:
             vx, vy, vw = _validation_parts(validation_data)
-            validation = as_source(without_text(self, vx), vy, vw, batch_size=validation_batch_size or batch_size, steps=validation_steps)
+            validation = as_source(without_text(self, vx), vy, vw, steps=validation_steps,
+                                   batch_size=validation_batch_size or batch_size)
             prepare.build_for(self, validation.peek(), "validation_data")
             prepare.check_targets(self, vy, "validation_data")
         listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,

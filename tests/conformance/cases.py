@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.conformance.case import Case, case
 from tests.conformance.data_cases import DATA, DATA_BAD
+from tests.conformance.image_cases import IMAGES, IMAGES_BAD
 from tests.conformance.recurrent_cases import RECURRENT, RECURRENT_BAD
 
 __all__ = ["BAD", "CASES", "NOISE", "NORM", "RANDOM", "Case"]
@@ -352,7 +353,7 @@ ATTENTION = [
           sliding_window=3, use_bias=False, activity_regularizer="l2", dropout=0.2, kernel_initializer="he_normal"),
 ]
 
-CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION, *RECURRENT, *DATA]
+CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION, *IMAGES, *RECURRENT, *DATA]
 
 # Layers that draw while training: compared with Keras where they do nothing, and by their statistics.
 RANDOM = {
@@ -448,5 +449,6 @@ BAD = [
     ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "use_gate": 1}),
     ("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 3}),
     ("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 0, "num_key_value_heads": 1}),
+    *IMAGES_BAD,
     *RECURRENT_BAD,
 ]

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from kyeo.core.dtypes import is_integer
 from kyeo.core.errors import positive_int
 from kyeo.layers.images.base import ImageLayer
 
@@ -38,8 +39,8 @@ class MaxNumBoundingBoxes(ImageLayer):
         return config if self.fill_value != -1 else {k: v for k, v in config.items() if k != "fill_value"}
 
     def prepared(self, images: Any) -> Any:
-        """Images stay what they are."""
-        return images
+        """Integers stay what they are."""
+        return images if is_integer(images.dtype) else super().prepared(images)
 
     def change_boxes(self, bounding_boxes: dict[str, Any], transformation: Any, height: Any, width: Any) -> Any:
         """Boxes and labels, cut off or filled up."""

@@ -126,7 +126,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(ImageLayer):
         grid = self.tile_grid_size
         sides = [-(-size // tiles) for size, tiles in zip((height, width), grid)]  # of a tile
         ends = [(0, side * tiles - size) for side, tiles, size in zip(sides, grid, (height, width))]
-        values = ranged(images, self.value_range, (0, 255)).astype("float32")
+        values = ranged(images.astype("float32"), self.value_range, (0, 255))
         values = jnp.pad(values, [(0, 0), *ends, (0, 0)], mode="symmetric")
         pixels = jnp.clip(values, 0, 255).astype("int32")
         tables = self._tables(pixels, sides)

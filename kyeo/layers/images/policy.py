@@ -112,7 +112,7 @@ class RandomColorJitter(Policy):
     def change_images(self, images: Any, transformation: Any) -> Any:
         """One change after the other."""
         for name, layer in self._inner():
-            images = layer.change_images(images, transformation[name])
+            images = lax.optimization_barrier(layer.change_images(images, transformation[name]))  # see Pipeline
         return images
 
 

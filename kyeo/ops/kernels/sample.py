@@ -97,12 +97,23 @@ def homography(start: Array, end: Array) -> Array:
     >>> bool(jnp.allclose(homography(2 * corners, corners), jnp.array([2.0, 0, 0, 0, 2.0, 0, 0, 0]), atol=1e-5))
     True
     """
-    x, y = end[..., 0], end[..., 1]
-    zeros, ones = jnp.zeros_like(x), jnp.ones_like(x)
-    rows = [jnp.stack([*place, -goal * x, -goal * y], -1) for goal, place in (
-        (start[..., 0], (x, y, ones, zeros, zeros, zeros)), (start[..., 1], (zeros, zeros, zeros, x, y, ones)))]
-    goals = jnp.concatenate([start[..., 0], start[..., 1]], -1)[..., None]
-    return jnp.linalg.solve(jnp.concatenate(rows, -2), goals)[..., 0]
+    (a0, a1, a2, b0, b1, b2, c0, c1), back = _from_square(start), inverted(jnp.stack(_from_square(end), -1))
+    d0, d1, d2, e0, e1, e2, f0, f1 = jnp.unstack(back, axis=-1)
+    rows = [(p * d0 + q * e0 + r * f0, p * d1 + q * e1 + r * f1, p * d2 + q * e2 + r)
+            for p, q, r in ((a0, a1, a2), (b0, b1, b2), (c0, c1, 1.0))]
+    numbers = [*rows[0], *rows[1], *rows[2]]
+    return jnp.stack(numbers[:8], -1) / numbers[8][..., None]
+
+
+def _from_square(points: Array) -> list[Array]:
+    """The eight numbers that take (0, 0), (1, 0), (0, 1), (1, 1) to four points: P. Heckbert, "Fundamentals of texture
+    mapping and image warping", 1989. Solving eight equations by LAPACK instead is slow to compile."""
+    (x0, x1, x2, x3), (y0, y1, y2, y3) = (jnp.unstack(points[..., i], axis=-1) for i in (0, 1))
+    wide, tall = (x1 - x3, y1 - y3), (x2 - x3, y2 - y3)
+    rest = x0 - x1 - x2 + x3, y0 - y1 - y2 + y3
+    area = wide[0] * tall[1] - tall[0] * wide[1]
+    g, h = (rest[0] * tall[1] - tall[0] * rest[1]) / area, (wide[0] * rest[1] - rest[0] * wide[1]) / area
+    return [x1 - x0 + g * x1, x2 - x0 + h * x2, x0, y1 - y0 + g * y1, y2 - y0 + h * y2, y0, g, h]
 
 
 def inverted(transform: Array) -> Array:
