@@ -12,7 +12,6 @@ import jax
 from kyeo.core.scope import scope
 from kyeo.core.variable import pure
 from kyeo.layers.ownership import LossList
-from kyeo.ops.kernels import one_kernel
 
 __all__ = ["forward_and_loss", "predict_step", "test_step", "train_step", "update_metrics"]
 
@@ -46,7 +45,7 @@ def train_step(model: Any, state: State, data: tuple[Any, Any, Any]) -> tuple[di
     gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
     (_, (loss, y_pred, frozen, metrics)), grads = gradient(
         list(trainable), frozen, metrics, x, y, sample_weight, training=True, optimizer_variables=optimizer)
-    trainable, optimizer = one_kernel(model.optimizer.stateless_apply, optimizer, grads, trainable)
+    trainable, optimizer = model.optimizer.stateless_apply(optimizer, grads, trainable)
     logs, metrics = update_metrics(model, metrics, loss, x, y, y_pred, sample_weight)
     return logs, (trainable, frozen, optimizer, metrics)
 

@@ -14,12 +14,10 @@ from kyeo.ops.kernels.pool import average_pool, max_pool
 from kyeo.ops.kernels.product import product
 from kyeo.ops.kernels.recurrent import gru, lstm, simple_rnn
 from kyeo.ops.kernels.sample import bell, filtered, homography, inverted, projected, sample
-from kyeo.ops.kernels.single import one_kernel
 from kyeo.ops.kernels.windows import on_cpu
 
 __all__ = [
     "adaptive_average_pool", "adaptive_max_pool", "attend", "average_pool", "bell", "conv", "conv_transpose",
     "derived_key", "filtered", "gru", "homography", "inverted", "keep_mask", "looped_conv", "lstm", "max_pool",
-    "normal_numbers", "on_cpu", "one_kernel", "product", "projected", "sample", "simple_rnn", "uniform_bits",
-    "uniform_numbers",
+    "normal_numbers", "on_cpu", "product", "projected", "sample", "simple_rnn", "uniform_bits", "uniform_numbers",
 ]
