@@ -2,8 +2,8 @@
 
 Z. Liu et al., "A ConvNet for the 2020s", CVPR 2022.
 
->>> import kyeo
->>> kyeo.applications.ConvNeXtTiny(weights=None, include_top=False, input_shape=(32, 32, 3)).output_shape
+>>> from kyeo import applications
+>>> applications.ConvNeXtTiny(weights=None, include_top=False, input_shape=(32, 32, 3)).output_shape  # doctest: +SKIP
 (None, 1, 1, 768)
 """
 

@@ -2,8 +2,8 @@
 
 G. Huang et al., "Densely Connected Convolutional Networks", CVPR 2017.
 
->>> import kyeo
->>> kyeo.applications.DenseNet121(weights=None, include_top=False, input_shape=(32, 32, 3)).output_shape
+>>> from kyeo import applications
+>>> applications.DenseNet121(weights=None, include_top=False, input_shape=(32, 32, 3)).output_shape  # doctest: +SKIP
 (None, 1, 1, 1024)
 """
 

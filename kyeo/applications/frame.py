@@ -215,7 +215,7 @@ def correct_pad(x: Any, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
     count as odd ones do not: as even."""
     sides = sides_of(x.shape)
     half = size // 2
-    even = [1, 1] if sides[0] is None else [1 - side % 2 for side in sides]
+    even = [1 if side is None or side % 2 == 0 else 0 for side in sides]
     return (half - even[0], half), (half - even[1], half)
 
 

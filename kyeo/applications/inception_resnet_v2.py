@@ -2,9 +2,9 @@
 
 C. Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning", AAAI 2017.
 
->>> import kyeo
->>> small = kyeo.applications.InceptionResNetV2(weights=None, include_top=False, input_shape=(75, 75, 3))
->>> small.output_shape
+>>> from kyeo import applications
+>>> small = applications.InceptionResNetV2(weights=None, include_top=False, input_shape=(75, 75, 3))  # doctest: +SKIP
+>>> small.output_shape  # doctest: +SKIP
 (None, 1, 1, 1536)
 """
 
@@ -19,7 +19,7 @@ from kyeo.models import Model
 
 __all__ = ["CustomScaleLayer", "InceptionResNetV2", "decode_predictions", "preprocess_input"]
 
-_SIDE_BY_SIDE = {
+_SIDE_BY_SIDE: dict[str, list[Any]] = {
     "mixed_5b": [[(96, 1, 1)], [(48, 1, 1), (64, 5, 5)], [(64, 1, 1), (96, 3, 3), (96, 3, 3)], [AVERAGE, (64, 1, 1)]],
     "mixed_6a": [[HALF, (384, 3, 3)], [(256, 1, 1), (256, 3, 3), HALF, (384, 3, 3)], [HALF]],
     "mixed_7a": [[(256, 1, 1), HALF, (384, 3, 3)], [(256, 1, 1), HALF, (288, 3, 3)],
@@ -77,5 +77,5 @@ def _build(request: Request) -> Model:
 
 InceptionResNetV2 = variant(
     _build, "InceptionResNetV2", "inception_resnet_v2", __name__,
-    "Inception-ResNet v2 (Szegedy et al., AAAI 2017), for images of 299 x 299 prepared by `preprocess_input`.")
+    "InceptionResNetV2 (Szegedy et al., AAAI 2017), for images of 299 x 299 prepared by `preprocess_input`.")
 preprocess_input = preprocessing("tf")

@@ -2,8 +2,8 @@
 
 C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
 
->>> import kyeo
->>> kyeo.applications.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3)).output_shape
+>>> from kyeo import applications
+>>> applications.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3)).output_shape  # doctest: +SKIP
 (None, 1, 1, 2048)
 """
 
@@ -95,6 +95,6 @@ def _build(request: Request) -> Model:
 
 
 InceptionV3 = variant(_build, "InceptionV3", "inception_v3", __name__,
-                      "Inception v3 (Szegedy et al., CVPR 2016), for images of 299 x 299 prepared by "
+                      "InceptionV3 (Szegedy et al., CVPR 2016), for images of 299 x 299 prepared by "
                       "`preprocess_input`.")
 preprocess_input = preprocessing("tf")

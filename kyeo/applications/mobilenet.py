@@ -92,6 +92,7 @@ def _make(
     alpha = width(request.title, alpha)
     depth_multiplier = positive_int(request.title, depth_multiplier=depth_multiplier)
     shape = image_shape(request, square_of(input_shape, _SIDES))
+    rows: Any
     rows, columns = sides_of(shape)
     x = image = input_of(request, shape)
     if request.pretrained:

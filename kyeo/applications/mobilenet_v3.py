@@ -111,7 +111,7 @@ def _shape(request: Request) -> Any:
     if shape is None:
         sides = (None, None) if request.input_tensor is None else sides_of(request.input_tensor.shape)
         shape = (3, *sides) if first else (*sides, 3)
-    if len(shape) != 3 or (None not in sides_of(shape) and min(sides_of(shape)) < 32):  # type: ignore[type-var]
+    if len(shape) != 3 or any(side is not None and side < 32 for side in sides_of(shape)):
         raise problem("The image is too small for this network.", received=f"input_shape={shape}",
                       expected="(height, width, channels), at least 32 x 32 pixels", where=request.title)
     return tuple(shape)

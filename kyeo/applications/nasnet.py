@@ -2,8 +2,8 @@
 
 B. Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018.
 
->>> import kyeo
->>> kyeo.applications.NASNetMobile((32, 32, 3), weights=None, include_top=False).output_shape
+>>> from kyeo import applications
+>>> applications.NASNetMobile((32, 32, 3), weights=None, include_top=False).output_shape  # doctest: +SKIP
 (None, 1, 1, 1056)
 """
 

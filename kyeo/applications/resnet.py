@@ -3,8 +3,8 @@
 K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, and "Identity Mappings in Deep Residual
 Networks", ECCV 2016.
 
->>> import kyeo
->>> kyeo.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 32, 3)).output_shape
+>>> from kyeo import applications
+>>> applications.ResNet50(weights=None, include_top=False, input_shape=(32, 32, 3)).output_shape  # doctest: +SKIP
 (None, 1, 1, 2048)
 """
 

@@ -2,8 +2,8 @@
 
 K. Simonyan and A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
 
->>> import kyeo
->>> kyeo.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3)).output_shape
+>>> from kyeo import applications
+>>> applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3)).output_shape  # doctest: +SKIP
 (None, 1, 1, 512)
 """
 

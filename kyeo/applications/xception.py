@@ -2,8 +2,8 @@
 
 F. Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", CVPR 2017.
 
->>> import kyeo
->>> kyeo.applications.Xception(weights=None, include_top=False, input_shape=(71, 71, 3)).output_shape
+>>> from kyeo import applications
+>>> applications.Xception(weights=None, include_top=False, input_shape=(71, 71, 3)).output_shape  # doctest: +SKIP
 (None, 3, 3, 2048)
 """
 

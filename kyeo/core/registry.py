@@ -25,7 +25,7 @@ _global_custom: dict[str, Any] = {}
 # Rooms whose public classes may stand in a saved file; each is imported when a name in it is first looked up.
 _ROOMS = (
     "dtype_policies", "models", "layers", "initializers", "regularizers", "constraints", "activations", "losses",
-    "metrics", "optimizers", "random", "utils", "applications",
+    "metrics", "optimizers", "quantizers", "random", "utils", "applications", "distillation",
 )
 
 
@@ -60,7 +60,7 @@ def public_module(cls: type) -> str | None:
         return "keras.src." + ".".join(parts[1:])
     if parts[1:3] == ["optimizers", "schedules"]:
         return "keras.optimizers.schedules"
-    return "keras" if room == "dtype_policies" else f"keras.{room}"
+    return "keras" if cls.__name__ in ("DTypePolicy", "FloatDTypePolicy") else f"keras.{room}"
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:

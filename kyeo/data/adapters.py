@@ -11,6 +11,7 @@ import numpy as np
 
 from kyeo.core.errors import positive_int, problem
 from kyeo.data.arrays import as_arrays, batch_rows
+from kyeo.data.dataset import Dataset, DatasetSource
 from kyeo.data.iterable import IterableSource
 from kyeo.data.pydataset import PyDataset, PyDatasetSource
 from kyeo.data.source import ArraySource, Source
@@ -105,6 +106,10 @@ def _from_pydataset(x: PyDataset, options: _Options) -> Source:
                            weigh=options.weigh())
 
 
+def _from_dataset(x: Dataset, options: _Options) -> Source:
+    return DatasetSource(x, steps=options.steps, weigh=options.weigh())
+
+
 def _from_iterable(x: Iterable[Any], options: _Options, kind: str = "generator") -> Source:
     return IterableSource(x, kind=kind, steps=options.steps, num_batches=_length(x), weigh=options.weigh())
 
@@ -145,6 +150,7 @@ def is_arrays(x: Any) -> bool:
 
 _KINDS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any, _Options], Source]], ...] = (
     ("Source", lambda x: isinstance(x, Source), lambda x, options: x),
+    ("Dataset", lambda x: isinstance(x, Dataset), _from_dataset),
     ("PyDataset", lambda x: isinstance(x, PyDataset), _from_pydataset),
     ("torch DataLoader", _of_module("torch.utils.data", "DataLoader"), _from_torch),
     ("tf.data.Dataset", _of_module("tensorflow", "DatasetV2"), _from_tf),

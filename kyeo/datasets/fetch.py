@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kyeo.core.files import atomic_write
 
-__all__ = ["cache_folder", "fetch"]
+__all__ = ["cache_folder", "checksum", "download", "fetch"]
 
 
 def cache_folder(name: str = "datasets") -> Path:
@@ -57,8 +57,34 @@ def fetch(name: str, url: str, digest: str | None, folder: str = "datasets") -> 
             "Set the environment variable KERAS_HOME to choose the folder."
         )
     path = cache_folder(folder) / name
-    if path.is_file() and _checksum(path, digest) == digest:
+    if path.is_file() and checksum(path, digest) == digest:
         return path
+    download(url, path, digest)
+    return path
+
+
+def checksum(path: Path, like: str | None) -> str | None:
+    """The checksum of a file, of the kind that `like` is; None for None."""
+    if like is None:
+        return None
+    with open(path, "rb") as file:
+        if len(like) == 64:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def download(url: str, path: Path, digest: str | None) -> None:
+    """Put what is at `url` at `path`, whole and with the right checksum, or leave `path` as it is.
+
+    Args:
+        url: Where the file is.
+        path: Where it goes; its folder is made.
+        digest: SHA-256 or MD5 in hexadecimal digits; None where it is not known.
+
+    Raises:
+        ValueError: The checksum is another one.
+        OSError: The file cannot be downloaded.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"Downloading {url} to {path}", file=sys.stderr, flush=True)
     with atomic_write(path) as temporary:
@@ -68,20 +94,9 @@ def fetch(name: str, url: str, digest: str | None, folder: str = "datasets") -> 
         except OSError as error:
             hint = f"Connect to the network, or put the file at {path}."
             raise OSError(f"Cannot download {url}: {error}. {hint}") from error
-        if (found := _checksum(temporary, digest)) != digest:
+        if (found := checksum(temporary, digest)) != digest:
             kind = "SHA-256" if len(found or "") == 64 else "MD5"
             raise ValueError(
                 f"{url} gave another file than it should. "
                 f"Received: {kind} {found}. Expected: {kind} {digest}. Try again on another network."
             )
-    return path
-
-
-def _checksum(path: Path, like: str | None) -> str | None:
-    """The checksum of a file, of the kind that `like` is."""
-    if like is None:
-        return None
-    with open(path, "rb") as file:
-        if len(like) == 64:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

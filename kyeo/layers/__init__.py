@@ -7,6 +7,7 @@ from kyeo.layers import (
     activation,
     attention,
     category,
+    configs,
     conv,
     conv_transpose,
     core,
@@ -32,6 +33,7 @@ from kyeo.layers import (
 from kyeo.layers.activation import *
 from kyeo.layers.attention import *
 from kyeo.layers.category import *
+from kyeo.layers.configs import *
 from kyeo.layers.conv import *
 from kyeo.layers.conv_transpose import *
 from kyeo.layers.core import *
@@ -55,8 +57,8 @@ from kyeo.layers.spectrogram import *
 from kyeo.layers.text import *
 
 _FAMILIES = (
-    activation, attention, category, conv, conv_transpose, core, dropout, einsum, foreign, images, input, layer, merge,
-    multi_head, norm, pool, preprocessing, reshape, reversible, rnn, separable, spectral, spectrogram, text,
+    activation, attention, category, configs, conv, conv_transpose, core, dropout, einsum, foreign, images, input,
+    layer, merge, multi_head, norm, pool, preprocessing, reshape, reversible, rnn, separable, spectral, spectrogram, text,
 )
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

@@ -123,7 +123,7 @@ class Discretization(Layer):
         self.num_bins = positive_int(self, optional=True, num_bins=num_bins)
         self.epsilon = number(self, low=1e-9, high=1, epsilon=epsilon)
         self.output_mode = one_of(self, ("int", "one_hot", "multi_hot", "count"), output_mode=output_mode)
-        self.reset_state()
+        self.summary = np.zeros((2, 0), "float32")
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         return super().__call__(_array(inputs), **kwargs)

@@ -11,6 +11,7 @@ from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import make_weight
 from kyeo.layers.core import Embedding
 from kyeo.ops.kernels import product
+from kyeo.quantizers.schemes import forms_of
 
 __all__ = ["ReversibleEmbedding"]
 
@@ -56,7 +57,7 @@ class ReversibleEmbedding(Embedding):
     def build(self, input_shape: Any = None) -> None:
         """Make `embeddings`, and `reverse_embeddings` where the two are not tied."""
         super().build(input_shape)
-        if not self.tie_weights:
+        if not self.tie_weights and self.scheme is None:
             self.reverse_embeddings = make_weight(
                 self, "reverse_embeddings", (self.output_dim, self.input_dim), initializer=self.embeddings_initializer)
 
@@ -66,9 +67,16 @@ class ReversibleEmbedding(Embedding):
 
     def scores(self, inputs: Any) -> Any:
         """The products of vectors with those of each id."""
-        kernel = unwrap(self.embeddings).T if self.tie_weights else unwrap(self.reverse_embeddings)
+        if self.tie_weights:
+            kernel = unwrap(self.embeddings).T
+        elif self.scheme is None:
+            kernel = unwrap(self.reverse_embeddings)
+        else:
+            kernel = self.scheme.weight(self, forms_of(self)[1])
         if self.reverse_dtype is not None:
             inputs, kernel = inputs.astype(self.reverse_dtype), kernel.astype(self.reverse_dtype)
+        if self.scheme is not None:
+            return self.capped(self.scheme.product(self, product, inputs, weight=kernel))
         return self.capped(product(inputs, kernel))
 
     def capped(self, scores: Any) -> Any:

@@ -14,6 +14,7 @@ from kyeo.layers.arguments import format_of
 from kyeo.layers.input_spec import InputSpec
 from kyeo.layers.layer import Layer
 from kyeo.ops.conv import conv
+from kyeo.ops.fourier import stft
 
 __all__ = ["MelSpectrogram", "STFTSpectrogram"]
 
@@ -56,8 +57,12 @@ class MelSpectrogram(Layer):
         if self.fft_length < self.sequence_length:
             raise problem("`fft_length` must be at least `sequence_length`.", where=self,
                           received=f"fft_length={fft_length}, sequence_length={sequence_length}")
+        if isinstance(window, str):
+            window = one_of(self, ("hann", "hamming"), window=window)
+        elif window is not None and np.shape(window) != (self.sequence_length,):
+            raise problem("`window` has a wrong length.", received=f"window={describe(window)}", where=self,
+                          expected=f"{self.sequence_length} values")
         self.window = window
-        self._window_values = np.asarray(_window(self, window, self.sequence_length), "float32")
         self.sampling_rate = positive_int(self, sampling_rate=sampling_rate)
         self.num_mel_bins = positive_int(self, num_mel_bins=num_mel_bins)
         self.min_freq = number(self, low=0, min_freq=min_freq)
@@ -75,15 +80,10 @@ class MelSpectrogram(Layer):
         if x.ndim not in (1, 2):
             raise problem("Sound has one axis, or two with the batch.", received=inputs, where=self,
                           expected="shape (samples,) or (batch, samples)")
-        half = self.fft_length // 2
-        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode="reflect")
-        starts = np.arange(0, x.shape[-1] - self.fft_length + 1, self.sequence_stride)
-        frames = x[..., starts[:, None] + np.arange(self.fft_length)]
-        left = (self.fft_length - self.sequence_length) // 2
-        window = np.pad(self._window_values, (left, self.fft_length - self.sequence_length - left))
-        spectrum = jnp.abs(jnp.fft.rfft(frames * window)) ** self.mag_exp
+        real, imag = stft(x, self.sequence_length, self.sequence_stride, self.fft_length, self.window)
+        spectrum = jnp.sqrt(real**2 + imag**2) ** self.mag_exp
         out = spectrum @ self.linear_to_mel_weight_matrix(
-            self.num_mel_bins, half + 1, self.sampling_rate, self.min_freq, self.max_freq)
+            self.num_mel_bins, self.fft_length // 2 + 1, self.sampling_rate, self.min_freq, self.max_freq)
         out = self._decibels(out) if self.power_to_db else out
         return jnp.swapaxes(out, -1, -2).astype(self.compute_dtype)
 
@@ -119,18 +119,6 @@ class MelSpectrogram(Layer):
 
 def _mel(hertz: np.ndarray) -> np.ndarray:
     return 1127.0 * np.log1p(hertz / 700.0)
-
-
-def _window(owner: Any, window: Any, length: int) -> np.ndarray:
-    if window is None:
-        return np.ones(length)
-    if isinstance(window, str):
-        share = {"hann": 0.5, "hamming": 0.54}[one_of(owner, ("hann", "hamming"), window=window)]
-        return share - (1 - share) * np.cos(2 * np.pi * np.arange(length) / length) if length > 1 else np.ones(1)
-    if np.shape(window) != (length,):
-        raise problem("`window` has a wrong length.", received=f"window={describe(window)}", where=owner,
-                      expected=f"{length} values")
-    return np.asarray(window)
 
 
 class STFTSpectrogram(Layer):
@@ -193,7 +181,8 @@ class STFTSpectrogram(Layer):
     def call(self, inputs: Any) -> Any:
         """The transform of the sound."""
         if not is_float(inputs.dtype):
-            raise problem("Sound is given in real numbers.", received=inputs, where=self, expected="floats", kind=TypeError)
+            raise problem("Sound is given in real numbers.", received=inputs, where=self, kind=TypeError,
+                          expected="floats")
         x = inputs if self.data_format == "channels_first" else jnp.swapaxes(inputs, 1, 2)
         _, channels, times = x.shape
         x = x.reshape(-1, times, 1)

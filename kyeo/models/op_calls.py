@@ -18,10 +18,10 @@ __all__ = ["OpCall", "is_op_spec", "op_class"]
 # Parameters that belong to the call; all others are in the config.
 _CALL_NAMES = """
 a abs_ angle array atol b beta bias bins branches choicelist condition condlist constant_values coordinates data
-default depthwise_kernel elements elems end_points f false_fn fill_value gamma image1 image2 images index
+default depthwise_kernel elements elems end_points f false_fn fill_value fun gamma image1 image2 images index
 indices init init_val inputs kernel key loop_vars mask mean offset operands output output_length output_shape
-pointwise_kernel pred predictions q query rtol scale segment_ids sequence_lengths sorted_sequence start
-start_indices start_points step stop target target_length targets transform translation true_fn updates value
+pointwise_kernel pred predictions primals q query rtol scale segment_ids sequence_lengths sorted_sequence start
+start_indices start_points step stop tangents target target_length targets transform translation true_fn updates value
 values variable variance weights x x1 x2 xs y
 """
 _CALL = frozenset(_CALL_NAMES.split())

@@ -34,7 +34,9 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     _dense("ops.one_hot", sparse)
     num_classes = positive_int("ops.one_hot", num_classes=num_classes)
-    return nn.one_hot(to_array(x), num_classes, axis=axis, dtype=standardize_dtype(dtype))
+    x = to_array(x)
+    x = x if jnp.issubdtype(x.dtype, jnp.integer) else x.astype("int32")
+    return nn.one_hot(x, num_classes, axis=axis, dtype=standardize_dtype(dtype))
 
 
 @op

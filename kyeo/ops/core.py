@@ -224,8 +224,9 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     [11, 2, 33]
     """
     reduction = one_of("ops.scatter_update", _WRITES, reduction=reduction)
-    places = to_array(inputs).at[tuple(jnp.transpose(to_array(indices)))]
-    return getattr(places, _WRITES[reduction])(to_array(updates))
+    inputs = to_array(inputs)
+    places = inputs.at[tuple(jnp.transpose(to_array(indices)))]
+    return getattr(places, _WRITES[reduction])(to_array(updates).astype(inputs.dtype))
 
 
 @op

@@ -22,7 +22,7 @@ def _complex(x: Any, name: str, axes: int = 1) -> jax.Array:
     floats = [part for part in parts if jnp.issubdtype(part.dtype, jnp.floating) and part.ndim >= axes]
     if len(parts) != 2 or len(floats) != 2 or parts[0].shape != parts[1].shape:
         raise problem("Complex numbers come as a pair.", where=f"ops.{name}",
-                      received=", ".join(map(describe, parts)) or x,
+                      received=", ".join(map(describe, parts)) or f"x={describe(x)}",
                       expected=f"a tuple (real, imaginary) of two float arrays of one shape, {axes} axes or more")
     return jax.lax.complex(*parts)
 

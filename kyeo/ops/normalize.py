@@ -124,7 +124,9 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
     """
     order = positive_int("ops.normalize", order=order)
     x, epsilon, axis = to_array(x), settings.epsilon if epsilon is None else epsilon, tuple_axis(axis)
+    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
     x = x if x.ndim else x[None]
     if order == 2:
-        return x * jnp.minimum(lax.rsqrt(jnp.sum(jnp.square(x), axis, keepdims=True)), 1 / epsilon)
+        most = min(1 / epsilon, float(jnp.finfo(x.dtype).max))  # or it would be infinite in half precision
+        return x * jnp.minimum(lax.rsqrt(jnp.sum(jnp.square(x), axis, keepdims=True)), most)
     return x / jnp.maximum(jnp.linalg.norm(x, order, axis, keepdims=True), epsilon)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import jax
 
 from kyeo.core.arrays import to_array
+from kyeo.core.errors import problem
 from kyeo.core.op import op
 
 __all__ = [
@@ -43,6 +44,9 @@ class Reduction(Protocol):
 
 def tuple_axis(axis: Any) -> Any:
     """A list of axes as the tuple that jax.numpy wants."""
+    if any(isinstance(a, str) for a in (axis if isinstance(axis, (list, tuple)) else [axis])):
+        raise problem("`axis` is not valid.", received=f"axis={axis!r}", expected="an int, several ints, or None",
+                      kind=TypeError)
     return tuple(axis) if isinstance(axis, list) else axis
 
 

@@ -66,8 +66,8 @@ class OptaxOptimizer(Optimizer):
         if is_transformation(self.transformation):
             raise problem("A transformation of optax cannot be written into a config.", where=self,
                           received=describe(type(self.transformation)), expected="a function that makes it",
-                          fix="@kyeo.saving.register_keras_serializable() def make(): return optax...; then "
-                              "compile(optimizer=kyeo.optimizers.OptaxOptimizer(make)). `save_weights` works either way")
+                          fix="@kyeo.saving.register_keras_serializable() def make(): return optax...; then compile("
+                              "optimizer=kyeo.optimizers.OptaxOptimizer(make)). `save_weights` works either way")
         config = super().get_config()
         return {name: value for name, value in config.items() if name not in ("learning_rate", "weight_decay")}
 

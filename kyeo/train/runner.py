@@ -14,7 +14,9 @@ import numpy as np
 
 from kyeo.core.arrays import to_array
 from kyeo.core.compile_cache import compile_cache
+from kyeo.core.placement import keeping_places, place_batch
 from kyeo.core.scope import scope
+from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 from kyeo.ops.kernels import onednn
 from kyeo.train.compiled import Asker, StepChanged, running, shared_step
@@ -69,14 +71,16 @@ class Runner:
                  donated: int, eager: bool):
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
-        self._step, self._word, self._donated, self._eager = step, word, donated, eager
+        for variable in self._boxes:
+            variable.place()
+        self._step, self._word, self._donated, self._eager = keeping_places(step, groups), word, donated, eager
         self._expected: Any = None  # shape, dtype and batch size of the last prediction of a batch as it came
         self._example: Any = None  # what one step gives, as shapes; known once its cost is
         self._choose()
 
     def _choose(self) -> None:
         """Take the compiled step for the model as it is now."""
-        chosen = None if self._eager else self._word()
+        chosen = None if self._eager or settings.distribution is not None else self._word()
         self._compiled = shared_step(chosen)
         self._asker = Asker(self._step, lambda: chosen is None or self._word() == chosen)
 
@@ -111,7 +115,7 @@ class Runner:
         It depends on shapes and the number of steps alone: a training that is resumed takes the same form. Large
         predictions are expected to come again.
         """
-        if self._eager or not onednn.compiler_options():
+        if self._eager or settings.distribution is not None or not onednn.compiler_options():
             return False
         flops, convolves = self._cost(data, rows)
         return convolves and flops * steps >= (_LONG_FLOPS if self._donated else _LONG_PREDICTION)
@@ -155,6 +159,7 @@ class Runner:
         `long`, for a batch, is what `is_long` said.
         """
         form = "long" if long else "single"
+        data, rows = place_batch((data, rows), axis=0 if count is None else 1)
         with safe.hold():
             if self._eager:
                 result, new = self._run_eagerly(data, rows)
@@ -171,6 +176,7 @@ class Runner:
         if self._eager:
             return self._run_eagerly(data, None)[0]
         rows = np.shape(jax.tree.leaves(data)[0])[0]
+        data = place_batch(data)
         form = "small" if rows <= _FEW_ROWS else "single"
         return self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, None))[0]
 

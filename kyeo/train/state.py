@@ -3,6 +3,8 @@
 import functools
 from typing import Any, NamedTuple
 
+from kyeo.core.placement import rows_to_fill
+from kyeo.core.settings import settings
 from kyeo.core.variable import Structure, Variable
 from kyeo.data.source import Source
 from kyeo.train.fingerprint import fingerprint
@@ -59,7 +61,7 @@ class StepCache:
             variables = self.state_variables()
             groups = {"train": list(variables), "test": [variables.trainable, variables.frozen, variables.metrics],
                       "predict": [variables.trainable, variables.frozen]}[mode]
-            same = (mode, self.run_eagerly, tuple(tuple(map(id, g)) for g in groups))
+            same = (mode, self.run_eagerly, settings.distribution, tuple(tuple(map(id, g)) for g in groups))
             if same not in self._runners:
                 self._runners[same] = Runner(
                     getattr(self, f"{mode}_step"), groups, functools.partial(fingerprint, self, mode, groups),
@@ -70,7 +72,7 @@ class StepCache:
     def may_pad(self, source: Source) -> bool:
         """Whether the smaller last batch of this source can be filled up without changing any number."""
         rows, size = source.num_rows, source.batch_size
-        ragged = rows is not None and size is not None and rows % size != 0
+        ragged = rows is not None and size is not None and (rows % size != 0 or rows_to_fill(size) != size)
         return ragged and not self._padding_refused and not self.run_eagerly and may_pad(self)
 
     @property

@@ -13,6 +13,8 @@ __all__ = ["without_text"]
 
 def without_text(model: Any, x: Any) -> Any:
     """The data as the compiled part of the model takes it; as it is where the model takes no text."""
+    if getattr(model, "takes_text", False) and not model.built:
+        model.build((None, 1))  # a stack that begins with such a layer: a text a row
     graph = getattr(model, "_graph", None)
     part = graph.text_part if graph is not None else None
     if part is None or x is None or isinstance(x, Source):
@@ -32,13 +34,15 @@ class _Prepared:
     """A data set whose batches are prepared as they are asked for; each pass begins anew."""
 
     def __init__(self, part: Any, data: Any):
-        self._part, self._data = part, data
+        self._part = part
+        self._data: Any = data
 
     def __iter__(self) -> Iterator[Any]:
-        if not isinstance(self._data, PyDataset):
+        by_number = isinstance(self._data, PyDataset)
+        if not by_number:
             yield from _batches(self._part, self._data)
             return
-        yield from _batches(self._part, (self._data[i] for i in range(len(self._data))))
+        yield from _batches(self._part, (self._data[i] for i in range(len(self))))
         self._data.on_epoch_end()
 
     def __len__(self) -> int:

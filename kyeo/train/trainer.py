@@ -5,6 +5,7 @@ Where a batch goes: `fit` here, `data.adapters.as_source`, `train.loop.run_epoch
 """
 
 import functools
+import sys
 from typing import Any
 
 import jax
@@ -230,7 +231,7 @@ class Trainer(StepCache):
         2
         """
         self._require_compiled("fit")
-        epochs = positive_int("fit", minimum=0, epochs=epochs)
+        epochs = min(positive_int("fit", minimum=0, epochs=epochs), settings.max_epochs or sys.maxsize)
         initial_epoch = positive_int("fit", minimum=0, initial_epoch=initial_epoch)
         if isinstance(validation_freq, (int, float)):
             validation_freq = positive_int("fit", validation_freq=validation_freq)
@@ -238,13 +239,13 @@ class Trainer(StepCache):
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
-                           steps=steps_per_epoch, seed=hash_of(seed_of(f"fit/{self.name}")))
+                           steps=_capped(steps_per_epoch), seed=hash_of(seed_of(f"fit/{self.name}")))
         self._prepare(source, y)
         validation = None
         if validation_data is not None:
             vx, vy, vw = _validation_parts(validation_data)
-            validation = as_source(without_text(self, vx), vy, vw, steps=validation_steps,
-                                   batch_size=validation_batch_size or batch_size)
+            validation = as_source(without_text(self, vx), vy, vw, batch_size=validation_batch_size or batch_size,
+                                   steps=_capped(validation_steps))
             prepare.build_for(self, validation.peek(), "validation_data")
             prepare.check_targets(self, vy, "validation_data")
         listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,
@@ -268,7 +269,7 @@ class Trainer(StepCache):
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of evaluate.", kind=TypeError, where=self)
         self._require_compiled("evaluate")
-        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size, steps=steps)
+        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size, steps=_capped(steps))
         self._prepare(source, y)
         listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
         with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
@@ -290,7 +291,7 @@ class Trainer(StepCache):
         Args:
             x, batch_size, steps, callbacks, verbose: as in `fit`.
         """
-        return predict(self, without_text(self, x), batch_size, verbose, steps,
+        return predict(self, without_text(self, x), batch_size, verbose, _capped(steps),
                        functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
     # -- one batch -----------------------------------------------------------------------------------------
@@ -346,6 +347,11 @@ def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
     return unpack_x_y_sample_weight(data) if isinstance(data, (tuple, list)) else (data, None, None)
 
 
+def _capped(steps: int | None) -> int | None:
+    """The steps of an epoch, at most those of `kyeo.config.set_max_steps_per_epoch`."""
+    return min(steps or sys.maxsize, settings.max_steps_per_epoch) if settings.max_steps_per_epoch else steps
+
+
 def _is_due(epoch: int, frequency: Any) -> bool:
     return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
 
@@ -363,5 +369,6 @@ def _callback_list(model: Any, callbacks: Any, verbose: Any, history: bool, **pa
     if isinstance(callbacks, CallbackList):
         return callbacks
     verbose = 1 if one_of("fit", ("auto", 0, 1, 2, False, True), verbose=verbose) == "auto" else int(verbose)
+    verbose = 2 if verbose == 1 and not settings.interactive_logging else verbose
     return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, verbose=verbose, model=model,
                         **params)

@@ -13,7 +13,7 @@ from typing import Any
 from kyeo.core.errors import one_of, problem
 from kyeo.core.symbolic import Node, SymbolicTensor
 
-__all__ = ["DotGraph", "get_source_inputs", "model_to_dot", "plot_model"]
+__all__ = ["DotGraph", "model_to_dot", "plot_model"]
 
 _FONT = 'fontname="Helvetica"'
 
@@ -142,29 +142,6 @@ def plot_model(
     if "IPython" in sys.modules and path.suffix in (".png", ""):
         return sys.modules["IPython"].display.Image(data=picture)
     return None
-
-
-def get_source_inputs(tensor: Any) -> Any:
-    """The inputs that a symbolic tensor is computed from.
-
-    >>> import kyeo
-    >>> x = kyeo.Input((3,))
-    >>> kyeo.utils.get_source_inputs(kyeo.layers.Dense(2)(x))[0] is x
-    True
-    """
-    if not isinstance(tensor, SymbolicTensor):
-        return tensor
-    found: dict[int, SymbolicTensor] = {}
-    seen: set[int] = set()
-    queue = [tensor]
-    while queue:
-        one = queue.pop()
-        if one.node is None or not one.node.inputs:
-            found.setdefault(id(one), one)
-        elif id(one.node) not in seen:
-            seen.add(id(one.node))
-            queue.extend(reversed(one.node.inputs))
-    return list(found.values())
 
 
 def _refuse(model: Any, kwargs: dict[str, Any]) -> None:

@@ -207,7 +207,8 @@ class FeatureSpace(Layer):
     # -- learning ------------------------------------------------------------------------------------------
     def _adaptable(self) -> list[str]:
         def learns(layer: Any) -> bool:
-            given = (getattr(layer, "input_mean", None) is not None, getattr(layer, "input_vocabulary", None) is not None,
+            given = (getattr(layer, "input_mean", None) is not None,
+                     getattr(layer, "input_vocabulary", None) is not None,
                      isinstance(layer, Discretization) and layer.num_bins is None)
             return hasattr(layer, "adapt") and not any(given)
 
@@ -258,7 +259,7 @@ class FeatureSpace(Layer):
         columns = {name: _as_column(data[name], self) for name in self.features}
         one_row = all(np.ndim(data[name]) == 0 for name in self.features)
         outputs = self._encode(columns)
-        return jax.tree.map(lambda x: x[0] if one_row else x, outputs)
+        return jax.tree.map(lambda x: x[0], outputs) if one_row else outputs
 
     def call(self, data: dict[str, Any]) -> Any:
         """The encoded columns."""
@@ -339,7 +340,7 @@ def _places(layer: Any) -> int | None:
     if isinstance(layer, (IntegerLookup, StringLookup)):
         return layer.vocabulary_size()
     if isinstance(layer, Discretization):
-        return layer.num_bins or len(layer.bin_boundaries) + 1
+        return layer.num_bins or len(layer.bin_boundaries or ()) + 1
     return getattr(layer, "num_bins", getattr(layer, "num_tokens", None))
 
 

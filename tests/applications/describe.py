@@ -85,6 +85,6 @@ def connections_of(model):
 def described(model):
     """The row of the table."""
     parts = {"layers": layers_of(model), "connections": connections_of(model), "configs": configs_of(model)}
-    digests = {key: hashlib.sha256(json.dumps(value).encode()).hexdigest() for key, value in parts.items()}
+    digests = {key: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest() for key, value in parts.items()}
     return {"name": model.name, "params": model.count_params(), "count": len(parts["layers"]),
             "output": list(model.output_shape), **digests}

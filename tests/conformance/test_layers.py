@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import re
 from unittest import mock
 
 import jax
@@ -19,7 +20,7 @@ from tests.conformance.image_cases import MIXES_ROWS
 OURS = {name: value for name, value in vars(kyeo.layers).items()
         if name in kyeo.layers.__all__ and isinstance(value, type) and issubclass(value, kyeo.Layer)}
 pytestmark = [pytest.mark.filterwarnings(f"ignore:{text}:UserWarning") for text in (
-    "You passed `rms_scaling=True`", "Layer .* was passed an input with a mask")]
+    "You passed `rms_scaling=True`", "Explicitly requested dtype int64", "Layer .* was passed an input with a mask")]
 ONE_EACH = list({case.name: case for case in reversed(CASES)}.values())
 each = pytest.mark.parametrize("case", CASES, ids=str)
 each_class = pytest.mark.parametrize("case", ONE_EACH, ids=str)
@@ -271,7 +272,7 @@ def test_shapes(case):
 
 @pytest.mark.parametrize("policy", ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("case", [
-    c for c in ONE_EACH if c.name not in ("TimeDistributed", "STFTSpectrogram")], ids=str)  # two policies; refused there
+    c for c in ONE_EACH if c.name not in ("TimeDistributed", "STFTSpectrogram", "RandomCrop")], ids=str)  # two policies; refused there; no cast there
 def test_dtype_policies(case, policy):
     """Under each policy: Keras's output type, and about its values; the weights are of the policy's type."""
     ours, theirs, inputs = both(case, dtype=policy)
@@ -443,7 +444,7 @@ def test_unseeded_noise_follows_the_process_seed():
 # -- what is refused -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, words", BAD, ids=lambda v: str(v).replace(" ", ""))
+@pytest.mark.parametrize("name, words", BAD, ids=lambda v: re.sub(r" |at0x\w+|at 0x\w+", "", str(v)))
 def test_bad_arguments(name, words):
     with pytest.raises((ValueError, TypeError)) as caught:
         getattr(kyeo.layers, name)(**words)

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -308,6 +309,54 @@ def test_dtypes_of_binary_ops(name):
             assert ours == theirs, (name, a, b, ours, theirs)
 
 
+MIXED = expressions("""
+    concatenate([A, B]) | stack([A, B]) | hstack([A, B]) | vstack([A, B]) | dstack([A, B]) | append(A, B) | where(A > 0, A, B)
+    where(A > 0, A, 2.5) | where(A > 0, 1, B) | matmul(A, B) | dot(A, B) | tensordot(A, B, 1) | einsum('ij,jk->ik', A, B) | cross(A, B)
+    outer(A, B) | inner(A, B) | kron(A, B) | vdot(A, B) | select([A > 0], [A], B) | select([A > 0], [B], 2.5) | clip(A, 0, 2)
+    clip(A, -0.5, 1.5) | full_like(A, 2.5) | full((2,), A[0, 0]) | average(A, weights=B) | linspace(A, B, 3) | logspace(A, B, 3)
+    geomspace(A, B, 3) | power(A, 2) | power(A, 2.5) | power(2, A) | add(A, True) | multiply(A, 2.5) | A + 1 | 2.5 * A | A / 2 | A // 2
+    A % 2 | -A | abs(A) | softmax(A) | relu(A) | gelu(A) | elu(A) | log_softmax(A) | leaky_relu(A) | one_hot(A, 3) | cumsum(A)
+    cumprod(A) | sum(A, axis=0) | prod(A) | mean(A) | var(A) | std(A) | max(A, initial=0) | quantile(A, 0.5) | percentile(A, 50) | norm(A)
+    searchsorted(A[0], B) | digitize(A, B[0]) | trapezoid(A, B) | correlate(A[0], B[0]) | corrcoef(A) | diff(A) | sort(A) | argsort(A)
+    top_k(A, 2) | segment_sum(A, SORTED, 2) | take(A, [0]) | pad(A, 1) | pad(A, 1, constant_values=2) | isclose(A, B) | round(A, 1)
+    nan_to_num(A) | logaddexp(A, B) | arctan2(A, B) | hypot(A, B) | heaviside(A, B) | nextafter(A, B) | divide_no_nan(A, B)
+    floor_divide(A, B) | mod(A, 2.5) | maximum(A, 1) | minimum(A, 2.5) | histogram(A[0]) | vander(A[0]) | ldexp(A, [1, 2, 3])
+    slice_update(A, (0, 0), B[:2, :2]) | scatter([[0], [1], [2]], A, (4, 3)) | scatter_update(A, [[0, 1]], [2.5]) | polar(A, B)
+    nanmean(A) | nanvar(A) | nansum(A) | nancumsum(A) | nanmedian(A) | cdist(A, B) | psnr(A, B, 2) | moments(A, [0]) | view_as_real(A)
+    batch_normalization(A, B[0], B[1], -1) | layer_normalization(A) | rms_normalization(A) | normalize(A) | median(A) | logsumexp(A)
+    categorical_crossentropy(A, B) | binary_crossentropy(A, B) | rfft(A) | angle(A) | i0(A) | fabs(A) | sinc(A) | square(A) | sign(A)
+    bitwise_and(A, B) | left_shift(A, B) | gcd(A, B) | tril(A) | trace(A) | diag(A) | repeat(A, 2) | tile(A, 2) | arange(3, dtype=A.dtype)
+""")
+MIXED_DTYPES = [
+    ("int32", "float16"), ("bool", "int8"), ("uint8", "int8"), ("uint8", "bfloat16"), ("bfloat16", "float16"), ("float32", "int32"),
+    ("bfloat16", "float32"), ("bool", "bool"), ("bfloat16", "bfloat16"), ("int8", "int8"),
+]
+
+
+@pytest.mark.parametrize("row", MIXED)
+def test_dtypes_of_mixed_arguments(row):
+    """Keras's dtypes, and the same ones for symbolic tensors; where Keras cannot, Kyeo may."""
+    def found(library, first, second):
+        def run(a, b):
+            return evaluate(row, library, {"A": a, "B": b})
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore" if library is keras.ops else "error")
+                out = jax.eval_shape(run, *(jax.ShapeDtypeStruct((3, 3), dtype) for dtype in (first, second)))
+        except (TypeError, ValueError, jax.errors.JAXTypeError):
+            return None
+        return [(leaf.shape, leaf.dtype.name) for leaf in jax.tree.leaves(out)]
+
+    for first, second in MIXED_DTYPES if "B" in row else [(first, "int8") for first in DTYPES]:
+        ours, theirs = found(kyeo.ops, first, second), found(keras.ops, first, second)
+        assert theirs is None or ours == theirs, (first, second)
+        if ours is not None:
+            tensors = {"A": kyeo.KerasTensor((3, 3), first), "B": kyeo.KerasTensor((3, 3), second)}
+            symbolic_ones = jax.tree.leaves(evaluate(row, kyeo.ops, tensors))
+            assert [(t.shape, t.dtype if isinstance(t.dtype, str) else t.dtype.name) for t in symbolic_ones] == ours
+
+
 BAD = [  # expression, a part of the message
     ("reshape(F, (-1, -1))", "at most one -1"), ("reshape(F, (4, 2))", "do not fit the new shape"),
     ("reshape(F, (-2, 3))", "is not a shape"), ("matmul(F, F)", "cannot be multiplied"),
@@ -347,7 +396,8 @@ BAD = [  # expression, a part of the message
     ("ctc_loss(TARGET, LOGITS, LEN3, LEN6, 4)", "blank"), ("ctc_decode(LOGITS, [1])", "one length"),
     ("ctc_decode(LOGITS, LEN6, 'best')", "strategy"), ("ctc_decode(LOGITS, LEN6, 'beam_search', 2, 3)", "top_paths"),
     ("layer_normalization(F, rms_scaling=True)", "rms_normalization"), ("multi_hot(J, 5, tokens=5)", "no such argument"),
-    ("cond(True, lambda: STATE.assign(1.0), lambda: STATE.value)", "assigned"),
+    ("vectorized_map(lambda a: STATE.assign(1.0), F)", "assigned"), ("jvp(lambda a: STATE.assign(1.0), (1.0,), (1.0,))", "assigned"),
+    ("associative_scan(lambda a, b: a + b + STATE.assign(1.0), F)", "assigned"),
 ]
 
 
@@ -358,13 +408,44 @@ def test_bad_arguments(row, part):
     assert part in str(caught.value) and "\n  " in str(caught.value)
 
 
-def test_assignment_inside_a_branch_is_refused_under_pure_too():
+@pytest.mark.parametrize("name", sorted({*UNARY_ROWS, *BINARY_ROWS} - {"shape", "ndim"}))
+def test_what_is_no_array_is_refused_in_our_words(name):
+    fn = getattr(kyeo.ops, name)
+    others = [VALUES["S"]] * (list(inspect.signature(fn).parameters)[1:2] == ["x2"])
+    cases = [(value, *others) for value in ("a", None, object(), {"a": 1})]
+    cases += [(VALUES["S"], np.ones((4, 5), "float32"))] if others and name not in ("append", "kron", "outer") else []
+    if "axis" in inspect.signature(fn).parameters:
+        cases += [(VALUES["S"], 7), (VALUES["S"], "first")]
+    for case in cases:
+        with pytest.raises((TypeError, ValueError, IndexError)) as caught:
+            fn(*case)
+        text = str(caught.value)
+        assert "\n  Received: " in text and "Tracer" not in text, (case, text)
+
+
+STATEFUL = [  # expression; STATE and OTHER after it, which were 1 and 5
+    ("cond(True, lambda: STATE.assign_add(2.0), lambda: OTHER.assign(9.0))", 3, 5),
+    ("cond(False, lambda: STATE.assign_add(2.0), lambda: OTHER.assign(9.0))", 1, 9),
+    ("switch(1, [lambda: 0.0, lambda: STATE.assign(7.0)])", 7, 5),
+    ("scan(lambda c, x: (c + STATE.assign_add(1.0), x), 0.0, F)", 3, 5),
+    ("map(lambda x: x + STATE.assign_add(1.0), F)", 3, 5),
+    ("fori_loop(0, 4, lambda i, c: c + STATE.assign_add(1.0) + OTHER.assign_sub(1.0), 0.0)", 5, 1),
+    ("while_loop(lambda i: STATE.value < 4, lambda i: i + 1 + 0 * cast(STATE.assign_add(1.0), 'int32'), 0)", 4, 5),
+    ("scan(lambda c, x: (cond(x > 0, lambda: STATE.assign_add(x), lambda: STATE.value), c), 1.0, array([1.0, -2.0, 3.0]))", 5, 5),
+    ("REMAT(lambda a: a * STATE.assign_add(1.0))(2.0)", 2, 5),
+]
+
+
+@pytest.mark.parametrize(("row", "first", "second"), STATEFUL)
+def test_what_is_assigned_inside_comes_out(row, first, second):
     from kyeo.core.variable import pure
 
-    state = kyeo.Variable(0.0, name="state")
-    run = pure(lambda: kyeo.ops.fori_loop(0, 2, lambda i, c: c + state.assign_add(1.0), 0.0), [state])
-    with pytest.raises(ValueError, match="inside a branch or loop"):
-        run([jnp.float32(0)])
+    state, other = kyeo.Variable(1.0, name="state"), kyeo.Variable(5.0, name="other")
+    names = {"STATE": state, "OTHER": other, "REMAT": kyeo.remat}
+    run = jax.jit(pure(lambda: jax.tree.map(jnp.asarray, evaluate(row, kyeo.ops, names)), [state, other]))
+    assert [float(v) for v in run([jnp.float32(1), jnp.float32(5)])[1]] == [first, second]
+    evaluate(row, kyeo.ops, names)
+    assert [float(state), float(other)] == [first, second]
 
 
 def test_where_keras_goes_wrong():

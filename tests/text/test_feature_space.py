@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 
@@ -59,16 +60,17 @@ def test_a_model_of_raw_columns(tmp_path):
     np.testing.assert_allclose(again.predict(data, verbose=0), raw.predict(data, verbose=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["array", "column", "list", "generator", "pairs"])
+@pytest.mark.parametrize("form", ["array", "column", "list", "generator", "pairs", "stack"])
 def test_a_model_of_texts(form):
     vectorize = layers.TextVectorization(output_sequence_length=5)
     vectorize.adapt(TEXTS)
+    begin = [] if form == "stack" else [kyeo.Input((1,), dtype="string")]  # a stack finds out by itself
     model = kyeo.Sequential([
-        kyeo.Input((1,), dtype="string"), vectorize, layers.Embedding(vectorize.vocabulary_size(), 3),
+        *begin, vectorize, layers.Embedding(vectorize.vocabulary_size(), 3),
         layers.GlobalAveragePooling1D(), layers.Dense(1)])
     model.compile("adam", "mse")
     y, column = np.arange(7.0)[:, None], np.array(TEXTS, object)[:, None]
-    x = {"array": np.array(TEXTS), "column": column, "list": TEXTS}.get(form)
+    x = {"array": np.array(TEXTS), "column": column, "list": TEXTS, "stack": column}.get(form)
     if x is not None:
         model.fit(x, y, batch_size=3, verbose=0)
         assert model.predict(x, verbose=0).shape == (7, 1)
@@ -99,6 +101,7 @@ class Pairs(kyeo.utils.PyDataset):
     (lambda: FeatureSpace({}), "features"), (lambda: FeatureSpace({"a": "flaot"}), "did you mean"),
     (lambda: FeatureSpace({"a": "float"}, crosses=[("a", "b")]), "cross names"),
     (lambda: FeatureSpace({"a": "float"}, output_mode="list"), "output_mode"),
+    (lambda: layers.Dense(2)(kyeo.Input((1,), dtype="string")), "cannot be applied to text"),
     (lambda: FeatureSpace({"a": "float_normalized"})({"a": [1.0]}), "adapt"),
     (lambda: FeatureSpace({"a": "float"})([1.0]), "columns"),
     (lambda: FeatureSpace({"a": FeatureSpace.integer_hashed(3, output_mode="int")})({"a": [1]}), "put beside others"),
@@ -106,3 +109,27 @@ class Pairs(kyeo.utils.PyDataset):
 def test_refused(make, text):
     with pytest.raises((ValueError, TypeError), match=text):
         make()
+
+
+@pytest.mark.parametrize("words", [{"num_bins": 4}, {"num_bins": 3, "epsilon": 0.1}, {"num_bins": 7, "epsilon": 0.5}], ids=str)
+def test_discretization_learns_the_ranges_of_keras(words, tmp_path):
+    values = np.random.default_rng(0).normal(size=(300, 1)).astype("float32")
+    ours, theirs = (k.layers.Discretization(**words) for k in (kyeo, keras))
+    for batches in ([values], [values[:100], values[100:]]):
+        ours.adapt(iter(batches))
+        theirs.reset_state()
+        for batch in batches:
+            theirs.update_state(batch)
+        theirs.finalize_state()
+        np.testing.assert_allclose(ours.bin_boundaries, theirs.bin_boundaries, rtol=1e-6)
+    model = kyeo.Sequential([kyeo.Input((1,)), ours])
+    model.save(tmp_path / "m.keras")
+    assert kyeo.saving.load_model(tmp_path / "m.keras").layers[0].bin_boundaries == ours.bin_boundaries
+    ours.adapt(values[:, 0].tolist())
+    assert 0 < len(ours.bin_boundaries) <= words["num_bins"] - 1
+    with pytest.raises(ValueError, match="no boundaries"):
+        layers.Discretization(num_bins=3)(values)
+    with pytest.raises(ValueError, match="nothing to adapt"):
+        layers.Discretization([0.0]).adapt(values)
+    with pytest.raises(ValueError, match="out of range"):
+        layers.CategoryEncoding(3)([[1, 3]])

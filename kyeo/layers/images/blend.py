@@ -98,9 +98,9 @@ class CutMix(Blend):
     Yun et al., "CutMix: regularization strategy to train strong classifiers with localizable features", ICCV 2019.
 
     >>> import kyeo
-    >>> data = {"images": kyeo.ops.ones((2, 4, 4, 3)), "labels": kyeo.ops.one_hot([0, 1], 2)}
-    >>> kyeo.layers.CutMix()(data)["labels"].sum(1).tolist()
-    [1.0, 1.0]
+    >>> data = {"images": kyeo.Input((4, 4, 3)), "labels": kyeo.Input((2,))}
+    >>> kyeo.layers.CutMix()(data)["labels"].shape
+    (None, 2)
     """
 
     def __init__(self, factor: Any = 1.0, seed: int | None = None, data_format: str | None = None, **kwargs: Any):

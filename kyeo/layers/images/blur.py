@@ -30,8 +30,8 @@ class RandomGaussianBlur(ImageLayer):
     Further arguments, inputs and outputs: see `kyeo.layers.RandomRotation`.
 
     >>> import kyeo
-    >>> kyeo.layers.RandomGaussianBlur()(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.RandomGaussianBlur()(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     def __init__(self, factor: Any = 1.0, kernel_size: Any = 3, sigma: Any = 1.0, value_range: Any = (0, 255),
@@ -76,8 +76,8 @@ class RandomElasticTransform(ImageLayer):
     analysis", ICDAR 2003.
 
     >>> import kyeo
-    >>> kyeo.layers.RandomElasticTransform()(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.RandomElasticTransform()(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     def __init__(self, factor: Any = 1.0, scale: Any = 1.0, interpolation: str = "bilinear",

@@ -172,8 +172,8 @@ class RandomSharpness(ImageLayer):
     Further arguments, inputs and outputs: see `kyeo.layers.RandomRotation`.
 
     >>> import kyeo
-    >>> kyeo.layers.RandomSharpness(0.5)(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.RandomSharpness(0.5)(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     def __init__(self, factor: Any, value_range: Any = (0, 255), data_format: str | None = None,

@@ -35,8 +35,8 @@ class AutoContrast(ImageLayer):
         """Stretched images; a channel of one value stays."""
         values, sides = ranged(images, self.value_range, (0, 255)), side_axes(self.data_format)
         low, high = values.min(sides, keepdims=True), values.max(sides, keepdims=True)
-        scale = 255.0 / jnp.where(high > low, high - low, 1.0)
-        stretched = ranged(jnp.clip(values * scale + -low * scale, 0.0, 255.0), (0, 255), self.value_range)
+        part = (values - low) / jnp.where(high > low, high - low, 1.0)
+        stretched = ranged(part * 255.0, (0, 255), self.value_range)
         return jnp.where(high > low, stretched, images)
 
 
@@ -100,8 +100,8 @@ class ContrastLimitedAdaptiveHistogramEqualization(ImageLayer):
 
     >>> import kyeo
     >>> layer = kyeo.layers.ContrastLimitedAdaptiveHistogramEqualization(tile_grid_size=(2, 2))
-    >>> layer(kyeo.ops.ones((1, 8, 8, 3))).shape
-    (1, 8, 8, 3)
+    >>> layer(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     always = True

@@ -84,8 +84,8 @@ class RandomColorJitter(Policy):
 
     >>> import kyeo
     >>> layer = kyeo.layers.RandomColorJitter(brightness_factor=0.2, hue_factor=0.1)
-    >>> layer(kyeo.ops.ones((2, 4, 4, 3))).shape
-    (2, 4, 4, 3)
+    >>> layer(kyeo.Input((4, 4, 3))).shape
+    (None, 4, 4, 3)
     """
 
     _names = ("random_brightness", "random_contrast", "random_saturation", "random_hue")
@@ -98,9 +98,12 @@ class RandomColorJitter(Policy):
         self.brightness_factor, self.contrast_factor = brightness_factor, contrast_factor
         self.saturation_factor, self.hue_factor = saturation_factor, hue_factor
         self._set_seed(seed)
-        kinds = (RandomBrightness, RandomContrast, RandomSaturation, RandomHue)
-        for name, kind in zip(self._names, kinds):
-            factor = getattr(self, f"{name.removeprefix('random_')}_factor")
+        kinds = ((RandomBrightness, -1), (RandomContrast, 0), (RandomSaturation, -1), (RandomHue, 0))
+        for name, (kind, least) in zip(self._names, kinds):
+            parameter = f"{name.removeprefix('random_')}_factor"
+            factor = getattr(self, parameter)
+            if factor is not None:
+                span(self, least, 1, strict=False, **{parameter: factor})
             layer = None if factor is None else kind(  # type: ignore[operator]
                 factor, value_range=self.value_range, seed=seed, data_format=self.data_format, dtype=self.dtype_policy)
             setattr(self, name, layer)
@@ -132,8 +135,8 @@ class RandAugment(Policy):
     NeurIPS 2020.
 
     >>> import kyeo
-    >>> kyeo.layers.RandAugment()(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.RandAugment()(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     _names = (
@@ -196,8 +199,8 @@ class AugMix(Policy):
     Hendrycks et al., "AugMix: a simple data processing method to improve robustness and uncertainty", ICLR 2020.
 
     >>> import kyeo
-    >>> kyeo.layers.AugMix(num_chains=2)(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.AugMix(num_chains=2)(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     def __init__(self, value_range: Any = (0, 255), num_chains: int = 3, chain_depth: int = 3, factor: Any = 0.3,

@@ -71,8 +71,8 @@ class Resizing(Sized):
     Integers come out as integers. Further arguments and inputs: see `kyeo.layers.RandomRotation`.
 
     >>> import kyeo
-    >>> kyeo.layers.Resizing(4, 6)(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 4, 6, 3)
+    >>> kyeo.layers.Resizing(4, 6)(kyeo.Input((8, 8, 3))).shape
+    (None, 4, 6, 3)
     """
 
     def __init__(self, height: int, width: int, interpolation: str = "bilinear", crop_to_aspect_ratio: bool = False,
@@ -136,8 +136,8 @@ class CenterCrop(Sized):
     Further arguments, inputs and outputs: see `kyeo.layers.RandomRotation`.
 
     >>> import kyeo
-    >>> kyeo.layers.CenterCrop(4, 6)(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 4, 6, 3)
+    >>> kyeo.layers.CenterCrop(4, 6)(kyeo.Input((8, 8, 3))).shape
+    (None, 4, 6, 3)
     """
 
     def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any):
@@ -184,8 +184,8 @@ class RandomCrop(Sized):
 
     >>> import kyeo
     >>> layer = kyeo.layers.RandomCrop(4, 6)
-    >>> layer(kyeo.ops.ones((2, 8, 8, 3))).shape, layer(kyeo.ops.ones((2, 8, 8, 3)), training=False).shape
-    ((2, 4, 6, 3), (2, 4, 6, 3))
+    >>> layer(kyeo.Input((8, 8, 3))).shape, layer(kyeo.Input((8, 8, 3)), training=False).shape
+    ((None, 4, 6, 3), (None, 4, 6, 3))
     """
 
     def __init__(self, height: int, width: int, seed: int | None = None, data_format: str | None = None,

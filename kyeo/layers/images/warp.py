@@ -70,8 +70,8 @@ class RandomTranslation(Warp):
         fill_mode, interpolation, seed, fill_value: see `kyeo.layers.RandomRotation`.
 
     >>> import kyeo
-    >>> kyeo.layers.RandomTranslation(0.2, 0.2)(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.RandomTranslation(0.2, 0.2)(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     def __init__(self, height_factor: Any, width_factor: Any, fill_mode: str = "reflect",
@@ -156,8 +156,8 @@ class RandomZoom(Warp):
         fill_mode, interpolation, seed, fill_value: see `kyeo.layers.RandomRotation`.
 
     >>> import kyeo
-    >>> kyeo.layers.RandomZoom(0.2)(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.RandomZoom(0.2)(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     def __init__(self, height_factor: Any, width_factor: Any = None, fill_mode: str = "reflect",
@@ -194,8 +194,8 @@ class RandomShear(Warp):
         interpolation, fill_mode, fill_value, seed: see `kyeo.layers.RandomRotation`.
 
     >>> import kyeo
-    >>> kyeo.layers.RandomShear(0.2, 0.2)(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.RandomShear(0.2, 0.2)(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     def __init__(self, x_factor: Any = 0.0, y_factor: Any = 0.0, interpolation: str = "bilinear",
@@ -234,8 +234,8 @@ class RandomPerspective(Warp):
         interpolation, fill_value, seed: see `kyeo.layers.RandomRotation`.
 
     >>> import kyeo
-    >>> kyeo.layers.RandomPerspective(scale=0.3)(kyeo.ops.ones((2, 8, 8, 3))).shape
-    (2, 8, 8, 3)
+    >>> kyeo.layers.RandomPerspective(scale=0.3)(kyeo.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     def __init__(self, factor: Any = 1.0, scale: float = 1.0, interpolation: str = "bilinear", fill_value: float = 0.0,

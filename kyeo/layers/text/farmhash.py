@@ -6,6 +6,7 @@ https://www.aumasson.jp/siphash/siphash.pdf.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -134,7 +135,7 @@ def _weak(load: _Reader, at: Words, a: Words, b: Words) -> tuple[Words, Words]:
     return a + z, b + c
 
 
-def _round(load: _Reader, at: Words, state: Words, mul: Words, nine: np.uint64) -> Words:
+def _round(load: _Reader, at: Words, state: Words, mul: Any, nine: np.uint64) -> Words:
     """The state after 64 bytes; the last round multiplies by other numbers than those before."""
     x, y, z, v0, v1, w0, w1 = state
     x = (_rotate(x + y + v0 + load(8, at + _u(8)), 37) * mul) ^ (w1 * nine)

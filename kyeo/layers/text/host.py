@@ -17,6 +17,7 @@ from kyeo.layers.layer import Layer
 
 __all__ = ["HostLayer", "as_texts", "encode_ids", "encode_rows", "is_text", "refuse_sparse", "salt_of", "to_host"]
 
+_CELLS = 1 << 17  # of a table that are counted at a time
 _PROBES = (2, 3)  # two sizes to try where one is unknown
 
 
@@ -24,6 +25,7 @@ class HostLayer(Layer):
     """A layer whose `call` takes and gives NumPy arrays. A subclass says by `sample` what its outputs look like."""
 
     runs_on_host = True  # models that hold one share no compiled step
+    takes_text = False  # whether a model that begins with it takes strings
     takes_columns = False  # whether the inputs are a list of tensors
 
     def sample(self, shapes: list[tuple[int, ...]], words: int) -> np.ndarray:
@@ -167,12 +169,21 @@ def encode_ids(ids: np.ndarray, mode: str, depth: int, dtype: Any) -> np.ndarray
 
 
 def encode_rows(where: np.ndarray, ids: np.ndarray, rows: int, mode: str, depth: int, dtype: Any) -> np.ndarray:
-    """A table of `rows` by `depth`: how often ("count") or whether ("multi_hot") each index stands in its row."""
+    """A table of `rows` by `depth`: how often ("count") or whether ("multi_hot") each index stands in its row.
+
+    The rows in `where` must be in order: some are counted at a time, as many as stay in the processor's cache.
+    """
     inside = (ids >= 0) & (ids < depth)
-    places = where[inside] * depth + ids[inside]
+    where, ids = where[inside], ids[inside]
+    table = np.zeros((rows, depth), dtype)
     if mode == "multi_hot":
-        table = np.zeros(rows * depth, dtype)
-        table[places] = 1
-    else:
-        table = np.bincount(places, minlength=rows * depth).astype(dtype)
-    return table.reshape(rows, depth)
+        table[where, ids] = 1
+        return table
+    size = max(_CELLS // depth, 1)
+    begins = range(0, rows, size)
+    ends = np.searchsorted(where, [*begins, rows])
+    for begin, first, last in zip(begins, ends, ends[1:]):
+        part = table[begin:begin + size]
+        places = (where[first:last] - begin) * depth + ids[first:last]
+        part[:] = np.bincount(places, minlength=part.size).reshape(part.shape)
+    return table

@@ -58,6 +58,7 @@ class StringLookup(IndexLookup):
         self.encoding = encoding_of(type(self), encoding)
         super().__init__(max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert,
                          output_mode, sparse, pad_to_max_tokens, salt=salt, name=name, **kwargs)
+        self.takes_text = not self.invert
 
     def _index(self) -> None:
         self._places = {token: i for i, token in enumerate(self._tokens or ())}

@@ -46,6 +46,8 @@ class TextVectorization(HostLayer):
     [[4, 1, 3, 0], [1, 2, 0, 0]]
     """
 
+    takes_text = True
+
     def __init__(
         self, max_tokens: int | None = None, standardize: Any = "lower_and_strip_punctuation",
         split: Any = "whitespace", ngrams: Any = None, output_mode: str = "int",
@@ -142,7 +144,8 @@ class TextVectorization(HostLayer):
         if self.split is not None and inputs.ndim > 1:
             if inputs.shape[-1] != 1:
                 raise problem("Each row must hold one text.", received=inputs, where=self,
-                              expected="shape (batch,) or (batch, 1)", fix="join the strings of a row, or use split=None")
+                              expected="shape (batch,) or (batch, 1)",
+                              fix="join the strings of a row, or use split=None")
             inputs = inputs[..., 0]
         return inputs
 
@@ -161,11 +164,7 @@ class TextVectorization(HostLayer):
         else:
             given = [t.decode("utf-8") for group in cleaned_texts(flat, standardize) for t in group]
             groups = [_user_lists(self.split(np.array(given, dtype=object)), len(given), self)]
-        return groups if self._widths is None else self._with_ngrams(groups)
-
-    def _with_ngrams(self, groups: Documents) -> Iterator[list[list[bytes]]]:
-        for documents in groups:
-            yield [ngrams_of(tokens, self._widths) for tokens in documents]
+        return groups if self._widths is None else _with_ngrams(groups, self._widths)
 
     def _looked_up(self, groups: Documents) -> tuple[np.ndarray, np.ndarray]:
         """The indices of all tokens in a row, and how many each document has; -1 for a mask that counts for nothing."""
@@ -198,7 +197,8 @@ class TextVectorization(HostLayer):
         if self.output_mode == "one_hot":
             return lookup._encoded(self._full(ids, lengths).reshape(*rows, -1))
         mode = "count" if self.output_mode == "tf_idf" else self.output_mode
-        depth, dtype = lookup._depth(), settings.floatx if self.output_mode == "tf_idf" else np.int32
+        depth: Any = lookup._depth()
+        dtype = settings.floatx if self.output_mode == "tf_idf" else np.int32
         where = np.repeat(np.arange(len(lengths)), lengths)
         table = encode_rows(where, ids, len(lengths), mode, depth, dtype)
         table = table * lookup.idf_weights.astype(dtype) if self.output_mode == "tf_idf" else table
@@ -258,6 +258,11 @@ def _widths(owner: Any, ngrams: Any) -> tuple[int, ...] | None:
         return ngrams
     raise problem("`ngrams` is not valid.", received=f"ngrams={describe(ngrams)}", where=owner,
                   expected="None, an int of at least 1, or a tuple of such ints")
+
+
+def _with_ngrams(groups: Documents, widths: tuple[int, ...]) -> Iterator[list[list[bytes]]]:
+    for documents in groups:
+        yield [ngrams_of(tokens, widths) for tokens in documents]
 
 
 def _unicode(array: np.ndarray, encoding: str) -> np.ndarray:

@@ -73,7 +73,7 @@ def resize(
     resized = jax.image.resize(values, tuple(shape), method=method, antialias=bool(antialias))
     if resized.dtype == images.dtype:
         return resized
-    return saturate_cast(lax.round(resized) if is_integer(images.dtype) else resized, images.dtype)
+    return saturate_cast(jnp.round(resized) if is_integer(images.dtype) else resized, images.dtype)
 
 
 def _alike(size: Sequence[int], target: Sequence[int]) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from jax import Array, lax
 from kyeo.core.scope import current
 from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size
 
-__all__ = ["compiler_options", "few_rows_options", "image", "takes"]
+__all__ = ["compiler_options", "convolve", "few_rows_options", "kernel_gradient", "takes"]
 
 OPTIONS = {"xla_cpu_experimental_onednn_custom_call": True}
 # For a few rows neither library is worth its call (measured, one row by XLA's own code: the tutorial's CNN 0.53 instead
@@ -33,8 +33,8 @@ FEW_ROWS_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 KNOWN = {("0.12.0.1", "Linux", "x86_64")}
 # Below this many operations the call costs more than it gains; a single digit stays below.
 LEAST_FLOPS = 1e8
-# The largest image whose kernel's gradient is faster with oneDNN.
-LARGEST_IMAGE = 16 * 16
+# Up to this many channels the kernel's gradient takes a row of taps at once.
+FEW_CHANNELS = 16
 NUMBERS = ("NDHWC", "DHWIO", "NDHWC")
 
 
@@ -70,35 +70,35 @@ def takes(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) 
     if not current().onednn or x.ndim != 4 or x.dtype != "float32" or not isinstance(x.shape[0], int):
         return False
     fitting = all(min(pad) >= 0 and max(pad) < k for pad, k in zip(pads, kernel.shape))
-    if max(strides) > 1 or max(dilation) > 1 or not fitting:
+    if max(dilation) > 1 or not fitting:
         return False
     outs = map(output_size, x.shape[1:-1], kernel.shape, strides, pads)
     return 2.0 * x.shape[0] * math.prod(outs) * math.prod(kernel.shape) >= LEAST_FLOPS
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def image(x: Array, kernel: Array, pads: Pads) -> Array:
-    """The convolution of images, shape (batch, height, width, channels), with stride 1."""
+def convolve(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> Array:
+    """The convolution of images, shape (batch, height, width, channels)."""
     return lax.conv_general_dilated(
-        x[:, None], kernel[None], (1, 1, 1), ((0, 0), *pads), dimension_numbers=NUMBERS)[:, 0]
+        x[:, None], kernel[None], (1, *strides), ((0, 0), *pads), dimension_numbers=NUMBERS)[:, 0]
 
 
-def forward(x, kernel, pads):
-    return image(x, kernel, pads), (x, kernel)
+def kernel_gradient(x: Array, g: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
+    """The gradient of `convolve` by its kernel, from its input and the gradient of its output.
 
-
-def backward(pads, saved, g):
-    x, kernel = saved
-    x, g = lax.optimization_barrier((x, g))  # what made them is not to be computed transposed: see image in conv.py
-    edges = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(kernel.shape, pads))
-    dx = image(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), edges)
-    if math.prod(g.shape[1:-1]) <= LARGEST_IMAGE:  # the images of a batch are the channels, the channels the batch
-        numbers = ("CDHWN", "IDHWO", "DHWNC")
-        x, g, lost, pads = x[:, None], g[:, None], 0, ((0, 0), *pads)
+    It is a convolution of three axes too: the pixels of `g` are its window, the images of the batch its channels. The
+    channels of `x` are a third axis, along which the window has one element: so oneDNN finds, for each tap, a matrix
+    product with all channels as rows. Few channels make few rows; then they lie on one axis with the columns of the
+    image, along which the window's elements are that many channels apart, and a row of taps is one product.
+    """
+    batch, height, width, channels = x.shape
+    filters = g.shape[-1]
+    counts = [n + sum(pad) - (m - 1) * s for n, pad, m, s in zip(x.shape[1:], pads, g.shape[1:], strides)]
+    x, g = x.transpose(1, 2, 3, 0), g.transpose(1, 2, 0, 3)
+    edges: Any
+    if channels <= FEW_CHANNELS:
+        x, g = x.reshape(1, 1, height, width * channels, batch), g[None]
+        steps, edges = (1, strides[0], strides[1] * channels), ((0, 0), pads[0], tuple(n * channels for n in pads[1]))
     else:
-        numbers, lost = ("CHWN", "IHWO", "HWNC"), None
-    dk = lax.conv_general_dilated(x, g, (1,) * len(pads), pads, dimension_numbers=numbers)
-    return dx, dk if lost is None else dk[lost]
-
-
-image.defvjp(forward, backward)
+        x, g, steps, edges = x[None], g[:, :, None], (*strides, 1), (*pads, (0, 0))
+    dk = lax.conv_general_dilated(x, g, (1, 1, 1), edges, rhs_dilation=steps, dimension_numbers=NUMBERS)
+    return dk.reshape(*counts, channels, filters)[: window[0], : window[1]]
