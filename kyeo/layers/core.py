@@ -102,9 +102,9 @@ class Embedding(Adaptable):
     def __init__(
         self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False,
-        weights: Any = None, lora_rank: int | None = None, lora_alpha: float | None = None,
-        quantization_config: Any = None, **kwargs: Any,
+        lora_rank: int | None = None, lora_alpha: float | None = None, quantization_config: Any = None, **kwargs: Any,
     ):
+        table = kwargs.pop("weights", None)  # no parameter, so that the config does not hold the table
         kwargs.pop("input_length", None)  # what tf.keras wanted to know; Keras takes and ignores it too
         super().__init__(**kwargs)
         self.autocast = False  # ids that come as floats must not lose digits
@@ -116,13 +116,9 @@ class Embedding(Adaptable):
         self.mask_zero = self.supports_masking = boolean(self, mask_zero=mask_zero)
         self._set_lora(lora_rank, lora_alpha)
         self._set_quantization(quantization_config)
-        if weights is not None:
+        if table is not None:
             self.build()
-            self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
-
-    def get_config(self) -> dict[str, Any]:
-        """Without the table it began with, which is a weight now."""
-        return {name: value for name, value in super().get_config().items() if name != "weights"}
+            self.set_weights(table if isinstance(table, list) and len(table) == 1 else [table])
 
     def build(self, input_shape: Any = None) -> None:
         """Make the table `embeddings`."""

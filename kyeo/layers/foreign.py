@@ -143,6 +143,9 @@ class FlaxLayer(JaxLayer):
         variables: the module's variables to begin with, as `module.init` gives them.
 
     Keywords of `JaxLayer` are taken too.
+
+    >>> kyeo.layers.FlaxLayer(flax.linen.Dense(4))(kyeo.ops.ones((2, 3))).shape  # doctest: +SKIP
+    (2, 4)
     """
 
     _not_in_config = frozenset({"call_fn", "init_fn", "params", "state", "variables"})
