@@ -16,57 +16,78 @@ from kyeo.rooms import KerasAlias
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "utils",
+    "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
+    "distillation", "distribution", "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics",
+    "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers",
+    "saving", "tree", "utils", "visualization", "wrappers",
 )
 _NAMES = {  # name here -> module it lives in
-    "DTypePolicy": "kyeo.dtype_policies", "Initializer": "kyeo.initializers",
+    "DTypePolicy": "kyeo.dtype_policies", "FloatDTypePolicy": "kyeo.dtype_policies",
+    "Function": "kyeo.models.function", "Initializer": "kyeo.initializers", "Quantizer": "kyeo.quantizers",
     "Input": "kyeo.layers", "InputSpec": "kyeo.layers", "KerasTensor": "kyeo.ops.operators:SymbolicTensor",
     "Layer": "kyeo.layers", "Loss": "kyeo.losses", "Metric": "kyeo.metrics", "Model": "kyeo.models",
-    "Optimizer": "kyeo.optimizers", "Regularizer": "kyeo.regularizers", "Sequential": "kyeo.models",
-    "Variable": "kyeo.ops.operators",
+    "Operation": "kyeo.core.operation", "Optimizer": "kyeo.optimizers", "Regularizer": "kyeo.regularizers",
+    "RematScope": "kyeo.core.remat", "Sequential": "kyeo.models", "StatelessScope": "kyeo.core.scopes",
+    "SymbolicScope": "kyeo.core.scopes", "Variable": "kyeo.ops.operators", "device": "kyeo.core.scopes",
+    "name_scope": "kyeo.core.scopes", "remat": "kyeo.core.remat",
 }
 
 __all__ = [
-    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving",
-    "utils", "keras",
-    "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
-    "Regularizer", "Sequential", "Variable", "version", "__version__",
+    "DTypePolicy", "FloatDTypePolicy", "Function", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer",
+    "Loss", "Metric", "Model", "Operation", "Optimizer", "Quantizer", "Regularizer", "RematScope", "Sequential",
+    "StatelessScope", "SymbolicScope", "Variable", "__version__", "activations", "applications", "backend",
+    "callbacks", "config", "constraints", "data", "datasets", "device", "distillation", "distribution",
+    "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models",
+    "name_scope", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers", "remat", "saving",
+    "tree", "utils", "version", "visualization", "wrappers", "keras",
 ]
 
 if TYPE_CHECKING:
     from kyeo import (
         activations,
+        applications,
         backend,
         callbacks,
         config,
         constraints,
         data,
         datasets,
+        distillation,
+        distribution,
         dtype_policies,
         initializers,
         layers,
+        legacy,
         losses,
         metrics,
+        mixed_precision,
         models,
         ops,
         optimizers,
+        preprocessing,
+        quantizers,
         random,
         regularizers,
         saving,
+        tree,
         utils,
+        visualization,
+        wrappers,
     )
+    from kyeo.core.operation import Operation
+    from kyeo.core.remat import RematScope, remat
+    from kyeo.core.scopes import StatelessScope, SymbolicScope, device, name_scope
     from kyeo.core.symbolic import SymbolicTensor as KerasTensor
     from kyeo.core.variable import Variable
-    from kyeo.dtype_policies import DTypePolicy
+    from kyeo.dtype_policies import DTypePolicy, FloatDTypePolicy
     from kyeo.initializers import Initializer
     from kyeo.layers import Input, InputSpec, Layer
     from kyeo.losses import Loss
     from kyeo.metrics import Metric
     from kyeo.models import Model, Sequential
+    from kyeo.models.function import Function
     from kyeo.optimizers import Optimizer
+    from kyeo.quantizers import Quantizer
     from kyeo.regularizers import Regularizer
 
 KerasAlias.install()
@@ -87,7 +108,9 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(module), attribute or name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'kyeo' has no attribute {name!r}")
+    errors = importlib.import_module("kyeo.core.errors")  # not above: it loads NumPy
+    near = None if name.startswith("_") else errors.did_you_mean(name, __all__)
+    raise AttributeError(f"module 'kyeo' has no attribute {name!r}" + (f"; {near}" if near else ""))
 
 
 def __dir__() -> list[str]:

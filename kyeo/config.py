@@ -7,13 +7,18 @@
 
 from kyeo.core.compile_cache import compile_cache
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import number, one_of
+from kyeo.core.errors import number, one_of, positive_int, problem
 from kyeo.core.settings import settings
 from kyeo.dtype_policies import dtype_policy, set_dtype_policy
 
 __all__ = [
-    "backend", "dtype_policy", "epsilon", "floatx", "image_data_format", "is_eager", "run_functions_eagerly",
-    "set_compile_cache", "set_dtype_policy", "set_epsilon", "set_floatx", "set_image_data_format",
+    "backend", "disable_flash_attention", "disable_interactive_logging", "disable_traceback_filtering", "dtype_policy",
+    "enable_flash_attention", "enable_interactive_logging", "enable_traceback_filtering",
+    "enable_unsafe_deserialization", "epsilon", "floatx", "image_data_format", "is_eager",
+    "is_flash_attention_enabled", "is_interactive_logging_enabled", "is_nnx_enabled", "is_traceback_filtering_enabled",
+    "max_epochs", "max_steps_per_epoch", "run_functions_eagerly", "set_backend", "set_compile_cache",
+    "set_dtype_policy", "set_epsilon", "set_floatx", "set_image_data_format", "set_max_epochs",
+    "set_max_steps_per_epoch",
 ]
 
 
@@ -75,3 +80,87 @@ def set_compile_cache(enabled: bool) -> None:
         compile_cache.forget()
     else:
         compile_cache.switch_off()
+
+
+def set_backend(backend: str) -> None:
+    """Accepts "jax" alone: Kyeo has one engine."""
+    if backend != "jax":
+        raise problem("Kyeo computes with JAX.", received=f"backend={backend!r}", expected='"jax"', where="set_backend",
+                      fix="models in .keras files and weights in HDF5 can be loaded by Keras on another backend")
+
+
+def is_nnx_enabled() -> bool:
+    """Whether layers are modules of flax.nnx; always False."""
+    return False
+
+
+def enable_unsafe_deserialization() -> None:
+    """Refused: files never bring code here."""
+    raise problem("A file is data, so it cannot bring code.", where="enable_unsafe_deserialization", received="a call",
+                  fix="give the function when loading: load_model(path, custom_objects={name: function})")
+
+
+def enable_flash_attention() -> None:
+    """Let attention use the form that fits the shapes; the default, and what it computes is the same."""
+    settings.flash_attention = None
+
+
+def disable_flash_attention() -> None:
+    """Say that attention shall not use a fused form. The form used on a CPU is not one."""
+    settings.flash_attention = False
+
+
+def is_flash_attention_enabled() -> bool | None:
+    """False after `disable_flash_attention`, else None: the shapes decide."""
+    return settings.flash_attention
+
+
+def enable_interactive_logging() -> None:
+    """Show progress as a bar; the default."""
+    settings.interactive_logging = True
+
+
+def disable_interactive_logging() -> None:
+    """Print progress as lines, one an epoch, for logs that are files."""
+    settings.interactive_logging = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether progress is shown as a bar."""
+    return settings.interactive_logging
+
+
+def enable_traceback_filtering() -> None:
+    """Leave only the user's own lines in tracebacks; the default."""
+    settings.traceback_filtering = True
+
+
+def disable_traceback_filtering() -> None:
+    """Leave every line in tracebacks, for work on Kyeo itself."""
+    settings.traceback_filtering = False
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """Whether tracebacks show only the user's own lines."""
+    return settings.traceback_filtering
+
+
+def max_epochs() -> int | None:
+    """The limit on the epochs of every `fit`, or None."""
+    return settings.max_epochs
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Limit the epochs of every `fit`, to try a program out; None for no limit. Also `KERAS_MAX_EPOCHS=2`."""
+    settings.max_epochs = positive_int("set_max_epochs", optional=True, max_epochs=max_epochs)
+
+
+def max_steps_per_epoch() -> int | None:
+    """The limit on the steps of every epoch, or None."""
+    return settings.max_steps_per_epoch
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Limit the steps of every epoch of `fit`, `evaluate` and `predict`; None for no limit."""
+    settings.max_steps_per_epoch = positive_int("set_max_steps_per_epoch", optional=True,
+                                                max_steps_per_epoch=max_steps_per_epoch)

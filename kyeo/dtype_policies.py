@@ -1,13 +1,21 @@
 """Dtype policies: which number type a layer computes in, and which its variables have."""
 
+import re
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from kyeo.core.configurable import Configurable, deserialize_value
+from kyeo.core.configurable import Configurable, deserialize_value, serialize_value
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import did_you_mean, problem
+from kyeo.core.errors import did_you_mean, positive_int, problem
 from kyeo.core.settings import settings
 
-__all__ = ["DTypePolicy", "deserialize", "dtype_policy", "get", "serialize", "set_dtype_policy"]
+__all__ = [
+    "AWQDTypePolicy", "DTypePolicy", "DTypePolicyMap", "FloatDTypePolicy", "GPTQDTypePolicy", "Int4DTypePolicy",
+    "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy", "deserialize", "dtype_policy", "get", "serialize",
+    "set_dtype_policy",
+]
+
+QUANTIZATION_MODES = ("int8", "float8", "int4", "gptq", "awq")
 
 _MIXED = {"mixed_float16": ("float16", "float32"), "mixed_bfloat16": ("bfloat16", "float32")}
 
@@ -17,7 +25,7 @@ class DTypePolicy(Configurable):
 
     Args:
         name: a dtype ("float32", "bfloat16", ...) for both, or "mixed_float16" / "mixed_bfloat16": compute in
-            the short type, keep variables in float32.
+            the short type, keep variables in float32. The process-wide policy's where None.
 
     >>> import kyeo
     >>> policy = kyeo.DTypePolicy("mixed_bfloat16")
@@ -25,7 +33,11 @@ class DTypePolicy(Configurable):
     ('bfloat16', 'float32')
     """
 
-    def __init__(self, name: str):
+    name: str
+
+    def __init__(self, name: str | None = None):
+        if name is None:
+            name = dtype_policy().name
         if not isinstance(name, str):
             raise problem("A dtype policy is named by a string.", received=f"name={name!r}", kind=TypeError,
                           expected='a dtype such as "float32", or "mixed_float16", "mixed_bfloat16"')
@@ -36,9 +48,13 @@ class DTypePolicy(Configurable):
         self.compute_dtype, self.variable_dtype = _MIXED.get(name) or (standardize_dtype(name),) * 2
 
     @property
-    def quantization_mode(self) -> None:
-        """None: the layer is not quantized."""
+    def quantization_mode(self) -> str | None:
+        """How the layer is quantized; None where it is not."""
         return None
+
+    def for_path(self, path: str) -> "DTypePolicy":
+        """The policy of the layer at this path."""
+        return self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DTypePolicy) and other.name == self.name
@@ -48,6 +64,198 @@ class DTypePolicy(Configurable):
 
     def __repr__(self) -> str:
         return f'<DTypePolicy "{self.name}">'
+
+
+class FloatDTypePolicy(DTypePolicy):
+    """Another name of `DTypePolicy`.
+
+    >>> import kyeo
+    >>> kyeo.dtype_policies.FloatDTypePolicy("float32") == kyeo.DTypePolicy("float32")
+    True
+    """
+
+
+class QuantizedDTypePolicy(DTypePolicy):
+    """The policy of a layer whose weights are quantized.
+
+    Args:
+        mode: "int8", "int4" or "float8".
+        source_name: the policy the layer had before; the process-wide one where None.
+
+    >>> import kyeo
+    >>> kyeo.dtype_policies.QuantizedDTypePolicy("int8", "mixed_bfloat16").name
+    'int8_from_mixed_bfloat16'
+    """
+
+    numbers: tuple[str, ...] = ()  # what stands behind the mode, as in "gptq/4/128"
+
+    def __init__(self, mode: str, source_name: str | None = None):
+        super().__init__(source_name if source_name is not None else dtype_policy().name)
+        self.source_name = self.name
+        parts = str(mode).split("/")
+        values = [int(p) if p.removeprefix("-").isdecimal() else None for p in parts[1:]]
+        if parts[0] not in QUANTIZATION_MODES or len(values) != len(self.numbers) or None in values:
+            raise problem("`mode` is not valid.", received=f"mode={mode!r}", where=type(self), expected=(
+                "one of " + ", ".join("/".join([m, *self.numbers]) for m in QUANTIZATION_MODES)))
+        self.mode, self._mode = mode, parts[0]
+        for number, value in zip(self.numbers, values):
+            setattr(self, number, value)
+        if self._mode == "int8" and self.compute_dtype == "float16":
+            raise problem("int8 does not go together with float16.", received=f"source_name={source_name!r}",
+                          where=type(self), expected='such as "float32" or "mixed_bfloat16"')
+        self.name = f"{mode}_from_{self.source_name}"
+
+    @property
+    def quantization_mode(self) -> str:
+        """How the layer is quantized."""
+        return self._mode
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} "{self.name}">'
+
+
+class QuantizedFloat8DTypePolicy(QuantizedDTypePolicy):
+    """The policy of a layer that computes with float8.
+
+    Args:
+        mode: "float8".
+        source_name: the policy the layer had before.
+        amax_history_length: over how many steps the largest values are remembered.
+
+    >>> import kyeo
+    >>> kyeo.dtype_policies.QuantizedFloat8DTypePolicy("float8", "float32", 8).amax_history_length
+    8
+    """
+
+    default_amax_history_length = 1024
+
+    def __init__(self, mode: str, source_name: str | None = None, amax_history_length: int = 1024):
+        super().__init__(mode, source_name)
+        self.amax_history_length = positive_int(self, amax_history_length=amax_history_length)
+
+    def __eq__(self, other: object) -> bool:
+        same = getattr(other, "amax_history_length", None) == self.amax_history_length
+        return same and super().__eq__(other)
+
+    __hash__ = DTypePolicy.__hash__
+
+
+class Int4DTypePolicy(QuantizedDTypePolicy):
+    """The policy of a layer with weights of 4 bits.
+
+    Args:
+        mode: "int4/128": how many weights share a scale; -1 where a whole column does.
+        source_name: the policy the layer had before.
+
+    >>> import kyeo
+    >>> kyeo.dtype_policies.Int4DTypePolicy("int4/32", "float32").block_size
+    32
+    """
+
+    numbers = ("block_size",)
+    block_size: int
+
+
+class GPTQDTypePolicy(QuantizedDTypePolicy):
+    """The policy by which files name layers quantized by GPTQ.
+
+    Args:
+        mode: "gptq/4/128": bits of a weight, and how many share a scale.
+        source_name: the policy the layer had before.
+
+    >>> import kyeo
+    >>> kyeo.dtype_policies.GPTQDTypePolicy("gptq/4/128", "float32").weight_bits
+    4
+    """
+
+    numbers = ("weight_bits", "group_size")
+    weight_bits: int
+    group_size: int
+
+
+class AWQDTypePolicy(GPTQDTypePolicy):
+    """The policy by which files name layers quantized by AWQ.
+
+    Args:
+        mode: "awq/4/128": bits of a weight, and how many share a scale.
+        source_name: the policy the layer had before.
+
+    >>> import kyeo
+    >>> kyeo.dtype_policies.AWQDTypePolicy("awq/4/128", "float32").group_size
+    128
+    """
+
+
+class DTypePolicyMap(DTypePolicy, MutableMapping):
+    """A policy for each layer by its path, or by a regular expression for whole paths.
+
+    Args:
+        default_policy: the policy of layers that nothing matches; the process-wide one where None.
+        policy_map: the mapping to begin with.
+
+    >>> import kyeo
+    >>> policies = kyeo.dtype_policies.DTypePolicyMap("float32", {"encoder/.*": kyeo.DTypePolicy("bfloat16")})
+    >>> policies["encoder/dense"].name, policies["head"].name
+    ('bfloat16', 'float32')
+    """
+
+    def __init__(self, default_policy: Any = None, policy_map: dict[str, Any] | None = None):
+        if isinstance(default_policy, DTypePolicyMap) or not isinstance(policy_map, dict | None):
+            raise problem("The policies are not valid.", kind=TypeError, where=type(self), expected="a policy, a dict",
+                          received=f"default_policy={default_policy!r}, policy_map={policy_map!r}")
+        self.default_policy = default_policy
+        self.policy_map = {path: get(policy) for path, policy in (policy_map or {}).items()}
+        source = get(default_policy)
+        self.compute_dtype, self.variable_dtype = source.compute_dtype, source.variable_dtype
+        self.name = f"map_{source.name}"
+
+    def for_path(self, path: str) -> DTypePolicy:
+        """The policy of the layer at this path."""
+        return self[path]
+
+    def __getitem__(self, path: str) -> DTypePolicy:
+        if path in self.policy_map:
+            return self.policy_map[path]
+        matching = [pattern for pattern in self.policy_map if re.fullmatch(pattern, path)]
+        if len(matching) > 1:
+            raise problem("More than one entry matches this path.", received=path, where=type(self),
+                          expected="one of " + ", ".join(map(repr, matching)))
+        return self.policy_map[matching[0]] if matching else get(self.default_policy)
+
+    def __setitem__(self, path: str, policy: Any) -> None:
+        if path in self.policy_map:
+            raise problem("There is a policy for this path.", received=path, where=type(self),
+                          fix="delete it first")
+        self.policy_map[path] = get(policy)
+
+    def __delitem__(self, path: str) -> None:
+        del self.policy_map[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.policy_map
+
+    def __len__(self) -> int:
+        return len(self.policy_map)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.policy_map)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DTypePolicyMap) and (self.name, self.policy_map) == (other.name, other.policy_map)
+
+    __hash__ = DTypePolicy.__hash__
+
+    def __repr__(self) -> str:
+        return f"<DTypePolicyMap {self.name}, {self.policy_map}>"
+
+
+def _quantized(name: str) -> DTypePolicy:
+    """The policy with such a name as "int8_from_float32"."""
+    mode, _, source = name.partition("_from_")
+    kinds = {"int4/": Int4DTypePolicy, "gptq": GPTQDTypePolicy, "awq": AWQDTypePolicy,
+             "float8": QuantizedFloat8DTypePolicy}
+    kind = next((kind for start, kind in kinds.items() if mode.startswith(start)), QuantizedDTypePolicy)
+    return kind(mode, source)
 
 
 def dtype_policy() -> DTypePolicy:
@@ -76,13 +284,13 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, dict):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        return DTypePolicy(identifier)
+        return _quantized(identifier) if "_from_" in identifier else DTypePolicy(identifier)
     return DTypePolicy(standardize_dtype(identifier))
 
 
-def serialize(policy: DTypePolicy) -> Any:
+def serialize(dtype_policy: DTypePolicy) -> Any:
     """The policy as plain values."""
-    return {"module": "keras", "class_name": "DTypePolicy", "config": policy.get_config(), "registered_name": None}
+    return serialize_value(dtype_policy)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> DTypePolicy:

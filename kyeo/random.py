@@ -10,13 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.arrays import from_host
 from kyeo.core.configurable import Configurable
 from kyeo.core.dtypes import is_float, is_integer, standardize_dtype
 from kyeo.core.errors import fraction, positive_int, problem
+from kyeo.core.keys import default_seed, key_of, words_of
 from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
-from kyeo.core.settings import hash_of, seed_of
 from kyeo.core.variable import Variable, VariableOwner
 from kyeo.ops.core import convert_to_tensor
 from kyeo.ops.kernels import keep_mask
@@ -34,12 +33,7 @@ def make_default_seed() -> int:
     >>> kyeo.random.make_default_seed() < 2**32
     True
     """
-    return hash_of(seed_of(current().path), 4)
-
-
-def _words(seed: int) -> np.ndarray:
-    """An int as the two words of a key, as Keras makes them."""
-    return np.array([seed & 0xFFFFFFFF, 0], np.uint32)
+    return default_seed()
 
 
 class SeedGenerator(VariableOwner, Configurable):
@@ -62,7 +56,7 @@ class SeedGenerator(VariableOwner, Configurable):
             raise problem("`seed` is not valid.", received=f"seed={seed!r}", expected="an int or None", where=self)
         self.seed = None if seed is None else int(seed)
         self.name = name or auto_name(type(self).__name__)
-        first = _words(make_default_seed() if self.seed is None else self.seed)
+        first = words_of(make_default_seed() if self.seed is None else self.seed)
         with scope(path=f"{current().path}/{self.name}".lstrip("/")):
             self.state = Variable(first, trainable=False, autocast=False, name="seed_generator_state")
 
@@ -73,28 +67,8 @@ class SeedGenerator(VariableOwner, Configurable):
         return now
 
 
-def _key(seed: Any) -> jax.Array:
-    """The two words that a seed means; a generator moves on."""
-    if isinstance(seed, SeedGenerator):
-        return seed.next()
-    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
-        return from_host(_words(int(seed)))
-    if isinstance(seed, jax.Array) and seed.shape == (2,) and seed.dtype == jnp.uint32:
-        return seed
-    if seed is not None:
-        raise problem("`seed` is not valid.", received=f"seed={seed!r}", where="kyeo.random",
-                      expected="an int, a kyeo.random.SeedGenerator, or None")
-    key = from_host(_words(make_default_seed()))
-    if isinstance(key, jax.core.Tracer) and not current().symbolic:
-        raise problem("Without a seed, a compiled function would give the same numbers each time.",
-                      received="seed=None inside a JAX transformation", where="kyeo.random", expected="a seed",
-                      fix="make `self.seeds = kyeo.random.SeedGenerator()` in the layer's constructor, and pass "
-                          "`seed=self.seeds`")
-    return key
-
-
 def _jax_key(seed: Any) -> jax.Array:
-    return jax.random.wrap_key_data(_key(seed), impl="threefry2x32")
+    return jax.random.wrap_key_data(key_of(seed), impl="threefry2x32")
 
 
 def _float(dtype: Any, where: str) -> str:
@@ -204,7 +178,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
         return inputs * (1 - rate)
     sizes = inputs.shape if noise_shape is None else [
         have if size is None else size for size, have in zip(noise_shape, inputs.shape, strict=True)]
-    return jnp.where(keep_mask(_key(seed), sizes, rate), inputs / (1 - rate), jnp.zeros((), inputs.dtype))
+    return jnp.where(keep_mask(key_of(seed), sizes, rate), inputs / (1 - rate), jnp.zeros((), inputs.dtype))
 
 
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> jax.Array:

@@ -11,7 +11,7 @@ import pytest
 
 __all__ = ["digits"]
 
-collect_ignore = ["data"]  # the tutorial's program, run by test_note.py
+collect_ignore = ["data", "distribution/program.py"]  # programs of their own: test_note.py and test_distribution.py run them
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ rooms:
 ops: core
 random dtype_policies activations regularizers constraints: core ops
 initializers: core ops random
-LEAVES = core ops random dtype_policies activations regularizers constraints initializers
+quantizers: core ops dtype_policies
+LEAVES = core ops random dtype_policies activations regularizers constraints initializers quantizers
 layers losses metrics optimizers: LEAVES
 data callbacks: core ops
 saving distribution: core
@@ -29,15 +30,24 @@ train: PARTS
 models: PARTS train
 config: core dtype_policies
 datasets: core ops
-utils: core ops data callbacks
-backend: config utils
+legacy tree: core
+mixed_precision: dtype_policies optimizers
+utils: core ops data callbacks layers saving datasets config legacy
+wrappers: core models saving
+backend: core config utils
+distillation: PARTS train models
+preprocessing visualization: core ops utils
 visual: PARTS train models
-ALL = PARTS train models config datasets utils backend visual
+applications: PARTS train models datasets
+LATER = config datasets utils backend preprocessing visualization visual applications legacy tree mixed_precision
+LAST = wrappers distillation
+ALL = PARTS train models LATER LAST
 kyeo: ALL rooms
 cli: ALL
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
-LATE_PACKAGES = {"h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy"}
+LATE_PACKAGES = {
+    "h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn", "pydot"}
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"),  # likewise

@@ -1,5 +1,6 @@
 """Callbacks: who is told what happens while a model trains."""
 
+from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.base import Callback
 from kyeo.callbacks.callback import CallbackList
 from kyeo.callbacks.csv_logger import CSVLogger
@@ -8,10 +9,15 @@ from kyeo.callbacks.history import History
 from kyeo.callbacks.lambda_callback import LambdaCallback
 from kyeo.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from kyeo.callbacks.model_checkpoint import ModelCheckpoint
+from kyeo.callbacks.orbax_checkpoint import OrbaxCheckpoint
 from kyeo.callbacks.progbar_logger import ProgbarLogger
+from kyeo.callbacks.remote_monitor import RemoteMonitor
+from kyeo.callbacks.swap_ema_weights import SwapEMAWeights
+from kyeo.callbacks.tensorboard import TensorBoard
 from kyeo.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
-    "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
-    "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "TerminateOnNaN",
+    "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
+    "LearningRateScheduler", "ModelCheckpoint", "OrbaxCheckpoint", "ProgbarLogger", "ReduceLROnPlateau",
+    "RemoteMonitor", "SwapEMAWeights", "TensorBoard", "TerminateOnNaN",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.base import HOOKS, Callback, LazyLogs, Logs, plain_logs
 from kyeo.callbacks.history import History
 from kyeo.callbacks.progbar_logger import ProgbarLogger
@@ -44,6 +45,7 @@ class CallbackList(Callback):
     Attributes:
         wants_batches: whether a callback other than the progress bar listens to single batches.
         wants_progress: whether a progress bar does.
+        backup: the BackupAndRestore among them, or None.
     """
 
     def __init__(self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False,
@@ -53,6 +55,11 @@ class CallbackList(Callback):
         for kind, wanted in ((History, add_history), (ProgbarLogger, add_progbar)):
             if wanted and not any(isinstance(c, kind) for c in self.callbacks):
                 self.callbacks.append(kind())
+        backups = [c for c in self.callbacks if isinstance(c, BackupAndRestore)]
+        if len(backups) > 1:
+            raise problem("Only one BackupAndRestore can keep the checkpoints of a training.", where="callbacks",
+                          received=f"{len(backups)}, for " + ", ".join(b.backup_dir for b in backups))
+        self.backup = backups[0] if backups else None
         self._history = next((c for c in self.callbacks if isinstance(c, History)), None)
         self._progbar = next((c for c in self.callbacks if isinstance(c, ProgbarLogger)), None)
         self._listeners: dict[str, list[Callable[..., None]]] = {

@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,8 +39,23 @@ class CSVLogger(Callback):
                           expected="one character")
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
         self.keys: list[str] | None = None
+        self._size = 0
+
+    def get_state(self) -> dict[str, Any]:
+        size = 0
+        if os.path.exists(self.filename):
+            with open(self.filename, "rb+") as file:
+                os.fsync(file.fileno())  # a checkpoint must not know of rows that are lost with the power
+                size = os.path.getsize(self.filename)
+        return {"keys": self.keys, "size": size}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self.keys, self._size, self._resumed = state["keys"], state["size"], True
 
     def on_train_begin(self, logs: Logs = None) -> None:
+        if not self._begins_anew():
+            self._cut()
+            return
         self.keys = None
         if not self.append:
             open(self.filename, "w").close()
@@ -46,6 +63,15 @@ class CSVLogger(Callback):
             with open(self.filename, newline="") as file:
                 header = next(csv.reader(file, delimiter=self.separator), None)
             self.keys = header[1:] if header else None
+
+    def _cut(self) -> None:
+        """Take away the rows that were written after the checkpoint: they will come again."""
+        there = os.path.getsize(self.filename) if os.path.exists(self.filename) else 0
+        if there < self._size:
+            warnings.warn(f"CSVLogger: {self.filename} has lost rows since the checkpoint: it has {there} bytes of "
+                          f"{self._size}. New rows are added to what there is.", stacklevel=3)
+        elif there:
+            os.truncate(self.filename, self._size)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}

@@ -38,8 +38,16 @@ class History(Callback):
                 self._history.setdefault(name, []).append(value)
         return self._history
 
+    def get_state(self) -> dict[str, Any]:
+        return {"epoch": list(self.epoch), "history": {name: list(values) for name, values in self.history.items()}}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self.epoch, self._unread, self._resumed = list(state["epoch"]), [], True
+        self._history = {name: list(values) for name, values in state["history"].items()}
+
     def on_train_begin(self, logs: Logs = None) -> None:
-        self.epoch = []
+        if self._begins_anew():
+            self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.epoch.append(epoch)

@@ -9,10 +9,10 @@ from kyeo.callbacks.monitor import Monitor
 from kyeo.callbacks.progbar import say
 from kyeo.core.errors import number, positive_int, problem
 
-__all__ = ["LearningRateScheduler", "ReduceLROnPlateau"]
+__all__ = ["LearningRateScheduler", "ReduceLROnPlateau", "rates_of"]
 
 
-def _rates(model: Any) -> dict[str, Any]:
+def rates_of(model: Any) -> dict[str, Any]:
     """The optimizers of a model by the name their learning rate has in the logs."""
     optimizer = model.optimizer
     if hasattr(optimizer, "optimizers"):
@@ -22,7 +22,7 @@ def _rates(model: Any) -> dict[str, Any]:
 
 def _log_rates(model: Any, logs: Logs) -> None:
     if logs is not None:
-        logs.update({name: float(optimizer.learning_rate) for name, optimizer in _rates(model).items()})
+        logs.update({name: float(optimizer.learning_rate) for name, optimizer in rates_of(model).items()})
 
 
 class LearningRateScheduler(Callback):
@@ -45,7 +45,7 @@ class LearningRateScheduler(Callback):
         self._takes_rate = _takes_two(schedule)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        for name, optimizer in _rates(self.model).items():
+        for name, optimizer in rates_of(self.model).items():
             arguments = (epoch, float(optimizer.learning_rate)) if self._takes_rate else (epoch,)
             rate = self.schedule(*arguments)
             if isinstance(rate, bool) or not hasattr(rate, "__float__"):
@@ -123,7 +123,7 @@ class ReduceLROnPlateau(Monitor):
         elif not self.in_cooldown():
             self.wait += 1
             if self.wait >= self.patience:
-                reduced = [self._reduce(optimizer, epoch) for optimizer in _rates(self.model).values()]
+                reduced = [self._reduce(optimizer, epoch) for optimizer in rates_of(self.model).values()]
                 if any(reduced):
                     self.cooldown_counter, self.wait = self.cooldown, 0
 

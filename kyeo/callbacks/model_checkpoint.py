@@ -30,7 +30,7 @@ class ModelCheckpoint(Monitor):
     >>> checkpoint = kyeo.callbacks.ModelCheckpoint("best.keras", "val_accuracy", save_best_only=True)
     """
 
-    _state_names = ("best", "_batches_since_saving", "_last_batch")
+    _state_names = ("best", "_batches_since_saving", "_last_batch", "_epoch")
 
     def __init__(
         self, filepath: Any, monitor: str = "val_loss", verbose: int = 0, save_best_only: bool = False,

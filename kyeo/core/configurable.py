@@ -39,6 +39,7 @@ class Configurable:
     """Base of everything that can be described by its constructor's arguments."""
 
     _not_in_config: frozenset[str] = frozenset()  # parameters that a config leaves out
+    _keeps_keywords: bool  # set by a class whose `**kwargs` are not for the constructors of its bases
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -123,7 +124,7 @@ def parameters_of(cls: type) -> dict[str, Any]:
         parameters = list(inspect.signature(init).parameters.values())[1:]
         plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         levels.append({p.name: p.default for p in parameters if p.kind in plain})
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters) or "_keeps_keywords" in base.__dict__:
             break
     # base first, as Keras orders a config; but the most derived default of a name wins
     merged: dict[str, Any] = {}

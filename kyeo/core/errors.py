@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "NotMaskable", "boolean", "describe", "did_you_mean", "fraction", "int_tuple", "is_told", "number", "one_of",
-    "positive_int", "problem", "retold", "where_is",
+    "NotMaskable", "boolean", "describe", "did_you_mean", "fraction", "int_tuple", "is_told", "no_more", "number",
+    "one_of", "positive_int", "problem", "retold", "where_is",
 ]
 
 
@@ -193,3 +193,10 @@ def boolean(owner: Any, **named: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise _bad(owner, name, value, "True or False", TypeError)
     return bool(value)
+
+
+def no_more(owner: Any, kwargs: dict[str, Any]) -> None:
+    """`no_more(self, kwargs)`: complain of arguments that nobody knows."""
+    if kwargs:
+        raise problem("There is no such argument.", received=", ".join(f"{k}={describe(v)}" for k, v in kwargs.items()),
+                      where=owner, kind=TypeError)

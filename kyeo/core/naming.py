@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 
-__all__ = ["auto_name", "reset_names", "snake_case"]
+__all__ = ["auto_name", "reset_names", "snake_case", "uid"]
 
 _counts: Counter[str] = Counter()
+_uids: Counter[str] = Counter()
 
 
 def snake_case(name: str) -> str:
@@ -23,6 +24,13 @@ def auto_name(prefix: str) -> str:
     return f"{prefix}_{count}" if count else prefix
 
 
+def uid(prefix: str = "") -> int:
+    """The next number for a prefix, from 1."""
+    _uids[prefix] += 1
+    return _uids[prefix]
+
+
 def reset_names() -> None:
     """Start counting anew."""
     _counts.clear()
+    _uids.clear()

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from kyeo.core.errors import describe, is_told, problem
 from kyeo.core.plain import in_plain_words, plainly
+from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer, record
 from kyeo.core.variable import Variable
 
@@ -43,6 +44,20 @@ def _values(value: Any) -> Any:
     return value
 
 
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and any(hasattr(v, "shape") for v in value):
+        return "[" + ", ".join(map(describe, value)) + "]"
+    return describe(value)
+
+
+def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception:
+    words = in_plain_words(error)
+    received = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in kwargs.items())]
+    kind = next(cls for cls in (TypeError, ValueError, IndexError) if isinstance(error, cls))
+    return problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=kind, received=", ".join(received),
+                   expected=words.text if words else str(error).split("\n")[0], fix=words.fix if words else None)
+
+
 def op(fn: Callable[P, R]) -> Callable[P, R]:
     """Let `fn` take symbolic tensors and variables besides arrays, and file it by its name."""
 
@@ -53,20 +68,25 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
         except (TypeError, ValueError, IndexError) as error:
             if is_told(error):
                 raise error from None
-            words = in_plain_words(error)
-            raise problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=type(error),
-                          received=", ".join(map(describe, args)), fix=words.fix if words else None,
-                          expected=words.text if words else str(error).split("\n")[0]) from None
+            raise _told(fn, error, args, kwargs) from None
         return record(call, args, kwargs, specs)
+
+    @plainly
+    def complain(error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Say an error of JAX or NumPy in our words, unless a layer is around, which knows more."""
+        if in_plain_words(error) and not current().path and not any(map(callable, args)):
+            raise _told(fn, error, args, kwargs) from None
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
         kind = max(max(map(_look, args), default=0), max(map(_look, kwargs.values()), default=0))
-        if kind == 0:
-            return fn(*args, **kwargs)
-        if kind == 1:
-            return fn(*_values(args), **_values(kwargs))
-        return symbolic(*args, **kwargs)
+        if kind == 2:
+            return symbolic(*args, **kwargs)
+        try:
+            return fn(*args, **kwargs) if kind == 0 else fn(*_values(args), **_values(kwargs))
+        except (TypeError, ValueError, IndexError) as error:
+            complain(error, args, kwargs)
+            raise
 
     OPS[fn.__name__] = call
     return cast(Callable[P, R], call)

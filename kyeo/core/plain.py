@@ -17,6 +17,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import jax
 
 from kyeo.core.errors import is_told
+from kyeo.core.settings import settings
 
 __all__ = ["Words", "in_plain_words", "plainly", "warn"]
 
@@ -112,7 +113,7 @@ def _shorten(error: BaseException) -> None:
     entries = list(_entries(error.__traceback__))
     of_user = [entry for entry in entries if not entry.tb_frame.f_code.co_filename.startswith(_HIDDEN)]
     speaks = is_told(error) or (of_user and of_user[-1] is entries[-1])  # else it may be a mistake of Kyeo's own
-    if not speaks or os.environ.get("KYEO_FULL_TRACEBACK"):
+    if not speaks or os.environ.get("KYEO_FULL_TRACEBACK") or not settings.traceback_filtering:
         return
     shortened: types.TracebackType | None = None
     for entry in reversed(of_user):

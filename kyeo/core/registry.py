@@ -25,7 +25,7 @@ _global_custom: dict[str, Any] = {}
 # Rooms whose public classes may stand in a saved file; each is imported when a name in it is first looked up.
 _ROOMS = (
     "dtype_policies", "models", "layers", "initializers", "regularizers", "constraints", "activations", "losses",
-    "metrics", "optimizers", "random",
+    "metrics", "optimizers", "quantizers", "random", "utils", "applications", "distillation",
 )
 
 
@@ -49,14 +49,18 @@ def public_module(cls: type) -> str | None:
     parts = cls.__module__.split(".")
     if parts[0] != "kyeo" or len(parts) < 2:
         return None
+    if "public_module" in cls.__dict__:
+        return cls.__dict__["public_module"]
     room = parts[1]
     if _builtins.get((room, public_name(cls))) is not cls:
         return None
     if room == "models":
         return "keras.src.models.functional" if cls.__name__ == "Functional" else "keras"
+    if room == "applications":
+        return "keras.src." + ".".join(parts[1:])
     if parts[1:3] == ["optimizers", "schedules"]:
         return "keras.optimizers.schedules"
-    return "keras" if room == "dtype_policies" else f"keras.{room}"
+    return "keras" if cls.__name__ in ("DTypePolicy", "FloatDTypePolicy") else f"keras.{room}"
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
@@ -82,9 +86,9 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     return decorate
 
 
-def get_registered_name(value: Any) -> str:
+def get_registered_name(obj: Any) -> str:
     """The registered name of an object, or its own name."""
-    return _names.get(value, getattr(value, "__name__", str(value)))
+    return _names.get(obj, getattr(obj, "__name__", str(obj)))
 
 
 def get_registered_object(
@@ -103,9 +107,9 @@ def get_custom_objects() -> dict[str, Any]:
 
 
 @contextmanager
-def custom_object_scope(objects: dict[str, Any] | None) -> Iterator[None]:
+def custom_object_scope(custom_objects: dict[str, Any] | None) -> Iterator[None]:
     """Let files and strings name these objects inside the block."""
-    token = _scoped.set({**_scoped.get(), **(objects or {})})
+    token = _scoped.set({**_scoped.get(), **(custom_objects or {})})
     try:
         yield
     finally:

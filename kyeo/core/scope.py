@@ -25,6 +25,7 @@ class Scope:
         row_mask: 0/1 per row of the batch while padding rows are in it; None when every row is real.
         symbolic: True while only shapes are wanted.
         onednn: True in a step that is compiled with the options of `ops/kernels/onednn.py`.
+        remat: what layers made now compute again for the gradient; None where all is kept.
     """
 
     training: bool | None = None
@@ -35,6 +36,7 @@ class Scope:
     row_mask: Any = None
     symbolic: bool = False
     onednn: bool = False
+    remat: Any = None
 
 
 _current: ContextVar[Scope] = ContextVar("kyeo_scope", default=Scope())  # noqa: B039 (Scope is immutable)

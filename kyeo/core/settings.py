@@ -13,6 +13,12 @@ from typing import Any
 __all__ = ["Settings", "hash_of", "seed_of", "set_seed", "settings"]
 
 
+def _limit(name: str) -> int | None:
+    """A limit out of the environment, by Keras's name or ours."""
+    text = os.environ.get(f"KYEO_{name}") or os.environ.get(f"KERAS_{name}")
+    return int(text) if text else None
+
+
 @dataclasses.dataclass
 class Settings:
     """What holds for every model of this process until it is set anew."""
@@ -21,8 +27,14 @@ class Settings:
     epsilon: float = 1e-7
     image_data_format: str = "channels_last"
     dtype_policy: Any = None  # a DTypePolicy; None means the policy named like floatx
+    distribution: Any = None  # of kyeo.distribution; None: everything is on one device
     run_eagerly: bool = False
     compile_cache: bool = True
+    flash_attention: bool | None = None  # None: as the shapes call for
+    interactive_logging: bool = True
+    traceback_filtering: bool = True
+    max_epochs: int | None = dataclasses.field(default_factory=lambda: _limit("MAX_EPOCHS"))
+    max_steps_per_epoch: int | None = dataclasses.field(default_factory=lambda: _limit("MAX_STEPS_PER_EPOCH"))
     seed: int = dataclasses.field(default_factory=lambda: int.from_bytes(os.urandom(4), "little"))
     draws: Counter = dataclasses.field(default_factory=Counter)  # how often each path drew from the seed
 

@@ -150,6 +150,10 @@ def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     leaves, treedef = jax.tree.flatten((args, kwargs))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, SymbolicTensor)]
     tensors = [leaves[i] for i in places]
+    if any(t.dtype == "string" for t in tensors):
+        raise problem("This cannot be applied to text.", expected="numbers",
+                      received=", ".join(f"{t.name} of dtype {t.dtype}" for t in tensors),
+                      fix="call a layer for text on it first, such as TextVectorization, in the outermost model")
 
     def run(values: list[Any]) -> Any:
         filled = list(leaves)

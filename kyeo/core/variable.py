@@ -14,6 +14,7 @@ from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import describe, problem
 from kyeo.core.naming import auto_name
+from kyeo.core.placement import layout_of, place_value
 from kyeo.core.scope import current, scope
 
 __all__ = ["MetricOwner", "Structure", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
@@ -53,7 +54,8 @@ class Variable:
         self.overwrite_with_gradient = False
         self.trainable = bool(trainable)
         self.born_trainable = self.trainable  # the order of `weights` goes by this, not by later freezing
-        self._value = self._first_value(initializer, shape, dtype)
+        self._layout: Any = None  # of its own, whatever the distribution says
+        self._value = place_value(self._first_value(initializer, shape, dtype), self.path)
         self._lent = True  # whether someone outside may hold the array, so that it must not be donated
         Structure.version += 1
         self._dtype = standardize_dtype(self._value.dtype)
@@ -145,8 +147,16 @@ class Variable:
                 fix="inside jax.jit and jax.grad use `model.stateless_call(...)`, which gives the new values back",
             )
         else:
-            self._value, self._lent = value, True
+            self._value, self._lent = place_value(value, self.path, self._layout), True
         return value
+
+    def layout(self) -> Any:
+        """How it is divided among devices; None without a distribution."""
+        return layout_of(self)
+
+    def place(self) -> None:
+        """Move the value to where the distribution wants it."""
+        self._value = place_value(self._value, self.path, self._layout)
 
     def to_donate(self) -> jax.Array:
         """The array for a compiled step that may overwrite it: a copy if anyone else may hold it."""

@@ -11,11 +11,13 @@ import numpy as np
 
 from kyeo.core.errors import positive_int, problem
 from kyeo.data.arrays import as_arrays, batch_rows
+from kyeo.data.dataset import Dataset, DatasetSource
+from kyeo.data.iterable import IterableSource
 from kyeo.data.pydataset import PyDataset, PyDatasetSource
-from kyeo.data.source import ArraySource, IterableSource, Source
+from kyeo.data.source import ArraySource, Source
 from kyeo.data.weights import ClassWeights
 
-__all__ = ["as_source", "train_validation_split"]
+__all__ = ["as_source", "is_arrays", "train_validation_split"]
 
 
 class _Options(NamedTuple):
@@ -104,6 +106,10 @@ def _from_pydataset(x: PyDataset, options: _Options) -> Source:
                            weigh=options.weigh())
 
 
+def _from_dataset(x: Dataset, options: _Options) -> Source:
+    return DatasetSource(x, steps=options.steps, weigh=options.weigh())
+
+
 def _from_iterable(x: Iterable[Any], options: _Options, kind: str = "generator") -> Source:
     return IterableSource(x, kind=kind, steps=options.steps, num_batches=_length(x), weigh=options.weigh())
 
@@ -136,17 +142,19 @@ def _of_module(module: str, name: str) -> Callable[[Any], bool]:
     return is_one
 
 
-def _is_arrays(x: Any) -> bool:
+def is_arrays(x: Any) -> bool:
+    """Whether this is an array, or a list, tuple or dict of arrays."""
     arrays = ("__array__", "to_numpy", "tocsr")
     return isinstance(x, (list, tuple, dict)) or any(hasattr(x, name) for name in arrays)
 
 
 _KINDS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any, _Options], Source]], ...] = (
     ("Source", lambda x: isinstance(x, Source), lambda x, options: x),
+    ("Dataset", lambda x: isinstance(x, Dataset), _from_dataset),
     ("PyDataset", lambda x: isinstance(x, PyDataset), _from_pydataset),
     ("torch DataLoader", _of_module("torch.utils.data", "DataLoader"), _from_torch),
     ("tf.data.Dataset", _of_module("tensorflow", "DatasetV2"), _from_tf),
-    ("list or array", _is_arrays, _from_arrays),
+    ("list or array", is_arrays, _from_arrays),
     ("generator", lambda x: hasattr(x, "__iter__") and not isinstance(x, (str, bytes)), _from_iterable),
 )
 
@@ -164,7 +172,7 @@ def train_validation_split(arrays: tuple[Any, Any, Any], validation_split: float
     if not isinstance(validation_split, (int, float)) or not 0 < validation_split < 1:
         raise problem("`validation_split` is not valid.", received=f"validation_split={validation_split!r}",
                       expected="a number between 0 and 1")
-    if not _is_arrays(arrays[0]):
+    if not is_arrays(arrays[0]):
         raise problem("`validation_split` needs arrays.", received=f"x is a {type(arrays[0]).__name__}",
                       fix="pass `validation_data` instead")
     x, y, weight = as_arrays(*arrays)

@@ -7,6 +7,7 @@ never forked, because JAX's threads do not survive a fork.
 import itertools
 import multiprocessing
 import pickle
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -17,6 +18,7 @@ import numpy as np
 
 from kyeo.core.errors import problem
 from kyeo.data.arrays import standard_batch
+from kyeo.data.iterable import own_state, restore_own_state
 from kyeo.data.source import Batch, Source, span, warn_out_of_data
 
 __all__ = ["PyDataset", "PyDatasetSource"]
@@ -31,7 +33,9 @@ class PyDataset:
         max_queue_size: at most so many batches are read ahead.
 
     A data set without an end overrides the property `num_batches` to be None. `on_epoch_begin` and
-    `on_epoch_end` may change what an epoch holds.
+    `on_epoch_end` may change what an epoch holds. For a training that is resumed they are called as often as before,
+    and batches are asked for from where it stopped; a data set that carries more than that (a random generator that
+    `__getitem__` draws from) has `state_dict` and `load_state_dict`, or `get_state` and `set_state`.
 
     >>> import kyeo, numpy as np
     >>> class Squares(kyeo.utils.PyDataset):
@@ -91,6 +95,7 @@ class PyDatasetSource(Source):
         self._shuffle, self._steps, self._seed = shuffle, steps, seed
         self._pool: Executor | None = None
         self._pickled: bytes | None = None
+        self._told: list[str] = []  # hooks of the data set that were called
 
     @property
     def num_batches(self) -> int | None:  # type: ignore[override]
@@ -116,10 +121,34 @@ class PyDatasetSource(Source):
         return self._standard(0, self._dataset[0])
 
     def on_epoch_begin(self) -> None:
-        self._dataset.on_epoch_begin()
+        self._tell("on_epoch_begin")
 
     def on_epoch_end(self) -> None:
-        self._dataset.on_epoch_end()
+        self._tell("on_epoch_end")
+
+    def _tell(self, hook: str) -> None:
+        getattr(self._dataset, hook)()
+        self._told.append(hook)
+
+    def state(self) -> dict[str, Any]:
+        own = own_state(self._dataset)
+        if own is not None and (self._dataset.workers > 1 or self._dataset.use_multiprocessing):
+            warnings.warn(f"The state of {type(self._dataset).__name__} is that of its workers, which read ahead: a "
+                          "resumed training may see other batches. Use workers=1.", stacklevel=2)
+        return {"seed": self._seed, "told": list(self._told), "own": own}
+
+    def restore(self, state: dict[str, Any], step: int) -> None:
+        """Go on from a state: the data set's own where it has one, else its hooks are called as they were."""
+        self._seed = state["seed"]
+        if state["own"] is not None:
+            restore_own_state(self._dataset, state["own"])
+            self._told = list(state["told"])
+            return
+        for hook in state["told"]:
+            self._tell(hook)
+
+    def description(self) -> dict[str, Any]:
+        return {**super().description(), "kind": type(self._dataset).__name__, "shuffle": self._shuffle}
 
     def close(self) -> None:
         if self._pool is not None:

@@ -5,18 +5,17 @@ None.
 """
 
 import abc
-import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
 from kyeo.core.errors import problem
-from kyeo.data.arrays import batch_dtype, batch_rows, standard_batch
+from kyeo.data.arrays import batch_dtype, batch_rows
 
-__all__ = ["ArraySource", "Batch", "IterableSource", "Source", "pad_batch", "span", "warn_out_of_data"]
+__all__ = ["ArraySource", "Batch", "Source", "pad_batch", "span", "warn_out_of_data"]
 
 Batch = tuple[Any, Any, Any]
 
@@ -60,6 +59,22 @@ class Source(abc.ABC):
         for batch in self.batches(0):
             return batch
         raise problem("The data has no batches.", received=type(self).__name__, expected="at least one batch")
+
+    def whole(self) -> Iterator[tuple[str, Any]]:
+        """What is held in memory as a whole: the names of the parts of a batch, each with its arrays."""
+        return iter(())
+
+    def state(self) -> dict[str, Any]:
+        """Where the reading stands, for a later process that goes on from there; plain values and arrays."""
+        return {}
+
+    def restore(self, state: dict[str, Any], step: int) -> None:  # noqa: B027
+        """Go on from a `state`, taken after `step` batches of an epoch; `batches(epoch, step)` comes next."""
+
+    def description(self) -> dict[str, Any]:
+        """What a training that is resumed must find again, as plain values by name."""
+        return {"kind": type(self).__name__, "batch_size": self.batch_size, "rows": self.num_rows,
+                "batches in an epoch": self.num_batches}
 
     def on_epoch_begin(self) -> None:  # noqa: B027 (most sources need not know)
         """Told before an epoch's first batch is asked for."""
@@ -117,6 +132,20 @@ class ArraySource(Source):
     def peek(self) -> Batch:
         return self._unflatten(self._rows(None, 0, self.batch_size))
 
+    def whole(self) -> Iterator[tuple[str, Any]]:
+        arrays = self._unflatten([leaf for leaf, _, _ in self._leaves])
+        return ((name, part) for name, part in zip(("x", "y", "sample_weight"), arrays) if part is not None)
+
+    def state(self) -> dict[str, Any]:
+        return {"seed": self._seed}
+
+    def restore(self, state: dict[str, Any], step: int) -> None:
+        self._seed = state["seed"]
+
+    def description(self) -> dict[str, Any]:
+        columns = [f"{list(leaf.shape[1:])} of {leaf.dtype}" for leaf, _, _ in self._leaves]
+        return {**super().description(), "kind": "arrays", "shuffle": self._shuffle, "columns": columns}
+
     def _order(self, turn: int) -> np.ndarray | None:
         """The rows in the order of a pass; None for the order they have."""
         if not self._shuffle:
@@ -144,84 +173,6 @@ def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool) -> np.ndarra
     if hasattr(rows, "toarray"):
         rows = rows.toarray()
     return rows if rows.dtype == dtype else rows.astype(dtype)
-
-
-class IterableSource(Source):
-    """Batches of an iterable. One that can be started anew is, each epoch; a generator goes on where it was.
-
-    Args:
-        iterable: yields `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
-        kind: its name in messages.
-        steps: batches of an epoch; None: until it ends.
-        num_batches: how many batches one pass gives, where known.
-        batch_size: rows of a full batch, where known.
-        weigh: turns a batch into one with class weights.
-    """
-
-    def __init__(
-        self, iterable: Iterable[Any], *, kind: str = "generator", steps: int | None = None,
-        num_batches: int | None = None, batch_size: int | None = None,
-        weigh: Callable[[Batch], Batch] | None = None,
-    ):
-        self._iterable, self._kind, self._steps = iterable, kind, steps
-        self._weigh = weigh
-        self.num_batches = steps or num_batches
-        self.batch_size = batch_size
-        self._restarts = not hasattr(iterable, "__next__")
-        self._iterator: Iterator[Any] | None = None if self._restarts else iter(iterable)
-        self._begun = False  # whether the iterator has given a batch to an epoch
-
-    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        if self._restarts and (self._iterator is None or (self._begun and self._steps is None)):
-            self._renew()
-        taken = 0
-        while self._steps is None or taken < self._steps:
-            data = self._next(may_renew=taken == 0)
-            if data is _END:
-                break
-            taken += 1
-            if taken > start:
-                yield self._standard(data)
-        warn_out_of_data(taken, self._steps or 1)
-        if self._restarts and self.num_batches is None and taken:
-            self.num_batches = taken
-
-    def peek(self) -> Batch:
-        if self._iterator is None:
-            self._renew()
-        assert self._iterator is not None
-        for data in self._iterator:
-            self._iterator = itertools.chain([data], self._iterator)
-            return self._standard(data)
-        raise problem(f"The {self._kind} yields nothing.", received=self._iterable,
-                      expected="at least one batch")
-
-    def close(self) -> None:
-        if self._restarts:
-            self._iterator = None
-
-    def _renew(self) -> None:
-        self._iterator, self._begun = iter(self._iterable), False
-
-    def _next(self, may_renew: bool) -> Any:
-        """What comes next, or `_END`; with steps an epoch may begin exactly where a pass ends."""
-        assert self._iterator is not None
-        for data in self._iterator:
-            self._begun = True
-            return data
-        if self._restarts and may_renew and self._begun:
-            self._renew()
-            return self._next(may_renew=False)
-        if self._restarts:
-            self._iterator = None
-        return _END
-
-    def _standard(self, data: Any) -> Batch:
-        batch = standard_batch(data, self._kind)
-        return self._weigh(batch) if self._weigh else batch
-
-
-_END = object()
 
 
 def span(epoch: int, total: int | None, steps: int | None) -> tuple[int, int, int]:

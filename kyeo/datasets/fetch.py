@@ -1,5 +1,6 @@
-"""Download a file once into the cache that Keras uses too, and check it against a known SHA-256."""
+"""Download a file once into the cache that Keras uses too, and check it against a known checksum."""
 
+import hashlib
 import os
 import shutil
 import sys
@@ -7,13 +8,16 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from kyeo.core.files import atomic_write, sha256_of
+from kyeo.core.files import atomic_write
 
-__all__ = ["cache_folder", "fetch"]
+__all__ = ["cache_folder", "checksum", "download", "fetch"]
 
 
-def cache_folder() -> Path:
+def cache_folder(name: str = "datasets") -> Path:
     """Give the folder for downloaded data: `$KERAS_HOME/datasets`, by default `~/.keras/datasets`.
+
+    Args:
+        name: Another folder beside it, such as "models".
 
     Where the home folder cannot be written, a folder beside the system's temporary files serves.
 
@@ -26,10 +30,10 @@ def cache_folder() -> Path:
     nearest = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
     if not os.access(nearest, os.W_OK):
         home = Path(tempfile.gettempdir(), ".keras")
-    return home / "datasets"
+    return home / name
 
 
-def fetch(name: str, url: str, sha256: str) -> Path:
+def fetch(name: str, url: str, digest: str | None, folder: str = "datasets") -> Path:
     """Give the path of the cached file `name`, downloading it from `url` first where needed.
 
     A cached file with another checksum is downloaded again. A download with another checksum is thrown
@@ -38,7 +42,9 @@ def fetch(name: str, url: str, sha256: str) -> Path:
     Args:
         name: File name inside the cache folder.
         url: Where the file is.
-        sha256: The checksum of the right file, 64 hexadecimal digits.
+        digest: The checksum of the right file: SHA-256 (64 hexadecimal digits), or MD5 (32) where no other
+            was published; None where none was, then whatever comes is taken.
+        folder: Which folder of the cache.
 
     Raises:
         ValueError: `name` has a folder in it, or what was downloaded has another checksum.
@@ -50,9 +56,35 @@ def fetch(name: str, url: str, sha256: str) -> Path:
             f"Received: path={name!r}. Expected: a name such as 'mnist.npz'. "
             "Set the environment variable KERAS_HOME to choose the folder."
         )
-    path = cache_folder() / name
-    if path.is_file() and sha256_of(path) == sha256:
+    path = cache_folder(folder) / name
+    if path.is_file() and checksum(path, digest) == digest:
         return path
+    download(url, path, digest)
+    return path
+
+
+def checksum(path: Path, like: str | None) -> str | None:
+    """The checksum of a file, of the kind that `like` is; None for None."""
+    if like is None:
+        return None
+    with open(path, "rb") as file:
+        if len(like) == 64:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def download(url: str, path: Path, digest: str | None) -> None:
+    """Put what is at `url` at `path`, whole and with the right checksum, or leave `path` as it is.
+
+    Args:
+        url: Where the file is.
+        path: Where it goes; its folder is made.
+        digest: SHA-256 or MD5 in hexadecimal digits; None where it is not known.
+
+    Raises:
+        ValueError: The checksum is another one.
+        OSError: The file cannot be downloaded.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"Downloading {url} to {path}", file=sys.stderr, flush=True)
     with atomic_write(path) as temporary:
@@ -62,9 +94,9 @@ def fetch(name: str, url: str, sha256: str) -> Path:
         except OSError as error:
             hint = f"Connect to the network, or put the file at {path}."
             raise OSError(f"Cannot download {url}: {error}. {hint}") from error
-        if (found := sha256_of(temporary)) != sha256:
+        if (found := checksum(temporary, digest)) != digest:
+            kind = "SHA-256" if len(found or "") == 64 else "MD5"
             raise ValueError(
                 f"{url} gave another file than it should. "
-                f"Received: SHA-256 {found}. Expected: SHA-256 {sha256}. Try again on another network."
+                f"Received: {kind} {found}. Expected: {kind} {digest}. Try again on another network."
             )
-    return path

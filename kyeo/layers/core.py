@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from kyeo import ops
 from kyeo.core.errors import boolean, describe, positive_int, problem
 from kyeo.core.variable import unwrap
-from kyeo.layers.arguments import activation_of, make_weight, refuse, weight_rules
+from kyeo.layers.arguments import activation_of, make_weight, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
 from kyeo.layers.low_rank import Adaptable, adapted
 from kyeo.ops.kernels import product
@@ -30,7 +30,7 @@ class Dense(Adaptable):
         activity_regularizer: penalty on the output.
         kernel_constraint, bias_constraint: applied to the weights after each step.
         lora_rank, lora_alpha: train only a change of this rank, times `lora_alpha / lora_rank`; see `enable_lora`.
-        quantization_config: not supported.
+        quantization_config: how the weight is quantized where the dtype policy says that it is; see `quantize`.
 
     Input of shape (batch, ..., n), output (batch, ..., units); `kernel` has shape (n, units).
 
@@ -56,20 +56,20 @@ class Dense(Adaptable):
             kernel_regularizer=kernel_regularizer, bias_regularizer=bias_regularizer,
             kernel_constraint=kernel_constraint, bias_constraint=bias_constraint)
         self._set_lora(lora_rank, lora_alpha)
-        refuse(self, "leave it out: the layer computes in its dtype", quantization_config=quantization_config)
+        self._set_quantization(quantization_config)
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         """Make `kernel` and `bias`."""
-        self._kernel = make_weight(self, "kernel", (input_shape[-1], self.units))
+        self._make_adaptable((input_shape[-1], self.units))
         self.bias = make_weight(self, "bias", (self.units,)) if self.use_bias else None
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
         self._lora_from_arguments()
 
     def call(self, inputs: Any) -> Any:
         """The weighted sums of the last axis."""
-        outputs = product(inputs, unwrap(self.kernel))
+        outputs = self.multiplied(product, inputs)
         if self.bias is not None:
             outputs = outputs + self.bias.value
         return self.activation(outputs)
@@ -87,7 +87,7 @@ class Embedding(Adaptable):
         mask_zero: whether id 0 is padding: later layers then get a mask that leaves it out.
         weights: the table to begin with, an array of shape (input_dim, output_dim).
         lora_rank, lora_alpha: train only a change of this rank; see `enable_lora`.
-        quantization_config: not supported.
+        quantization_config: how the weight is quantized where the dtype policy says that it is; see `quantize`.
 
     Input of any shape, output with one axis of size `output_dim` more.
 
@@ -102,9 +102,9 @@ class Embedding(Adaptable):
     def __init__(
         self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False,
-        lora_rank: int | None = None, lora_alpha: float | None = None, quantization_config: Any = None, **kwargs: Any,
+        weights: Any = None, lora_rank: int | None = None, lora_alpha: float | None = None,
+        quantization_config: Any = None, **kwargs: Any,
     ):
-        table = kwargs.pop("weights", None)  # no parameter, so that the config does not hold the table
         kwargs.pop("input_length", None)  # what tf.keras wanted to know; Keras takes and ignores it too
         super().__init__(**kwargs)
         self.autocast = False  # ids that come as floats must not lose digits
@@ -115,15 +115,19 @@ class Embedding(Adaptable):
             embeddings_constraint=embeddings_constraint)
         self.mask_zero = self.supports_masking = boolean(self, mask_zero=mask_zero)
         self._set_lora(lora_rank, lora_alpha)
-        refuse(self, "leave it out: the layer computes in its dtype", quantization_config=quantization_config)
-        if table is not None:
+        self._set_quantization(quantization_config)
+        if weights is not None:
             self.build()
-            self.set_weights(table if isinstance(table, list) and len(table) == 1 else [table])
+            self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
+
+    def get_config(self) -> dict[str, Any]:
+        """Without the table it began with, which is a weight now."""
+        return {name: value for name, value in super().get_config().items() if name != "weights"}
 
     def build(self, input_shape: Any = None) -> None:
         """Make the table `embeddings`."""
         if "_embeddings" not in self.__dict__:
-            self._embeddings = make_weight(self, "embeddings", (self.input_dim, self.output_dim))
+            self._make_adaptable((self.input_dim, self.output_dim))
             self._lora_from_arguments()
 
     def call(self, inputs: Any) -> Any:
@@ -134,7 +138,13 @@ class Embedding(Adaptable):
             if low < 0 or high >= self.input_dim:
                 raise problem("An id has no vector.", received=f"ids from {low} to {high}", where=self,
                               expected=f"ids from 0 to {self.input_dim - 1}", fix=f"input_dim={high + 1} or more?")
-        return jnp.take(unwrap(self.embeddings), ids, axis=0).astype(self.compute_dtype)
+        if self.scheme is None:
+            return jnp.take(unwrap(self.embeddings), ids, axis=0).astype(self.compute_dtype)
+        rows = self.scheme.rows(self, ids)
+        if self.lora_enabled:
+            share = self.lora_alpha / self.lora_rank
+            rows = rows + share * (jnp.take(self.lora_a.value, ids, axis=0) @ self.lora_b.value)
+        return rows.astype(self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """With `mask_zero`, False where the id is 0."""

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from kyeo import regularizers
@@ -11,7 +10,7 @@ from kyeo.core.errors import describe, fraction, number, problem
 from kyeo.core.scope import current, scope
 from kyeo.layers.arguments import format_of, spatial_axes
 from kyeo.layers.layer import InputSpec, Layer
-from kyeo.ops.kernels import keep_mask, uniform_bits
+from kyeo.ops.kernels import keep_mask, normal_numbers
 from kyeo.random import SeedGenerator
 
 __all__ = [
@@ -41,12 +40,6 @@ class _Noise(Layer):
     def disturb(self, inputs: Any, key: Any) -> Any:
         """The inputs with the noise that `key` gives."""
         raise NotImplementedError
-
-
-def _normal(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Normal numbers; element i depends on `key` and i alone."""
-    uniform = (uniform_bits(key, shape) >> 8).astype("float32") * 2.0**-23 - (1.0 - 2.0**-24)  # inside (-1, 1)
-    return (math.sqrt(2) * jax.lax.erf_inv(uniform)).astype(dtype)
 
 
 def drop(inputs: Any, key: Any, rate: float, noise_shape: tuple[int, ...]) -> Any:
@@ -209,7 +202,7 @@ class GaussianDropout(_Noise):
     def disturb(self, inputs: Any, key: Any) -> Any:
         """The inputs times the noise."""
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
-        return inputs * (1.0 + stddev * _normal(key, inputs.shape, inputs.dtype))
+        return inputs * (1.0 + stddev * normal_numbers(key, inputs.shape).astype(inputs.dtype))
 
 
 class GaussianNoise(_Noise):
@@ -231,7 +224,7 @@ class GaussianNoise(_Noise):
 
     def disturb(self, inputs: Any, key: Any) -> Any:
         """The inputs plus the noise."""
-        return inputs + self.stddev * _normal(key, inputs.shape, inputs.dtype)
+        return inputs + self.stddev * normal_numbers(key, inputs.shape).astype(inputs.dtype)
 
 
 class AlphaDropout(_Noise):

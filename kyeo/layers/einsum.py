@@ -1,5 +1,6 @@
 """EinsumDense: a dense layer whose sums are spelt out by an equation."""
 
+import math
 import re
 from typing import Any
 
@@ -7,7 +8,6 @@ import jax.numpy as jnp
 
 from kyeo import initializers
 from kyeo.core.errors import describe, problem
-from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import activation_of, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec
 from kyeo.layers.low_rank import Adaptable, adapted
@@ -32,7 +32,8 @@ class EinsumDense(Adaptable):
         kernel_regularizer, bias_regularizer: penalties on the weights.
         kernel_constraint, bias_constraint: applied to the weights after each step.
         lora_rank, lora_alpha: train only a change of this rank; see `Dense.enable_lora`.
-        gptq_unpacked_column_size, quantization_config: not supported.
+        gptq_unpacked_column_size: not supported.
+        quantization_config: how the weight is quantized where the dtype policy says that it is; see `quantize`.
 
     >>> import kyeo
     >>> layer = kyeo.layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 8), bias_axes="de")
@@ -65,7 +66,7 @@ class EinsumDense(Adaptable):
             kernel_regularizer=kernel_regularizer, bias_regularizer=bias_regularizer,
             kernel_constraint=kernel_constraint, bias_constraint=bias_constraint)
         self._set_lora(lora_rank, lora_alpha)
-        refuse(self, "leave it out", quantization_config=quantization_config)
+        self._set_quantization(quantization_config)
         refuse(self, "leave it out", gptq_unpacked_column_size=gptq_unpacked_column_size)
 
     def build(self, input_shape: Any) -> None:
@@ -89,6 +90,8 @@ class EinsumDense(Adaptable):
                 self._complain(f"size {of_input[letter]} for {letter!r} in output_shape, as in the input", input_shape)
             if letter not in inputs + kernel or (letter in kernel and size is None):
                 self._complain(f"a size for the letter {letter!r} in input or kernel", input_shape)
+        self._elided = (0, elided) if after else (elided, 0)
+        self._made_of = "." * self._elided[0] + inputs + "." * self._elided[1]
         self._make(kernel, outputs, sizes, elided if after else 0)
         self.input_spec = InputSpec(ndim=len(input_shape))
         self._summed = _summed_in_order(inputs, kernel, outputs) if not after else 0
@@ -100,7 +103,8 @@ class EinsumDense(Adaptable):
                     "output_axes": [i for i, k in enumerate(kernel) if k in outputs]}
             start = type(start).from_config({**start.get_config(), **fans})
         shape = tuple(sizes[letter] for letter in kernel)
-        self._kernel = make_weight(self, "kernel", shape, initializer=initializers.get(start))
+        self._letters = kernel, outputs
+        self._make_adaptable(shape, initializer=initializers.get(start))
         self.bias = None
         if self.bias_axes is not None:
             if not self.bias_axes or set(self.bias_axes) - set(outputs):
@@ -117,9 +121,46 @@ class EinsumDense(Adaptable):
 
     def call(self, inputs: Any) -> Any:
         """The sums of the equation."""
-        kernel = unwrap(self.kernel)
-        outputs = product(inputs, kernel, self._summed) if self._summed else jnp.einsum(self.equation, inputs, kernel)
+        outputs = self.multiplied(self._product, inputs)
         return self.activation(outputs if self.bias is None else outputs + self.bias.value)
+
+    def _product(self, inputs: Any, kernel: Any) -> Any:
+        return product(inputs, kernel, self._summed) if self._summed else jnp.einsum(self.equation, inputs, kernel)
+
+    # -- quantized -----------------------------------------------------------------------------------------
+    def quantized_axes(self) -> Any:
+        """The axes of the input that are summed over."""
+        outputs = self._letters[1]
+        return tuple(i for i, letter in enumerate(self._made_of) if letter not in outputs + ".")
+
+    def summed_axes(self) -> tuple[int, ...]:
+        """The axes of the kernel that are summed over."""
+        kernel, outputs = self._letters
+        return tuple(i for i, letter in enumerate(kernel) if letter not in outputs)
+
+    def flat_shape(self, shape: Any) -> tuple[int, int]:
+        """The kernel as a matrix: what is summed over, and what is not."""
+        rows = math.prod(shape[i] for i in self.summed_axes())
+        return rows, math.prod(shape) // rows
+
+    def scale_to_file(self, scale: Any) -> Any:
+        """A scale with the kernel's axes as one with the output's, as files have it: 1 where the kernel has none."""
+        kernel, outputs = self._letters
+        kept = [letter for letter in kernel if letter in outputs]
+        ordered = sorted(kept, key=outputs.index)
+        scale = jnp.transpose(jnp.squeeze(scale, self.summed_axes()), [kept.index(letter) for letter in ordered])
+        before, after = self._elided
+        sizes = [scale.shape[ordered.index(o)] if o in ordered else 1 for o in outputs]
+        return scale.reshape((1,) * before + tuple(sizes) + (1,) * after)
+
+    def scale_from_file(self, scale: Any) -> Any:
+        """What `scale_to_file` made, with the kernel's axes again."""
+        kernel, outputs = self._letters
+        kept = [letter for letter in kernel if letter in outputs]
+        ordered = sorted(kept, key=outputs.index)
+        sizes = [scale.shape[self._elided[0] + outputs.index(letter)] for letter in ordered]
+        scale = jnp.transpose(scale.reshape(sizes), [ordered.index(letter) for letter in kept])
+        return jnp.expand_dims(scale, self.summed_axes())
 
 
 def _summed_in_order(inputs: str, kernel: str, outputs: str) -> int:

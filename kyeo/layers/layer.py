@@ -20,7 +20,7 @@ from kyeo.core.errors import boolean, did_you_mean, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
 from kyeo.core.per_class import per_class
-from kyeo.core.plain import plainly
+from kyeo.core.plain import plainly, warn
 from kyeo.core.scope import current, scope
 from kyeo.core.symbolic import Node, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
@@ -29,6 +29,7 @@ from kyeo.layers.complaints import explained
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
 from kyeo.layers.shapes import Shaped
+from kyeo.quantizers.schemes import quantize
 
 __all__ = ["InputSpec", "Layer"]
 
@@ -55,6 +56,7 @@ class Layer(Shaped):
     (2, 3)
     """
 
+    _keeps_keywords = True
     mixes_rows = True  # whether a row of the output may depend on other rows of the batch; False for built-in layers
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -92,6 +94,7 @@ class Layer(Shaped):
         self._loss_values: list[Any] = []
         self._inbound_nodes: list[Node] = []
         self._build_shapes: dict[str, Any] | None = None
+        self._remat = current().remat
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self._input_shape_given = batch_shape  # for the first layer of a Sequential written in the tf.keras way
@@ -112,17 +115,32 @@ class Layer(Shaped):
     @property
     def compute_dtype(self) -> str:
         """The number type it computes in."""
-        return self.dtype_policy.compute_dtype
+        return self.dtype_policy.for_path(self.path).compute_dtype
 
     @property
     def variable_dtype(self) -> str:
         """The number type of its variables."""
-        return self.dtype_policy.variable_dtype
+        return self.dtype_policy.for_path(self.path).variable_dtype
 
     @property
     def input_dtype(self) -> str:
         """The number type its float inputs are cast to."""
         return self.compute_dtype
+
+    @property
+    def quantization_mode(self) -> str | None:
+        """How its weights are quantized; None where they are not."""
+        return self.dtype_policy.for_path(self.path).quantization_mode
+
+    def quantize(self, mode: str | None = None, config: Any = None, *, type_check: bool = True) -> None:
+        """Put numbers of 8 or 4 bits in the place of the weights of a built layer that can do with them.
+
+        Args:
+            mode: "int8", "int4" or "float8".
+            config: a `kyeo.quantizers.QuantizationConfig`, which says more than the mode.
+            type_check: whether subclasses are refused.
+        """
+        quantize(self, mode, config, type_check)
 
     # -- to be written by subclasses -----------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:
@@ -228,7 +246,7 @@ class Layer(Shaped):
         changes = {"training": training, "path": self._enter_path(), "losses": losses,
                    "compute_dtype": self.compute_dtype if self.compute_dtype != self.variable_dtype else None}
         with scope(**changes), explained(self, bound):
-            outputs = self.call(*args, **kwargs)
+            outputs = self.call(*args, **kwargs) if self._remat is None else self._remat.call(self, args, kwargs)
             if self.activity_regularizer is not None:
                 self._penalize_activity(outputs)
         self._mark(bound, outputs, first_mask)
@@ -255,9 +273,15 @@ class Layer(Shaped):
 
     def _mark(self, bound: dict[str, Any], outputs: Any, mask: Any) -> None:
         """Give the outputs the mask that follows from the inputs'."""
-        if not self.supports_masking or (type(self).compute_mask is Layer.compute_mask and not jax.tree.leaves(mask)):
-            return
         leaves = jax.tree.leaves(outputs)
+        if not self.supports_masking:
+            if jax.tree.leaves(mask) and not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+                warn(f"Layer {self.name!r} ({type(self).__name__}) was passed an input with a mask attached to it, and "
+                     "does not hand masks on: layers after it count every step. If its outputs belong to the same "
+                     "steps as its inputs, set `supports_masking = True` in its constructor.")
+            return
+        if type(self).compute_mask is Layer.compute_mask and not jax.tree.leaves(mask):
+            return
         if not leaves or all(get_mask(leaf) is not None for leaf in leaves):
             return
         new = self.compute_mask(next(iter(bound.values()), None), mask)

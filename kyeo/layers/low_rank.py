@@ -1,15 +1,19 @@
-"""LoRA: a big weight stays frozen, and two thin matrices beside it learn the change."""
+"""Layers with one big weight: LoRA freezes it and learns the change by two thin matrices; it may be quantized."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from kyeo import initializers
-from kyeo.core.errors import positive_int, problem
-from kyeo.core.variable import Variable
+from kyeo.core.errors import describe, positive_int, problem
+from kyeo.core.variable import Variable, unwrap
+from kyeo.layers.arguments import make_weight
 from kyeo.layers.layer import Layer
 from kyeo.layers.ownership import Owning
+from kyeo.quantizers.config import QuantizationConfig
+from kyeo.quantizers.schemes import scheme_of
 
 __all__ = ["Adaptable", "adapted"]
 
@@ -22,8 +26,12 @@ def adapted(name: str) -> property:
         if weight is None:
             raise problem(f"`{name}` does not exist before the layer is built.", where=layer, kind=AttributeError,
                           fix="call the layer on data, or `build(input_shape)`, first")
+        if layer.scheme is not None:
+            weight = layer.scheme.weight(layer)
         if not layer.lora_enabled:
             return weight
+        if not isinstance(weight, Variable):
+            return weight + layer.lora_change().astype(weight.dtype)
         return weight.value + layer.lora_change().astype(weight.value.dtype)
 
     return property(read, doc=f"The weight `{name}`.")
@@ -37,6 +45,9 @@ class Adaptable(Layer):
 
     adaptable = "kernel"
     lora_enabled = False
+    scheme: Any = None  # of kyeo.quantizers, where the weight is quantized
+    quantization_config: Any = None
+    weight_shape: tuple[int, ...] | None = None
 
     @property
     def trainable(self) -> bool:
@@ -54,6 +65,35 @@ class Adaptable(Layer):
         self.lora_rank = positive_int(self, optional=True, lora_rank=lora_rank)
         self.lora_alpha = lora_alpha if lora_alpha is not None else self.lora_rank
 
+    # -- quantized -----------------------------------------------------------------------------------------
+    def _set_quantization(self, config: Any) -> None:
+        """Check and keep the argument of the constructor; the dtype policy says whether the layer is quantized."""
+        if not isinstance(config, QuantizationConfig | None):
+            raise problem("`quantization_config` is not valid.", where=self, kind=TypeError,
+                          received=f"quantization_config={describe(config)}",
+                          expected="such as kyeo.quantizers.Int8QuantizationConfig(); `layer.quantize` sets it")
+        self.quantization_config = config
+
+    def _make_adaptable(self, shape: tuple[int, ...], **rules: Any) -> None:
+        """Make the big weight; the variables of its quantized form where the dtype policy says so."""
+        self.weight_shape, self.scheme = shape, scheme_of(self)
+        if self.scheme is None or self.scheme.keeps_weight:
+            self.__dict__[f"_{self.adaptable}"] = make_weight(self, self.adaptable, shape, **rules)
+        if self.scheme is not None:
+            self.scheme.build(self, shape)
+
+    def multiplied(self, multiply: Callable[..., Any], inputs: Any) -> Any:
+        """`multiply(inputs, weight)`, by the quantized weight where there is one."""
+        if self.scheme is None:
+            return multiply(inputs, unwrap(getattr(self, self.adaptable)))
+        outputs = self.scheme.product(self, multiply, inputs, self.quantized_axes())
+        return outputs + multiply(inputs, self.lora_change().astype(inputs.dtype)) if self.lora_enabled else outputs
+
+    def quantized_axes(self) -> Any:
+        """The axes of the input whose values share a scale."""
+        return -1
+
+    # -- LoRA ----------------------------------------------------------------------------------------------
     def _lora_from_arguments(self) -> None:
         """At the end of `build`."""
         if self.lora_rank:
@@ -81,16 +121,17 @@ class Adaptable(Layer):
         weight: Variable | None = self.__dict__.get(f"_{name}")
         wrong = (
             "The layer is not built." if weight is None else
+            "LoRA does not go together with float8." if self.quantization_mode == "float8" else
             "LoRA is on already." if self.lora_enabled else
             f"LoRA and `{name}_constraint` do not go together." if getattr(self, f"{name}_constraint") else None)
         if wrong or weight is None:
             raise problem(str(wrong), where=self)
-        penalty = getattr(self, f"{name}_regularizer")
+        penalty, shape = getattr(self, f"{name}_regularizer"), self.weight_shape or weight.shape
         self.lora_a = self.add_weight(
-            name=f"lora_{name}_a", shape=(*weight.shape[:-1], rank), initializer=initializers.get(a_initializer),
+            name=f"lora_{name}_a", shape=(*shape[:-1], rank), initializer=initializers.get(a_initializer),
             dtype="float32", regularizer=penalty)
         self.lora_b = self.add_weight(
-            name=f"lora_{name}_b", shape=(rank, weight.shape[-1]), initializer=initializers.get(b_initializer),
+            name=f"lora_{name}_b", shape=(rank, shape[-1]), initializer=initializers.get(b_initializer),
             dtype="float32", regularizer=penalty)
         weight.trainable = False
         self.lora_enabled, self.lora_rank = True, rank
@@ -100,24 +141,33 @@ class Adaptable(Layer):
         """What LoRA adds to the weight."""
         return self.lora_alpha / self.lora_rank * jnp.matmul(self.lora_a.value, self.lora_b.value)
 
-    def _saved(self) -> list[Variable]:
-        """The variables a file holds, the big weight first: the two matrices are folded into it."""
-        apart = {id(self.lora_a), id(self.lora_b)}
-        return [v for v in self.own_variables() if id(v) not in apart]
+    # -- files ---------------------------------------------------------------------------------------------
+    def own_variables(self) -> list[Variable]:
+        """The variables a file holds, in its order: those of LoRA are folded into the weight."""
+        if self.scheme is not None:
+            return [self.__dict__[name] for name in self._saved_names()]
+        apart = {id(self.lora_a), id(self.lora_b)} if self.lora_enabled else set()
+        return [v for v in super().own_variables() if id(v) not in apart]
+
+    def _saved_names(self) -> list[str]:
+        return [name for name in self.scheme.saved(self) if self.__dict__.get(name) is not None]
 
     def save_own_variables(self, store: Any) -> None:
         """Write the weight with its change added, so that a layer without LoRA can read it."""
         if not self.lora_enabled:
             return super().save_own_variables(store)
-        weight, *others = self._saved()
+        if self.scheme is not None:
+            merged = self.scheme.merged(self, self.lora_change())
+            for index, name in enumerate(self._saved_names()):
+                store[str(index)] = np.asarray(merged[name]) if name in merged else self.__dict__[name].numpy()
+            return None
+        weight, *others = self.own_variables()
         store["0"] = weight.numpy() + np.asarray(self.lora_change(), weight.dtype)
         for index, variable in enumerate(others, 1):
             store[str(index)] = variable.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Read what `save_own_variables` wrote; with LoRA the change begins again at zero."""
-        if not self.lora_enabled:
-            return super().load_own_variables(store)
-        for index, variable in enumerate(self._saved()):
-            variable.assign(np.asarray(store[str(index)]))
-        self.lora_b.assign(jnp.zeros(self.lora_b.shape))
+        super().load_own_variables(store)
+        if self.lora_enabled:
+            self.lora_b.assign(jnp.zeros(self.lora_b.shape))

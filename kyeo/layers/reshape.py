@@ -201,6 +201,9 @@ class ZeroPadding3D(_ZeroPadding):
 
     rank = 3
 
+    def __init__(self, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any):
+        super().__init__(padding, data_format, **kwargs)
+
 
 class _Cropping(_Edges):
     def _set_cropping(self, cropping: Any, data_format: Any) -> None:

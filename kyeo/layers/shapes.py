@@ -1,24 +1,23 @@
-"""What a layer knows of shapes and of its place in a graph, all of it found by tracing or recorded, none by rule."""
+"""What a layer knows of shapes, all of it found by tracing, none by rule."""
 
 from typing import Any
 
 import jax
 import numpy as np
 
-from kyeo.core.errors import problem
-from kyeo.core.symbolic import Node, SymbolicTensor
+from kyeo.core.operation import Operation
+from kyeo.core.symbolic import SymbolicTensor
 from kyeo.layers.call_spec import call_spec
 from kyeo.layers.ownership import Owning
 
 __all__ = ["Shaped"]
 
 
-class Shaped(Owning):
+class Shaped(Owning, Operation):
     """The part of Layer that answers questions about shapes."""
 
     built: bool
     build: Any
-    _inbound_nodes: list[Node]
     _build_shapes: dict[str, Any] | None
 
     @property
@@ -67,24 +66,6 @@ class Shaped(Owning):
         named = shapes["shapes_dict"] if "shapes_dict" in shapes else {"input_shape": shapes["input_shape"]}
         self.build(**named) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
         self._build_shapes = self._build_shapes or named  # a layer without a `build` of its own keeps none
-
-    # -- as part of a graph --------------------------------------------------------------------------------
-    @property
-    def input(self) -> Any:
-        """The symbolic input of its only call in a graph."""
-        node = self._only_node()
-        return node.args[0] if node.args else next(iter(node.kwargs.values()))
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output of its only call in a graph."""
-        return self._only_node().outputs
-
-    def _only_node(self) -> Node:
-        if len(self._inbound_nodes) != 1:
-            raise problem("`input` and `output` need a layer that was called once on a symbolic tensor.", where=self,
-                          received=f"{len(self._inbound_nodes)} symbolic calls", kind=AttributeError)
-        return self._inbound_nodes[0]
 
 
 def _is_shape(value: Any) -> bool:

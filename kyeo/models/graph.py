@@ -1,5 +1,6 @@
 """Graph: the nodes between some symbolic inputs and outputs, and how to run values through them."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.symbolic import Node, SymbolicTensor, map_tensors, tensors_in
 from kyeo.layers.layer import Layer
+from kyeo.models.text_part import TextPart, is_prepared
 
 __all__ = ["Graph"]
 
@@ -105,15 +107,22 @@ class Graph:
                               where=self.owner, expected="different names",
                               fix="give one of them another name=...")
 
+    @functools.cached_property
+    def text_part(self) -> TextPart | None:
+        """The part that runs on the host before a step, where an input is text."""
+        return TextPart(self) if any(t.dtype == "string" for t in self.input_tensors) else None
+
     def run(self, inputs: Any, mask: Any = None) -> Any:
         """The outputs for these inputs. Masks of inputs may be given in the same structure."""
-        values = dict(zip(map(id, self.input_tensors), self.as_flat_inputs(inputs)))
-        if mask is not None:
+        prepared = self.text_part is not None and is_prepared(inputs)
+        tensors = self.text_part.given if prepared else self.input_tensors
+        values = dict(zip(map(id, tensors), self.as_flat_inputs(inputs)))
+        if mask is not None and not prepared:
             for tensor, one in zip(self.input_tensors, jax.tree.leaves(mask, is_leaf=lambda m: m is None)):
                 if one is not None:
                     set_mask(values[id(tensor)], one)
         for node in self.nodes:
-            if all(id(t) in values for t in node.output_tensors):
+            if all(id(t) in values for t in node.output_tensors) or (prepared and self._done_before(node)):
                 continue  # an input
             args, kwargs = map_tensors(lambda t: values[id(t)], (node.args, node.kwargs))
             outputs = node.target(*args, **kwargs)
@@ -121,8 +130,13 @@ class Graph:
                 values[id(tensor)] = value
         return map_tensors(lambda t: values[id(t)], self.outputs)
 
+    def _done_before(self, node: Node) -> bool:
+        return not node.inputs or id(node) in self.text_part.calls
+
     def as_flat_inputs(self, inputs: Any) -> list[Any]:
-        """The given values in the order of `input_tensors`, of their rank and dtype."""
+        """The given values in the order of `input_tensors`, of their rank and dtype; prepared ones as they are."""
+        if self.text_part is not None and is_prepared(inputs):
+            return self.text_part.values(inputs)
         tensors = self.input_tensors
         names = [t.name for t in tensors]
         if isinstance(inputs, dict):
@@ -155,8 +169,8 @@ class Graph:
             want is None or not isinstance(have, int) or want == have for want, have in zip(tensor.shape, value.shape))
         if not fits:
             raise self._misfit(tensor, given)
-        if isinstance(value, jax.Array) and value.dtype != tensor.dtype and tensor.dtype != "string":
-            value = value.astype(tensor.dtype)
+        if isinstance(value, jax.Array) and tensor.dtype != "string":
+            value = value.astype(jax.dtypes.canonicalize_dtype(tensor.dtype))
         if mask is not None:
             set_mask(value, mask)
         return value

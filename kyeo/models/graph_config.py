@@ -12,9 +12,9 @@ import jax
 
 from kyeo.core.configurable import deserialize_value, serialize_object, serialize_value
 from kyeo.core.errors import problem
+from kyeo.core.operation import Operation
 from kyeo.core.symbolic import Node, SymbolicTensor, map_tensors, tensors_in
 from kyeo.layers.input import InputLayer
-from kyeo.layers.layer import Layer
 from kyeo.models.graph import Graph
 from kyeo.models.op_calls import OpCall, is_op_spec, op_class
 
@@ -149,7 +149,7 @@ class _Reader:
         if name in self.made:
             raise self._wrong(f'two layers with the name "{name}"')
         operation = OpCall.from_spec(entry) if is_op_spec(entry) else deserialize_value(entry)
-        if not isinstance(operation, (Layer, OpCall)):
+        if not isinstance(operation, (Operation, OpCall)):
             raise self._wrong(f'"{name}" is a {type(operation).__name__}, not a layer')
         self.made[name] = operation
         self.numbers[name] = 0

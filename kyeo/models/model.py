@@ -13,14 +13,16 @@ from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.graph import Graph
 from kyeo.models.graph_config import constructor_takes, graph_config, graph_from_config
+from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
+from kyeo.quantizers.schemes import quantize_layers
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
 from kyeo.train.trainer import Trainer
 
 __all__ = ["Model"]
 
 
-class Model(Trainer, Layer):
+class Model(StateTree, Trainer, Layer):
     """A network with `compile`, `fit`, `evaluate` and `predict`.
 
     Made from a graph, `Model(inputs, outputs)`, or by a subclass that writes `call`.
@@ -201,6 +203,24 @@ class Model(Trainer, Layer):
         self.compile(**deserialize_value(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def quantize(self, mode: str | None = None, config: Any = None, filters: Any = None, *,
+                 type_check: bool = True) -> None:
+        """Quantize every layer inside that can be; a layer that the scheme does not know stays as it is.
+
+        Args:
+            mode: "int8", "int4" or "float8".
+            config: a `kyeo.quantizers.QuantizationConfig`, which says more than the mode.
+            filters: which layers: a regular expression found in their names, several, or a function of a layer.
+            type_check: whether subclasses of built-in layers are left out.
+
+        >>> import kyeo
+        >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(3), kyeo.layers.ReLU()])
+        >>> model.quantize("int8")
+        >>> [layer.quantization_mode for layer in model.layers]
+        ['int8', None]
+        """
+        quantize_layers(self, mode, config, filters, type_check)
 
     # -- words and files -----------------------------------------------------------------------------------
     def summary(self, line_length: int | None = None, positions: Any = None, print_fn: Callable[..., Any] | None = None,

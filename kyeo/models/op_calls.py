@@ -18,20 +18,25 @@ __all__ = ["OpCall", "is_op_spec", "op_class"]
 # Parameters that belong to the call; all others are in the config.
 _CALL_NAMES = """
 a abs_ angle array atol b beta bias bins branches choicelist condition condlist constant_values coordinates data
-default depthwise_kernel elements elems end_points f false_fn fill_value gamma image1 image2 images index
+default depthwise_kernel elements elems end_points f false_fn fill_value fun gamma image1 image2 images index
 indices init init_val inputs kernel key loop_vars mask mean offset operands output output_length output_shape
-pointwise_kernel pred predictions q query rtol scale segment_ids sequence_lengths sorted_sequence start
-start_indices start_points step stop target target_length targets transform translation true_fn updates value
+pointwise_kernel pred predictions primals q query rtol scale segment_ids sequence_lengths sorted_sequence start
+start_indices start_points step stop tangents target target_length targets transform translation true_fn updates value
 values variable variance weights x x1 x2 xs y
 """
 _CALL = frozenset(_CALL_NAMES.split())
 _IN_CONFIG = {  # names that belong to the call elsewhere
     "allclose": {"rtol", "atol"}, "bincount": {"weights"}, "diagonal": {"offset"}, "histogram": {"bins"},
+    "affine_transform": {"fill_value"}, "elastic_transform": {"fill_value"}, "map_coordinates": {"fill_value"},
+    "perspective_transform": {"fill_value"}, "resize": {"fill_value"},
     "squareplus": {"b"}, "trace": {"offset"}, "trapezoid": {"x"}, "unique": {"fill_value"},
 }
 _MODULES = {  # the Keras module of an op; those not named here are in "numpy"
     "core": """associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan scatter scatter_update
         slice slice_update stop_gradient switch unstack vectorized_map while_loop""",
+    "image": """affine_transform crop_images elastic_transform extract_patches gaussian_blur hsv_to_rgb
+        map_coordinates pad_images perspective_transform resize rgb_to_grayscale rgb_to_hsv
+        scale_and_translate sobel_edges ssim""",
     "linalg": """cholesky cholesky_inverse det eig eigh inv jvp lstsq lu_factor matrix_rank norm pinv qr solve
         solve_triangular svd""",
     "math": """cdist erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft istft logdet logsumexp rfft rsqrt
@@ -45,9 +50,10 @@ _MODULES = {  # the Keras module of an op; those not named here are in "numpy"
 }
 _CLASSES = {  # class names that are not the function's name in CamelCase
     "allclose": "AllClose", "batch_normalization": "BatchNorm", "cdist": "CDist", "ctc_decode": "CTCDecode",
-    "ctc_loss": "CTCLoss", "fft": "FFT", "fft2": "FFT2", "ifft2": "IFFT2", "irfft": "IRFFT", "isin": "IsIn",
-    "istft": "ISTFT", "jvp": "JVP", "layer_normalization": "LayerNorm", "psnr": "PSNR", "rfft": "RFFT",
-    "rms_normalization": "RMSNorm", "searchsorted": "SearchSorted", "stft": "STFT", "svd": "SVD",
+    "ctc_loss": "CTCLoss", "fft": "FFT", "fft2": "FFT2", "hsv_to_rgb": "HSVToRGB", "ifft2": "IFFT2", "irfft": "IRFFT",
+    "isin": "IsIn", "istft": "ISTFT", "jvp": "JVP", "layer_normalization": "LayerNorm", "psnr": "PSNR",
+    "rfft": "RFFT", "rgb_to_grayscale": "RGBToGrayscale", "rgb_to_hsv": "RGBToHSV", "rms_normalization": "RMSNorm",
+    "searchsorted": "SearchSorted", "ssim": "SSIM", "stft": "STFT", "svd": "SVD",
 }
 _FUNCTIONS = {class_name: name for name, class_name in _CLASSES.items()}
 _Parts = tuple[dict[str, Any], list[Any], dict[str, Any]]

@@ -134,6 +134,11 @@ class Sequential(Model):
         return self._graph.run(inputs, mask)
 
     @property
+    def takes_text(self) -> bool:
+        """Whether its first layer takes strings."""
+        return bool(self.layers) and getattr(self.layers[0], "takes_text", False)
+
+    @property
     def input_shape(self) -> Any:
         """Shape of the input."""
         return self._built_graph().inputs.shape
@@ -157,4 +162,6 @@ def _known_input_shape(layer: Layer) -> Any:
 
 def _input_dtype(layer: Layer) -> Any:
     graph = getattr(layer, "_graph", None)
-    return graph.input_tensors[0].dtype if graph is not None else None
+    if graph is None:
+        return "string" if getattr(layer, "takes_text", False) else None
+    return graph.input_tensors[0].dtype

@@ -144,7 +144,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def _params_text(operation: Any) -> Any:
-    if isinstance(operation, Node):
+    if not isinstance(operation, Layer):
         return _colored("0")
     if operation.built:
         return _colored(f"{operation.count_params():,}")

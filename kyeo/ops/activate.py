@@ -146,8 +146,9 @@ def threshold(x: Any, threshold: float, default_value: float) -> jax.Array:
 def _in_float32(fn: Any, x: Any, axis: Any) -> jax.Array:
     """Half precision computed in float32: a sum of hundreds of classes loses its last digits otherwise."""
     x = to_array(x)
-    wide = x.astype("float32") if x.dtype in (jnp.float16, jnp.bfloat16) else x
-    return fn(wide, axis=axis).astype(x.dtype if wide is not x else None)
+    if x.dtype in (jnp.float16, jnp.bfloat16):
+        return fn(x.astype("float32"), axis=axis).astype(x.dtype)
+    return fn(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32"), axis=axis)
 
 
 @op

@@ -11,8 +11,8 @@ from kyeo.core.errors import problem
 from kyeo.core.op import op
 
 __all__ = [
-    "diag", "diagonal", "isin", "nonzero", "select", "take", "take_along_axis", "tril", "triu", "unique",
-    "where",
+    "argpartition", "diag", "diagonal", "isin", "nonzero", "select", "take", "take_along_axis", "tril", "triu",
+    "unique", "unravel_index", "where",
 ]
 
 Many = Sequence[Any]
@@ -150,3 +150,28 @@ def triu(x: Any, k: int = 0) -> jax.Array:
     [[1, 2], [0, 4]]
     """
     return jnp.triu(to_array(x), k)
+
+
+@op
+def argpartition(x: Any, kth: int, axis: int | None = -1) -> jax.Array:
+    """Indices (int32) that put the element number `kth` in its place along `axis`, smaller ones before it.
+
+    The flattened x is meant when `axis` is None.
+
+    >>> import kyeo
+    >>> int(kyeo.ops.argpartition([30, 10, 20], 1)[1])
+    2
+    """
+    x = to_array(x)
+    return jnp.argpartition(jnp.ravel(x) if axis is None else x, kth, 0 if axis is None else axis)
+
+
+@op
+def unravel_index(indices: Any, shape: Sequence[int]) -> Any:
+    """The index on every axis of an array of `shape`, given indices into the flattened one.
+
+    >>> import kyeo
+    >>> [i.tolist() for i in kyeo.ops.unravel_index([1, 5], (2, 3))]
+    [[0, 1], [1, 2]]
+    """
+    return jnp.unravel_index(to_array(indices), shape)

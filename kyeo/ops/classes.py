@@ -8,7 +8,7 @@ from jax import nn
 
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import positive_int, problem
+from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
 
@@ -34,20 +34,24 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     _dense("ops.one_hot", sparse)
     num_classes = positive_int("ops.one_hot", num_classes=num_classes)
-    return nn.one_hot(to_array(x), num_classes, axis=axis, dtype=standardize_dtype(dtype))
+    x = to_array(x)
+    x = x if jnp.issubdtype(x.dtype, jnp.integer) else x.astype("int32")
+    return nn.one_hot(x, num_classes, axis=axis, dtype=standardize_dtype(dtype))
 
 
 @op
 def multi_hot(
-    inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None, sparse: bool = False,
+    inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None, sparse: bool = False, **kwargs: Any,
 ) -> jax.Array:
-    """1 at the place of every class number of a row, else 0.
+    """1 at the place of every class number of a row, else 0. `num_tokens` is an old name of `num_classes`.
 
     >>> import kyeo
     >>> kyeo.ops.multi_hot([[0, 2], [1, 1]], 3).tolist()
     [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
     _dense("ops.multi_hot", sparse)
+    num_classes = kwargs.pop("num_tokens", None) if num_classes is None else num_classes
+    no_more("ops.multi_hot", kwargs)
     x = to_array(inputs).astype("int32")
     number = positive_int("ops.multi_hot", num_classes=num_classes)
     hot = nn.one_hot(x, number, axis=axis, dtype=standardize_dtype(dtype))

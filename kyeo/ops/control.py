@@ -1,40 +1,24 @@
-"""Ops that take functions: branches, loops, maps, custom gradients."""
+"""Ops that take functions: branches, loops, maps, custom gradients. What a function assigns comes out of the op."""
 
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
-from kyeo.core.scope import current, scope
+from kyeo.core.threaded import sealed, threaded
 from kyeo.core.variable import unwrap
 
 __all__ = [
-    "associative_scan", "cond", "custom_gradient", "fori_loop", "map", "scan", "switch", "vectorized_map",
-    "while_loop",
+    "associative_scan", "cond", "custom_gradient", "fori_loop", "jvp", "map", "scan", "switch", "vectorize",
+    "vectorized_map", "while_loop",
 ]
 
 Function = Callable[..., Any]
-
-
-def _sealed(fn: Function) -> Function:
-    """`fn` for JAX to trace: an assignment inside would be lost with the trace, so it is refused."""
-
-    @functools.wraps(fn)
-    def traced(*args: Any) -> Any:
-        outer = current().overlay
-        with scope(overlay=None if outer is None else dict(outer)) as inside:
-            out = fn(*args)
-        changed = [v for v, value in (inside.overlay or {}).items() if (outer or {}).get(v) is not value]
-        if changed:
-            raise problem(f"The variable `{changed[0].path}` is assigned inside a branch or loop.",
-                          expected="a function of its arguments", where="kyeo.ops",
-                          fix="return the new value from the function and assign it outside")
-        return out
-
-    return traced
 
 
 @op
@@ -45,7 +29,7 @@ def cond(pred: Any, true_fn: Function, false_fn: Function) -> Any:
     >>> float(kyeo.ops.cond(True, lambda: 1.0, lambda: 2.0))
     1.0
     """
-    return jax.lax.cond(pred, _sealed(true_fn), _sealed(false_fn))
+    return threaded(lambda wrap, state: jax.lax.cond(pred, wrap(true_fn), wrap(false_fn), state))
 
 
 @op
@@ -56,7 +40,7 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
     >>> float(kyeo.ops.switch(1, [lambda x: x + 1, lambda x: x * 10], 2.0))
     20.0
     """
-    return jax.lax.switch(index, [_sealed(b) for b in branches], *operands)
+    return threaded(lambda wrap, state: jax.lax.switch(index, [wrap(b) for b in branches], state, *operands))
 
 
 @op
@@ -67,7 +51,7 @@ def map(f: Function, xs: Any) -> Any:
     >>> kyeo.ops.map(lambda x: x * 2, kyeo.ops.array([1, 2])).tolist()
     [2, 4]
     """
-    return jax.lax.map(_sealed(f), xs)
+    return scan(lambda _, x: (None, f(x)), None, xs)[1]
 
 
 @op
@@ -78,7 +62,7 @@ def vectorized_map(function: Function, elements: Any) -> Any:
     >>> kyeo.ops.vectorized_map(lambda x: x * 2, kyeo.ops.array([1, 2])).tolist()
     [2, 4]
     """
-    return jax.vmap(_sealed(function))(elements)
+    return jax.vmap(sealed(function, "ops.vectorized_map"))(elements)
 
 
 @op
@@ -106,7 +90,18 @@ def scan(
     if not isinstance(unroll, bool) and not (isinstance(unroll, int) and unroll >= 1):
         raise problem("`unroll` is not valid.", received=f"unroll={unroll!r}", where="ops.scan",
                       expected="an int of at least 1, or True or False")
-    return jax.lax.scan(_sealed(f), init, xs, length, reverse, unroll)
+
+    def compute(wrap: Any, state: Any) -> Any:
+        step = wrap(f)
+
+        def body(carry: Any, x: Any) -> Any:
+            (inner, y), state = step(carry[0], carry[1], x)
+            return (state, inner), y
+
+        (state, last), ys = jax.lax.scan(body, (state, init), xs, length, reverse, unroll)
+        return (last, ys), state
+
+    return threaded(compute)
 
 
 @op
@@ -117,7 +112,7 @@ def associative_scan(f: Function, elems: Any, reverse: bool = False, axis: int =
     >>> kyeo.ops.associative_scan(lambda a, b: a + b, kyeo.ops.arange(5)).tolist()
     [0, 1, 3, 6, 10]
     """
-    return jax.lax.associative_scan(_sealed(f), elems, reverse, axis)
+    return jax.lax.associative_scan(sealed(f, "ops.associative_scan"), elems, reverse, axis)
 
 
 @op
@@ -137,18 +132,24 @@ def while_loop(cond: Function, body: Function, loop_vars: Any, maximum_iteration
     single = not isinstance(loop_vars, (tuple, list))
     values = (loop_vars,) if single else tuple(loop_vars)
 
-    def go_on(state: Any) -> Any:
-        turn, values = state
-        go = cond(*values)
-        return go if maximum_iterations is None else go & (turn < maximum_iterations)
+    def compute(wrap: Any, state: Any) -> Any:
+        turn_over, ask = wrap(body), wrap(cond)
 
-    def step(state: Any) -> Any:
-        turn, values = state
-        out = body(*values)
-        return turn + 1, (out,) if single else tuple(out)
+        def go_on(carry: Any) -> Any:
+            state, turn, values = carry
+            go, _ = ask(state, *values)
+            return go if maximum_iterations is None else go & (turn < maximum_iterations)
 
-    _, values = jax.lax.while_loop(_sealed(go_on), _sealed(step), (0, values))
-    return values[0] if single else values
+        def step(carry: Any) -> Any:
+            state, turn, values = carry
+            out, state = turn_over(state, *values)
+            return state, turn + 1, (out,) if single else tuple(out)
+
+        state, _, found = jax.lax.while_loop(go_on, step, (state, 0, values))
+        return found, state
+
+    found = threaded(compute)
+    return found[0] if single else found
 
 
 @op
@@ -159,7 +160,65 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any) -> Any:
     >>> int(kyeo.ops.fori_loop(0, 4, lambda i, s: s + i, 0))
     6
     """
-    return jax.lax.fori_loop(lower, upper, _sealed(body_fun), init_val)
+
+    def compute(wrap: Any, state: Any) -> Any:
+        turn = wrap(body_fun)
+
+        def body(i: Any, carry: Any) -> Any:
+            value, state = turn(carry[0], i, carry[1])
+            return state, value
+
+        state, value = jax.lax.fori_loop(lower, upper, body, (state, init_val))
+        return value, state
+
+    return threaded(compute)
+
+
+@op
+def jvp(fun: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
+    """`fun(*primals)`, and how it changes when the primals move along the tangents.
+
+    Args:
+        fun: a function of arrays.
+        primals: a list or tuple of its arguments.
+        tangents: a direction for each of them.
+        has_aux: `fun` gives `(value, something else)`; that comes out third.
+
+    >>> import kyeo
+    >>> value, change = kyeo.ops.jvp(lambda x: x * x, (3.0,), (1.0,))
+    >>> float(value), float(change)
+    (9.0, 6.0)
+    """
+    for name, given in {"primals": primals, "tangents": tangents}.items():
+        if not isinstance(given, (list, tuple)):
+            raise problem(f"`{name}` must be a list.", received=given, expected="one entry for each argument",
+                          where="ops.jvp", kind=TypeError)
+    primals, tangents = (jax.tree.map(to_array, tuple(given)) for given in (primals, tangents))
+    return jax.jvp(sealed(fun, "ops.jvp"), primals, tangents, has_aux=has_aux)
+
+
+def vectorize(pyfunc: Function, *, excluded: Any = None, signature: str | None = None) -> Function:
+    """A function of numbers as a function of arrays that broadcast.
+
+    Args:
+        pyfunc: it gets arrays of the shapes that `signature` names, or numbers.
+        excluded: numbers and names of arguments that it gets as they are.
+        signature: what it takes and gives, as in "(n),(n)->()".
+
+    >>> import kyeo
+    >>> kyeo.ops.vectorize(lambda a, b: a if a is None else a + b)([1, 2], 10).tolist()
+    [11, 12]
+    """
+    if not callable(pyfunc):
+        raise problem("`pyfunc` is not valid.", received=f"pyfunc={pyfunc!r}", expected="a function",
+                      where="ops.vectorize", kind=TypeError)
+    inner = jnp.vectorize(sealed(pyfunc, "ops.vectorize"), excluded=set(excluded or ()), signature=signature)
+
+    @functools.wraps(pyfunc)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return inner(*jax.tree.map(unwrap, args), **jax.tree.map(unwrap, kwargs))
+
+    return call
 
 
 def custom_gradient(f: Function) -> Function:

@@ -15,9 +15,8 @@ from kyeo.core.op import op
 from kyeo.core.variable import unwrap
 
 __all__ = [
-    "cast", "convert_to_numpy", "convert_to_tensor", "dtype", "get_item", "is_tensor", "ndim",
-    "saturate_cast", "scatter", "scatter_update", "shape", "size", "slice", "slice_update",
-    "stop_gradient", "unstack",
+    "cast", "convert_to_numpy", "convert_to_tensor", "dtype", "get_item", "is_tensor", "ndim", "saturate_cast",
+    "scatter", "scatter_update", "shape", "size", "slice", "slice_update", "stop_gradient", "unstack", "view",
 ]
 
 
@@ -57,6 +56,17 @@ def cast(x: Any, dtype: Any) -> jax.Array:
     ([1, 0], [True, False])
     """
     return to_array(x).astype(standardize_dtype(dtype))
+
+
+@op
+def view(x: Any, dtype: Any = None) -> jax.Array:
+    """The bits of x read as another number type; a narrower one makes the last axis longer.
+
+    >>> import kyeo
+    >>> kyeo.ops.view(kyeo.ops.array([1.0], "float32"), "int32").tolist()
+    [1065353216]
+    """
+    return to_array(x).view(None if dtype is None else standardize_dtype(dtype))
 
 
 def _limits(dtype: str) -> tuple[float, float]:
@@ -214,8 +224,9 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     [11, 2, 33]
     """
     reduction = one_of("ops.scatter_update", _WRITES, reduction=reduction)
-    places = to_array(inputs).at[tuple(jnp.transpose(to_array(indices)))]
-    return getattr(places, _WRITES[reduction])(to_array(updates))
+    inputs = to_array(inputs)
+    places = inputs.at[tuple(jnp.transpose(to_array(indices)))]
+    return getattr(places, _WRITES[reduction])(to_array(updates).astype(inputs.dtype))
 
 
 @op

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
-from kyeo.core.errors import problem
+from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.op import op
 
 __all__ = [
-    "arange", "array", "copy", "empty", "empty_like", "eye", "full", "full_like", "identity", "linspace",
-    "logspace", "meshgrid", "ones", "ones_like", "tri", "zeros", "zeros_like",
+    "arange", "array", "copy", "diagflat", "empty", "empty_like", "eye", "full", "full_like", "geomspace",
+    "identity", "linspace", "logspace", "meshgrid", "ones", "ones_like", "tri", "vander", "zeros", "zeros_like",
 ]
 
 Shape = int | Sequence[int]
@@ -176,6 +176,19 @@ def logspace(
     return jnp.logspace(start, stop, num, endpoint, base, _same(dtype), axis)
 
 
+@op
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0,
+) -> jax.Array:
+    """`num` numbers from `start` to `stop`, each the same multiple of the one before.
+
+    >>> import kyeo
+    >>> kyeo.ops.geomspace(1.0, 4.0, 3).round(3).tolist()
+    [1.0, 2.0, 4.0]
+    """
+    return jnp.geomspace(start, stop, num, endpoint, _same(dtype), axis)
+
+
 def _count(where: str, name: str, value: Any) -> None:
     if isinstance(value, builtins.float) or (hasattr(value, "dtype") and is_float(value.dtype)):
         raise problem(f"`{name}` counts rows or columns.", received=f"{name}={value}", expected="an int",
@@ -223,3 +236,28 @@ def meshgrid(*x: Any, indexing: str = "xy") -> Any:
     [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
     """
     return jnp.meshgrid(*map(to_array, x), indexing=indexing)
+
+
+@op
+def diagflat(x: Any, k: int = 0) -> jax.Array:
+    """The matrix with all elements of x on its diagonal number k.
+
+    >>> import kyeo
+    >>> kyeo.ops.diagflat([[1, 2]]).tolist()
+    [[1, 0], [0, 2]]
+    """
+    return jnp.diagflat(to_array(x), k)
+
+
+@op
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> jax.Array:
+    """The matrix whose N columns are powers of a vector: N - 1, ..., 1, 0, or the other way round if `increasing`.
+
+    >>> import kyeo
+    >>> kyeo.ops.vander([2, 3], 3).tolist()
+    [[4, 2, 1], [9, 3, 1]]
+    """
+    x, columns = to_array(x), positive_int("ops.vander", minimum=0, optional=True, N=N)
+    if x.ndim != 1:
+        raise problem("Powers are taken of a vector.", received=x, expected="an array of one axis", where="ops.vander")
+    return jnp.vander(x, columns, increasing=boolean("ops.vander", increasing=increasing))

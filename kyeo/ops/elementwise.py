@@ -7,21 +7,21 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from kyeo.core.arrays import to_array
+from kyeo.core.errors import describe, problem
 from kyeo.core.op import op
 from kyeo.ops.rows import Function, binary, bits, unary
 
 __all__ = [
-    "abs", "absolute", "add", "allclose", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
+    "abs", "absolute", "add", "allclose", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
     "arctanh", "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or",
-    "bitwise_right_shift", "bitwise_xor", "cbrt", "ceil", "clip", "conj", "conjugate", "cos", "cosh",
-    "deg2rad", "divide", "divide_no_nan", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expm1",
-    "floor", "floor_divide", "fmax", "fmin", "fmod", "greater", "greater_equal", "hypot", "imag",
-    "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "isreal", "left_shift", "less",
-    "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "nan_to_num",
-    "negative", "not_equal", "power", "rad2deg", "real", "reciprocal", "right_shift", "round", "rsqrt",
-    "sign", "signbit", "sin", "sinc", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "true_divide",
-    "trunc",
+    "bitwise_right_shift", "bitwise_xor", "cbrt", "ceil", "clip", "conj", "conjugate", "cos", "cosh", "deg2rad",
+    "divide", "divide_no_nan", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "fabs", "floor",
+    "floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal", "heaviside", "hypot", "i0", "imag",
+    "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "isreal", "lcm", "ldexp", "left_shift", "less",
+    "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "nan_to_num", "negative", "nextafter",
+    "not_equal", "power", "rad2deg", "real", "reciprocal", "right_shift", "round", "rsqrt", "sign", "signbit",
+    "sin", "sinc", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "true_divide", "trunc",
 ]
 
 
@@ -39,12 +39,20 @@ def _in_floats(fn: Function) -> Function:
     return wide
 
 
+def _ldexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
+    if not jnp.issubdtype(x2.dtype, jnp.integer):
+        raise problem("The exponent of 2 is an integer.", received=f"x2: {describe(x2)}", expected="an array of ints",
+                      where="ops.ldexp", kind=TypeError)
+    return jnp.ldexp(x1, x2)
+
+
 def _no_nan(x1: jax.Array, x2: jax.Array) -> jax.Array:
     zero = x2 == 0
     return jnp.where(zero, 0, jnp.divide(x1, jnp.where(zero, 1, x2)))
 
 
 absolute = unary("absolute", jnp.absolute, "Size without sign.", "[-1.0, 2.0]", "[1.0, 2.0]")
+angle = unary("angle", lambda x: jnp.angle(_float(x)), "Angle of a complex number in radians.", "[1j]", "[1.57...]")
 arccos = unary("arccos", jnp.arccos, "Angle in radians whose cosine is x.", "[1.0]", "[0.0]")
 arccosh = unary("arccosh", jnp.arccosh, "Inverse of `cosh`.", "[1.0]", "[0.0]")
 arcsin = unary("arcsin", jnp.arcsin, "Angle in radians whose sine is x.", "[0.0]", "[0.0]")
@@ -65,7 +73,9 @@ erfinv = unary("erfinv", lambda x: special.erfinv(_float(x)), "Inverse of `erf`.
 exp = unary("exp", jnp.exp, "e to the power of x.", "[0.0]", "[1.0]")
 exp2 = unary("exp2", jnp.exp2, "2 to the power of x.", "[3.0]", "[8.0]")
 expm1 = unary("expm1", jnp.expm1, "exp(x) - 1, exact near 0.", "[0.0]", "[0.0]")
+fabs = unary("fabs", jnp.fabs, "Size without sign, as a float.", "[-1, 2]", "[1.0, 2.0]")
 floor = unary("floor", lambda x: jnp.floor(_float(x)), "Whole number below, as a float.", "[1.8]", "[1.0]")
+i0 = unary("i0", lambda x: jnp.i0(_float(x)), "Modified Bessel function of order 0.", "[0.0]", "[1.0...]")
 imag = unary("imag", jnp.imag, "Imaginary part.", "[1 + 2j]", "[2.0]")
 isfinite = unary("isfinite", jnp.isfinite, "Neither infinite nor NaN.", "[float('nan')]", "[False]")
 isinf = unary("isinf", jnp.isinf, "Infinite.", "[1.0, float('inf')]", "[False, True]")
@@ -110,9 +120,13 @@ floor_divide = binary("floor_divide", jnp.floor_divide, "x1 // x2.", "[7], [2]",
 fmax = binary("fmax", jnp.fmax, "The larger one that is not NaN.", "[1.0, 2.0], float('nan')", "[1.0, 2.0]")
 fmin = binary("fmin", jnp.fmin, "The smaller one that is not NaN.", "[1.0, 2.0], float('nan')", "[1.0, 2.0]")
 fmod = binary("fmod", jnp.fmod, "Remainder with the sign of x1.", "[-7], [3]", "[-1]")
+gcd = binary("gcd", jnp.gcd, "Greatest common divisor of integers.", "[12], [18]", "[6]")
 greater = binary("greater", jnp.greater, "x1 > x2.", "[1, 2], 1", "[False, True]")
 greater_equal = binary("greater_equal", jnp.greater_equal, "x1 >= x2.", "[1, 2], 2", "[False, True]")
+heaviside = binary("heaviside", jnp.heaviside, "0 below 0, 1 above, and x2 at 0.", "[-1.0, 0.0], 0.5", "[0.0, 0.5]")
 hypot = binary("hypot", jnp.hypot, "sqrt(x1 ** 2 + x2 ** 2).", "[3.0], [4.0]", "[5.0]")
+lcm = binary("lcm", jnp.lcm, "Least common multiple of integers.", "[4], [6]", "[12]")
+ldexp = binary("ldexp", _ldexp, "x1 times 2 to the power of the integer x2.", "[3.0], [2]", "[12.0]")
 less = binary("less", jnp.less, "x1 < x2.", "[1, 2], 2", "[True, False]")
 less_equal = binary("less_equal", jnp.less_equal, "x1 <= x2.", "[1, 2], 1", "[True, False]")
 logaddexp = binary("logaddexp", _in_floats(jnp.logaddexp), "log(exp(x1) + exp(x2)).", "[0.0], [-1000.0]", "[0.0]")
@@ -124,6 +138,7 @@ maximum = binary("maximum", jnp.maximum, "The larger of two.", "[1, 5], 3", "[3,
 minimum = binary("minimum", jnp.minimum, "The smaller of two.", "[1, 5], 3", "[1, 3]")
 mod = binary("mod", jnp.mod, "Remainder with the sign of x2.", "[-7], [3]", "[2]")
 multiply = binary("multiply", jnp.multiply, "x1 * x2.", "[2, 3], 2", "[4, 6]")
+nextafter = binary("nextafter", jnp.nextafter, "The number after x1 on the way to x2.", "[1.0], [2.0]", "[1.00...]")
 not_equal = binary("not_equal", jnp.not_equal, "x1 != x2.", "[1, 2], 2", "[True, False]")
 power = binary("power", jnp.power, "x1 to the power of x2.", "[2, 3], 2", "[4, 9]")
 subtract = binary("subtract", jnp.subtract, "x1 - x2.", "[3, 4], 1", "[2, 3]")

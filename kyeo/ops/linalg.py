@@ -1,4 +1,4 @@
-"""Linear algebra: products, decompositions, equations, norms."""
+"""Linear algebra: decompositions, equations, norms, and what is derived from them."""
 
 from typing import Any
 
@@ -10,87 +10,13 @@ from jax.scipy.linalg import solve_triangular as jax_solve_triangular
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
-from kyeo.ops.rows import binary, tuple_axis
+from kyeo.ops.control import jvp
+from kyeo.ops.rows import tuple_axis
 
 __all__ = [
-    "cholesky", "cross", "det", "dot", "eig", "eigh", "einsum", "inner", "inv", "kron", "logdet", "lstsq",
-    "lu_factor", "matmul", "norm", "outer", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
-    "tensordot", "trace", "vdot",
+    "cdist", "cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "logdet", "lstsq", "lu_factor",
+    "matrix_rank", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
 ]
-
-dot = binary(
-    "dot", jnp.dot, "Sum over the last axis of x1 and the last but one of x2.", "[1, 2], [3, 4]", "11")
-inner = binary("inner", jnp.inner, "Sum over the last axis of both.", "[1, 2], [3, 4]", "11")
-kron = binary("kron", jnp.kron, "Kronecker product.", "[1, 2], [1, 10]", "[1, 10, 2, 20]")
-outer = binary("outer", jnp.outer, "Every element times every other.", "[1, 2], [3, 4]", "[[3, 4], [6, 8]]")
-vdot = binary("vdot", jnp.vdot, "Sum of the products of all elements.", "[1, 2], [3, 4]", "11")
-
-
-def _wide(*arrays: jax.Array) -> Any:
-    """int8 times int8 is summed in int32."""
-    return jnp.int32 if all(a.dtype == jnp.int8 for a in arrays) else None
-
-
-@op
-def matmul(x1: Any, x2: Any) -> jax.Array:
-    """Matrix product over the last two axes; the others broadcast.
-
-    >>> import kyeo
-    >>> kyeo.ops.matmul([[1, 2]], [[3], [4]]).tolist()
-    [[11]]
-    """
-    x1, x2 = to_array(x1), to_array(x2)
-    if x1.ndim and x2.ndim and x1.shape[-1] != x2.shape[-2 if x2.ndim > 1 else 0]:
-        raise problem("These matrices cannot be multiplied.", received=f"shapes {x1.shape} and {x2.shape}",
-                      expected=f"{x1.shape[-1]} rows in the second", where="ops.matmul")
-    return jnp.matmul(x1, x2, preferred_element_type=_wide(x1, x2))
-
-
-@op
-def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
-    """Sums of products, as written in Einstein's notation.
-
-    >>> import kyeo
-    >>> kyeo.ops.einsum("ij,j->i", [[1, 2], [3, 4]], [1, 10]).tolist()
-    [21, 43]
-    """
-    arrays = [to_array(x) for x in operands]
-    return jnp.einsum(subscripts, *arrays, **{"preferred_element_type": _wide(*arrays), **kwargs})
-
-
-@op
-def tensordot(x1: Any, x2: Any, axes: Any = 2) -> jax.Array:
-    """Sum over the last `axes` axes of x1 and the first of x2, or over two lists of axes.
-
-    >>> import kyeo
-    >>> kyeo.ops.tensordot([[1, 2], [3, 4]], [1, 10], axes=1).tolist()
-    [21, 43]
-    """
-    return jnp.tensordot(to_array(x1), to_array(x2), axes)
-
-
-@op
-def cross(
-    x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None,
-) -> jax.Array:
-    """Cross product of vectors of 2 or 3 elements; `axis` stands for all three axes.
-
-    >>> import kyeo
-    >>> kyeo.ops.cross([1, 0, 0], [0, 1, 0]).tolist()
-    [0, 0, 1]
-    """
-    return jnp.cross(to_array(x1), to_array(x2), axisa, axisb, axisc, axis)
-
-
-@op
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
-    """Sum of a diagonal of the matrices that two axes span.
-
-    >>> import kyeo
-    >>> int(kyeo.ops.trace([[1, 2], [3, 4]]))
-    5
-    """
-    return jnp.trace(to_array(x), offset, axis1, axis2)
 
 
 @op
@@ -128,6 +54,51 @@ def cholesky(x: Any, upper: bool = False) -> jax.Array:
         raise problem("The matrix has no Cholesky decomposition.", received=to_array(x), where="ops.cholesky",
                       expected="a positive definite matrix")
     return out
+
+
+@op
+def cholesky_inverse(x: Any, upper: bool = False) -> jax.Array:
+    """The inverse of a matrix, given its Cholesky factor L (or U with `upper`).
+
+    >>> import kyeo
+    >>> kyeo.ops.cholesky_inverse([[2.0, 0.0], [0.0, 1.0]]).tolist()
+    [[0.25, 0.0], [0.0, 1.0]]
+    """
+    x = _matrix(x, "cholesky_inverse", square=True)
+    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
+    unit = jnp.broadcast_to(jnp.eye(x.shape[-1], dtype=x.dtype), x.shape)
+    inverse = jax_solve_triangular(x, unit, lower=not upper)
+    turned = jnp.swapaxes(inverse, -1, -2)
+    return inverse @ turned if upper else turned @ inverse
+
+
+@op
+def matrix_rank(x: Any, tol: Any = None) -> jax.Array:
+    """How many rows are independent (int32): singular values below `tol` times the largest count as 0.
+
+    >>> import kyeo
+    >>> int(kyeo.ops.matrix_rank([[1.0, 2.0], [2.0, 4.0]]))
+    1
+    """
+    return jnp.linalg.matrix_rank(_matrix(x, "matrix_rank"), tol).astype("int32")
+
+
+@op
+def cdist(x: Any, y: Any) -> jax.Array:
+    """Distances of every row of x from every row of y: (..., n, d), (..., m, d) -> (..., n, m).
+
+    Where two rows are equal the gradient is 0.
+
+    >>> import kyeo
+    >>> kyeo.ops.cdist([[0.0, 0.0]], [[3.0, 4.0], [0.0, 1.0]]).tolist()
+    [[5.0, 1.0]]
+    """
+    x, y = _matrix(x, "cdist"), _matrix(y, "cdist")
+    if x.shape[-1] != y.shape[-1]:
+        raise problem("Points of different spaces have no distance.", where="ops.cdist",
+                      received=f"shapes {x.shape} and {y.shape}", expected="equal last axes")
+    squares = jnp.sum(jnp.square(x[..., :, None, :] - y[..., None, :, :]), -1)
+    return jnp.where(squares == 0, 0, jnp.sqrt(jnp.where(squares == 0, 1, squares)))
 
 
 @op

@@ -7,7 +7,12 @@ from kyeo.ops.classes import *
 from kyeo.ops.classes import __all__ as _classes
 from kyeo.ops.conv import *
 from kyeo.ops.conv import __all__ as _conv
+from kyeo.ops.ctc import *
+from kyeo.ops.ctc import __all__ as _ctc
+from kyeo.ops.fourier import polar as polar
 from kyeo.ops.normalize import *
 from kyeo.ops.normalize import __all__ as _normalize
+from kyeo.ops.pixels import *
+from kyeo.ops.pixels import __all__ as _pixels
 
-__all__ = sorted([*_activate, *_classes, *_conv, *_normalize])
+__all__ = sorted([*_activate, *_classes, *_conv, *_ctc, *_normalize, *_pixels, "polar"])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from kyeo.core.arrays import to_array
-from kyeo.core.errors import positive_int, problem
+from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
 from kyeo.ops.rows import tuple_axis
@@ -77,7 +77,7 @@ def _prepare(x: Any, weights: Sequence[Any], axis: Any) -> tuple[jax.Array, Any,
 
 @op
 def layer_normalization(
-    x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None,
+    x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None, **kwargs: Any,
 ) -> jax.Array:
     """x with mean 0 and variance 1 along `axis`, times `gamma`, plus `beta`.
 
@@ -88,6 +88,10 @@ def layer_normalization(
     >>> kyeo.ops.layer_normalization([1.0, 3.0]).round(3).tolist()
     [-1.0, 1.0]
     """
+    if kwargs.pop("rms_scaling", False):
+        raise problem("`rms_scaling` divided by the wrong number.", received="rms_scaling=True",
+                      where="ops.layer_normalization", fix="use kyeo.ops.rms_normalization")
+    no_more("ops.layer_normalization", kwargs)
     x, dtype, axes, (gamma, beta) = _prepare(x, (gamma, beta), axis)
     mean, variance = jnp.mean(x, axes, keepdims=True), jnp.var(x, axes, keepdims=True)
     epsilon = settings.epsilon if epsilon is None else epsilon
@@ -120,7 +124,9 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
     """
     order = positive_int("ops.normalize", order=order)
     x, epsilon, axis = to_array(x), settings.epsilon if epsilon is None else epsilon, tuple_axis(axis)
+    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
     x = x if x.ndim else x[None]
     if order == 2:
-        return x * jnp.minimum(lax.rsqrt(jnp.sum(jnp.square(x), axis, keepdims=True)), 1 / epsilon)
+        most = min(1 / epsilon, float(jnp.finfo(x.dtype).max))  # or it would be infinite in half precision
+        return x * jnp.minimum(lax.rsqrt(jnp.sum(jnp.square(x), axis, keepdims=True)), most)
     return x / jnp.maximum(jnp.linalg.norm(x, order, axis, keepdims=True), epsilon)

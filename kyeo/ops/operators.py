@@ -5,13 +5,13 @@ from typing import Any
 
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Variable
-from kyeo.ops import core, elementwise, linalg
+from kyeo.ops import core, elementwise, products, shape
 
 __all__ = ["SymbolicTensor", "Variable"]
 
 # operator: the op; those of two operands get their reflected form (`__radd__`) too
 _BINARY = {
-    "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "matmul": linalg.matmul,
+    "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "matmul": products.matmul,
     "truediv": elementwise.true_divide, "floordiv": elementwise.floor_divide, "mod": elementwise.mod,
     "pow": elementwise.power, "and": elementwise.logical_and, "or": elementwise.logical_or,
     "xor": elementwise.logical_xor,
@@ -45,5 +45,7 @@ def _attach(cls: type) -> None:
 
 _attach(SymbolicTensor)
 _attach(Variable)
+SymbolicTensor.reshape = _forward(shape.reshape)  # type: ignore[attr-defined]
+SymbolicTensor.squeeze = lambda self, axis=None: shape.squeeze(self, axis)  # type: ignore[attr-defined]
 # A symbolic tensor is equal to itself only (graphs look tensors up); a variable compares its values.
 Variable.__eq__ = _forward(elementwise.equal)  # type: ignore[method-assign]

@@ -7,10 +7,12 @@ from typing import Any, Protocol
 import jax
 
 from kyeo.core.arrays import to_array
+from kyeo.core.errors import problem
 from kyeo.core.op import op
 
 __all__ = [
-    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "reduction", "tuple_axis", "unary",
+    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "named_op", "reduction", "tuple_axis",
+    "unary",
 ]
 
 Function = Callable[..., Any]
@@ -42,14 +44,18 @@ class Reduction(Protocol):
 
 def tuple_axis(axis: Any) -> Any:
     """A list of axes as the tuple that jax.numpy wants."""
+    if any(isinstance(a, str) for a in (axis if isinstance(axis, (list, tuple)) else [axis])):
+        raise problem("`axis` is not valid.", received=f"axis={axis!r}", expected="an int, several ints, or None",
+                      kind=TypeError)
     return tuple(axis) if isinstance(axis, list) else axis
 
 
-def _named(fn: Function, name: str, text: str, call: str, result: str) -> Any:
-    """Give a row's function its name, module and docstring, and file it as an op."""
+def named_op(fn: Function, name: str, text: str, call: str, result: str, shown: str = "{}.tolist()") -> Any:
+    """Give a row's function its name, module and docstring, and file it as an op; `shown` is how the docstring's
+    example looks at what the call gives."""
     fn.__name__ = fn.__qualname__ = name
     fn.__module__ = sys._getframe(2).f_globals["__name__"]  # the module that holds the table
-    fn.__doc__ = f"{text}\n\n    >>> import kyeo\n    >>> kyeo.ops.{name}({call}).tolist()\n    {result}\n"
+    fn.__doc__ = f"{text}\n\n    >>> import kyeo\n    >>> {shown.format(f'kyeo.ops.{name}({call})')}\n    {result}\n"
     return op(fn)
 
 
@@ -59,7 +65,7 @@ def unary(name: str, fn: Function, text: str, x: str, result: str) -> Unary:
     def row(x: Any) -> jax.Array:
         return fn(to_array(x))
 
-    return _named(row, name, text, x, result)
+    return named_op(row, name, text, x, result)
 
 
 def binary(name: str, fn: Function, text: str, args: str, result: str) -> Binary:
@@ -68,7 +74,7 @@ def binary(name: str, fn: Function, text: str, args: str, result: str) -> Binary
     def row(x1: Any, x2: Any) -> jax.Array:
         return fn(to_array(x1), to_array(x2))
 
-    return _named(row, name, text, args, result)
+    return named_op(row, name, text, args, result)
 
 
 def bits(name: str, fn: Function, text: str, args: str, result: str) -> Bits:
@@ -77,7 +83,7 @@ def bits(name: str, fn: Function, text: str, args: str, result: str) -> Bits:
     def row(x: Any, y: Any) -> jax.Array:
         return fn(to_array(x), to_array(y))
 
-    return _named(row, name, text, args, result)
+    return named_op(row, name, text, args, result)
 
 
 def reduction(name: str, fn: Function, text: str, args: str, result: str) -> Reduction:
@@ -87,4 +93,4 @@ def reduction(name: str, fn: Function, text: str, args: str, result: str) -> Red
     def row(x: Any, axis: Any = None, keepdims: bool = False) -> jax.Array:
         return fn(to_array(x), axis=tuple_axis(axis), keepdims=keepdims)
 
-    return _named(row, name, text, args, result)
+    return named_op(row, name, text, args, result)

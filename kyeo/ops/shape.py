@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,12 @@ import numpy as np
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
-from kyeo.ops.rows import tuple_axis
+from kyeo.ops.rows import Function, named_op, tuple_axis, unary
 
 __all__ = [
-    "append", "array_split", "broadcast_to", "concatenate", "diff", "expand_dims", "flip", "hstack",
-    "moveaxis", "pad", "ravel", "repeat", "reshape", "roll", "rot90", "split", "squeeze", "stack",
-    "swapaxes", "tile", "transpose", "vstack",
+    "append", "array_split", "broadcast_to", "concatenate", "diff", "dsplit", "dstack", "expand_dims", "flip",
+    "fliplr", "flipud", "hsplit", "hstack", "moveaxis", "pad", "ravel", "repeat", "reshape", "roll", "rot90",
+    "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "vsplit", "vstack",
 ]
 
 Many = Sequence[Any]
@@ -190,6 +190,17 @@ def vstack(xs: Many) -> jax.Array:
 
 
 @op
+def dstack(xs: Many) -> jax.Array:
+    """Arrays joined along the third axis, which vectors and matrices get.
+
+    >>> import kyeo
+    >>> kyeo.ops.dstack([[1, 2], [3, 4]]).tolist()
+    [[[1, 3], [2, 4]]]
+    """
+    return jnp.dstack([to_array(x) for x in xs])
+
+
+@op
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """Parts of x: so many equal ones, or cut at the given indices.
 
@@ -209,6 +220,25 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     [[1, 2], [3]]
     """
     return jnp.array_split(to_array(x), indices_or_sections, axis)
+
+
+class Split(Protocol):
+    """An op that cuts along a fixed axis."""
+
+    def __call__(self, x: Any, indices_or_sections: Any) -> Any: ...
+
+
+def _split_row(name: str, fn: Function, axis: str, x: str, result: str) -> Split:
+    def row(x: Any, indices_or_sections: Any) -> Any:
+        return fn(to_array(x), indices_or_sections)
+
+    text = f"Parts along the {axis} axis: so many equal ones, or cut at the given indices."
+    return named_op(row, name, text, f"{x}, 2", result, "[p.tolist() for p in {}]")
+
+
+vsplit = _split_row("vsplit", jnp.vsplit, "first", "[[1], [2]]", "[[[1]], [[2]]]")
+hsplit = _split_row("hsplit", jnp.hsplit, "second (of a vector, the only)", "[1, 2]", "[[1], [2]]")
+dsplit = _split_row("dsplit", jnp.dsplit, "third", "[[[1, 2]]]", "[[[[1]]], [[[2]]]]")
 
 
 @op
@@ -264,6 +294,10 @@ def flip(x: Any, axis: Any = None) -> jax.Array:
     [3, 2, 1]
     """
     return jnp.flip(to_array(x), tuple_axis(axis))
+
+
+flipud = unary("flipud", jnp.flipud, "Order of the first axis reversed.", "[1, 2, 3]", "[3, 2, 1]")
+fliplr = unary("fliplr", jnp.fliplr, "Order of the second axis reversed.", "[[1, 2, 3]]", "[[3, 2, 1]]")
 
 
 @op

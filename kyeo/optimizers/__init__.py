@@ -6,18 +6,19 @@ from kyeo.core.configurable import serialize_value
 from kyeo.core.errors import problem
 from kyeo.core.lookup import deserialize_in, register_aliases
 from kyeo.core.registry import custom_object_scope, find
-from kyeo.optimizers import schedules
+from kyeo.optimizers import legacy, schedules
 from kyeo.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
 from kyeo.optimizers.loss_scale import LossScaleOptimizer
 from kyeo.optimizers.matrix import Adafactor, Muon
 from kyeo.optimizers.multi import MultiOptimizer, OptimizerMap
 from kyeo.optimizers.optimizer import Optimizer
 from kyeo.optimizers.rules import SGD, Adadelta, Adagrad, Ftrl, Lion, RMSprop
+from kyeo.optimizers.transformation import OptaxOptimizer, is_transformation
 
 __all__ = [
     "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
-    "LossScaleOptimizer", "MultiOptimizer", "Muon", "Nadam", "Optimizer", "OptimizerMap", "RMSprop", "SGD",
-    "ScheduleFreeAdamW", "deserialize", "get", "schedules", "serialize",
+    "LossScaleOptimizer", "MultiOptimizer", "Muon", "Nadam", "OptaxOptimizer", "Optimizer", "OptimizerMap", "RMSprop",
+    "SGD", "ScheduleFreeAdamW", "deserialize", "get", "legacy", "schedules", "serialize",
 ]
 
 register_aliases("optimizers", {cls.__name__.lower(): cls for cls in (
@@ -26,7 +27,8 @@ register_aliases("optimizers", {cls.__name__.lower(): cls for cls in (
 
 
 def get(identifier: Any) -> Optimizer | None:
-    """The optimizer meant by an optimizer, a name in any case, or a config; None stays None.
+    """The optimizer meant by an optimizer, a name in any case, a config, or a transformation of optax; None stays
+    None.
 
     >>> import kyeo
     >>> type(kyeo.optimizers.get("rmsprop")).__name__, type(kyeo.optimizers.get("SGD")).__name__
@@ -34,6 +36,8 @@ def get(identifier: Any) -> Optimizer | None:
     """
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
+    if not isinstance(identifier, type) and is_transformation(identifier):
+        return OptaxOptimizer(identifier)
     if isinstance(identifier, (str, dict)):
         found = deserialize(identifier)
         if isinstance(found, Optimizer):

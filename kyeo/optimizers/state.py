@@ -122,10 +122,12 @@ class _OptimizerState(Configurable):
         self, shape: Sequence[int], initializer: Any = "zeros", dtype: Any = None, aggregation: str = "none",
         layout: Any = None, name: str | None = None,
     ) -> Variable:
-        """Make a variable that belongs to the optimizer. `layout` is taken for the sake of Keras's signature."""
+        """Make a variable that belongs to the optimizer. `layout` says how a distribution divides it."""
         with scope(path=self.name):
             variable = Variable(initializers.get(initializer), shape=shape, dtype=dtype, trainable=False,
                                 aggregation=aggregation, name=name)
+        variable._layout = layout
+        variable.place()
         self._track(variable)
         return variable
 
@@ -135,7 +137,7 @@ class _OptimizerState(Configurable):
         """Make a slot: a variable of the shape and dtype of a weight, named after both."""
         path = reference_variable.path.replace("/", "_")
         return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype,
-                                 name=f"{path}_{name or 'var'}")
+                                 layout=reference_variable.layout(), name=f"{path}_{name or 'var'}")
 
     def add_optimizer_variables(
         self, trainable_variables: Iterable[Variable], name: str | Sequence[str], initializer: Any = "zeros",

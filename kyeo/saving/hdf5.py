@@ -15,6 +15,7 @@ from kyeo.core.errors import problem
 __all__ = ["ReadGroup", "WriteGroup", "open_for_reading", "open_for_writing", "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
+_MAX_ATTRIBUTE = 2**24  # bytes
 _EXPANSION = 1100  # deflate cannot blow up more than 1032 times
 
 
@@ -56,20 +57,46 @@ class WriteGroup:
 
 
 class ReadGroup(Mapping[str, np.ndarray]):
-    """The arrays in the group `path`/vars of a file, empty where there is none."""
+    """The arrays in the group `path`/vars of a file, empty where there is none.
 
-    def __init__(self, file: Any, path: str, where: str):
+    With `plain` it is the group `path` itself, and a key may lead through groups inside: "dense/kernel:0".
+    """
+
+    def __init__(self, file: Any, path: str, where: str, plain: bool = False):
         self._where = where
-        self._path = f"{path}/vars" if path else "vars"
+        self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
         group = file
-        for part in self._path.split("/"):
+        for part in filter(None, self._path.split("/")):
             if _link(group, part) is None:
                 return
             group = self._inside(group, part)
             if not hasattr(group, "keys"):
                 raise self._refused("a dataset where a group is expected")
         self._group = group
+
+    def texts(self, name: str) -> list[str] | None:
+        """The list of texts in an attribute, which Keras 2 cuts into `name0`, `name1`, ... where it is long; None
+        where there is none."""
+        attributes = getattr(self._group, "attrs", {})
+        if name in attributes:
+            return self._text_list(attributes, name)
+        parts: list[str] = []
+        while f"{name}{len(parts)}" in attributes:
+            parts.append(f"{name}{len(parts)}")
+        return [text for part in parts for text in self._text_list(attributes, part)] if parts else None
+
+    def _text_list(self, attributes: Any, name: str) -> list[str]:
+        attribute = attributes.get_id(name)
+        if 0 in attribute.shape:
+            return []
+        if attribute.dtype.kind not in "SO" or attribute.get_storage_size() > _MAX_ATTRIBUTE:
+            raise self._refused(f'the attribute "{name}" of dtype {attribute.dtype}')
+        values = np.asarray(attributes[name]).ravel().tolist()
+        try:
+            return [v.decode() if isinstance(v, bytes) else v + "" for v in values]
+        except (TypeError, UnicodeDecodeError):
+            raise self._refused(f'the attribute "{name}" that holds something else than text') from None
 
     def _refused(self, what: str) -> Exception:
         return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what,
@@ -78,7 +105,11 @@ class ReadGroup(Mapping[str, np.ndarray]):
     def _inside(self, group: Any, key: str) -> Any:
         import h5py
 
+        if not hasattr(group, "keys"):
+            raise self._refused("a dataset where a group is expected")
         link = _link(group, key)
+        if link is None:
+            raise self._refused(f'no "{key}" in it')
         if link is not h5py.HardLink:
             raise self._refused(f'"{key}" as a {link.__name__}, which can lead out of the file')
         return group[key]
@@ -106,9 +137,12 @@ class ReadGroup(Mapping[str, np.ndarray]):
         return tuple(self._dataset(key).shape)
 
     def _dataset(self, key: str) -> Any:
-        if key not in self:
+        *through, last = key.split("/")
+        if not through and key not in self:
             raise KeyError(key)
-        dataset = self._inside(self._group, key)
+        dataset = self._group
+        for part in (*through, last):
+            dataset = self._inside(dataset, part)
         if not hasattr(dataset, "shape") or dataset.shape is None:
             raise self._refused(f'"{key}" is no array')
         if dataset.is_virtual or dataset.external:
@@ -127,6 +161,8 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
 def _link(group: Any, key: str) -> Any:
     """The kind of link under a key, or None. `key in group` would follow it, also out of the file."""
+    if key in ("", "."):  # HDF5's word for the group itself, which has no link
+        return None
     return group.get(key, getclass=True, getlink=True) if group else None
 
 

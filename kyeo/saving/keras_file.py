@@ -18,8 +18,10 @@ from typing import Any
 
 from kyeo.core.errors import problem
 from kyeo.core.files import atomic_write
+from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing
+from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.weights import load_variables, save_variables
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
@@ -79,6 +81,8 @@ def _write_zip(model: Any, path: Path, texts: dict[str, str]) -> None:
             weights.seek(0)
             with archive.open(zipfile.ZipInfo(WEIGHTS), "w", force_zip64=True) as member:
                 shutil.copyfileobj(weights, member, 2**20)
+        for name, file in saved_assets(model):
+            archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
 
 
 def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
@@ -87,6 +91,9 @@ def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
         for name, text in texts.items():
             stack.enter_context(atomic_write(path / name)).write_text(text, encoding="utf-8")
         _write_weights(model, stack.enter_context(atomic_write(path / WEIGHTS)))
+        for name, file in saved_assets(model):
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(atomic_write(path / name)).write_bytes(file.read_bytes())
 
 
 def _write_weights(model: Any, file: Any) -> None:
@@ -115,7 +122,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     """
     check_safe_mode(safe_mode)
     path = _existing(filepath)
-    with _opened(path) as (texts, weights):
+    with _opened(path) as (texts, weights, names, read):
         spec = read_json(texts, f"{CONFIG} in {path}")
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
@@ -123,11 +130,12 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         if not compile:
             spec["compile_config"] = None
         model = deserialize_keras_object(spec, custom_objects)
-        if not hasattr(model, "load_weights"):
+        if not hasattr(model, "load_weights") and not getattr(model, "saved_alone", False):
             raise problem("The file holds something that is not a model.", where=str(path),
                           received=type(model).__name__)
         with open_for_reading(weights, str(path)) as store:
             load_variables(model, store, str(path))
+        load_assets(model, names, read, str(path))
     return model
 
 
@@ -154,7 +162,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-    """Read the weights of a model from a `.weights.h5` or `.keras` file of Kyeo or Keras 3.
+    """Read the weights of a model from a `.weights.h5` or `.keras` file of Kyeo or Keras 3, or an `.h5` of Keras 2.
 
     All are checked before the first is changed.
 
@@ -162,37 +170,47 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         model: a built model.
         filepath: the file.
         skip_mismatch: leave weights that do not fit as they are, with a warning, instead of raising.
+        **kwargs: `by_name=True`, for files of Keras 2, matches layers by their names instead of their order; layers
+            without a partner stay as they are.
 
     Raises:
         ValueError: weights do not fit; the message names layers and shapes.
     """
+    by_name = kwargs.pop("by_name", None)
     _no_more("load_weights", kwargs)
     path = _existing(filepath)
     _check_built(model, "loaded")
     with contextlib.ExitStack() as stack:
-        if path.name.endswith(".weights.h5"):
+        if path.name.endswith((".h5", ".hdf5")):
             weights = path
         elif path.name.endswith(".keras"):
             weights = stack.enter_context(_opened(path))[1]
         else:
             raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
-                          expected='a name that ends in ".weights.h5" or ".keras"',
-                          fix="files of Keras 2 must be loaded and saved anew with Keras 3 first")
+                          expected='a name that ends in ".weights.h5", ".keras" or ".h5"')
         with open_for_reading(weights, str(path)) as store:
-            load_variables(model, store, str(path), skip_mismatch)
+            if is_legacy(store, str(path)):
+                load_legacy(model, store, str(path), bool(by_name), skip_mismatch)
+            elif by_name:
+                raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
+                              expected="by_name=None: the layers of this file go by their places in the model")
+            else:
+                load_variables(model, store, str(path), skip_mismatch)
 
 
 # -- opening -----------------------------------------------------------------------------------------------
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[bytes, Any]]:
-    """The text of the config and the weights (a path or an open file) of a `.keras` file or folder."""
+def _opened(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetReader]]:
+    """The text of the config and the weights (a path or an open file) of a `.keras` file or folder; the names of all
+    that is in it, and what reads one of them."""
     if path.is_dir():
         missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
         if missing:
             raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path))
         if (path / CONFIG).stat().st_size > MAX_CONFIG:
             raise problem("The config is too big.", where=str(path / CONFIG), expected=f"at most {MAX_CONFIG:,} bytes")
-        yield (path / CONFIG).read_bytes(), path / WEIGHTS
+        names = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file() and not f.is_symlink()]
+        yield (path / CONFIG).read_bytes(), path / WEIGHTS, names, lambda name: (path / name).read_bytes()
         return
     try:
         archive = zipfile.ZipFile(path)
@@ -200,7 +218,8 @@ def _opened(path: Path) -> Iterator[tuple[bytes, Any]]:
         raise problem("The file is not a whole `.keras` file.", where=str(path), received=str(error),
                       expected="a zip written by `model.save`") from None
     with archive:
-        yield _member(archive, CONFIG, path, MAX_CONFIG), io.BytesIO(_member(archive, WEIGHTS, path))
+        yield (_member(archive, CONFIG, path, MAX_CONFIG), io.BytesIO(_member(archive, WEIGHTS, path)),
+               archive.namelist(), lambda name: _member(archive, name, path))
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path, limit: int | None = None) -> bytes:

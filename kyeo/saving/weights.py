@@ -137,8 +137,8 @@ def _shortened(lines: list[str], between: str = "; ") -> str:
 def _mismatches(item: Any, group: ReadGroup) -> list[str]:
     """What keeps an object from loading a group, by names and shapes; nothing is read."""
     own = getattr(type(item), "load_own_variables", None)
-    if not getattr(own, "__module__", "").startswith("kyeo."):
-        return []  # the user's own reading, which says itself what it needs
+    if not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False):
+        return []  # reading by rules of its own, which says itself what it needs
     is_layer = isinstance(item, VariableOwner)
     expected = item.own_variables() if is_layer else item.variables
     if len(group) == 0 and not is_layer:

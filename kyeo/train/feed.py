@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from kyeo.core.placement import rows_to_fill
 from kyeo.data.source import Source, pad_batch
 from kyeo.train.padding import row_mask
 
@@ -24,20 +25,20 @@ class Portion(NamedTuple):
     stacked: bool
 
 
-def portions(source: Source, epoch: int, per_dispatch: int, padded: bool) -> Iterator[Portion]:
-    """An epoch in portions of up to `per_dispatch` batches."""
+def portions(source: Source, epoch: int, per_dispatch: int, padded: bool, start: int = 0) -> Iterator[Portion]:
+    """An epoch, from its `start`-th batch on, in portions of up to `per_dispatch` batches."""
     if per_dispatch == 1:
-        full = row_mask(source.batch_size, source.batch_size) if padded and source.batch_size else None
-        for batch in source.batches(epoch):
+        width = rows_to_fill(source.batch_size) if padded and source.batch_size else 0
+        full = row_mask(width, width) if width else None
+        for batch in source.batches(epoch, start):
             if not padded:
                 yield Portion(batch, None, 1, False)
                 continue
-            assert source.batch_size is not None
-            batch, real = pad_batch(batch, source.batch_size)
-            yield Portion(batch, full if real == source.batch_size else row_mask(real, source.batch_size), 1, False)
+            batch, real = pad_batch(batch, width)
+            yield Portion(batch, full if real == width else row_mask(real, width), 1, False)
         return
     held: list[tuple[Any, int, int]] = []
-    for batch, count in source.groups(epoch, per_dispatch):
+    for batch, count in source.groups(epoch, per_dispatch, start):
         real = jax.tree.leaves(batch)[0].shape[1]
         if held and (sum(c for _, c, _ in held) + count > per_dispatch or (real != held[0][2] and not padded)):
             yield _stacked(held, per_dispatch, source, padded)
@@ -50,7 +51,7 @@ def portions(source: Source, epoch: int, per_dispatch: int, padded: bool) -> Ite
 def _stacked(held: list[tuple[Any, int, int]], size: int, source: Source, padded: bool) -> Portion:
     """Groups joined and filled up to `size` batches of full rows; what is beyond the count is never run."""
     steps = sum(count for _, count, _ in held)
-    width = source.batch_size if padded and source.batch_size else held[0][2]
+    width = rows_to_fill(source.batch_size) if padded and source.batch_size else held[0][2]
     if len(held) == 1 and steps == size and held[0][2] == width:
         rows = np.ones((size, width), "float32") if padded else None
         return Portion(held[0][0], rows, steps, True)

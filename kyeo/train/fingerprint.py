@@ -136,8 +136,8 @@ class _Walk:
         cls = type(value)
         if id(value) in self._met:
             return "met", self._met[id(value)][0]
-        if not _is_ours(cls) or not all(map(_is_ours, _work_of(cls))):
-            raise _NotAlike
+        if not _is_ours(cls) or not all(map(_is_ours, _work_of(cls))) or getattr(cls, "runs_on_host", False):
+            raise _NotAlike  # what a step calls on the host is this very object
         self._met[id(value)] = len(self._met), value
         self.by_paths = self.by_paths or getattr(cls, "goes_by_paths", False)
         parts = [(name, self.of(part)) for name, part in _attributes(value) if not self._passes_over(value, name)]

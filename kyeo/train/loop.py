@@ -20,9 +20,12 @@ from kyeo.callbacks.callback import CallbackList, LazyLogs
 from kyeo.core.errors import NotMaskable
 from kyeo.data.source import Source
 from kyeo.train.feed import Portion, portions
-from kyeo.train.runner import Runner, SafePoints
+from kyeo.train.not_finite import warn_of_not_finite
+from kyeo.train.resume import Place, Progress
+from kyeo.train.runner import Runner
+from kyeo.train.signals import SafePoints
 
-__all__ = ["Job", "run_epoch", "run_epochs"]
+__all__ = ["Job", "run_epoch", "run_epochs", "train"]
 
 
 class Job:
@@ -36,6 +39,9 @@ class Job:
         safe: delays Ctrl-C while state is in flight.
         check: called with each batch's labels; None where they were checked as a whole.
         epochs: how many are planned in all, those of an earlier part included.
+
+    Attributes:
+        after: called after each dispatch with epoch, steps done and the logs so far.
     """
 
     def __init__(self, model: Any, mode: str, source: Source, callbacks: CallbackList, safe: SafePoints,
@@ -43,6 +49,7 @@ class Job:
         self.model, self.mode, self.source, self.callbacks, self.safe, self.check = (
             model, mode, source, callbacks, safe, check)
         self.epochs, self.long = epochs, False
+        self.after: Callable[[int, int, Any], None] | None = None
         self.padded = model.may_pad(source)
         self.per_dispatch: int | None = None
 
@@ -102,18 +109,23 @@ class _Peeked(Source):
         yield self._batch
 
 
-def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | None = None) -> dict[str, Any]:
+def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | None = None,
+              place: Place | None = None) -> Any:
     """Run the steps of one epoch. Gives the last logs, still on the device.
 
-    `on_result`, for `predict`, gets what each step gave and its portion.
+    `on_result`, for `predict`, gets what each step gave and its portion. `place`: where in the epoch to go on.
     """
     job.settle()
     assert job.per_dispatch is not None
     begin, end = (getattr(job.callbacks, f"on_{job.mode}_batch_{edge}") for edge in ("begin", "end"))
     logs: Any = {}
     done = 0
-    job.source.on_epoch_begin()
-    for portion in portions(job.source, epoch, job.per_dispatch, job.padded):
+    if place is not None and place.step:
+        logs, done = place.logs, place.step
+    else:
+        job.source.on_epoch_begin()
+    stopped = done > 0 and job.model.stop_training
+    for portion in () if stopped else portions(job.source, epoch, job.per_dispatch, job.padded, done):
         if job.check is not None and portion.data[1] is not None:
             job.check(portion.data[1])
         begin(done)
@@ -126,33 +138,83 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | 
         else:
             logs = result
         end(done - 1, LazyLogs(functools.partial(fetched, result)) if on_result is None else result)
+        if job.after is not None:
+            job.after(epoch, done, logs)
         if job.mode == "train" and job.model.stop_training:
             break
     job.source.on_epoch_end()
     return logs
 
 
-def fetched(logs: dict[str, Any]) -> dict[str, Any]:
+def fetched(logs: Any) -> dict[str, Any]:
     """Logs as Python numbers, sorted by name; waits for the device."""
     return plain_logs(jax.device_get(logs))
 
 
-def run_epochs(job: Job, first: int, last: int, validate: Callable[[int], dict[str, Any]]) -> None:
-    """The loop of `fit`. `validate(epoch)` gives the validation logs, empty where it is not time."""
+def train(model: Any, source: Source, validation: Source | None, callbacks: CallbackList,
+          check: Callable[[Any], None] | None, epochs: range, is_due: Callable[[int], bool]) -> None:
+    """The second half of `fit`, once there are batches and a model built for them.
+
+    Args:
+        model: the model.
+        source, validation: batches to train and, unless None, to validate on.
+        callbacks: who is told.
+        check: called with each batch's labels; None where they were checked as a whole.
+        epochs: their numbers.
+        is_due: whether to validate after an epoch.
+    """
+    with SafePoints(saves=callbacks.backup is not None) as safe:
+        progress = Progress(model, source, validation, callbacks, lambda: safe.asked)
+        job = Job(model, "train", source, callbacks, safe, check, epochs.stop)
+        test_job = Job(model, "test", validation, callbacks, safe) if validation is not None else None
+
+        def validate(place: Place) -> dict[str, Any]:
+            if test_job is None or not is_due(place.epoch):
+                return {}
+            progress.before_validation()
+            test_job.after = (lambda *_: progress.while_validating(place)) if progress.saves else None
+            return {f"val_{name}": value for name, value in model._evaluate(test_job).items()}
+
+        progress.jobs = [job, test_job] if test_job is not None else [job]
+        with job:
+            try:
+                run_epochs(job, epochs.start, epochs.stop, validate, progress)
+            finally:
+                progress.settle()
+
+
+def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]],
+               progress: Progress) -> None:
+    """The loop of `fit`. `validate(place)` gives the validation logs, empty where it is not time."""
     model, callbacks = job.model, job.callbacks
     model.stop_training = False
     logs: dict[str, Any] = {}
+    place = progress.load(first)
     callbacks.on_train_begin()
-    for epoch in range(first, last):
-        model.reset_metrics()
-        callbacks.on_epoch_begin(epoch)
+    progress.begin(place)
+    inside = place.step > 0  # of an epoch: what its beginning does is put right by `restore`
+    if inside:
+        callbacks.on_epoch_begin(place.epoch)
+    progress.restore()
+    job.after = progress.after_step if progress.saves else None
+    ends = model.stop_training and not inside
+    for epoch in range(place.epoch, place.epoch if ends else last):
+        if not inside:
+            model.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
         # Unless somebody reads them the device is not waited for: the next epoch is prepared meanwhile.
-        logs = LazyLogs(functools.partial(fetched, run_epoch(job, epoch)))
-        if validated := validate(epoch):
+        result = place.logs if place.trained else run_epoch(job, epoch, place=place)
+        logs = LazyLogs(functools.partial(fetched, result))
+        if validated := validate(Place(epoch, 1, True, logs)):
             logs.update(validated)
         callbacks.on_epoch_end(epoch, logs)
+        inside, place = False, Place(epoch + 1)
+        progress.after_epoch(epoch)
         if model.stop_training:
             break
     if model.optimizer is not None and last > first:
         model.optimizer.finalize_variable_values(model.state_variables().trainable)
-    callbacks.on_train_end(dict(logs))  # reading them waits for the last step
+    final = dict(logs)  # reading them waits for the last step
+    warn_of_not_finite(model, job.source, final)
+    callbacks.on_train_end(final)
+    progress.finish()

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.layers.layer import Layer
+
 __all__ = ["may_pad", "row_mask"]
 
 _REPLACEABLE = ("predict_step", "train_step", "test_step", "compute_loss", "compute_loss_and_updates",
@@ -33,11 +35,15 @@ def may_pad(model: Any, metrics: bool = True) -> bool:
         if not _is_graph_model(layer) and getattr(layer, "mixes_rows", True):
             return False
         graph = getattr(layer, "_graph", None)
-        if graph is not None and not all(hasattr(node.target, "call") or node.target.__name__ in _ROWWISE_OPS
-                                         for node in graph.nodes):
+        if graph is not None and not all(map(_keeps_rows_apart, graph.nodes)):
             return False
     compiled = model._objective.compiled_metrics if metrics and model._objective is not None else None
     return compiled is None or all(type(m).__module__.startswith("kyeo.") for m in compiled.metrics)
+
+
+def _keeps_rows_apart(node: Any) -> bool:
+    """A layer, which was asked before, or a known op."""
+    return isinstance(node.target, Layer) or getattr(node.target, "__name__", "") in _ROWWISE_OPS
 
 
 def _is_graph_model(layer: Any) -> bool:

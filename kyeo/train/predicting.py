@@ -10,7 +10,7 @@ from kyeo.data.adapters import as_source
 from kyeo.data.source import pad_batch
 from kyeo.train import prepare
 from kyeo.train.loop import Job, run_epoch
-from kyeo.train.runner import SafePoints
+from kyeo.train.signals import SafePoints
 
 __all__ = ["predict"]
 
@@ -18,9 +18,13 @@ __all__ = ["predict"]
 def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int | None,
             make_callbacks: Callable[..., Any], callbacks: Any) -> Any:
     """The outputs for `x` as NumPy arrays."""
+    if type(x) is np.ndarray and callbacks is None and steps is None and model.built:
+        again = model.runner("predict").predict_again(x, batch_size)
+        if again is not None:
+            return again
     size = batch_size or 32
     if callbacks is None and steps is None and isinstance(x, np.ndarray) and 0 < len(x) <= size and model.built:
-        quick = _predict_one_batch(model, x, size)
+        quick = _predict_one_batch(model, x, batch_size, size)
         if quick is not None:
             return quick
     source = as_source(x, batch_size=batch_size, steps=steps)
@@ -44,19 +48,22 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
     return outputs
 
 
-def _predict_one_batch(model: Any, x: np.ndarray, size: int) -> Any:
+def _predict_one_batch(model: Any, x: np.ndarray, batch_size: int | None, size: int) -> Any:
     """One dispatch for a batch that fits in a step; None where the general way has to be taken."""
     if not model.pads_predictions or x.dtype.kind in "OUS" or model.run_eagerly:
         return None
     prepare.build_weights(model, x)
     rows = len(x)
     bucket = min(size, 1 << (rows - 1).bit_length())
+    runner = model.runner("predict")
     if x.dtype == np.float64:
         x = x.astype("float32")
     elif x.dtype.itemsize == 8:
         return None  # 64-bit integers are checked for overflow on the general way
+    elif rows == bucket:
+        runner.expect(x, batch_size)
     batch = (x, None, None) if rows == bucket else pad_batch((x, None, None), bucket)[0]
-    outputs = model.runner("predict").predict(batch)
+    outputs = runner.predict(batch)
     return jax.tree.map(lambda a: np.asarray(a)[:rows], outputs)
 
 

@@ -5,12 +5,14 @@ Where a batch goes: `fit` here, `data.adapters.as_source`, `train.loop.run_epoch
 """
 
 import functools
+import sys
 from typing import Any
 
 import jax
 import numpy as np
 
 from kyeo import optimizers
+from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.errors import one_of, positive_int, problem
 from kyeo.core.plain import plainly
@@ -21,11 +23,12 @@ from kyeo.data.source import Source
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
 from kyeo.train.calling import CompiledCall
-from kyeo.train.loop import Job, fetched, run_epoch, run_epochs
+from kyeo.train.loop import Job, fetched, run_epoch, train
 from kyeo.train.objective import Objective, real_rows
 from kyeo.train.predicting import predict
-from kyeo.train.runner import SafePoints
+from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
+from kyeo.train.texts import without_text
 
 __all__ = ["Trainer"]
 
@@ -196,7 +199,7 @@ class Trainer(StepCache):
         validation_data: Any = None, shuffle: bool | str = True, class_weight: Any = None,
         sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
         validation_steps: int | None = None, validation_batch_size: int | None = None,
-        validation_freq: int | list[int] = 1,
+        validation_freq: int | list[int] = 1, *, resume: Any = None,
     ) -> Any:
         """Train for `epochs` passes over the data. Gives the History.
 
@@ -217,6 +220,8 @@ class Trainer(StepCache):
             validation_steps: batches of a validation.
             validation_batch_size: rows of its batches.
             validation_freq: validate every so many epochs, or after the epochs listed (counted from 1).
+            resume: a folder for checkpoints. When the script is killed and started again, training goes on from the
+                newest, to the same bits; see `kyeo.callbacks.BackupAndRestore`, which saves more often than each epoch.
 
         >>> import kyeo, numpy as np
         >>> model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
@@ -226,34 +231,27 @@ class Trainer(StepCache):
         2
         """
         self._require_compiled("fit")
-        epochs = positive_int("fit", minimum=0, epochs=epochs)
+        epochs = min(positive_int("fit", minimum=0, epochs=epochs), settings.max_epochs or sys.maxsize)
         initial_epoch = positive_int("fit", minimum=0, initial_epoch=initial_epoch)
         if isinstance(validation_freq, (int, float)):
             validation_freq = positive_int("fit", validation_freq=validation_freq)
+        x = without_text(self, x)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
-                           steps=steps_per_epoch, seed=hash_of(seed_of(f"fit/{self.name}")))
+                           steps=_capped(steps_per_epoch), seed=hash_of(seed_of(f"fit/{self.name}")))
         self._prepare(source, y)
         validation = None
         if validation_data is not None:
             vx, vy, vw = _validation_parts(validation_data)
-            validation = as_source(vx, vy, vw, batch_size=validation_batch_size or batch_size, steps=validation_steps)
+            validation = as_source(without_text(self, vx), vy, vw, batch_size=validation_batch_size or batch_size,
+                                   steps=_capped(validation_steps))
             prepare.build_for(self, validation.peek(), "validation_data")
             prepare.check_targets(self, vy, "validation_data")
-        listed = _callback_list(self, callbacks, verbose, True, epochs=epochs, steps=source.num_batches,
-                                validation=validation is not None)
-        with SafePoints() as safe:
-            job = Job(self, "train", source, listed, safe, self._checker(y), epochs)
-            test_job = Job(self, "test", validation, listed, safe) if validation is not None else None
-
-            def validate(epoch: int) -> dict[str, Any]:
-                if test_job is None or not _is_due(epoch, validation_freq):
-                    return {}
-                return {f"val_{k}": v for k, v in self._evaluate(test_job).items()}
-
-            with job:
-                run_epochs(job, initial_epoch, epochs, validate)
+        listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,
+                                steps=source.num_batches, validation=validation is not None)
+        train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
+              functools.partial(_is_due, frequency=validation_freq))
         return self.history  # type: ignore[attr-defined]
 
     @plainly
@@ -271,7 +269,7 @@ class Trainer(StepCache):
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of evaluate.", kind=TypeError, where=self)
         self._require_compiled("evaluate")
-        source = as_source(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size, steps=_capped(steps))
         self._prepare(source, y)
         listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
         with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
@@ -293,7 +291,7 @@ class Trainer(StepCache):
         Args:
             x, batch_size, steps, callbacks, verbose: as in `fit`.
         """
-        return predict(self, x, batch_size, verbose, steps,
+        return predict(self, without_text(self, x), batch_size, verbose, _capped(steps),
                        functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
     # -- one batch -----------------------------------------------------------------------------------------
@@ -313,13 +311,14 @@ class Trainer(StepCache):
     @plainly
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        batch = as_source(x, batch_size=2**31 - 1).peek()
+        batch = as_source(without_text(self, x), batch_size=2**31 - 1).peek()
         prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
             return jax.tree.map(np.asarray, self.runner("predict").run(batch, None, safe))
 
     def _on_batch(self, mode: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
-        batch = as_source(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight).peek()
+        batch = as_source(without_text(self, x), y, sample_weight, batch_size=2**31 - 1,
+                          class_weight=class_weight).peek()
         prepare.build_for(self, batch)
         prepare.check_targets(self, batch[1])
         with SafePoints() as safe:
@@ -348,13 +347,28 @@ def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
     return unpack_x_y_sample_weight(data) if isinstance(data, (tuple, list)) else (data, None, None)
 
 
+def _capped(steps: int | None) -> int | None:
+    """The steps of an epoch, at most those of `kyeo.config.set_max_steps_per_epoch`."""
+    return min(steps or sys.maxsize, settings.max_steps_per_epoch) if settings.max_steps_per_epoch else steps
+
+
 def _is_due(epoch: int, frequency: Any) -> bool:
     return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
+
+
+def _with_backup(callbacks: Any, resume: Any) -> Any:
+    if resume is None:
+        return callbacks
+    if isinstance(callbacks, CallbackList):
+        raise problem("`resume` does not go with a CallbackList that is made already.", where="fit",
+                      received=f"resume={resume!r}", fix="put kyeo.callbacks.BackupAndRestore(...) into the list")
+    return [callbacks or [], BackupAndRestore(resume, delete_checkpoint=False)]
 
 
 def _callback_list(model: Any, callbacks: Any, verbose: Any, history: bool, **params: Any) -> CallbackList:
     if isinstance(callbacks, CallbackList):
         return callbacks
     verbose = 1 if one_of("fit", ("auto", 0, 1, 2, False, True), verbose=verbose) == "auto" else int(verbose)
+    verbose = 2 if verbose == 1 and not settings.interactive_logging else verbose
     return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, verbose=verbose, model=model,
                         **params)

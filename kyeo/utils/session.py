@@ -6,7 +6,7 @@ from typing import Any
 from kyeo.core.naming import reset_names
 from kyeo.core.symbolic import SymbolicTensor
 
-__all__ = ["clear_session", "is_keras_tensor"]
+__all__ = ["clear_session", "get_source_inputs", "is_keras_tensor"]
 
 
 def clear_session(free_memory: bool = True) -> None:
@@ -35,3 +35,28 @@ def is_keras_tensor(x: Any) -> bool:
     (True, False)
     """
     return isinstance(x, SymbolicTensor)
+
+
+def get_source_inputs(tensor: Any) -> Any:
+    """The symbolic inputs that a symbolic tensor is computed from, as a list; anything else as it is.
+
+    >>> import kyeo
+    >>> x = kyeo.Input((3,))
+    >>> kyeo.utils.get_source_inputs(kyeo.layers.Dense(2)(x * 2))[0] is x
+    True
+    """
+    if not isinstance(tensor, SymbolicTensor):
+        return tensor
+    found: dict[SymbolicTensor, None] = {}
+    met: set[int] = set()
+    queue = [tensor]
+    while queue:
+        one = queue.pop()
+        if id(one) in met:
+            continue
+        met.add(id(one))
+        if one.node is None or not one.node.inputs:
+            found[one] = None
+        else:
+            queue.extend(reversed(one.node.inputs))
+    return list(found)

@@ -11,6 +11,8 @@ with, `_values` a range for integers, `_known` sizes that the layer must know wh
 from typing import Any
 
 from tests.conformance.case import Case, case
+from tests.conformance.data_cases import DATA, DATA_BAD
+from tests.conformance.image_cases import IMAGES, IMAGES_BAD
 from tests.conformance.recurrent_cases import RECURRENT, RECURRENT_BAD
 
 __all__ = ["BAD", "CASES", "NOISE", "NORM", "RANDOM", "Case"]
@@ -41,6 +43,7 @@ CORE = [
     case("Embedding", (3, 4, 2), input_dim=5, output_dim=1, mask_zero=True, _dtype="int32"),
     case("Embedding", (3, 4), input_dim=5, output_dim=6, embeddings_regularizer="l2", _dtype="uint8"),
     case("Embedding", (3,), input_dim=5, output_dim=6, embeddings_constraint="unit_norm", _dtype="float32"),
+    case("ReversibleEmbedding", (3, 4), input_dim=5, output_dim=6, mask_zero=True, _dtype="int32"),
     case("Identity", (3, 4)),
     case("Masking", (2, 5, 3)),
     case("Masking", (2, 5, 1), mask_value=1.0, _dtype="int32"),
@@ -350,7 +353,7 @@ ATTENTION = [
           sliding_window=3, use_bias=False, activity_regularizer="l2", dropout=0.2, kernel_initializer="he_normal"),
 ]
 
-CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION, *RECURRENT]
+CASES = [*CORE, *CONV, *POOL, *NORM, *NOISE, *ACTIVATION, *RESHAPE, *MERGE, *ATTENTION, *IMAGES, *RECURRENT, *DATA]
 
 # Layers that draw while training: compared with Keras where they do nothing, and by their statistics.
 RANDOM = {
@@ -360,6 +363,7 @@ RANDOM = {
 
 # Constructor arguments that must be refused: (layer, arguments), the last argument is the wrong one.
 BAD = [
+    *DATA_BAD,
     ("Dense", {"units": 0}), ("Dense", {"units": -3}), ("Dense", {"units": 2.5}), ("Dense", {"units": "3"}),
     ("Dense", {"units": None}), ("Dense", {"units": 3, "use_bias": "no"}), ("Dense", {"units": 3, "activation": "rlu"}),
     ("Dense", {"units": 3, "kernel_initializer": "glorot"}), ("Dense", {"units": 3, "kernel_regularizer": "l7"}),
@@ -370,6 +374,9 @@ BAD = [
     ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": "x"}),
     ("Embedding", {"input_dim": 0, "output_dim": 3}), ("Embedding", {"input_dim": 3, "output_dim": "x"}),
     ("Embedding", {"input_dim": 3, "output_dim": 3, "mask_zero": 1}),
+    ("ReversibleEmbedding", {"input_dim": 3, "output_dim": 3, "tie_weights": 1}), ("JaxLayer", {"call_fn": 3}),
+    ("ReversibleEmbedding", {"input_dim": 3, "output_dim": 3, "logit_soft_cap": 0}), ("FlaxLayer", {"module": 3}),
+    ("JaxLayer", {"call_fn": lambda x: x}), ("JaxLayer", {"call_fn": lambda params, inputs: inputs}),
     ("Conv2D", {"filters": 0, "kernel_size": 3}), ("Conv2D", {"filters": 3, "kernel_size": 0}),
     ("Conv2D", {"filters": 3, "kernel_size": (3, 3, 3)}), ("Conv2D", {"filters": 3, "kernel_size": "3"}),
     ("Conv2D", {"filters": 3, "kernel_size": 3, "padding": "full"}),
@@ -442,5 +449,6 @@ BAD = [
     ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "use_gate": 1}),
     ("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 3}),
     ("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 0, "num_key_value_heads": 1}),
+    *IMAGES_BAD,
     *RECURRENT_BAD,
 ]

@@ -65,6 +65,17 @@ RECURRENT = [
     case("TimeDistributed", (2, 3, 5, 5, 2), layer=Inner("Conv2D", filters=3, kernel_size=2)),
     case("TimeDistributed", (2, 3, 4), layer=Inner("BatchNormalization")),
     case("TimeDistributed", (2, 3, 4, 5), layer=Inner("LSTM", units=2)),
+    *(case(name, shape, filters=3, kernel_size=2, **words) for name, shape, words in (
+        ("ConvLSTM1D", (2, 3, 5, 2), {}),
+        ("ConvLSTM1D", (2, 3, 5, 2), {"strides": 2, "padding": "same", "return_sequences": True}),
+        ("ConvLSTM1D", (2, 3, 2, 6), {"data_format": "channels_first", "dilation_rate": 2, "return_state": True}),
+        ("ConvLSTM2D", (2, 3, 4, 5, 2), {"return_sequences": True, "return_state": True}),
+        ("ConvLSTM2D", (2, 3, 4, 5, 2), {"padding": "same", "use_bias": False, "recurrent_activation": "hard_sigmoid",
+                                         "go_backwards": True, "recurrent_regularizer": "l2", "kernel_constraint": "max_norm"}),
+        ("ConvLSTM2D", (2, 3, 2, 4, 5), {"data_format": "channels_first", "strides": (2, 1), "activation": "relu",
+                                         "unit_forget_bias": False, "activity_regularizer": "l2"}),
+        ("ConvLSTM2D", (2, 2, 3, 4, 1), {"_call": {"initial_state": [(2, 2, 3, 3)] * 2}}),
+        ("ConvLSTM3D", (2, 2, 3, 4, 3, 2), {"padding": "same", "return_sequences": True}))),
 ]
 
 RECURRENT_BAD = [
@@ -76,5 +87,9 @@ RECURRENT_BAD = [
     *((name, {"units": 3, **wrong}) for name in ("LSTMCell", "GRUCell", "SimpleRNNCell") for wrong in (
         {"units": -1}, {"activation": 3}, {"bias_constraint": 4}, {"dropout": "x"})),
     ("StackedRNNCells", {"cells": []}), ("StackedRNNCells", {"cells": [3]}), ("RNN", {"cell": 3}),
+    *(("ConvLSTM2D", {"filters": 3, "kernel_size": 2, **wrong}) for wrong in (
+        {"filters": 0}, {"kernel_size": (2, 2, 2)}, {"padding": "causal"}, {"strides": 2, "dilation_rate": 2},
+        {"unit_forget_bias": 1}, {"data_format": "last"}, {"dropout": 2}, {"stateful": 1})),
+    ("ConvLSTM1D", {"filters": 3, "kernel_size": (2, 2)}), ("ConvLSTM3D", {"filters": 3, "kernel_size": "2"}),
     ("Bidirectional", {"layer": 3}), ("TimeDistributed", {"layer": 3}),
 ]

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import re
 from unittest import mock
 
 import jax
@@ -14,11 +15,12 @@ import pytest
 import kyeo
 from kyeo.core.scope import scope
 from tests.conformance.cases import BAD, CASES, NOISE, NORM, RANDOM
+from tests.conformance.image_cases import MIXES_ROWS
 
 OURS = {name: value for name, value in vars(kyeo.layers).items()
         if name in kyeo.layers.__all__ and isinstance(value, type) and issubclass(value, kyeo.Layer)}
 pytestmark = [pytest.mark.filterwarnings(f"ignore:{text}:UserWarning") for text in (
-    "You passed `rms_scaling=True`", "Layer .* was passed an input with a mask")]
+    "You passed `rms_scaling=True`", "Explicitly requested dtype int64", "Layer .* was passed an input with a mask")]
 ONE_EACH = list({case.name: case for case in reversed(CASES)}.values())
 each = pytest.mark.parametrize("case", CASES, ids=str)
 each_class = pytest.mark.parametrize("case", ONE_EACH, ids=str)
@@ -168,7 +170,7 @@ def test_same_as_keras(case):
             everything(ours, *a, *rest, training), everything(theirs, *b, *rest, training)))(*arguments)
         assert_close(mine, wanted, floor=case.floor)
     if not training:
-        assert_close(ours(*apart(inputs), **call_words(case)), mine["output"])
+        assert_close(ours(*apart(inputs), **call_words(case), training=False), mine["output"])
 
 
 def plain(config):
@@ -224,7 +226,7 @@ def test_parameters(name):
     assert [k for k in have if k in common] == common, "another order"
 
 
-TIMED = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "TimeDistributed")
+TIMED = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "TimeDistributed")
 
 
 def is_shape(value):
@@ -244,7 +246,8 @@ def test_shapes(case):
     firsts = [0, 1]
     has_channels = case.name.startswith((
         "Conv", "Depthwise", "Separable", "Max", "Average", "Adaptive", "Global", "ZeroP", "Cropping", "UpS", "Spatial"))
-    if has_channels and not many and "data_format" not in case.config and not case.known:
+    if has_channels and not many and "data_format" not in case.config and not case.known and (
+            "LSTM" not in case.name):
         firsts.append(len(case.shapes) - 1)
     if case.name in TIMED and not case.call:
         firsts.append(2)
@@ -268,12 +271,13 @@ def test_shapes(case):
 
 
 @pytest.mark.parametrize("policy", ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("case", [c for c in ONE_EACH if c.name != "TimeDistributed"], ids=str)  # mixes two policies
+@pytest.mark.parametrize("case", [
+    c for c in ONE_EACH if c.name not in ("TimeDistributed", "STFTSpectrogram", "RandomCrop")], ids=str)  # two policies; refused there; no cast there
 def test_dtype_policies(case, policy):
     """Under each policy: Keras's output type, and about its values; the weights are of the policy's type."""
     ours, theirs, inputs = both(case, dtype=policy)
     assert [w.dtype for w in ours.weights] == [w.dtype for w in theirs.weights]
-    mine, keras_output = (layer(*apart(inputs), **call_words(case)) for layer in (ours, theirs))
+    mine, keras_output = (layer(*apart(inputs), **call_words(case), training=False) for layer in (ours, theirs))
     assert [a.dtype for a in jax.tree.leaves(mine)] == [a.dtype for a in jax.tree.leaves(keras_output)]
     tolerance = 2e-2 if "bfloat16" in policy else 4e-3
     assert_close(mine, keras_output, tolerance)
@@ -359,7 +363,7 @@ def test_no_tracer_stays(case):
     assert all(isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer) for leaf in leaves)
 
 
-PADDED = [c for c in CASES if c in ONE_EACH or c in NORM or c in NOISE or "activity_regularizer" in c.config]
+PADDED = [c for c in CASES if (c in ONE_EACH and c.name not in MIXES_ROWS) or c in NORM or c in NOISE or "activity_regularizer" in c.config]
 
 
 @pytest.mark.parametrize("case", PADDED, ids=str)
@@ -440,13 +444,13 @@ def test_unseeded_noise_follows_the_process_seed():
 # -- what is refused -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, words", BAD, ids=lambda v: str(v).replace(" ", ""))
+@pytest.mark.parametrize("name, words", BAD, ids=lambda v: re.sub(r" |at0x\w+|at 0x\w+", "", str(v)))
 def test_bad_arguments(name, words):
     with pytest.raises((ValueError, TypeError)) as caught:
         getattr(kyeo.layers, name)(**words)
     message = str(caught.value)
     assert "Received:" in message and "keras" not in message.lower()
-    assert OURS[name].__name__ in message or any(room in message for room in ("initializers", "regularizers", "constraints",
+    assert OURS[name].__name__.rstrip("123D") in message or any(room in message for room in ("initializers", "regularizers", "constraints",
                                                                 "activations", "dtype", "L1L2", "SeedGenerator"))
 
 
@@ -480,7 +484,9 @@ def test_misfits(layer, shapes, text, symbolic):
 
 
 def test_every_class_has_a_case():
-    exempt = {"Layer", "InputLayer", "Lambda", "SpectralNormalization", "Wrapper"}  # tested in tests/layers
+    exempt = {  # tested in tests/layers
+        "FlaxLayer", "JaxLayer", "Layer", "InputLayer", "Lambda", "Pipeline", "SpectralNormalization", "Wrapper"}
+    exempt |= {name for name, cls in OURS.items() if getattr(cls, "runs_on_host", False)}  # tested in tests/text
     aliases = {name for name, cls in OURS.items() if cls.__name__ != name}
     missing = set(OURS) - aliases - exempt - {case.name for case in CASES}
     assert not missing, f"add a line to tests/conformance/cases.py for {sorted(missing)}"

@@ -26,7 +26,9 @@ def test_lambda_passes_what_the_function_takes():
         return x + offset
 
     x = LAYERS.Masking()(np.array([[[0.0], [1.0]]], "float32"))
-    y = LAYERS.Lambda(function, arguments={"offset": 2.0})(x, training=True)
+    with pytest.warns(UserWarning, match="does not hand masks on") as told:
+        y = LAYERS.Lambda(function, arguments={"offset": 2.0})(x, training=True)
+    assert told[0].filename == __file__
     assert y.ravel().tolist() == [2.0, 3.0]
     assert seen["training"] is True and seen["mask"].tolist() == [[False, True]]
     assert get_mask(y) is None

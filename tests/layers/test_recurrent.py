@@ -1,5 +1,7 @@
 """Recurrent layers beyond the rows of the conformance suite: states, dropout, masks on the way, cells of one's own."""
 
+import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
@@ -158,3 +160,38 @@ def test_batches_in_time_distributed():
 def test_bidirectional_refuses(words, text):
     with pytest.raises((ValueError, TypeError), match=text):
         layers.Bidirectional(layers.GRU(2), **words)
+
+
+# -- ConvLSTM ----------------------------------------------------------------------------------------------
+
+
+def test_conv_lstm_masks_and_drops():
+    """A masked step is as if it were not there (Keras crashes); dropout is drawn anew each time, only in training."""
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 5, 2)).astype("float32")
+    for data_format in ("channels_last", "channels_first"):
+        layer = kyeo.layers.ConvLSTM2D(
+            3, 2, data_format=data_format, dropout=0.5, recurrent_dropout=0.5, seed=1, return_state=True)
+        given = x if data_format == "channels_last" else np.moveaxis(x, -1, 2)
+        mask = np.array([[True, True, False, False]] * 2)
+        for masked, shorter in zip(layer(given, mask=mask), layer(given[:, :2])):
+            np.testing.assert_allclose(masked, shorter, rtol=1e-5, atol=1e-6)
+        first, second = (np.asarray(layer(given, training=True)[0]) for _ in range(2))
+        assert first.shape == layer(given)[0].shape and np.abs(first - second).max() > 1e-3
+
+
+def test_no_convolution_in_a_loop():
+    layer = kyeo.layers.ConvLSTM2D(3, 2, padding="same", return_sequences=True)
+    x = jnp.ones((2, 4, 5, 5, 2))
+    layer.build(x.shape)
+    weights, others = ([v.value for v in part] for part in (layer.trainable_variables, layer.non_trainable_variables))
+    step = jax.make_jaxpr(jax.grad(lambda w: layer.stateless_call(w, others, x)[0].sum()))(weights)
+
+    def loops(jaxpr):
+        for equation in jaxpr.eqns:
+            for inner in jax.tree.leaves(tuple(equation.params.values()), is_leaf=lambda v: hasattr(v, "eqns")):
+                body = getattr(inner, "jaxpr", inner)
+                if hasattr(body, "eqns"):
+                    yield from [str(body)] if equation.primitive.name == "scan" else loops(body)
+
+    found = list(loops(step.jaxpr))
+    assert len(found) == 2 and not any("conv_general_dilated" in body for body in found)

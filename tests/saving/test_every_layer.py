@@ -10,6 +10,7 @@ import kyeo
 from tests.conformance.cases import CASES
 
 FIRST = {case.name: case for case in reversed(CASES) if not case.call}  # cells are called by RNN alone
+FIRST.pop("Equalization")  # Keras cannot make a functional model of it
 
 
 def model_of(k, case):

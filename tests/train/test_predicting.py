@@ -1,5 +1,6 @@
 """`predict`: the same numbers whatever the size of a dispatch, and no more compilations than needed."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -56,3 +57,26 @@ def test_a_size_that_was_asked_for_is_kept():
     sizes.clear()
     model.predict(x, batch_size=48, verbose=0, callbacks=[Seen()])
     assert sizes == [48, 48]
+
+
+def test_the_same_again_sees_every_change():
+    """The short way of a repeated prediction gives what the general way gives, whatever was changed in between."""
+    model, x = dense(), np.random.default_rng(0).normal(size=(1, 8)).astype("float32")
+
+    def agrees():
+        first, again = model.predict(x, verbose=0), model.predict(x, verbose=0)
+        plain = np.asarray(model(x, training=False))
+        np.testing.assert_allclose(first, plain, rtol=1e-5)
+        np.testing.assert_array_equal(first, again)
+        return plain
+
+    before = agrees()
+    model.layers[0].kernel.assign(model.layers[0].kernel + 1)
+    assert not np.allclose(before, agrees())
+    model.add(kyeo.layers.Dense(2))
+    assert agrees().shape == (1, 2)
+    jax.clear_caches()
+    agrees()
+    with pytest.raises(ValueError, match="shape of the model's input"):
+        model.predict(x[:, :4], verbose=0)
+    agrees()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from kyeo import activations
 from kyeo.core.errors import boolean, fraction, one_of, positive_int
@@ -19,7 +20,7 @@ from kyeo.layers.layer import Layer
 from kyeo.ops.kernels import keep_mask, on_cpu, product
 from kyeo.random import SeedGenerator
 
-__all__ = ["BuiltInCell"]
+__all__ = ["BuiltInCell", "LSTMGates"]
 
 
 class BuiltInCell(Layer):
@@ -30,8 +31,8 @@ class BuiltInCell(Layer):
     recurrent_activation: Any = staticmethod(activations.sigmoid)
     implementation = 2
 
-    def _set_up(self, given: dict[str, Any]) -> None:
-        self.units = self.output_size = positive_int(self, units=given["units"])
+    def _set_up(self, given: dict[str, Any], size_name: str = "units") -> None:
+        self.units = self.output_size = positive_int(self, **{size_name: given["units"]})
         self.state_size: Any = [self.units] * self.states if self.states > 1 else self.units
         self.activation = activation_of(self, given["activation"])
         self.use_bias = boolean(self, use_bias=given["use_bias"])
@@ -63,16 +64,21 @@ class BuiltInCell(Layer):
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         """Zeros for the states before the first step."""
-        return [jnp.zeros((batch_size, self.units), self.compute_dtype) for _ in range(self.states)]
+        return [jnp.zeros(self.state_shape(batch_size), self.compute_dtype) for _ in range(self.states)]
+
+    def state_shape(self, batch_size: Any) -> tuple[Any, ...]:
+        """The shape of each state."""
+        return batch_size, self.units
 
     # -- dropout -------------------------------------------------------------------------------------------
-    def draw_masks(self, batch: Any, features: int, training: Any) -> tuple[Any, Any]:
-        """What inputs and states are multiplied by: (1 or gates, batch, size) each, None where nothing is dropped."""
+    def draw_masks(self, shape: Any, training: Any) -> tuple[Any, Any]:
+        """What inputs, of this shape in a step, and states are multiplied by: (1 or gates, *shape) each, None where
+        nothing is dropped."""
         if not training or current().symbolic:  # dropout changes no shape
             return None, None
         each_gate = self.gates if self.implementation == 1 else 1
-        return (self._mask(self.dropout, (each_gate, batch, features)),
-                self._mask(self.recurrent_dropout, (each_gate, batch, self.units)))
+        return (self._mask(self.dropout, (each_gate, *shape)),
+                self._mask(self.recurrent_dropout, (each_gate, *self.state_shape(shape[0]))))
 
     def _mask(self, rate: float, shape: tuple[Any, ...]) -> Any:
         if not rate:
@@ -80,8 +86,8 @@ class BuiltInCell(Layer):
         if rate == 1:
             return jnp.zeros(shape, self.compute_dtype)
         # row by row, so that a row does not see how many rows there are
-        gates, batch, size = shape
-        kept = keep_mask(self.seed_generator.next(), (batch, gates, size), rate).swapaxes(0, 1)
+        gates, batch, *sizes = shape
+        kept = keep_mask(self.seed_generator.next(), (batch, gates, *sizes), rate).swapaxes(0, 1)
         return kept.astype(self.compute_dtype) / (1 - rate)
 
     # -- a step --------------------------------------------------------------------------------------------
@@ -115,7 +121,7 @@ class BuiltInCell(Layer):
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         """One step: the output, and the list of new states."""
         given = list(states) if isinstance(states, (list, tuple)) else [states]
-        on_inputs, on_states = self.draw_masks(inputs.shape[0], inputs.shape[-1], training)
+        on_inputs, on_states = self.draw_masks(inputs.shape, training)
         new = self.advance(self.project(inputs, on_inputs), given, on_states)
         return new[0], new if isinstance(states, (list, tuple)) else new[0]
 
@@ -128,3 +134,28 @@ class BuiltInCell(Layer):
     def by_kernel(self, projected: Any, states: Any, mask: Any) -> Any:
         """`run` for the usual activations."""
         raise NotImplementedError
+
+
+class LSTMGates(BuiltInCell):
+    """The gates of LSTM, whatever makes their sums."""
+
+    gates, states = 4, 2
+    unit_forget_bias: bool
+
+    def _make_bias(self, width: int) -> Any:
+        def with_ones(shape: Any, dtype: Any = None) -> Any:
+            """The initializer's values, but 1 for the gate that forgets."""
+            sizes = (self.units, 2 * self.units)
+            first, rest = (np.asarray(self.bias_initializer((size,), dtype=dtype)) for size in sizes)
+            return np.concatenate([first, np.ones_like(first), rest])
+
+        rules: dict[str, Any] = {"initializer": with_ones} if self.unit_forget_bias else {}
+        return make_weight(self, "bias", (width,), **rules)
+
+    def advance(self, projected: Any, states: Sequence[Any], mask: Any = None) -> list[Any]:
+        """The new output and the new memory."""
+        h, c = states
+        i, f, g, o = (a + b for a, b in zip(jnp.split(projected, 4, axis=-1), self.from_states(h, mask)))
+        squash, gate = self.activation, self.recurrent_activation
+        c = gate(f) * c + gate(i) * squash(g)
+        return [gate(o) * squash(c), c]

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from kyeo.core.errors import boolean
 from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import arguments_of, explain, make_weight
-from kyeo.layers.rnn.builtin import BuiltInCell
+from kyeo.layers.rnn.builtin import BuiltInCell, LSTMGates
 from kyeo.ops.kernels import gru, lstm, simple_rnn
 
 __all__ = ["GRUCell", "LSTMCell", "SimpleRNNCell"]
@@ -63,7 +62,7 @@ class SimpleRNNCell(BuiltInCell):
         return hidden, [hidden[-1]]
 
 
-class LSTMCell(BuiltInCell):
+class LSTMCell(LSTMGates):
     """One step of LSTM. Two states: the output, and what the cell remembers.
 
     >>> import kyeo
@@ -72,8 +71,6 @@ class LSTMCell(BuiltInCell):
     >>> output.shape, len(states)
     ((2, 3), 2)
     """
-
-    gates, states = 4, 2
 
     def __init__(
         self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
@@ -88,24 +85,6 @@ class LSTMCell(BuiltInCell):
         self._set_up(arguments_of(locals()))
         self._set_gates(recurrent_activation, implementation)
         self.unit_forget_bias = boolean(self, unit_forget_bias=unit_forget_bias)
-
-    def _make_bias(self, width: int) -> Any:
-        def with_ones(shape: Any, dtype: Any = None) -> Any:
-            """The initializer's values, but 1 for the gate that forgets."""
-            sizes = (self.units, 2 * self.units)
-            first, rest = (np.asarray(self.bias_initializer((size,), dtype=dtype)) for size in sizes)
-            return np.concatenate([first, np.ones_like(first), rest])
-
-        rules: dict[str, Any] = {"initializer": with_ones} if self.unit_forget_bias else {}
-        return make_weight(self, "bias", (width,), **rules)
-
-    def advance(self, projected: Any, states: Sequence[Any], mask: Any = None) -> list[Any]:
-        """The new output and the new memory."""
-        h, c = states
-        i, f, g, o = (a + b for a, b in zip(jnp.split(projected, 4, axis=-1), self.from_states(h, mask)))
-        squash, gate = self.activation, self.recurrent_activation
-        c = gate(f) * c + gate(i) * squash(g)
-        return [gate(o) * squash(c), c]
 
     def by_kernel(self, projected: Any, states: Any, mask: Any) -> Any:
         """`run` by the kernel."""

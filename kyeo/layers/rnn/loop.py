@@ -32,7 +32,7 @@ def run_cell(cell: Any, xs: Any, states: Any, mask: Any, training: Any) -> tuple
 
 
 def _run_built_in(cell: BuiltInCell, xs: Any, states: Any, mask: Any, training: Any) -> tuple[Any, Any]:
-    on_inputs, on_states = cell.draw_masks(xs.shape[1], xs.shape[-1], training)
+    on_inputs, on_states = cell.draw_masks(xs.shape[1:], training)
     projected = cell.project(xs, on_inputs)
     found = cell.run(projected, states, mask) if on_states is None else None
     if found is not None:

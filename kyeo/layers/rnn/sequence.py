@@ -11,7 +11,7 @@ from kyeo.layers.layer import InputSpec, Layer
 from kyeo.layers.rnn.cells import GRUCell, LSTMCell, SimpleRNNCell
 from kyeo.layers.rnn.loop import RNN
 
-__all__ = ["GRU", "LSTM", "SimpleRNN"]
+__all__ = ["GRU", "LSTM", "SimpleRNN"]  # and OfCell, for the family of ConvLSTM
 
 _ARGUMENTS = """
 Args:
@@ -37,18 +37,20 @@ def _of_cell(name: str) -> property:
     return property(lambda self: getattr(self.cell, name), doc=f"`{name}` of the cell.")
 
 
-class _OfCell(RNN):
+class OfCell(RNN):
     """A cell class and its arguments; they are read off the cell."""
 
     cell_class: type
     cell_name: str
+    input_axes = 3
+    explained = _ARGUMENTS
     _not_in_config = frozenset({"cell", "use_cudnn"})
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        if cls.__module__ == __name__:
-            explain(cls, _ARGUMENTS)
-            for name in set(parameters_of(cls.cell_class)) - set(parameters_of(Layer)):
+        if cls.__module__.startswith("kyeo.") and not cls.__name__.startswith("_"):
+            explain(cls, cls.explained)
+            for name in {*parameters_of(cls.cell_class)} - {*parameters_of(Layer), *vars(cls)}:
                 setattr(cls, name, _of_cell(name))
 
     def _set_up(self, given: dict[str, Any], words: dict[str, Any]) -> None:
@@ -60,12 +62,16 @@ class _OfCell(RNN):
             for_cell["implementation"] = words.pop("implementation")
         self.use_cudnn = one_of(self, ("auto", True, False), use_cudnn=given.pop("use_cudnn", "auto"))
         with scope(path=f"{current().path}/{words['name']}".lstrip("/")):
-            cell = self.cell_class(**for_cell, name=self.cell_name)
+            cell = self.cell_class(**for_cell, **self._of_family(), name=self.cell_name)
         super().__init__(cell, **given, **words)
-        self.input_spec = InputSpec(ndim=3)
+        self.input_spec = InputSpec(ndim=self.input_axes)
+
+    def _of_family(self) -> dict[str, Any]:
+        """Further arguments of the cell."""
+        return {}
 
 
-class SimpleRNN(_OfCell):
+class SimpleRNN(OfCell):
     """The recurrent layer whose output is its state: `h = activation(inputs @ kernel + h @ recurrent_kernel + bias)`.
 
     J. Elman, "Finding Structure in Time", Cognitive Science 14 (1990).
@@ -89,7 +95,7 @@ class SimpleRNN(_OfCell):
         self._set_up(arguments_of(locals()), kwargs)
 
 
-class LSTM(_OfCell):
+class LSTM(OfCell):
     """Long short-term memory: a recurrent layer with gates that decide what it remembers.
 
     S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997).
@@ -117,7 +123,7 @@ class LSTM(_OfCell):
         self._set_up(arguments_of(locals()), kwargs)
 
 
-class GRU(_OfCell):
+class GRU(OfCell):
     """Gated recurrent unit: as LSTM, with one state and one gate less.
 
     K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation"

@@ -10,12 +10,13 @@ Hash Functions" (2018), https://nullprogram.com/blog/2018/07/31/. On counter-bas
 hashes see M. Jarzynski and M. Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020.
 """
 
+import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-__all__ = ["keep_mask", "uniform_bits"]
+__all__ = ["derived_key", "keep_mask", "normal_numbers", "uniform_bits", "uniform_numbers"]
 
 
 def uniform_bits(key: Array, shape: Sequence[int]) -> Array:
@@ -49,6 +50,38 @@ def keep_mask(key: Array, shape: Sequence[int], rate: float) -> Array:
     if kept == 2**32:
         return jnp.ones(tuple(shape), bool)
     return uniform_bits(key, shape) < jnp.uint32(kept)
+
+
+def derived_key(key: Array, number: int) -> Array:
+    """Return another key for each number, unrelated to the first and to those that count on from it.
+
+    >>> import jax.numpy as jnp
+    >>> key = jnp.array([7, 0], "uint32")
+    >>> bool((derived_key(key, 0) == derived_key(key, 1)).all())
+    False
+    """
+    return jnp.stack([scramble(key[0] ^ jnp.uint32(0xC2B2AE35 * (number + 1) % 2**32)), key[1]])
+
+
+def uniform_numbers(key: Array, shape: Sequence[int]) -> Array:
+    """Return float32 numbers spread evenly in [0, 1); arguments as `uniform_bits`.
+
+    >>> import jax.numpy as jnp
+    >>> bool((uniform_numbers(jnp.array([7, 0], "uint32"), (100,)) < 1).all())
+    True
+    """
+    return (uniform_bits(key, shape) >> 8).astype("float32") * 2.0**-24
+
+
+def normal_numbers(key: Array, shape: Sequence[int]) -> Array:
+    """Return float32 numbers with the normal distribution of mean 0 and variance 1; arguments as `uniform_bits`.
+
+    >>> import jax.numpy as jnp
+    >>> bool(abs(normal_numbers(jnp.array([7, 0], "uint32"), (1000,)).std() - 1) < 0.1)
+    True
+    """
+    inside = (uniform_bits(key, shape) >> 8).astype("float32") * 2.0**-23 - (1.0 - 2.0**-24)  # in (-1, 1)
+    return math.sqrt(2) * lax.erf_inv(inside)
 
 
 def scramble(x: Array) -> Array:

@@ -99,6 +99,7 @@ def kernel_gradient(x: Array, g: Array, window: Sizes, strides: Sizes, pads: Pad
     filters = g.shape[-1]
     counts = [n + sum(pad) - (m - 1) * s for n, pad, m, s in zip(x.shape[1:], pads, g.shape[1:], strides)]
     x, g = x.transpose(1, 2, 3, 0), g.transpose(1, 2, 0, 3)
+    edges: Any
     if channels <= FEW_CHANNELS:
         x, g = x.reshape(1, 1, height, width * channels, batch), g[None]
         steps, edges = (1, strides[0], strides[1] * channels), ((0, 0), pads[0], tuple(n * channels for n in pads[1]))

@@ -1,0 +1,208 @@
+"""Named arrays in one file, in the form of safetensors: a JSON header, then the bytes of all arrays.
+
+Checkpoints and `save_weights("x.safetensors")` are such files. A file can be sealed: each array has its SHA-256 in the
+header, and the last array is the SHA-256 of the header. Then no part of the file can be cut off or changed unseen.
+"""
+
+import hashlib
+import json
+import math
+import mmap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from kyeo.core.errors import problem
+
+__all__ = ["DamagedFile", "Tensors", "write_tensors"]
+
+_NAMES = {
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
+    "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "C64": "complex64",
+}
+_CODES = {name: code for code, name in _NAMES.items()}
+_MAX_HEADER = 100_000_000  # bytes, as in the specification
+_MAX_RANK = 32
+_SEAL, _SUMS, _META = "seal", "sha256", "__metadata__"
+
+
+class DamagedFile(ValueError):
+    """A file of arrays that is not whole, or not as it was written."""
+
+
+def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None,
+                  sealed: bool = False) -> None:
+    """Write a file; whoever wants it to appear at once writes it through `core.files.atomic_write`.
+
+    Args:
+        path: the file.
+        arrays: arrays by name; NumPy's or what NumPy takes.
+        metadata: texts by name.
+        sealed: whether to add checksums, so that any damage is found.
+
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "a.safetensors")
+    >>> write_tensors(file, {"w": np.arange(3)}, {"made": "today"}, sealed=True)
+    >>> with Tensors(file, sealed=True) as tensors:
+    ...     tensors["w"].tolist(), tensors.metadata["made"]
+    ([0, 1, 2], 'today')
+    """
+    # the wide ones first, so that each begins at a multiple of its size
+    parts = {name: _plain(array, name) for name, array in arrays.items()}
+    parts = dict(sorted(parts.items(), key=lambda item: -item[1].dtype.itemsize))
+    texts = dict(metadata or {})
+    if sealed:
+        texts[_SUMS] = json.dumps({name: _sum(array) for name, array in parts.items()})
+        parts[_SEAL] = np.zeros(32, np.uint8)
+    header: dict[str, Any] = {_META: texts} if texts else {}
+    at = 0
+    for name, array in parts.items():
+        header[name] = {"dtype": _CODES[array.dtype.name], "shape": list(array.shape),
+                        "data_offsets": [at, at + array.nbytes]}
+        at += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    head = len(text).to_bytes(8, "little") + text
+    with open(path, "wb") as file:
+        file.write(head)
+        for name, array in parts.items():
+            file.write(hashlib.sha256(head).digest() if sealed and name == _SEAL else _bytes(array))
+
+
+def _plain(value: Any, name: str) -> np.ndarray:
+    array = np.asarray(value)
+    if name in (_SEAL, _META) or array.dtype.name not in _CODES:
+        raise problem("This array cannot be written.", received=array, where=name,
+                      expected="numbers of a type among " + ", ".join(_CODES))
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return np.ascontiguousarray(array).reshape(array.shape)  # a scalar stays one
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return memoryview(array.reshape(-1).view(np.uint8))
+
+
+def _sum(array: np.ndarray) -> str:
+    return hashlib.sha256(_bytes(array)).hexdigest()
+
+
+class Tensors(Mapping[str, np.ndarray]):
+    """The arrays in a file, read where they lie (a memory map). What the header says is checked before it is used.
+
+    Args:
+        path: the file.
+        sealed: whether the file must have checksums; then all of them are compared.
+
+    Raises:
+        DamagedFile: it is not a whole file of this form, or a checksum differs.
+    """
+
+    def __init__(self, path: Any, sealed: bool = False):
+        self._path = Path(path)
+        self._file = open(self._path, "rb")  # noqa: SIM115 (kept until `close`)
+        try:
+            self._read_header()
+            if sealed:
+                self._check_seal()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Tensors":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; arrays that were read from it stay valid."""
+        self._file.close()
+
+    def _bad(self, what: str) -> Exception:
+        return problem("The file is damaged, or no file of arrays.", received=what, where=str(self._path),
+                       expected="a whole file in the form of safetensors", kind=DamagedFile)
+
+    def _read_header(self) -> None:
+        size = self._path.stat().st_size
+        start = self._file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8):
+            raise self._bad(f"{size:,} bytes, a header of {length:,}")
+        self._head = start + self._file.read(length)
+        header = self._parsed(self._head[8:])
+        metadata = header.pop(_META, {})
+        if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+            raise self._bad("metadata that is not texts by name")
+        self.metadata: dict[str, str] = metadata
+        self._entries = {name: self._entry(name, fields) for name, fields in header.items()}
+        at = 0
+        for begin, end in sorted((begin, end) for _, _, begin, end in self._entries.values()):
+            if begin != at:
+                raise self._bad(f"arrays that overlap or leave a gap at byte {at:,}")
+            at = end
+        if at != size - 8 - length:
+            raise self._bad(f"{size - 8 - length:,} bytes of arrays, where the header says {at:,}")
+        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def _parsed(self, text: bytes) -> dict[str, Any]:
+        def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            if len(dict(pairs)) != len(pairs):
+                raise ValueError("a name that stands twice")
+            return dict(pairs)
+
+        try:
+            header = json.loads(text.decode("utf-8"), object_pairs_hook=once)
+        except (ValueError, RecursionError) as error:
+            raise self._bad(f"a header that is no JSON: {error}") from None
+        if not isinstance(header, dict):
+            raise self._bad("a header that is no JSON object")
+        return header
+
+    def _entry(self, name: str, fields: Any) -> tuple[np.dtype, tuple[int, ...], int, int]:
+        """(number type, shape, begin, end), once it is clear that they go together."""
+        if not isinstance(fields, dict) or set(fields) != {"dtype", "shape", "data_offsets"}:
+            raise self._bad(f'"{name[:100]}" without dtype, shape and data_offsets')
+        code, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
+        if not isinstance(code, str) or code not in _NAMES:
+            raise self._bad(f'"{name[:100]}" of an unknown number type')
+        if not (_sizes(shape) and len(shape) <= _MAX_RANK and _sizes(offsets) and len(offsets) == 2):
+            raise self._bad(f'"{name[:100]}" with sizes that are none')
+        dtype = np.dtype(getattr(ml_dtypes, _NAMES[code], _NAMES[code]))
+        begin, end = offsets
+        if end - begin != math.prod(shape) * dtype.itemsize:
+            raise self._bad(f'"{name[:100]}" of {end - begin:,} bytes for shape {tuple(shape)} of {dtype}')
+        return dtype, tuple(shape), begin, end
+
+    def _check_seal(self) -> None:
+        if _SEAL not in self._entries or _SUMS not in self.metadata:
+            raise self._bad("no checksums")
+        if bytes(self[_SEAL]) != hashlib.sha256(self._head).digest():
+            raise self._bad("a header that does not have the checksum it was written with")
+        sums = self._parsed(self.metadata[_SUMS].encode())
+        for name in self:
+            if name != _SEAL and sums.get(name) != _sum(self[name]):
+                raise self._bad(f'"{name}" does not have the checksum it was written with')
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        dtype, shape, begin, end = self._entries[name]
+        start = len(self._head) + begin
+        return np.frombuffer(self._map, np.uint8, end - begin, start).view(dtype).reshape(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an array that is not read yet."""
+        return self._entries[name][1]
+
+
+def _sizes(values: Any) -> bool:
+    return isinstance(values, list) and all(type(v) is int and 0 <= v < 2**62 for v in values)

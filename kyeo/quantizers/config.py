@@ -1,0 +1,167 @@
+"""How a layer is to be quantized: quantizers of its weights and inputs, gathered in a config for each mode."""
+
+from typing import Any
+
+import jax
+
+from kyeo.core.configurable import Configurable
+from kyeo.core.errors import describe, positive_int, problem
+from kyeo.quantizers.functions import abs_max_quantize
+
+__all__ = [
+    "AbsMaxQuantizer", "Float8QuantizationConfig", "Int4QuantizationConfig", "Int8QuantizationConfig",
+    "QuantizationConfig", "Quantizer",
+]
+
+
+class Quantizer(Configurable):
+    """Base of quantizers: called on an array, gives ints and their scale. This one gives the array back.
+
+    Args:
+        output_dtype: dtype of the ints.
+
+    >>> import kyeo
+    >>> kyeo.quantizers.Quantizer()(3.0)
+    3.0
+    """
+
+    def __init__(self, output_dtype: Any = "int8"):
+        self.output_dtype = output_dtype
+
+    def __call__(self, x: Any) -> Any:
+        """The quantized array."""
+        return x
+
+
+class AbsMaxQuantizer(Quantizer):
+    """Ints so that the largest value of each slice is the largest int.
+
+    Args:
+        axis: the axis, or axes, whose values share a scale, where the call names none; the last one where None.
+        value_range: the smallest and the largest int.
+        epsilon: added to the largest value, so that zeros have a scale.
+        output_dtype: dtype of the ints.
+
+    >>> import kyeo
+    >>> kyeo.quantizers.AbsMaxQuantizer()([1.0, -2.0])[0].tolist()
+    [64, -127]
+    """
+
+    def __init__(self, axis: Any = None, value_range: Any = (-127, 127), epsilon: float = 1e-7,
+                 output_dtype: Any = "int8"):
+        super().__init__(output_dtype)
+        self.axis = axis if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        self.value_range = tuple(value_range)
+        self.epsilon = epsilon
+        if output_dtype == "int8" and not -128 <= self.value_range[0] < self.value_range[1] <= 127:
+            raise problem("`value_range` does not fit int8.", received=f"value_range={value_range!r}", where=self,
+                          expected="two ints from -128 to 127, the smaller first")
+
+    def __call__(self, x: Any, axis: Any = None, to_numpy: bool = False) -> tuple[jax.Array, jax.Array]:
+        """The ints and their scale; see `abs_max_quantize`."""
+        axis = axis if axis is not None else self.axis if self.axis is not None else -1
+        return abs_max_quantize(x, axis, self.value_range, self.output_dtype, self.epsilon, to_numpy)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        config = super().get_config()
+        return config if self.axis is not None else {k: v for k, v in config.items() if k != "axis"}
+
+
+class QuantizationConfig(Configurable):
+    """Base of configs: a mode, and the quantizers for it.
+
+    Args:
+        weight_quantizer: makes ints of weights; that of the mode where None.
+        activation_quantizer: makes ints of the layer's inputs; None leaves them as they are.
+    """
+
+    mode: str = ""
+
+    def __init__(self, weight_quantizer: Any = None, activation_quantizer: Any = None):
+        self.weight_quantizer, self.activation_quantizer = weight_quantizer, activation_quantizer
+        if not type(self).mode:
+            raise problem("This is a base class.", where=type(self), kind=NotImplementedError,
+                          fix="use Int8QuantizationConfig, or write a subclass with a `mode`")
+
+    def _check(self, dtype: str, value_range: tuple[int, int] | None = None) -> None:
+        given = self.weight_quantizer
+        wrong = given is not None and (getattr(given, "output_dtype", None) != dtype or (
+            value_range is not None and getattr(given, "value_range", None) != value_range))
+        if wrong:
+            raise problem("`weight_quantizer` is not valid.", received=f"weight_quantizer={describe(given)}",
+                          where=self, expected=f"a quantizer to {dtype}"
+                          + (f" with value_range={value_range}" if value_range else ""))
+
+
+class Int8QuantizationConfig(QuantizationConfig):
+    """Weights of 8 bits.
+
+    Args:
+        weight_quantizer: makes ints of weights, with a scale for each output.
+        activation_quantizer: makes ints of the layer's inputs; "default" is `AbsMaxQuantizer()`.
+
+    >>> import kyeo
+    >>> layer = kyeo.layers.Dense(3)
+    >>> layer.build((None, 4))
+    >>> layer.quantize(config=kyeo.quantizers.Int8QuantizationConfig(activation_quantizer=None))
+    >>> [w.dtype for w in layer.weights]
+    ['float32', 'int8', 'float32']
+    """
+
+    mode = "int8"
+
+    def __init__(self, weight_quantizer: Any = None, activation_quantizer: Any = "default"):
+        default = isinstance(activation_quantizer, str) and activation_quantizer == "default"
+        super().__init__(weight_quantizer, AbsMaxQuantizer() if default else activation_quantizer)
+        self._check("int8")
+
+
+class Int4QuantizationConfig(QuantizationConfig):
+    """Weights of 4 bits, two in a byte.
+
+    Args:
+        weight_quantizer: makes ints of weights; not with blocks.
+        activation_quantizer: makes ints of the layer's inputs; "default" leaves them as they are. Not with blocks.
+        block_size: how many weights of an output share a scale; all of them where None or -1.
+
+    >>> import kyeo
+    >>> layer = kyeo.layers.Dense(3, use_bias=False)
+    >>> layer.build((None, 4))
+    >>> layer.quantize(config=kyeo.quantizers.Int4QuantizationConfig(block_size=2))
+    >>> [(w.name, w.shape) for w in layer.weights]
+    [('kernel', (4, 2)), ('kernel_scale', (2, 3)), ('kernel_zero', (2, 3)), ('g_idx', (4,))]
+    """
+
+    mode = "int4"
+
+    def __init__(self, weight_quantizer: Any = None, activation_quantizer: Any = "default",
+                 block_size: int | None = 128):
+        default = isinstance(activation_quantizer, str) and activation_quantizer == "default"
+        super().__init__(weight_quantizer, None if default else activation_quantizer)
+        self.block_size = block_size if block_size in (None, -1) else positive_int(self, block_size=block_size)
+        self._check("int8", (-8, 7))
+        if self.block_size not in (None, -1) and (weight_quantizer or self.activation_quantizer):
+            raise problem("Blocks go with the built-in rounding only.", received=f"block_size={block_size}", where=self,
+                          fix="block_size=None, or no quantizers")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The config; files from before there were blocks have none."""
+        return super().from_config({"block_size": None, **config})
+
+
+class Float8QuantizationConfig(QuantizationConfig):
+    """Products in float8, with scales that follow the training.
+
+    P. Micikevicius et al., "FP8 Formats for Deep Learning" (2022), https://arxiv.org/abs/2209.05433
+
+    >>> import kyeo
+    >>> kyeo.quantizers.Float8QuantizationConfig().mode
+    'float8'
+    """
+
+    mode = "float8"
+
+    def __init__(self) -> None:
+        super().__init__(None, None)

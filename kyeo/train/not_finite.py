@@ -1,0 +1,48 @@
+"""After a training whose loss is no number any more: say so once, and what can be seen of the reason."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo.core.errors import where_is
+from kyeo.core.plain import warn
+from kyeo.data.source import Source
+
+__all__ = ["warn_of_not_finite"]
+
+
+def warn_of_not_finite(model: Any, source: Source, logs: dict[str, Any]) -> None:
+    """Warn if a training ended with a loss that is NaN or infinite.
+
+    Only then are the data looked through; a training that went well pays nothing.
+    """
+    loss = logs.get("loss", 0.0)
+    if not isinstance(loss, (int, float)) or math.isfinite(loss):
+        return
+    parts = list(source.whole())
+    found = next(filter(None, (_strange(name, part) for name, part in parts)), None)
+    rate = getattr(model.optimizer, "learning_rate", None)
+    rate = f" (it is {float(np.asarray(rate)):.3g})" if rate is not None else ""
+    reason = found or (("The data are finite, so it" if parts else "If the data are finite, it")
+                       + f" came up in training: by a learning rate that is too high{rate}, or by a logarithm, root or "
+                       "division of 0 in a loss or layer of your own. Try a smaller rate or clipnorm=1.0; "
+                       "callbacks.TerminateOnNaN() stops at the step where it begins.")
+    warn(f"The loss of {where_is(model)} is {loss}: its weights are of no use now. {reason}")
+
+
+def _strange(name: str, part: Any) -> str | None:
+    """What is wrong with the numbers of one part of the data, or None."""
+    arrays = jax.tree.leaves(part)
+    for number, array in enumerate(arrays):
+        if not np.issubdtype(np.asarray(array[:1]).dtype, np.floating):
+            continue
+        rows = [at for at in range(0, len(array), 1024) if not np.isfinite(np.sum(array[at:at + 1024]))]
+        bad = ~np.isfinite(np.asarray(array[rows[0]:rows[0] + 1024])) if rows else None
+        if bad is not None and bad.any():
+            first = rows[0] + int(np.flatnonzero(bad.reshape(len(bad), -1).any(1))[0])
+            which = f"`{name}`" if len(arrays) == 1 else f"Array {number} of `{name}`"
+            return (f"{which} holds values that are NaN or infinite, the first in row {first}: leave such rows out or "
+                    "fill them in (np.nan_to_num) before `fit`.")
+    return None

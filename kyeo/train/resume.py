@@ -1,0 +1,269 @@
+"""Going on with a training in another process: what a checkpoint holds, and how it is put back.
+
+It is taken between two steps, when the variables hold whole values and every callback has been told.
+"""
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from kyeo.callbacks.backup import BackupAndRestore
+from kyeo.callbacks.callback import CallbackList
+from kyeo.callbacks.progbar import say
+from kyeo.core.configurable import given_arguments, serialize_value
+from kyeo.core.errors import describe, problem
+from kyeo.core.settings import settings
+from kyeo.core.variable import Variable
+from kyeo.data.source import Source
+
+__all__ = ["Place", "Progress"]
+
+_SHOWN = 10  # differences in a message
+_NUMBERED = re.compile(r"_\d+(?=/|$)")  # automatic names count up while the process lives
+
+
+class Place(NamedTuple):
+    """How far training has come: `step` steps of an epoch are done; `trained`: all of them, and their logs stand."""
+
+    epoch: int
+    step: int = 0
+    trained: bool = False
+    logs: Mapping[str, Any] | None = None
+
+
+class Progress:
+    """Takes checkpoints of a training and puts them back; does nothing without a BackupAndRestore.
+
+    Args:
+        model: the model.
+        source: the batches to train on.
+        validation: those to validate on, or None.
+        callbacks: all callbacks.
+        asked: gives the signal that asked to stop, or None.
+    """
+
+    def __init__(self, model: Any, source: Source, validation: Source | None, callbacks: CallbackList,
+                 asked: Callable[[], int | None]):
+        self._model, self._source, self._validation = model, source, validation
+        self._callbacks, self._asked = callbacks, asked
+        self._backup: BackupAndRestore | None = callbacks.backup
+        self._run = _flat_description(model, source, validation) if self._backup else {}
+        self._tree: Any = None
+        self._validation_state: Any = None
+        self._done = 0
+        self.jobs: list[Any] = []  # those that look at their first batch before they begin
+
+    @property
+    def saves(self) -> bool:
+        """Whether there is somebody who keeps checkpoints."""
+        return self._backup is not None
+
+    # -- putting back --------------------------------------------------------------------------------------
+    def load(self, first: int) -> Place:
+        """Where to begin: at the newest checkpoint, else at epoch `first`. Callbacks get their state, so that they
+        do not begin anew."""
+        self._tree = self._backup.load() if self._backup is not None else None
+        if self._tree is None or self._tree["epoch"] < first:
+            self._tree = None
+            return Place(first)
+        self._refuse_another_run(self._tree["run"])
+        tree = self._tree
+        self._restore_callbacks(tree["callbacks"])
+        self._done = tree["step"]
+        return Place(tree["epoch"], tree["step"], tree["trained"], tree["logs"])
+
+    def restore(self) -> None:
+        """Put the rest back, over whatever the hooks at the beginning did."""
+        tree, self._tree = self._tree, None
+        if tree is None:
+            return
+        for job in self.jobs:
+            job.settle()
+        self._restore_callbacks(tree["callbacks"])
+        for callback in self._callbacks.callbacks:
+            callback._resumed = False
+        layers = list(self._model._flatten_layers())
+        for layer, trainable in zip(layers, tree["trainable"], strict=True):
+            if layer.trainable != trainable:
+                layer.trainable = trainable
+        for variable, value in zip(_variables(self._model), tree["variables"], strict=True):
+            variable.assign(value)
+        self._source.restore(tree["source"], tree["step"])
+        if self._validation is not None:
+            self._validation.restore(tree["validation"], 0)
+        _set_random_state(tree["random"])
+        self._model.stop_training = tree["stopped"]
+        place = f"epoch {tree['epoch'] + 1}" + f", step {tree['step']}" * bool(tree["step"])
+        if self._callbacks.params.get("verbose"):
+            say(f"Training goes on from the checkpoint at {place}.")
+
+    def _restore_callbacks(self, states: dict[str, Any]) -> None:
+        for name, callback in _named(self._callbacks):
+            if name in states:
+                callback.set_state(states[name])
+
+    def _refuse_another_run(self, then: dict[str, Any]) -> None:
+        now, absent = self._run, "nothing"
+        pairs = {key: (then.get(key, absent), now.get(key, absent)) for key in {**then, **now}}
+        lines = [f"{key}: {describe(old)} then, {describe(new)} now" for key, (old, new) in pairs.items() if old != new]
+        if lines:
+            more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+            raise problem("The checkpoint is of another training, so it is not gone on with.",
+                          received="\n            ".join(lines[:_SHOWN] + more),
+                          where=f"backup_dir={self._backup.backup_dir!r}",
+                          expected="the model, the data and the batch size it was made with",
+                          fix="use another folder, or delete this one to begin anew")
+
+    # -- taking --------------------------------------------------------------------------------------------
+    def begin(self, place: Place) -> None:
+        """Training begins. That is saved too: it says how long the log files are that it adds to."""
+        if self._backup is not None and self._tree is None:
+            self._save(place)
+            self._backup.settle()
+
+    def after_step(self, epoch: int, done: int, logs: Any) -> None:
+        """After a dispatch and its callbacks: save if it is time, and leave if that was asked for."""
+        if self._backup is None:
+            return
+        steps, self._done = done - self._done, done
+        asked = self._asked()
+        if self._backup.is_due(steps) or asked is not None:
+            self._save(Place(epoch, done, logs=jax.device_get(logs)))
+        if asked is not None:
+            self._backup.leave(asked)
+
+    def before_validation(self) -> None:
+        """An epoch's steps are done."""
+        self._validation_state = self._state_of_validation() if self._backup is not None else None
+
+    def while_validating(self, place: Place) -> None:
+        """After a step of validation: leave if that was asked for. Validation begins anew when training goes on."""
+        asked = self._asked() if self._backup is not None else None
+        if asked is not None:
+            self._save(place, self._validation_state)
+            self._backup.leave(asked)
+
+    def after_epoch(self, epoch: int) -> None:
+        """After an epoch, its validation and its callbacks."""
+        self._done = 0
+        if self._backup is not None:
+            self._save(Place(epoch + 1))
+            asked = self._asked()
+            if asked is not None:
+                self._backup.leave(asked)
+
+    def finish(self) -> None:
+        """After the last callback was told of the end."""
+        if self._backup is not None:
+            self._backup.finish()
+
+    def settle(self) -> None:
+        """Wait for what is being written, however training ends."""
+        if self._backup is not None:
+            self._backup.settle()
+
+    def _save(self, place: Place, validation: Any = None) -> None:
+        assert self._backup is not None
+        model = self._model
+        tree = {
+            **place._asdict(), "stopped": bool(model.stop_training), "run": self._run,
+            "logs": None if place.logs is None else dict(place.logs),
+            "variables": [np.array(v._value) for v in _variables(model)],  # copies: steps overwrite the buffers
+            "trainable": [bool(layer.trainable) for layer in model._flatten_layers()],
+            "source": self._source.state(),
+            "validation": validation if validation is not None else self._state_of_validation(),
+            "callbacks": {name: callback.get_state() for name, callback in _named(self._callbacks)},
+            "random": _random_state(),
+        }
+        number = place.step if not place.trained else 10**8 - 1
+        self._backup.save((place.epoch, number), tree)
+
+    def _state_of_validation(self) -> Any:
+        return self._validation.state() if self._validation is not None else {}
+
+
+def _variables(model: Any) -> list[Variable]:
+    """All variables that training changes, in an order that freezing does not change."""
+    state = model.state_variables()
+    return [*model.variables, *state.optimizer, *state.metrics]
+
+
+def _named(callbacks: CallbackList) -> Iterator[tuple[str, Any]]:
+    """The callbacks that keep a state, by class and number."""
+    counts: Counter[str] = Counter()
+    for callback in callbacks.callbacks:
+        kind = type(callback).__name__
+        counts[kind] += 1
+        if hasattr(callback, "get_state") and hasattr(callback, "set_state"):
+            yield f"{kind} {counts[kind]}", callback
+
+
+def _random_state() -> dict[str, Any]:
+    name, keys, *numbers = np.random.get_state()
+    version, internal, gauss = random.getstate()
+    return {"seed": settings.seed, "draws": dict(settings.draws), "numpy": [str(name), keys, *numbers],
+            "python": [version, np.array(internal, np.uint64), gauss]}
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    settings.seed = state["seed"]
+    settings.draws.clear()
+    settings.draws.update(state["draws"])
+    np.random.set_state(tuple(state["numpy"]))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal.tolist()), gauss))
+
+
+# -- which training it is ----------------------------------------------------------------------------------
+def _flat_description(model: Any, source: Source, validation: Source | None) -> dict[str, Any]:
+    """What must be the same for a checkpoint to be gone on with: plain values by a name that says where they stand."""
+    tree: dict[str, Any] = {"model": type(model).__name__, "dtype policy": str(getattr(model, "dtype_policy", ""))}
+    layers = [layer for layer in model._flatten_layers(include_self=False) if not hasattr(layer, "state_variables")]
+    names = [f"{i} {_unnumbered(layer.path or layer.name)}" for i, layer in enumerate(layers)]
+    tree["layer"] = dict(zip(names, map(_config_of, layers)))
+    for kind, variables in model.state_variables()._asdict().items():
+        # slots of an optimizer have numbered names in the middle of theirs
+        tree[f"{kind} variables"] = {f"{i} {_unnumbered(v.path)}" if kind != "optimizer" else str(i):
+                                     f"{list(v.shape)} of {v._dtype}" for i, v in enumerate(variables)}
+    # as it was made: callbacks change the learning rate
+    given = {name: _plain(value) for name, value in given_arguments(model.optimizer).items()}
+    tree["optimizer"] = {"class": type(model.optimizer).__name__, **given}
+    spec = model._objective.spec
+    tree["compile"] = {name: _plain(spec.get(name)) for name in ("loss", "loss_weights", "metrics", "weighted_metrics")}
+    tree["data"] = source.description()
+    tree["validation data"] = validation.description() if validation is not None else None
+    return dict(_flat(tree, ""))
+
+
+def _config_of(owner: Any) -> dict[str, Any]:
+    try:
+        config = owner.get_config()
+    except Exception:  # the user's own, which need not have one
+        return {"class": type(owner).__name__}
+    return {"class": type(owner).__name__, **{k: _plain(v) for k, v in config.items() if k != "name"}}
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(serialize_value(value)))
+    except Exception:  # a lambda, say: what it is called is all there is to compare
+        return getattr(value, "__name__", type(value).__name__)
+
+
+def _unnumbered(path: str) -> str:
+    return _NUMBERED.sub("", path)
+
+
+def _flat(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            if key not in ("name", "registered_name"):
+                yield from _flat(value, f"{path} > {key}" if path else str(key))
+    else:
+        yield path, json.loads(json.dumps(tree, default=str))

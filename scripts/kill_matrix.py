@@ -1,0 +1,253 @@
+"""Kills trainings with SIGKILL again and again and compares what comes out with a run that was left alone.
+
+    python scripts/kill_matrix.py --kills 200
+
+Each run is one combination of a model (Dropout, BatchNormalization, EarlyStopping, a schedule) and a kind of data
+(arrays, a generator, a PyDataset with workers). A process is forked for it, killed at a random moment, or at a random
+call inside a save, and started again until it ends. SHA-256 of the weights, the optimizer's variables, the metrics, the
+History, the CSV log, the TensorBoard log and the file of ModelCheckpoint must be those of the reference.
+
+The parent imports Kyeo once and never computes, so that its children can be forked and start JAX for themselves.
+"""
+
+import argparse
+import hashlib
+import importlib
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("KYEO_COMPILE_CACHE", "0")
+
+import jax
+import numpy as np
+
+import kyeo
+from kyeo.callbacks.events import read_scalars
+from kyeo.core import tensors
+
+MODELS = ("dropout", "batchnorm", "early stopping", "schedule")
+DATA = ("arrays", "generator", "pydataset")
+EPOCHS, ROWS, BATCH = 5, 88, 8
+
+
+def model_for(kind):
+    kyeo.utils.set_random_seed(7)
+    layers = [kyeo.layers.Dense(6, "relu")]
+    if kind in ("dropout", "all"):
+        layers.append(kyeo.layers.Dropout(0.3))
+    if kind in ("batchnorm", "all"):
+        layers.append(kyeo.layers.BatchNormalization())
+    rate = 0.05
+    if kind in ("schedule", "all"):
+        rate = kyeo.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    model = kyeo.Sequential([kyeo.Input((4,)), *layers, kyeo.layers.Dense(2)])
+    model.compile(kyeo.optimizers.Adam(rate), "mse", metrics=["mae"])
+    return model
+
+
+def rows():
+    draw = np.random.default_rng(3)
+    x = draw.normal(size=(ROWS, 4)).astype("float32")
+    return x, np.stack([x[:, 0] * x[:, 1], x[:, 2]], 1).astype("float32")
+
+
+class Batches(kyeo.utils.PyDataset):
+    """Changes the order of its rows at the end of each epoch."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.x, self.y = rows()
+        self.order, self.draw = np.arange(ROWS), np.random.default_rng(5)
+
+    def __len__(self):
+        return ROWS // BATCH
+
+    def __getitem__(self, index):
+        chosen = self.order[index * BATCH:(index + 1) * BATCH]
+        return self.x[chosen], self.y[chosen]
+
+    def on_epoch_end(self):
+        self.draw.shuffle(self.order)
+
+
+def endless():
+    x, y = rows()
+    draw = np.random.default_rng(5)
+    while True:
+        chosen = draw.integers(0, ROWS, BATCH)
+        yield x[chosen], y[chosen]
+
+
+def data_for(kind):
+    if kind == "arrays":
+        x, y = rows()
+        return {"x": x, "y": y, "batch_size": BATCH + 1}  # so that the last batch is smaller
+    if kind == "generator":
+        return {"x": endless(), "steps_per_epoch": 11}
+    return {"x": Batches(workers=2)}
+
+
+def train(model_kind, data_kind, folder):
+    """The script that is killed. Writes what came out to folder/result."""
+    model = model_for(model_kind)
+    x, y = rows()
+    callbacks = [
+        kyeo.callbacks.CSVLogger(folder / "log.csv", append=True),
+        kyeo.callbacks.ModelCheckpoint(folder / "best.weights.h5", "val_loss", save_best_only=True,
+                                       save_weights_only=True),
+        kyeo.callbacks.BackupAndRestore(folder / "backup", save_freq=4, delete_checkpoint=False),
+    ]
+    # one that does not listen to steps lets many of them go into one dispatch
+    frequency = 3 if model_kind != "schedule" else "epoch"
+    callbacks.append(kyeo.callbacks.TensorBoard(folder / "board", update_freq=frequency))
+    if model_kind in ("early stopping", "all"):
+        callbacks.append(kyeo.callbacks.EarlyStopping("val_loss", patience=1, restore_best_weights=True))
+    if model_kind in ("early stopping", "dropout"):
+        callbacks.append(kyeo.callbacks.ReduceLROnPlateau("val_loss", patience=1, factor=0.5))
+    history = model.fit(**data_for(data_kind), epochs=EPOCHS, verbose=0, callbacks=callbacks,
+                        validation_data=(x[:24], y[:24]), validation_batch_size=8)
+    best = model_for(model_kind)
+    best.load_weights(folder / "best.weights.h5")
+    parts = {
+        "weights": [np.asarray(w) for w in model.get_weights()],
+        "optimizer": [np.asarray(v) for v in model.optimizer.variables],
+        "metrics": [np.asarray(v) for m in model.metrics for v in m.variables],
+        "history": json.dumps([history.epoch, history.history]),
+        "csv": (folder / "log.csv").read_text(),
+        "best": [np.asarray(w) for w in best.get_weights()],
+        "board": json.dumps(board(folder / "board")),
+    }
+    digests = {name: hashlib.sha256(part.encode() if isinstance(part, str) else b"".join(
+        a.tobytes() for a in part)).hexdigest() for name, part in parts.items()}
+    (folder / "result.part").write_text(json.dumps(digests))
+    os.replace(folder / "result.part", folder / "result")
+
+
+def board(folder):
+    """What the event files hold, without times."""
+    return [(run.name, *event) for run in sorted(folder.iterdir()) for event in read_scalars(run)]
+
+
+def child(model_kind, data_kind, folder, kill_at_call):
+    """Run the script in a process of its own; gives its id."""
+    process = os.fork()
+    if process:
+        return process
+    try:
+        warnings.simplefilter("ignore")
+        jax.config.update("jax_disable_most_optimizations", True)
+        if kill_at_call:
+            count_calls(kill_at_call)
+        train(model_kind, data_kind, folder)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def count_calls(last):
+    """Kill this process at the `last` call of what a save is made of."""
+    calls = itertools.count(1)
+
+    def counted(function):
+        def call(*args, **kwargs):
+            number = next(calls)
+            if number == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **kwargs)
+        return call
+
+    class File:
+        def __init__(self, file):
+            self.file, self.write = file, counted(file.write)
+
+        def __enter__(self):
+            self.file.__enter__()
+            return self
+
+        def __exit__(self, *exc):
+            self.file.flush()
+            return self.file.__exit__(*exc)
+
+    plain_open = open
+    os.fsync, os.replace, os.unlink = counted(os.fsync), counted(os.replace), counted(os.unlink)
+    tensors.open = lambda path, mode: File(plain_open(path, mode, 0)) if "w" in mode else plain_open(path, mode)
+
+
+def ends_alone(process, seconds):
+    """Whether a process ends within some time; killed if it does not. An error in it ends everything."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+                raise SystemExit("a training ended with an error")
+            return os.WIFEXITED(status)
+        time.sleep(0.002)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return False
+
+
+def run(model_kind, data_kind, draw, length, kills):
+    """One training, killed up to so often. Gives (digests, how often it was killed, in a save)."""
+    folder = Path(tempfile.mkdtemp(prefix="kill_matrix_"))
+    killed = in_save = 0
+    while not (folder / "result").exists():
+        at_call = draw.randint(1, 250) if killed < kills and draw.random() < 0.6 else 0
+        seconds = draw.uniform(0.2 * length, length) if killed < kills and not at_call else 600
+        if not ends_alone(child(model_kind, data_kind, folder, at_call), seconds):
+            killed += 1
+            in_save += bool(at_call)
+    digests = json.loads((folder / "result").read_text())
+    shutil.rmtree(folder)
+    return digests, killed, in_save
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no run after so long")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--short", action="store_true", help="one model with everything")
+    arguments = parser.parse_args()
+    draw, start = random.Random(arguments.seed), time.monotonic()
+    for room in ("layers", "models", "optimizers", "callbacks", "utils"):
+        importlib.import_module(f"kyeo.{room}")  # before the first fork
+    combinations = list(itertools.product(["all"] if arguments.short else MODELS, DATA))
+    killed = in_save = runs = different = 0
+    references = {}
+    while killed < arguments.kills and time.monotonic() - start < arguments.seconds:
+        combination = combinations[runs % len(combinations)]
+        runs += 1
+        if combination not in references:
+            begun = time.monotonic()
+            digests, _, _ = run(*combination, draw, 600, 0)
+            references[combination] = digests, time.monotonic() - begun
+        reference, length = references[combination]
+        digests, count, count_in_save = run(*combination, draw, length, 2 if arguments.short else draw.randint(1, 3))
+        killed, in_save = killed + count, in_save + count_in_save
+        parts = [name for name in reference if digests[name] != reference[name]]
+        different += bool(parts)
+        if parts or not arguments.short:
+            told = "DIFFERENT: " + ", ".join(parts) if parts else "same"
+            print(f"{runs:4} {' x '.join(combination):28} killed {count}  {told}", flush=True)
+    seconds = time.monotonic() - start
+    print(json.dumps({"kills": killed, "in a save": in_save, "runs": runs, "combinations": len(references),
+                      "different": different, "seconds": round(seconds)}))
+    sys.exit(bool(different))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Meshes, layouts and distributions; trainings on four virtual devices in a process of their own."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+import kyeo
+
+PROGRAM = pathlib.Path(__file__).with_name("program.py")
+
+
+def test_on_four_devices_as_on_one(tmp_path):
+    root = str(PROGRAM.parents[2])
+    flags = "--xla_force_host_platform_device_count=4"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(PROGRAM), str(tmp_path / "m.keras")], capture_output=True, text=True,
+        timeout=300, env={**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": root, "KYEO_COMPILE_CACHE": "0"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found.pop("kernel"), found.pop("slot")) == ("P(None, 'model')",) * 2
+    assert max(found.values()) < 1e-5, found
+
+
+def test_meshes_and_layouts_as_in_keras():
+    assert kyeo.distribution.list_devices() == keras.distribution.list_devices()
+    assert kyeo.distribution.get_device_count("CPU") == keras.distribution.get_device_count("CPU")
+    for room in (kyeo.distribution, keras.distribution):
+        mesh = room.DeviceMesh((1, 1), ["batch", "model"], [["cpu:0"]])
+        assert mesh.devices.shape == (1, 1) and mesh.backend_mesh.axis_names == ("batch", "model")
+        layouts = room.LayoutMap(mesh)
+        layouts[".*kernel"] = ("batch", "model")
+        layouts["a/bias"] = room.TensorLayout(["model"])
+        assert [layouts[path] and layouts[path].axes for path in ("x/kernel", "a/bias", "b/bias")] == [
+            ("batch", "model"), ("model",), None]
+        parallel = room.ModelParallel(layout_map=layouts)
+        assert (parallel.batch_dim_name, parallel.num_model_replicas, parallel.num_processes) == ("batch", 1, 1)
+        assert parallel.get_data_layout((3, 4)).axes == ("batch", None) and parallel.get_tensor_layout("x") is None
+        assert parallel.data_shard_id == 0 and parallel.auto_shard_dataset
+        layout = room.TensorLayout(["batch", None], mesh)
+        made = room.distribute_tensor(jnp.ones((2, 3)), layout)
+        assert made.sharding.is_equivalent_to(layout.backend_layout, 2)
+        jitted = jax.jit(lambda x, layout=layout, room=room: room.distribute_tensor(x, layout) * 2)(jnp.ones((2, 3)))
+        np.testing.assert_array_equal(jitted, np.full((2, 3), 2))
+        with room.DataParallel().scope():
+            assert room.distribution().get_variable_layout(kyeo.Variable([1.0, 2.0])).axes == (None,)
+        assert room.distribution() is None
+
+
+def test_errors():
+    room = kyeo.distribution
+    mesh = room.DeviceMesh((1,), ["batch"], ["cpu:0"])
+    layouts = room.LayoutMap(mesh)
+    layouts[".*"] = layouts["a.*"] = ("batch",)
+    for bad in (lambda: room.DeviceMesh((2,), ["batch"], ["cpu:0"]), lambda: room.DeviceMesh((1,), [], ["cpu:0"]),
+                lambda: room.TensorLayout(["x"], mesh), lambda: room.TensorLayout(["batch"]).backend_layout,
+                lambda: layouts["ab"], lambda: layouts.update({".*": ("batch",)}), lambda: room.ModelParallel(),
+                lambda: room.ModelParallel(layout_map=layouts, batch_dim_name="x"), lambda: room.set_distribution(3),
+                lambda: room.DeviceMesh((1,), ["batch"], ["cpu:99"]).backend_mesh,
+                lambda: room.initialize("a:1,b:2", num_processes=3)):
+        with pytest.raises((ValueError, TypeError), match="Received:"):
+            bad()
+    symbol = kyeo.Input((3,))
+    assert room.distribute_tensor(symbol, room.TensorLayout(["batch", None], mesh)) is symbol

@@ -1,0 +1,135 @@
+"""FeatureSpace: as Keras's, in files, in models, on data sets; and models that take text."""
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo import layers
+from kyeo.utils import FeatureSpace
+from tests.text.cases import FEATURES, TABLE, TEXTS
+
+FILES = pathlib.Path(__file__).with_name("files")
+WANTED = json.loads((FILES / "space.json").read_text())
+ONE = {name: column[0] for name, column in TABLE.items()}
+
+
+def space(**words):
+    made = FeatureSpace(FEATURES, crosses=[("n", "s")], crossing_dim=5, num_discretization_bins=3, hashing_dim=4, **words)
+    made.adapt(TABLE)
+    return made
+
+
+def test_as_keras(tmp_path):
+    ours = space()
+    np.testing.assert_allclose(ours(TABLE), WANTED, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours(ONE), WANTED[0], rtol=1e-5, atol=1e-6)
+    assert ours.get_encoded_features().shape == (None, len(WANTED[0]))
+    for path in (FILES / "space.keras", tmp_path / "ours.keras"):
+        if path.parent == tmp_path:
+            ours.save(path)
+        np.testing.assert_allclose(kyeo.saving.load_model(path)(TABLE), WANTED, rtol=1e-5, atol=1e-6)
+    as_dict = space(output_mode="dict")
+    outputs = as_dict(TABLE)
+    assert list(outputs) == [*sorted(FEATURES), "n_X_s"]
+    np.testing.assert_allclose(np.concatenate(list(outputs.values()), axis=-1), WANTED, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_of_raw_columns(tmp_path):
+    """Trained on encoded features, used on raw ones; then trained on raw ones; then from a file."""
+    features, y = space(), np.arange(6.0)[:, None]
+    inputs, encoded = features.get_inputs(), features.get_encoded_features()
+    outputs = layers.Dense(1)(encoded)
+    inner = kyeo.Model(encoded, outputs)
+    inner.compile("sgd", "mse")
+    inner.fit(features(TABLE), y, verbose=0)
+    raw = kyeo.Model(inputs, outputs)
+    data = {name: np.array(column)[:, None] for name, column in TABLE.items()}
+    wanted = inner.predict(features(TABLE), verbose=0)
+    np.testing.assert_allclose(raw(data), wanted, rtol=1e-5)
+    np.testing.assert_allclose(raw.predict(data, verbose=0), wanted, rtol=1e-5)
+    raw.compile("sgd", "mse")
+    before = raw.evaluate(data, y, verbose=0)
+    raw.fit(data, y, epochs=2, batch_size=4, verbose=0, validation_data=(data, y))
+    assert raw.evaluate(data, y, verbose=0) < before
+    raw.save(tmp_path / "raw.keras")
+    again = kyeo.saving.load_model(tmp_path / "raw.keras")
+    np.testing.assert_allclose(again.predict(data, verbose=0), raw.predict(data, verbose=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["array", "column", "list", "generator", "pairs", "stack"])
+def test_a_model_of_texts(form):
+    vectorize = layers.TextVectorization(output_sequence_length=5)
+    vectorize.adapt(TEXTS)
+    begin = [] if form == "stack" else [kyeo.Input((1,), dtype="string")]  # a stack finds out by itself
+    model = kyeo.Sequential([
+        *begin, vectorize, layers.Embedding(vectorize.vocabulary_size(), 3),
+        layers.GlobalAveragePooling1D(), layers.Dense(1)])
+    model.compile("adam", "mse")
+    y, column = np.arange(7.0)[:, None], np.array(TEXTS, object)[:, None]
+    x = {"array": np.array(TEXTS), "column": column, "list": TEXTS, "stack": column}.get(form)
+    if x is not None:
+        model.fit(x, y, batch_size=3, verbose=0)
+        assert model.predict(x, verbose=0).shape == (7, 1)
+        assert np.isfinite(model.train_on_batch(x, y))
+    else:
+        batches = [(column[:4], y[:4]), (column[4:], y[4:])]
+        model.fit(batches.__iter__() if form == "generator" else Pairs(batches), verbose=0)
+        assert np.isfinite(model.evaluate(Pairs(batches), verbose=0))
+    ids = vectorize(column)
+    np.testing.assert_allclose(model.predict(column, verbose=0), kyeo.Sequential(model.layers[1:])(ids), atol=1e-6)
+
+
+class Pairs(kyeo.utils.PyDataset):
+    """Batches by their number."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+@pytest.mark.parametrize(("make", "text"), [
+    (lambda: FeatureSpace({}), "features"), (lambda: FeatureSpace({"a": "flaot"}), "did you mean"),
+    (lambda: FeatureSpace({"a": "float"}, crosses=[("a", "b")]), "cross names"),
+    (lambda: FeatureSpace({"a": "float"}, output_mode="list"), "output_mode"),
+    (lambda: layers.Dense(2)(kyeo.Input((1,), dtype="string")), "cannot be applied to text"),
+    (lambda: FeatureSpace({"a": "float_normalized"})({"a": [1.0]}), "adapt"),
+    (lambda: FeatureSpace({"a": "float"})([1.0]), "columns"),
+    (lambda: FeatureSpace({"a": FeatureSpace.integer_hashed(3, output_mode="int")})({"a": [1]}), "put beside others"),
+])
+def test_refused(make, text):
+    with pytest.raises((ValueError, TypeError), match=text):
+        make()
+
+
+@pytest.mark.parametrize("words", [{"num_bins": 4}, {"num_bins": 3, "epsilon": 0.1}, {"num_bins": 7, "epsilon": 0.5}], ids=str)
+def test_discretization_learns_the_ranges_of_keras(words, tmp_path):
+    values = np.random.default_rng(0).normal(size=(300, 1)).astype("float32")
+    ours, theirs = (k.layers.Discretization(**words) for k in (kyeo, keras))
+    for batches in ([values], [values[:100], values[100:]]):
+        ours.adapt(iter(batches))
+        theirs.reset_state()
+        for batch in batches:
+            theirs.update_state(batch)
+        theirs.finalize_state()
+        np.testing.assert_allclose(ours.bin_boundaries, theirs.bin_boundaries, rtol=1e-6)
+    model = kyeo.Sequential([kyeo.Input((1,)), ours])
+    model.save(tmp_path / "m.keras")
+    assert kyeo.saving.load_model(tmp_path / "m.keras").layers[0].bin_boundaries == ours.bin_boundaries
+    ours.adapt(values[:, 0].tolist())
+    assert 0 < len(ours.bin_boundaries) <= words["num_bins"] - 1
+    with pytest.raises(ValueError, match="no boundaries"):
+        layers.Discretization(num_bins=3)(values)
+    with pytest.raises(ValueError, match="nothing to adapt"):
+        layers.Discretization([0.0]).adapt(values)
+    with pytest.raises(ValueError, match="out of range"):
+        layers.CategoryEncoding(3)([[1, 3]])

@@ -1,0 +1,352 @@
+"""A training that was stopped goes on to the same bits, from whole checkpoints only."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo.callbacks.backup import EXIT_CODE
+from kyeo.callbacks.checkpoint import Checkpoints, Writer, read_tree, write_tree
+from kyeo.core.tensors import DamagedFile
+
+ROOT = pathlib.Path(__file__).parents[2]
+X = np.random.default_rng(0).normal(size=(22, 3)).astype("float32")
+Y = X[:, :1] * X[:, 1:2]
+
+
+def make(units=4, **options):
+    kyeo.utils.set_random_seed(3)
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(units, "tanh"), kyeo.layers.Dropout(0.2),
+                             kyeo.layers.Dense(1)])
+    model.compile(**{"optimizer": "adam", "loss": "mse", **options})
+    return model
+
+
+class Stop(kyeo.callbacks.Callback):
+    """Ends the process's training, as a crash would, after so many steps in all."""
+
+    def __init__(self, steps, how):
+        super().__init__()
+        self.steps, self.how = steps, how
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps -= 1
+        if self.steps == 0:
+            self.how()
+
+
+def crash():
+    raise ZeroDivisionError
+
+
+def fit(folder, data=None, stop=None, epochs=3, model=None, save_freq=2, callbacks=(), **options):
+    """Weights, History and optimizer of a training that may be stopped."""
+    model = model or make()
+    backup = kyeo.callbacks.BackupAndRestore(folder, save_freq, delete_checkpoint=False)
+    extra = [Stop(*stop)] if stop else [kyeo.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)]
+    data = data() if data else {"x": X, "y": Y, "batch_size": 4}
+    history = model.fit(**data, epochs=epochs, verbose=0, callbacks=[backup, *extra, *callbacks], **options)
+    return [*model.get_weights(), *map(np.asarray, model.optimizer.variables)], history.history
+
+
+def same(one, other):
+    assert one[1] == other[1]
+    for a, b in zip(one[0], other[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_kills():
+    """The matrix of scripts/kill_matrix.py in short: one model with everything, all kinds of data."""
+    told = subprocess.run([sys.executable, "scripts/kill_matrix.py", "--short", "--kills", "8"], cwd=ROOT, text=True,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=600)
+    assert told.returncode == 0, told.stdout + told.stderr
+    figures = json.loads(told.stdout.splitlines()[-1])
+    assert figures["kills"] >= 8 and figures["different"] == 0
+
+
+# -- kinds of data -----------------------------------------------------------------------------------------
+class Loader:
+    """Iterable anew each epoch, with an order of its own and a state."""
+
+    def __init__(self):
+        self.draw, self.at, self.order, self.goes_on = np.random.default_rng(1), 0, None, False
+
+    def __iter__(self):
+        if not self.goes_on:
+            self.order, self.at = self.draw.permutation(22), 0
+        self.goes_on = False
+        while self.at < 20:
+            chosen = self.order[self.at:self.at + 4]
+            self.at += 4
+            yield X[chosen], Y[chosen]
+
+    def state_dict(self):
+        return {"draw": json.dumps(self.draw.bit_generator.state), "at": self.at, "order": self.order}
+
+    def load_state_dict(self, state):
+        self.draw.bit_generator.state = json.loads(state["draw"])
+        self.at, self.order, self.goes_on = state["at"], state["order"], state["at"] < 20
+
+
+class Iterator:
+    """Its iterator has a state, as grain's does."""
+
+    def __iter__(self):
+        return Position()
+
+    def __len__(self):
+        return 5
+
+
+class Position:
+    def __init__(self):
+        self.at = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.at >= 5:
+            raise StopIteration
+        self.at += 1
+        return X[self.at::5], Y[self.at::5]
+
+    def get_state(self):
+        return b"%d" % self.at
+
+    def set_state(self, state):
+        self.at = int(state)
+
+
+class Rows(kyeo.utils.PyDataset):
+    def __init__(self, own):
+        super().__init__()
+        self.draw, self.read = np.random.default_rng(2), 0
+        if own:  # random numbers per batch need a state
+            self.get_state = lambda: json.dumps(self.draw.bit_generator.state)
+            self.set_state = lambda state: setattr(self.draw.bit_generator, "state", json.loads(state))
+        self.own, self.order = own, np.arange(22)
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        chosen = self.order[index::5]
+        return (X[chosen] + self.draw.normal() if self.own else X[chosen]), Y[chosen]
+
+    def on_epoch_begin(self):
+        if not self.own:
+            self.draw.shuffle(self.order)
+
+
+def numbers():
+    draw = np.random.default_rng(9)
+    while True:
+        x = draw.normal(size=(4, 3))
+        yield x, x[:, :1]
+
+
+DATA = {
+    "generator": lambda: {"x": numbers(), "steps_per_epoch": 5},
+    "batches": lambda: {"x": Batches()},
+    "endless list": lambda: {"x": Batches(), "steps_per_epoch": 3},
+    "loader with a state": lambda: {"x": Loader()},
+    "iterator with a state": lambda: {"x": Iterator()},
+    "data set": lambda: {"x": Rows(False)},
+    "data set with a state": lambda: {"x": Rows(True), "shuffle": False},
+    "validation generator": lambda: {"x": X, "y": Y, "batch_size": 4, "validation_data": numbers(),
+                                     "validation_steps": 2},
+}
+
+
+class Batches:
+    """No state: a resumed training reads it again."""
+
+    def __iter__(self):
+        return iter([(X[i::5], Y[i::5]) for i in range(5)])
+
+
+@pytest.mark.filterwarnings("ignore:Data ran out")  # five batches, three an epoch
+@pytest.mark.parametrize("kind", DATA)
+def test_places_in_data(kind, tmp_path):
+    whole = fit(tmp_path / "whole", DATA[kind])
+    for steps in (4, 5, 7) if kind != "validation generator" else (8,):
+        with pytest.raises(ZeroDivisionError):
+            fit(tmp_path / str(steps), DATA[kind], (steps, crash))
+        same(whole, fit(tmp_path / str(steps), DATA[kind]))
+
+
+# -- ends --------------------------------------------------------------------------------------------------
+def test_signals_finish_the_step_and_save(tmp_path, capsys):
+    whole = fit(tmp_path / "whole")
+    for number, kind in ((signal.SIGTERM, SystemExit), (signal.SIGUSR1, SystemExit), (signal.SIGINT, KeyboardInterrupt)):
+        folder = tmp_path / str(number)
+        handler = signal.getsignal(number)
+        with pytest.raises(kind) as caught:
+            fit(folder, stop=(7, lambda number=number: os.kill(os.getpid(), number)), save_freq="epoch")
+        assert kind is KeyboardInterrupt or caught.value.code == EXIT_CODE == 75
+        assert signal.getsignal(number) is handler and "is saved in" in capsys.readouterr().out
+        assert Checkpoints(folder).places()[-1] == (1, 1)  # nothing is lost
+        same(whole, fit(folder, save_freq="epoch"))
+
+
+def test_a_signal_in_validation(tmp_path):
+    def options():
+        return {"x": X, "y": Y, "batch_size": 4, "validation_data": numbers(), "validation_steps": 2}
+
+    whole = fit(tmp_path / "whole", options)
+    ask = kyeo.callbacks.LambdaCallback(
+        on_test_batch_end=lambda batch, logs: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        fit(tmp_path / "a", options, callbacks=[ask])
+    assert Checkpoints(tmp_path / "a").places()[-1][0] == 0
+    same(whole, fit(tmp_path / "a", options))
+
+
+def test_stopped_by_a_callback_stays_stopped(tmp_path):
+    stop = lambda: [kyeo.callbacks.EarlyStopping("loss", patience=1, min_delta=9, restore_best_weights=True)]  # noqa: E731
+    whole = fit(tmp_path / "a", epochs=9, callbacks=stop())
+    assert len(whole[1]["loss"]) == 2
+    same(whole, fit(tmp_path / "a", epochs=9, callbacks=stop()))
+
+
+def test_resume_argument(tmp_path):
+    def train(epochs):
+        model = make()
+        history = model.fit(X, Y, batch_size=4, epochs=epochs, verbose=0, resume=tmp_path)
+        return [*model.get_weights(), *map(np.asarray, model.optimizer.variables)], history.history
+
+    two = train(2)
+    same(two, train(2))  # it had ended: nothing is trained
+    five = train(5)  # and now it goes on
+    assert five[1]["loss"][:2] == two[1]["loss"] and len(five[1]["loss"]) == 5
+    with pytest.raises(ValueError, match="already"):
+        make().fit(X, Y, resume=tmp_path, callbacks=kyeo.callbacks.CallbackList([]))
+    with pytest.raises(ValueError, match="Only one"):
+        make().fit(X, Y, resume=tmp_path, callbacks=[kyeo.callbacks.BackupAndRestore("b")])
+
+
+def test_a_finished_training_leaves_nothing(tmp_path):
+    make().fit(X, Y, verbose=0, callbacks=[kyeo.callbacks.BackupAndRestore(tmp_path / "a")])
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda: {"model": make(units=5)}, r"units: 4 then, 5 now"),
+    (lambda: {"model": make(loss="mae")}, r"compile > loss: 'mse' then, 'mae' now"),
+    (lambda: {"model": make(optimizer=kyeo.optimizers.Adam(0.5))}, r"learning_rate"),
+    (lambda: {"data": lambda: {"x": X, "y": Y, "batch_size": 5}}, r"data > batch_size: 4 then, 5 now"),
+    (lambda: {"data": lambda: {"x": X[:9], "y": Y[:9], "batch_size": 4}}, r"data > rows: 22 then, 9 now"),
+    (lambda: {"shuffle": False}, r"shuffle: True then, False now"),
+    (lambda: {"data": DATA["generator"]}, r"kind: 'arrays' then, 'generator' now"),
+])
+def test_another_training_is_refused(change, words, tmp_path):
+    fit(tmp_path, epochs=1)
+    with pytest.raises(ValueError, match=words):
+        fit(tmp_path, epochs=2, **change())
+
+
+# -- files -------------------------------------------------------------------------------------------------
+def test_every_prefix_and_every_flipped_bit_is_found(tmp_path):
+    tree = {"epoch": 3, "w": [np.arange(5, dtype="float32")], "s": np.float64(0.5), "t": (1, None), "b": b"xyz",
+            "d": {1: True}, "x": float("inf")}
+    path, other = tmp_path / "a", tmp_path / "b"
+    write_tree(path, tree)
+    assert repr(read_tree(path)) == repr(tree)
+    data = path.read_bytes()
+    torn = [data[:size] for size in range(len(data))] + [data + b"\0"]
+    flipped = [data[:i] + bytes([data[i] ^ 1 << bit]) + data[i + 1:] for i in range(len(data)) for bit in range(8)]
+    for wrong in torn + flipped[::13]:
+        other.write_bytes(wrong)
+        with pytest.raises(DamagedFile):
+            read_tree(other)
+    with pytest.raises(TypeError, match="a/1"):
+        write_tree(path, {"a": [1, {2}]})
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
+    whole = fit(tmp_path / "whole")
+    with pytest.raises(ZeroDivisionError):
+        fit(tmp_path / "a", stop=(9, crash))
+    files = Checkpoints(tmp_path / "a")
+    newest = files.path(files.places()[-1])
+    assert len(files.places()) == 2
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    (tmp_path / "a" / f".{newest.stem}.012345678901.checkpoint").write_bytes(b"left over")
+    with pytest.warns(UserWarning, match="is damaged(.|\n)*going on from epoch-"):
+        result = fit(tmp_path / "a")
+    same(whole, result)
+    assert not list((tmp_path / "a").glob(".*")) and len(list((tmp_path / "a").glob("*.damaged"))) == 1
+    for place in files.places():
+        files.path(place).write_bytes(b"")
+    with pytest.warns(UserWarning, match="is damaged"):
+        same(whole, fit(tmp_path / "a"))
+
+
+def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):
+    from kyeo.callbacks import checkpoint
+
+    whole, write = fit(tmp_path / "whole"), checkpoint.write_tensors
+    count = iter(range(99))
+
+    def full(path, *args, **kwargs):
+        if 2 <= next(count) < 4:
+            pathlib.Path(path).write_bytes(b"a part")
+            raise OSError(28, "No space left on device")
+        write(path, *args, **kwargs)
+
+    monkeypatch.setattr(checkpoint, "write_tensors", full)
+    with pytest.warns(UserWarning, match="No space left on device(.|\n)*Training goes on"):
+        same(whole, fit(tmp_path / "a"))
+    assert {path.suffix for path in (tmp_path / "a").iterdir()} == {".checkpoint"}
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="could not be written"):
+        same(whole, fit(tmp_path / "file" / "x"))
+
+
+def test_callbacks_that_cannot_be_kept_are_named(tmp_path):
+    class Mine(kyeo.callbacks.Callback):
+        def get_state(self):
+            return {"seen": {1, 2}}
+
+    with pytest.raises(TypeError, match="callbacks/Mine 1/seen"):
+        fit(tmp_path, callbacks=[Mine()])
+
+
+def test_writer():
+    done = []
+    writer = Writer(done.append)
+    for item in range(1, 50):
+        writer.put(item)
+    writer.wait()
+    assert done[-1] == 49 and done == sorted(set(done)) and writer.error() is None
+    broken = Writer(lambda item: 1 / item)
+    broken.put(0.0)
+    broken.wait()
+    assert isinstance(broken.error(), ZeroDivisionError) and broken.error() is None
+
+
+def test_best_file_is_not_lost_by_a_restart(tmp_path):
+    """What ModelCheckpoint thought best is known after a restart: a worse epoch does not take its place."""
+    losses = iter([0.5, 0.25, 0.75, 0.875])
+    script = kyeo.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(score=next(losses)))
+
+    def keep():
+        return [script, kyeo.callbacks.ModelCheckpoint(tmp_path / "best.weights.h5", "score", save_best_only=True,
+                                                       save_weights_only=True, mode="min")]
+
+    fit(tmp_path / "a", epochs=2, callbacks=keep())
+    before = (tmp_path / "best.weights.h5").read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(tmp_path / "a", epochs=4, callbacks=keep())
+    assert (tmp_path / "best.weights.h5").read_bytes() == before
