@@ -48,6 +48,16 @@ def test_same_numbers_as_by_hand(name, monkeypatch):
     assert text.count('custom_call_target="__onednn$convolution"') == count
 
 
+@pytest.mark.parametrize("longest, taken", [(4 * 9 * 8, 1), (4 * 9 * 8 - 1, 0)])
+def test_a_long_sum_stays_with_xla(longest, taken, monkeypatch):
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
+    monkeypatch.setattr(onednn, "LONGEST_SUM", longest)
+    by_kernel, seen = onednn.kernel_gradient, []
+    monkeypatch.setattr(onednn, "kernel_gradient", lambda *args: seen.append(1) or by_kernel(*args))
+    run((1, 1), "same").trace(draw((4, 9, 8, 16)), draw((3, 3, 16, 8)), draw((4, 9, 8, 8)))
+    assert len(seen) == taken
+
+
 @pytest.mark.parametrize("changes", [
     {"dtype": "bfloat16"}, {"dilation": (1, 2)}, {"pads": ((3, 1), (1, 1))}, {"batch": 1}, {}])
 def test_takes_only_what_it_is_faster_at(changes):

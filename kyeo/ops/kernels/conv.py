@@ -167,7 +167,7 @@ def image_forward(x, kernel, strides, pads, dilation, by_onednn):
 def image_backward(strides, pads, dilation, by_onednn, saved, g):
     x, kernel = saved
     x, g = lax.optimization_barrier((x, g))
-    if by_onednn:
+    if by_onednn and math.prod(g.shape[:-1]) <= onednn.LONGEST_SUM:
         dk = onednn.kernel_gradient(x, g, kernel.shape[:-2], strides, pads)
     else:
         (dk,) = jax.vjp(lambda kernel: plain(x, kernel, strides, pads, dilation), kernel)[1](g)

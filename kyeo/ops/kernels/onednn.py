@@ -4,8 +4,10 @@ With the option below XLA still prefers its other library, YNNPACK, which knows 
 three axes goes to oneDNN. So a first axis of length one chooses the library for each convolution by itself, with its
 bias and activation computed on the way out. Measured on two cores with JAX 0.12.0.1, float32, windows of 3x3, as
 processor time of oneDNN / YNNPACK: forward and the input's gradient 0.8 (32 x 28 x 28 x 32 into 32 channels), 0.65
-(32 x 7 x 7 x 64 into 128), 0.5 (64 x 32 x 32 x 16 into 16). The kernel's gradient slides a window as large as the
-image: 0.7 for 7x7 pixels, 0.9 for 14x14, and 1.4 for 28x28, which therefore stays with YNNPACK.
+(32 x 7 x 7 x 64 into 128), 0.5 (64 x 32 x 32 x 16 into 16), on an AMD Zen 4. The kernel's gradient has a form of its
+own, `kernel_gradient`; alone on an Intel Sapphire Rapids it takes, in ms of oneDNN / YNNPACK, 3.6 / 5.4 (64 x 32 x 32 x
+16 into 16), 2.3 / 3.4 (64 x 16 x 16 x 32 into 32), 3.0 / 6.7 (32 x 28 x 28 x 32 into 32), 15 / 33 (128 of those).
+Convolutions with stride 2, forward and by the kernel, 0.6 / 0.95 and 1.9 / 2.9 (64 x 32 x 32 x 16 into 32).
 
 JAX cannot write a program that holds a call of oneDNN into its compile cache (jaxlib 0.12 runs out of memory over it),
 so only the steps of long trainings are compiled like that.
@@ -33,6 +35,9 @@ FEW_ROWS_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 KNOWN = {("0.12.0.1", "Linux", "x86_64")}
 # Below this many operations the call costs more than it gains; a single digit stays below.
 LEAST_FLOPS = 1e8
+# More products in a sum than this leave the kernel's gradient to XLA: oneDNN adds them in one row, which costs digits
+# (measured against float64: 1e-6 of the largest element at 1e5 products, where YNNPACK has 1e-5; 1.3e-5 at 4e5).
+LONGEST_SUM = 2**18
 # Up to this many channels the kernel's gradient takes a row of taps at once.
 FEW_CHANNELS = 16
 NUMBERS = ("NDHWC", "DHWIO", "NDHWC")
