@@ -58,7 +58,8 @@ from kyeo.layers.text import *
 
 _FAMILIES = (
     activation, attention, category, configs, conv, conv_transpose, core, dropout, einsum, foreign, images, input,
-    layer, merge, multi_head, norm, pool, preprocessing, reshape, reversible, rnn, separable, spectral, spectrogram, text,
+    layer, merge, multi_head, norm, pool, preprocessing, reshape, reversible, rnn, separable, spectral, spectrogram,
+    text,
 )
 
 __all__ = sorted(name for family in _FAMILIES for name in family.__all__)

@@ -112,7 +112,7 @@ class Config:
         return name in self._config
 
     def __iter__(self) -> Any:
-        return iter(self._config)
+        return iter(sorted(self._config))
 
     def __len__(self) -> int:
         return len(self._config)
