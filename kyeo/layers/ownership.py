@@ -186,6 +186,15 @@ class Owning(Configurable, VariableOwner):
         return sorted(owned(self, Variable), key=lambda v: not v.born_trainable)
 
     # -- losses and metrics --------------------------------------------------------------------------------
+    def add_variable(self, *args: Any, **kwargs: Any) -> Variable:
+        """The older name of `add_weight`."""
+        return self.add_weight(*args, **kwargs)
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Keras 3 has it no more; refused with the way to do it."""
+        raise problem("`add_metric` went with Keras 2.", kind=NotImplementedError, where=self,
+                      fix="make a metric in __init__ (self.seen = kyeo.metrics.Mean()), and update it in `call`")
+
     def add_loss(self, loss: Any) -> None:
         """Add a scalar, or a list of scalars, to the losses; called from within `call`."""
         for value in jax.tree.leaves(loss):

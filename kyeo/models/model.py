@@ -13,6 +13,7 @@ from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.graph import Graph
 from kyeo.models.graph_config import constructor_takes, graph_config, graph_from_config
+from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
 from kyeo.quantizers.schemes import quantize_layers
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
@@ -21,7 +22,7 @@ from kyeo.train.trainer import Trainer
 __all__ = ["Model"]
 
 
-class Model(Trainer, Layer):
+class Model(StateTree, Trainer, Layer):
     """A network with `compile`, `fit`, `evaluate` and `predict`.
 
     Made from a graph, `Model(inputs, outputs)`, or by a subclass that writes `call`.

@@ -5,7 +5,7 @@ from typing import Any
 
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Variable
-from kyeo.ops import core, elementwise, products
+from kyeo.ops import core, elementwise, products, shape
 
 __all__ = ["SymbolicTensor", "Variable"]
 
@@ -45,5 +45,7 @@ def _attach(cls: type) -> None:
 
 _attach(SymbolicTensor)
 _attach(Variable)
+SymbolicTensor.reshape = _forward(shape.reshape)  # type: ignore[attr-defined]
+SymbolicTensor.squeeze = lambda self, axis=None: shape.squeeze(self, axis)  # type: ignore[attr-defined]
 # A symbolic tensor is equal to itself only (graphs look tensors up); a variable compares its values.
 Variable.__eq__ = _forward(elementwise.equal)  # type: ignore[method-assign]

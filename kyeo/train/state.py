@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from kyeo.core.placement import rows_to_fill
 from kyeo.core.settings import settings
-from kyeo.core.variable import Structure, Variable
+from kyeo.core.variable import Structure, Variable, pure
 from kyeo.data.source import Source
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import may_pad
@@ -36,6 +36,28 @@ class StepCache:
         self._state_cache: tuple[int, StateVariables] | None = None
         self._metrics_cache: tuple[int, list[Any]] | None = None
         self._padding_refused = False
+
+    @property
+    def jit_compile(self) -> bool:
+        """Whether steps are compiled."""
+        return not self.run_eagerly
+
+    @jit_compile.setter
+    def jit_compile(self, value: bool) -> None:
+        self.run_eagerly = not value
+
+    def stateless_compute_loss(
+        self, trainable_variables: Any, non_trainable_variables: Any, metrics_variables: Any, x: Any = None,
+        y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True,
+    ) -> Any:
+        """`compute_loss` as a function of values: the loss, and the three lists of values after it."""
+        variables = self.state_variables()
+        boxes = [*variables.trainable, *variables.frozen, *variables.metrics]
+        given = [*trainable_variables, *non_trainable_variables, *metrics_variables]
+        loss, new = pure(lambda: self.compute_loss(  # type: ignore[attr-defined]
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training), boxes)(given)
+        first, end = len(variables.trainable), len(variables.trainable) + len(variables.frozen)
+        return loss, (trainable_variables, new[first:end], new[end:])
 
     # -- the compiled steps --------------------------------------------------------------------------------
     def state_variables(self) -> StateVariables:
