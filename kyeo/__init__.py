@@ -109,6 +109,9 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     errors = importlib.import_module("kyeo.core.errors")  # not above: it loads NumPy
+    if name == "export":  # also in docs/differences.md
+        raise errors.problem("`kyeo.export` is left out: `ExportArchive` writes TensorFlow's SavedModel.",
+                             kind=AttributeError, fix="model.export(path) writes a StableHLO program")
     near = None if name.startswith("_") else errors.did_you_mean(name, __all__)
     raise AttributeError(f"module 'kyeo' has no attribute {name!r}" + (f"; {near}" if near else ""))
 

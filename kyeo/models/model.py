@@ -17,6 +17,7 @@ from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
 from kyeo.quantizers.schemes import quantize_layers
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
+from kyeo.saving.export import export_model
 from kyeo.train.trainer import Trainer
 
 __all__ = ["Model"]
@@ -248,6 +249,13 @@ class Model(StateTree, Trainer, Layer):
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights that `save_weights` (or Keras) wrote."""
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def export(self, filepath: Any, format: str = "stablehlo", verbose: bool | None = None, input_signature: Any = None,
+               **kwargs: Any) -> None:
+        """Write what `predict` computes as one StableHLO program; see `kyeo.saving.export`."""
+        if kwargs:
+            raise problem(f"`{next(iter(kwargs))}` is not a parameter of export.", kind=TypeError, where=self)
+        export_model(self, filepath, format, verbose, input_signature)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON text."""

@@ -1,5 +1,8 @@
 """Files of models: the `.keras` zip, weights in HDF5, JSON; and the names under which files know classes."""
 
+from typing import Any
+
+from kyeo.core.errors import problem
 from kyeo.core.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -24,3 +27,10 @@ __all__ = [
     "model_from_json", "model_to_json", "register_keras_serializable", "save_model", "save_weights",
     "serialize_keras_object",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "KerasFileEditor":  # also in docs/differences.md
+        raise problem("`saving.KerasFileEditor` is left out: there is no editor of files yet.", kind=AttributeError,
+                      fix="load the file, change the model with get_weights and set_weights, and save it")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,65 @@
+"""A StableHLO program does what the model does, for any number of rows and without the model."""
+
+import jax
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo import layers
+
+
+def image_model():
+    x = image = kyeo.Input((8, 8, 1))
+    x = layers.MaxPooling2D()(layers.Conv2D(4, 3, padding="same", activation="relu")(x))
+    x = layers.BatchNormalization()(layers.Conv2D(8, 3)(layers.Dropout(0.5)(x)))
+    return kyeo.Model(image, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
+
+
+def text_model():
+    return kyeo.Sequential([kyeo.Input((6,), dtype="int32"), layers.Embedding(9, 4), layers.LSTM(5), layers.Dense(1)])
+
+
+def two_inputs():
+    a, b = kyeo.Input((3,), name="a"), kyeo.Input((3,), name="b")
+    return kyeo.Model([a, b], {"sum": layers.Add()([a, b]), "both": layers.Concatenate()([a, b])})
+
+
+def draw(model, rows):
+    rng = np.random.default_rng(rows)
+    made = [rng.integers(0, 9, (rows, *t.shape[1:])).astype(t.dtype) for t in model.inputs]
+    return made if len(made) > 1 else made[0]
+
+
+@pytest.mark.parametrize("make", [image_model, text_model, two_inputs])
+def test_same_numbers(make, tmp_path, capsys):
+    model = make()
+    model.export(tmp_path / "m")
+    assert "Saved" in capsys.readouterr().out
+    program = jax.export.deserialize(bytearray((tmp_path / "m").read_bytes()))
+    for rows in (1, 3):
+        x = draw(model, rows)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), program.call(x), model.predict(x, verbose=0))
+
+
+def test_own_call_and_refusals(tmp_path):
+    class Own(kyeo.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model(np.ones((1, 3), "float32"))
+    with pytest.raises(ValueError, match="input_signature"):
+        model.export(tmp_path / "m")
+    model.export(tmp_path / "m", verbose=False, input_signature=((None, 3), "float32"))
+    assert jax.export.deserialize(bytearray((tmp_path / "m").read_bytes())).call(np.ones((4, 3), "float32")).shape == (4, 2)
+    for word in ("tf_saved_model", "onnx", "else"):
+        with pytest.raises(ValueError, match="stablehlo"):
+            model.export(tmp_path / "n", format=word)
+    for ask in (lambda: kyeo.export, lambda: kyeo.saving.KerasFileEditor):
+        with pytest.raises(AttributeError, match="left out"):
+            ask()
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
