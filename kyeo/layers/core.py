@@ -96,6 +96,7 @@ class Embedding(Adaptable):
     (1, 3, 8)
     """
 
+    _not_in_config = frozenset({"weights"})  # the table it began with is a weight now
     adaptable = "embeddings"
     embeddings = adapted("embeddings")
 
@@ -119,10 +120,6 @@ class Embedding(Adaptable):
         if weights is not None:
             self.build()
             self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
-
-    def get_config(self) -> dict[str, Any]:
-        """Without the table it began with, which is a weight now."""
-        return {name: value for name, value in super().get_config().items() if name != "weights"}
 
     def build(self, input_shape: Any = None) -> None:
         """Make the table `embeddings`."""
