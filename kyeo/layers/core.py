@@ -96,15 +96,16 @@ class Embedding(Adaptable):
     (1, 3, 8)
     """
 
+    _not_in_config = frozenset({"weights"})  # the table it began with is a weight now
     adaptable = "embeddings"
     embeddings = adapted("embeddings")
 
     def __init__(
         self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False,
-        lora_rank: int | None = None, lora_alpha: float | None = None, quantization_config: Any = None, **kwargs: Any,
+        weights: Any = None, lora_rank: int | None = None, lora_alpha: float | None = None,
+        quantization_config: Any = None, **kwargs: Any,
     ):
-        table = kwargs.pop("weights", None)  # no parameter, so that the config does not hold the table
         kwargs.pop("input_length", None)  # what tf.keras wanted to know; Keras takes and ignores it too
         super().__init__(**kwargs)
         self.autocast = False  # ids that come as floats must not lose digits
@@ -116,9 +117,9 @@ class Embedding(Adaptable):
         self.mask_zero = self.supports_masking = boolean(self, mask_zero=mask_zero)
         self._set_lora(lora_rank, lora_alpha)
         self._set_quantization(quantization_config)
-        if table is not None:
+        if weights is not None:
             self.build()
-            self.set_weights(table if isinstance(table, list) and len(table) == 1 else [table])
+            self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
 
     def build(self, input_shape: Any = None) -> None:
         """Make the table `embeddings`."""

@@ -1,12 +1,14 @@
 """The training state of a model, and the compiled steps that fit it, kept until something changes."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kyeo.core.placement import rows_to_fill
 from kyeo.core.settings import settings
 from kyeo.core.variable import Structure, Variable, pure
 from kyeo.data.source import Source
+from kyeo.data.unpack import pack_x_y_sample_weight
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import may_pad
 from kyeo.train.runner import Runner
@@ -86,7 +88,7 @@ class StepCache:
             same = (mode, self.run_eagerly, settings.distribution, tuple(tuple(map(id, g)) for g in groups))
             if same not in self._runners:
                 self._runners[same] = Runner(
-                    getattr(self, f"{mode}_step"), groups, functools.partial(fingerprint, self, mode, groups),
+                    _packed(getattr(self, f"{mode}_step")), groups, functools.partial(fingerprint, self, mode, groups),
                     donated=3 if mode == "train" else 0, eager=self.run_eagerly)
             self._current_runners[mode] = (now, self._runners[same])
         return self._current_runners[mode][1]
@@ -109,3 +111,13 @@ class StepCache:
     def refuse_padding(self) -> None:
         """Remember that padding does not work out for this model."""
         self._padding_refused = True
+
+
+def _packed(step: Callable[..., Any]) -> Callable[..., Any]:
+    """The step, given batches as users write them: `x, y = data` where there are no weights, `data` for x alone."""
+
+    @functools.wraps(step)
+    def run(state: Any, data: Any) -> Any:
+        return step(state, pack_x_y_sample_weight(*data))
+
+    return run
