@@ -7,8 +7,8 @@ ms a step before -> after in one quiet pair of runs, page faults a step before (
 27,000; separable 50 -> 31, 15,900; CNN, batch 128, 106 -> 76, 18,000; transformer 58 -> 39, 15,700. Small networks
 pay for it where XLA's threads wait for each other's `malloc`: the MLP 20-32-16-1 takes 25 us a step on an Intel
 Sapphire Rapids, with eight arenas 17; but then large steps map their memory anew again (17,000 faults a step of the
-CNN, batch 128, whatever M_MMAP_MAX and M_TOP_PAD are). The price of it all is a process that keeps what it once used, up
-to 2 GB of what is free, and copies of it where pieces do not fit: the ResNet's peak is 0.9 to 1.0 instead of 0.7 GB.
+CNN, batch 128, whatever M_MMAP_MAX and M_TOP_PAD are). The price of it all is a process that keeps what it once used,
+up to 2 GB of what is free, and copies of it where pieces do not fit: the ResNet's peak is 0.9 to 1.0 instead of 0.7 GB.
 """
 
 import ctypes
