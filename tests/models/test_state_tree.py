@@ -9,6 +9,7 @@ import kyeo
 
 
 def trained(room):
+    room.utils.clear_session()  # names like adam_3 are not the matter
     room.utils.set_random_seed(0)
     model = room.Sequential([room.Input((3,)), room.layers.Dense(2, name="head"), room.layers.BatchNormalization(name="norm")],
                             name="net")
