@@ -9,7 +9,7 @@ os.environ["KYEO_COMPILE_CACHE"] = "0"  # tests of the cache use folders of thei
 
 import pytest
 
-__all__ = ["digits"]
+__all__ = ["digits", "quick_compilation"]
 
 collect_ignore = ["data", "distribution/program.py"]  # programs of their own: test_note.py and test_distribution.py run them
 
@@ -20,3 +20,14 @@ def digits():
     from kyeo.datasets import mnist
 
     return [(images[..., None].astype("float32") / 255, labels) for images, labels in mnist.load_sample()]
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Most of the time of some files goes into compiling thousands of small programs; each runs once."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()

@@ -63,13 +63,9 @@ def call_words(case):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Most of the time goes into compiling thousands of small programs; each runs once."""
-    jax.config.update("jax_disable_most_optimizations", True)
+def pairs_of_this_file(quick_compilation):
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
     pair.cache_clear()
-    jax.clear_caches()
 
 
 def zeros_instead(shape, *args, dtype=None, **words):

@@ -1,12 +1,8 @@
-"""Most of the time goes into compiling small programs that run once."""
+"""Every test of this folder compiles quickly."""
 
-import jax
 import pytest
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
+def quickly(quick_compilation):
+    return quick_compilation

@@ -69,12 +69,7 @@ def evaluate(row, library, values=None):
     return eval(row, {**functions, **arrays, **(values or {})})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 DIFFERENTIATED = {row.split("(")[0]: row for row in reversed(ROWS)}  # the first row of each op

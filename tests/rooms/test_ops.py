@@ -176,13 +176,7 @@ ROOMS = {"image", "linalg", "nn", "numpy"}
 LIBRARIES = {"kyeo": kyeo.ops, "keras": keras.ops}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Most of the time goes into compiling small programs; each runs once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def call_name(row):

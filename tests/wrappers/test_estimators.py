@@ -2,7 +2,6 @@
 
 import pickle
 
-import jax
 import numpy as np
 import pytest
 import sklearn
@@ -17,13 +16,7 @@ from kyeo.wrappers import KerasClassifier, KerasRegressor, SKLearnClassifier, SK
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = np.where(X[:, 0] > 0, "yes", "no")
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Each small program runs a few times only."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 QUIET = {"verbose": 0, "epochs": 15}
