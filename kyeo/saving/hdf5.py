@@ -4,19 +4,24 @@ What is read is taken for hostile: links, data outside of the file, virtual data
 sizes that the file does not hold are refused before a byte is read.
 """
 
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import is_told, problem
 
-__all__ = ["ReadGroup", "WriteGroup", "open_for_reading", "open_for_writing", "stray_groups"]
+__all__ = ["ReadGroup", "WriteGroup", "open_for_reading", "open_for_writing", "stored_bytes", "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
 _EXPANSION = 1100  # deflate cannot blow up more than 1032 times
+_PACKED = 20  # how often packed bytes count as evidence
+_MAX_DEPTH = 100  # groups in groups
+_CHUNK = 2**24  # bytes of a chunk, which is read whole
 
 
 def open_for_writing(file: Any) -> Any:
@@ -35,6 +40,22 @@ def open_for_reading(file: Any, where: str) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         raise problem("The weights cannot be read.", where=where, received=str(error).split("\n")[0],
                       expected="an HDF5 file, whole and not damaged") from None
+
+
+def _refused(what: str, where: str) -> Exception:
+    return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what, where=where,
+                   expected="plain groups and arrays")
+
+
+@contextmanager
+def _telling(what: str, where: str) -> Iterator[None]:
+    """What HDF5 finds wrong inside the block is damage."""
+    try:
+        yield
+    except (AttributeError, LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        if is_told(error):
+            raise
+        raise _refused(f"{what}, which is damaged: {str(error).strip()[:200]}", where) from None
 
 
 class WriteGroup:
@@ -68,9 +89,10 @@ class ReadGroup(Mapping[str, np.ndarray]):
         self._group: Any = {}
         group = file
         for part in filter(None, self._path.split("/")):
-            if _link(group, part) is None:
-                return
-            group = self._inside(group, part)
+            with self._telling(part):
+                if _link(group, part) is None:
+                    return
+                group = self._inside(group, part)
             if not hasattr(group, "keys"):
                 raise self._refused("a dataset where a group is expected")
         self._group = group
@@ -79,28 +101,34 @@ class ReadGroup(Mapping[str, np.ndarray]):
         """The list of texts in an attribute, which Keras 2 cuts into `name0`, `name1`, ... where it is long; None
         where there is none."""
         attributes = getattr(self._group, "attrs", {})
-        if name in attributes:
-            return self._text_list(attributes, name)
-        parts: list[str] = []
-        while f"{name}{len(parts)}" in attributes:
-            parts.append(f"{name}{len(parts)}")
+        with self._telling(name):
+            if name in attributes:
+                return self._text_list(attributes, name)
+            parts: list[str] = []
+            while f"{name}{len(parts)}" in attributes:
+                parts.append(f"{name}{len(parts)}")
         return [text for part in parts for text in self._text_list(attributes, part)] if parts else None
 
     def _text_list(self, attributes: Any, name: str) -> list[str]:
-        attribute = attributes.get_id(name)
-        if 0 in attribute.shape:
-            return []
-        if attribute.dtype.kind not in "SO" or attribute.get_storage_size() > _MAX_ATTRIBUTE:
-            raise self._refused(f'the attribute "{name}" of dtype {attribute.dtype}')
-        values = np.asarray(attributes[name]).ravel().tolist()
+        with self._telling(name):
+            attribute = attributes.get_id(name)
+            shape, dtype = attribute.shape, attribute.dtype
+            if shape is None or 0 in shape:
+                return []
+            size = attribute.get_storage_size()
+        if dtype.kind not in "SO" or max(size, math.prod(shape) * dtype.itemsize) > _MAX_ATTRIBUTE:
+            raise self._refused(f'the attribute "{name}" of dtype {dtype} and {size:,} bytes')
+        with self._telling(name):
+            values = np.asarray(attributes[name]).ravel().tolist()
         try:
-            return [v.decode() if isinstance(v, bytes) else v + "" for v in values]
-        except (TypeError, UnicodeDecodeError):
+            texts = [v.decode() if isinstance(v, bytes) else v + "" for v in values]
+            "".join(texts).encode()
+            return texts
+        except (TypeError, UnicodeError):
             raise self._refused(f'the attribute "{name}" that holds something else than text') from None
 
     def _refused(self, what: str) -> Exception:
-        return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what,
-                       where=f"{self._path} in {self._where}", expected="plain groups and arrays")
+        return _refused(what, f"{self._path} in {self._where}")
 
     def _inside(self, group: Any, key: str) -> Any:
         import h5py
@@ -115,34 +143,49 @@ class ReadGroup(Mapping[str, np.ndarray]):
         return group[key]
 
     def __len__(self) -> int:
-        return len(self._group)
+        with self._telling("vars"):
+            return len(self._group)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._group)
+        with self._telling("vars"):
+            return iter(list(self._group))
 
     def __contains__(self, key: object) -> bool:
-        return _link(self._group, str(key)) is not None
+        with self._telling(str(key)):
+            return _link(self._group, str(key)) is not None
 
     def __getitem__(self, key: str) -> np.ndarray:
         dataset = self._dataset(key)
-        array = np.empty(dataset.shape, dataset.dtype)
-        if array.size:
-            dataset.read_direct(array)
-        if dataset.attrs.get("dtype") == "bfloat16" and array.dtype.itemsize == 2:
-            return array.view(jnp.bfloat16)
-        return array
+        with self._telling(key):
+            array = np.empty(dataset.shape, dataset.dtype)
+            if array.size:
+                dataset.read_direct(array)
+            if array.dtype.itemsize == 2 and "dtype" in dataset.attrs and (
+                    self._text_list(dataset.attrs, "dtype") == ["bfloat16"]):
+                return array.view(jnp.bfloat16)
+            if array.dtype.kind == "V":
+                raise self._refused(f'"{key}" of dtype {array.dtype}')
+            return array
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape an array has, without reading it."""
         return tuple(self._dataset(key).shape)
 
+    def _telling(self, key: str) -> Any:
+        return _telling(f'"{key}"', f"{self._path} in {self._where}")
+
     def _dataset(self, key: str) -> Any:
         *through, last = key.split("/")
         if not through and key not in self:
             raise KeyError(key)
-        dataset = self._group
-        for part in (*through, last):
-            dataset = self._inside(dataset, part)
+        with self._telling(key):
+            dataset = self._group
+            for part in (*through, last):
+                dataset = self._inside(dataset, part)
+            self._check(dataset, key)
+        return dataset
+
+    def _check(self, dataset: Any, key: str) -> None:
         if not hasattr(dataset, "shape") or dataset.shape is None:
             raise self._refused(f'"{key}" is no array')
         if dataset.is_virtual or dataset.external:
@@ -156,7 +199,9 @@ class ReadGroup(Mapping[str, np.ndarray]):
         stored, declared = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
         if declared > stored * (_EXPANSION if filters else 1):
             raise self._refused(f'"{key}" says it has {declared:,} bytes, but {stored:,} are stored')
-        return dataset
+        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+        if chunk > max(_CHUNK, 4 * declared):
+            raise self._refused(f'"{key}" in pieces of {chunk:,} bytes, though it has {declared:,}')
 
 
 def _link(group: Any, key: str) -> Any:
@@ -166,17 +211,51 @@ def _link(group: Any, key: str) -> Any:
     return group.get(key, getclass=True, getlink=True) if group else None
 
 
-def stray_groups(file: Any, used: set[str]) -> list[str]:
+def _objects(file: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """(path, group or array) for all that plain links lead to, each once."""
+    import h5py
+
+    seen: set[int] = set()
+    stack = [("", file)]
+    while stack:
+        path, group = stack.pop()
+        with _telling(f'"{path}"', where):
+            plain = [key for key in group if _link(group, key) is h5py.HardLink]
+            items = [(f"{path}/{key}".lstrip("/"), group[key]) for key in plain]
+            addresses = [h5py.h5o.get_info(item.id).addr for _, item in items]
+        for (name, item), address in zip(items, addresses):
+            if address in seen:
+                continue
+            seen.add(address)
+            yield name, item
+            if isinstance(item, h5py.Group):
+                if name.count("/") >= _MAX_DEPTH:
+                    raise _refused(f"groups more than {_MAX_DEPTH} deep", where)
+                stack.append((name, item))
+
+
+def stored_bytes(file: Any, where: str) -> int:
+    """How many bytes of arrays the file holds: the evidence that a model with so many weights was saved.
+
+    Packed bytes count up to twenty times.
+    """
+    total = 0
+    for path, item in _objects(file, where):
+        with _telling(f'"{path}"', where):
+            if getattr(item, "shape", None) is not None:
+                stored = item.id.get_storage_size()
+                total += min(item.size * item.dtype.itemsize, stored * (_PACKED if item.chunks else 1))
+    return total
+
+
+def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
     found: list[str] = []
-
-    def look(path: str, item: Any) -> None:
+    for path, item in _objects(file, where):
         owner, _, last = path.rpartition("/")
         if last == "vars" and hasattr(item, "keys") and len(item) and owner not in used:
             parts = owner.split("/")
             if not {"optimizer", "metrics", "seed_generator"} & set(parts) and not any(
                     part.startswith("_") for part in parts):
                 found.append(owner)
-
-    file.visititems(look)
-    return found
+    return sorted(found)
