@@ -293,7 +293,10 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, dict):
-        return deserialize(identifier)
+        policy = deserialize(identifier)
+        if not isinstance(policy, DTypePolicy):
+            raise problem("This does not describe a dtype policy.", received=identifier, where="kyeo.dtype_policies")
+        return policy
     if isinstance(identifier, str):
         return _quantized(identifier) if "_from_" in identifier else DTypePolicy(identifier)
     return DTypePolicy(standardize_dtype(identifier))

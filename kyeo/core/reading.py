@@ -53,12 +53,13 @@ class Limits:
 _limits: ContextVar[Limits] = ContextVar("kyeo_reading_limits", default=Limits())  # noqa: B039
 _now: ContextVar["_Reading | None"] = ContextVar("kyeo_reading", default=None)
 _MOST = {  # ints that a loop or a table follows when the object is made or called
-    "beam_width": 10**4, "block_size": 10**6, "depth": 10**3, "fft_length": 2**20, "fine_grid": 10**4, "n": 10**8,
-    "ngrams": 1000, "ns_steps": 1000, "num_chains": 1000, "num_classes": 10**7, "num_fft": 2**20,
-    "num_groups": 10**7, "num_mel_bins": 2**16, "num_ops": 1000, "num_oov_indices": 10**7, "num_thresholds": 10**6,
-    "output_sequence_length": 10**8, "power_iterations": 1000, "rank": 10**7, "top_paths": 10**4,
+    "beam_width": 10**4, "chain_depth": 100, "fft_length": 2**20, "frame_length": 2**20, "n": 10**8, "ngrams": 1000,
+    "ns_steps": 1000, "num_chains": 1000, "num_classes": 10**7, "num_fft": 2**20, "num_mel_bins": 2**16,
+    "num_ops": 1000, "num_oov_indices": 10**6, "num_thresholds": 10**6, "output_sequence_length": 10**8,
+    "output_size": 10**4, "power_iterations": 1000, "tile_grid_size": 100, "top_paths": 10**4,
 }
 _WIDE = frozenset({"seed", "salt", "value", "vocabulary", "mask_value", "mask_token", "oov_token"})  # no sizes
+_DOCUMENTED = (ValueError, TypeError, OSError, ImportError)
 _NAMES = frozenset({"name", "class_name", "registered_name", "module"})
 
 
@@ -137,11 +138,13 @@ def making(cls: type | None, where: str | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if is_told(error) or getattr(error, "_kyeo_of_user", False):
+        if (isinstance(error, _DOCUMENTED) and is_told(error)) or getattr(error, "_kyeo_of_user", False):
             raise
         if cls is not None and not cls.__module__.startswith("kyeo."):
             error._kyeo_of_user = True  # type: ignore[attr-defined]
             raise
+        if is_told(error):
+            raise problem(**{**error._told, "kind": ValueError}) from error  # type: ignore[attr-defined]
         words = str(error).strip().split("\n")[0][:200]
         raise problem("The description is not well formed.", received=f"{type(error).__name__}: {words}",
                       where=where or cls, expected="what `get_config` or `model.save` writes") from error

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import is_told, problem
+from kyeo.saving.heaps import check_heaps
 
 __all__ = ["ReadGroup", "WriteGroup", "open_for_reading", "open_for_writing", "stored_bytes", "stray_groups"]
 
@@ -20,6 +21,7 @@ _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 ha
 _MAX_ATTRIBUTE = 2**24  # bytes
 _EXPANSION = 1100  # deflate cannot blow up more than 1032 times
 _PACKED = 20  # how often packed bytes count as evidence
+_FREE = 2**26  # bytes that may be packed closer
 _MAX_DEPTH = 100  # groups in groups
 _CHUNK = 2**24  # bytes of a chunk, which is read whole
 
@@ -37,7 +39,7 @@ def open_for_reading(file: Any, where: str) -> Any:
 
     try:
         return h5py.File(file, "r")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (KeyError, OSError, ValueError, RuntimeError) as error:
         raise problem("The weights cannot be read.", where=where, received=str(error).split("\n")[0],
                       expected="an HDF5 file, whole and not damaged") from None
 
@@ -85,6 +87,7 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def __init__(self, file: Any, path: str, where: str, plain: bool = False):
         self._where = where
+        self._file = file
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
         group = file
@@ -100,8 +103,8 @@ class ReadGroup(Mapping[str, np.ndarray]):
     def texts(self, name: str) -> list[str] | None:
         """The list of texts in an attribute, which Keras 2 cuts into `name0`, `name1`, ... where it is long; None
         where there is none."""
-        attributes = getattr(self._group, "attrs", {})
         with self._telling(name):
+            attributes = getattr(self._group, "attrs", {})
             if name in attributes:
                 return self._text_list(attributes, name)
             parts: list[str] = []
@@ -119,6 +122,8 @@ class ReadGroup(Mapping[str, np.ndarray]):
         if dtype.kind not in "SO" or max(size, math.prod(shape) * dtype.itemsize) > _MAX_ATTRIBUTE:
             raise self._refused(f'the attribute "{name}" of dtype {dtype} and {size:,} bytes')
         with self._telling(name):
+            if dtype.kind == "O":
+                check_heaps(self._file, self._where)
             values = np.asarray(attributes[name]).ravel().tolist()
         try:
             texts = [v.decode() if isinstance(v, bytes) else v + "" for v in values]
@@ -160,12 +165,11 @@ class ReadGroup(Mapping[str, np.ndarray]):
             array = np.empty(dataset.shape, dataset.dtype)
             if array.size:
                 dataset.read_direct(array)
-            if array.dtype.itemsize == 2 and "dtype" in dataset.attrs and (
-                    self._text_list(dataset.attrs, "dtype") == ["bfloat16"]):
-                return array.view(jnp.bfloat16)
-            if array.dtype.kind == "V":
+            if array.dtype.kind != "V":
+                return array
+            if "dtype" not in dataset.attrs:  # only bfloat16 is written with one
                 raise self._refused(f'"{key}" of dtype {array.dtype}')
-            return array
+            return array.view(jnp.bfloat16)
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape an array has, without reading it."""
@@ -196,8 +200,8 @@ class ReadGroup(Mapping[str, np.ndarray]):
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if not filters <= _FILTERS:
             raise self._refused(f'"{key}" packed by the filters {sorted(filters - _FILTERS)}')
-        stored, declared = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
-        if declared > stored * (_EXPANSION if filters else 1):
+        stored, declared = _stored(dataset), dataset.size * dataset.dtype.itemsize
+        if declared > stored * (_EXPANSION if filters else 1) or (declared > max(_FREE, stored * _PACKED)):
             raise self._refused(f'"{key}" says it has {declared:,} bytes, but {stored:,} are stored')
         chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
         if chunk > max(_CHUNK, 4 * declared):
@@ -209,6 +213,13 @@ def _link(group: Any, key: str) -> Any:
     if key in ("", "."):  # HDF5's word for the group itself, which has no link
         return None
     return group.get(key, getclass=True, getlink=True) if group else None
+
+
+def _stored(dataset: Any) -> int:
+    """The bytes an array takes in the file. What it says of that is believed up to the size of the file."""
+    import h5py
+
+    return min(dataset.id.get_storage_size(), h5py.h5i.get_file_id(dataset.id).get_filesize())
 
 
 def _objects(file: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -243,9 +254,8 @@ def stored_bytes(file: Any, where: str) -> int:
     for path, item in _objects(file, where):
         with _telling(f'"{path}"', where):
             if getattr(item, "shape", None) is not None:
-                stored = item.id.get_storage_size()
-                total += min(item.size * item.dtype.itemsize, stored * (_PACKED if item.chunks else 1))
-    return total
+                total += min(item.size * item.dtype.itemsize, _stored(item) * (_PACKED if item.chunks else 1))
+    return min(total, _PACKED * file.id.get_filesize())
 
 
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:

@@ -10,34 +10,12 @@ import warnings
 
 import pytest
 
-from tests.saving.hostile.harness import Canary, Harness, verdict
-from tests.saving.hostile.rows import BENIGN, PUBLISHED, ROWS, Good, size_rows
+from tests.saving.hostile.harness import verdict
+from tests.saving.hostile.rows import PUBLISHED, ROWS, size_rows
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the harness forks and sets limits as Linux has them")
 SLOW = os.environ.get("KYEO_TESTS") == "slow"
-SIZES = list(size_rows((0, -1, 3.5, 10**6, 10**9, 10**12, 2**63) if SLOW else (10**9,)))
-
-
-@pytest.fixture(scope="module")
-def top(tmp_path_factory):
-    """The folder of good files, benign ones and the canary."""
-    return tmp_path_factory.mktemp("hostile")
-
-
-@pytest.fixture(scope="module")
-def good(top):
-    """The files that are made hostile."""
-    (top / "good").mkdir()
-    return Good(top / "good")
-
-
-@pytest.fixture(scope="module")
-def harness(top, good):
-    """The process that opens the files."""
-    (top / "benign").mkdir()
-    running = Harness(Canary(top / "canary"), BENIGN(good, top / "benign"))
-    yield running
-    running.close()
+SIZES = list(size_rows((0, -1, 3.5, 10**6, 10**9, 10**12, 2**63) if SLOW else (10**9,)))[::1 if SLOW else 4]
 
 
 def judged(row, harness, good, folder, afresh=False, **words):

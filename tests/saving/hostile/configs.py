@@ -182,6 +182,7 @@ CONFIGS = [
     *(Pattern(f"{key} of a layer: {str(value)[:12]}", lambda s, f, k=key, v=value: layer(s).update({k: v}), None)
       for key in ("module", "registered_name", "build_config", "compile_config", "shared_object_id")
       for value in ([], {}, 7, "x", {"input_shape": [None, 10**12]}, {"input_shape": "x"}, {"shapes_dict": {"x": [1]}})),
+    Pattern("dtype is a dict", put(2, dtype={"x": 1})),  # found by fuzzing
     Pattern("class_name is a list", lambda s, f: layer(s).update(class_name=["Dense"])),
     Pattern("class_name is a dict", lambda s, f: layer(s).update(class_name={})),
     Pattern("no class_name", lambda s, f: layer(s).pop("class_name"), None),

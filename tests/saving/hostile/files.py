@@ -315,6 +315,24 @@ def _bytes(change: Callable[[bytearray], bytes]) -> Callable[[bytes, dict], byte
     return lambda good, facts: change(bytearray(good))
 
 
+def _heap(number: int, size: int) -> Callable[[bytes, dict], bytes]:
+    """The heap of texts with another size of its first object. Found by fuzzing: libhdf5 goes round for ever at 0."""
+    def change(good: bytes, facts: dict) -> bytes:
+        data = bytearray(good)
+        at = data.find(b"GCOL") + 16
+        struct.pack_into("<HHIQ", data, at, number, 1, 0, size)
+        return bytes(data)
+
+    return change
+
+
+def _root_version(good: bytes, facts: dict) -> bytes:
+    """Another version of the header of the top group. Found by fuzzing: the file opens, its attributes do not."""
+    data = bytearray(good)
+    data[96] = 0x77
+    return bytes(data)
+
+
 def _pickled_numpy(good: bytes, facts: dict) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.array([{}], object), allow_pickle=True)
@@ -369,6 +387,9 @@ HDF5 = [
 ]
 # Changes of the bytes themselves.
 HDF5_BYTES = [
+    *(Change(f"heap object {number} of {size} bytes", _heap(number, size), None) for number, size in (
+        (0, 0), (1, 0), (0, 8), (7, 2**63), (1, 2**32), (0, 2**64 - 1))),
+    Change("version of the top", _root_version),
     Change("nothing", _bytes(lambda b: b"")), Change("signature alone", _bytes(lambda b: bytes(b[:8]))),
     Change("text", _bytes(lambda b: b"import os")), Change("a numpy file with a pickle", _pickled_numpy),
     *(Change(f"cut off at {part}/8", _bytes(lambda b, p=part: bytes(b[:len(b) * p // 8]))) for part in range(1, 8)),

@@ -44,7 +44,11 @@ class Harness:
     def __init__(self, canary: Canary, benign: list[dict]):
         self.canary = canary
         self._process = self._start()
-        head = self._ask({"benign": benign, "watched": str(canary.folder)})
+        try:
+            head = self._ask({"benign": benign, "watched": str(canary.folder)})
+        except BaseException:
+            self.close()
+            raise
         self.allowed, self.memory, self.modules = head["allowed"], head["memory"], head["modules"]
 
     def _start(self) -> subprocess.Popen:
