@@ -4,26 +4,81 @@ What is read is taken for hostile: links, data outside of the file, virtual data
 sizes that the file does not hold are refused before a byte is read.
 """
 
-from collections.abc import Iterator, Mapping
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.variable import Variable
 
-__all__ = ["ReadGroup", "WriteGroup", "open_for_reading", "open_for_writing", "stray_groups"]
+__all__ = ["ReadGroup", "WriteGroup", "as_array", "open_for_reading", "open_for_writing", "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
 _EXPANSION = 1100  # deflate cannot blow up more than 1032 times
 
 
-def open_for_writing(file: Any) -> Any:
-    """An empty HDF5 file in an open binary file or at a path."""
+@contextlib.contextmanager
+def open_for_writing(file: Any) -> Iterator[Any]:
+    """An empty HDF5 file in an open binary file.
+
+    Raises:
+        OSError: at the end, if a part of it could not be written.
+    """
     import h5py
 
-    return h5py.File(file, "w")
+    target = _Unfailing(file)
+    with h5py.File(target, "w") as store:
+        yield store
+    if target.error is not None:
+        raise target.error
+
+
+class _Unfailing(io.RawIOBase):
+    """Keeps the first error of a file instead of raising it: HDF5 cannot close what it could not write."""
+
+    def __init__(self, file: Any):
+        self._file = file
+        self.error: OSError | None = None
+        self._at = self._end = 0
+
+    def _tried(self, act: Callable[[], Any]) -> None:
+        try:
+            if self.error is None:
+                act()
+        except OSError as error:
+            self.error = error
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._tried(lambda: (self._file.seek(self._at), self._file.write(data)))
+        self._at += size
+        self._end = max(self._end, self._at)
+        return size
+
+    def readinto(self, buffer: Any) -> int:
+        self._tried(lambda: (self._file.seek(self._at), self._file.readinto(buffer)))
+        self._at += len(buffer)
+        return len(buffer)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def truncate(self, size: int | None = None) -> int:
+        self._end = self._at if size is None else size
+        self._tried(lambda: self._file.truncate(self._end))
+        return self._end
+
+    def flush(self) -> None:
+        self._tried(self._file.flush)
 
 
 def open_for_reading(file: Any, where: str) -> Any:
@@ -37,6 +92,11 @@ def open_for_reading(file: Any, where: str) -> Any:
                       expected="an HDF5 file, whole and not damaged") from None
 
 
+def as_array(value: Any) -> np.ndarray:
+    """What is to be written, as an array that only lives until it is; a variable's is not copied."""
+    return np.asarray(value.value if isinstance(value, Variable) else value)
+
+
 class WriteGroup:
     """The group `path`/vars of a file, made at once; takes arrays by key."""
 
@@ -46,7 +106,7 @@ class WriteGroup:
             self._group.attrs["name"] = name
 
     def __setitem__(self, key: str, value: Any) -> None:
-        array = np.asarray(value)
+        array = as_array(value)
         dataset = self._group.create_dataset(key, data=array)
         if array.dtype == jnp.bfloat16:  # HDF5 keeps the bytes but not what they mean
             dataset.attrs["dtype"] = "bfloat16"
@@ -66,6 +126,7 @@ class ReadGroup(Mapping[str, np.ndarray]):
         self._where = where
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
+        self._checked: dict[str, Any] = {}
         group = file
         for part in filter(None, self._path.split("/")):
             if _link(group, part) is None:
@@ -136,7 +197,23 @@ class ReadGroup(Mapping[str, np.ndarray]):
         """The shape an array has, without reading it."""
         return tuple(self._dataset(key).shape)
 
+    def dtype(self, key: str) -> np.dtype:
+        """The number type an array has."""
+        dataset = self._dataset(key)
+        is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2
+        return np.dtype(jnp.bfloat16) if is_bfloat16 else dataset.dtype
+
+    def check(self, key: str) -> None:
+        """Read an array that is stored in pieces, where some may be damaged; others are there as a whole."""
+        if self._dataset(key).chunks is not None:
+            self[key]
+
     def _dataset(self, key: str) -> Any:
+        if key not in self._checked:
+            self._checked[key] = self._checked_dataset(key)
+        return self._checked[key]
+
+    def _checked_dataset(self, key: str) -> Any:
         *through, last = key.split("/")
         if not through and key not in self:
             raise KeyError(key)

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from kyeo.core.errors import problem
-from kyeo.core.files import atomic_write
+from kyeo.core.files import atomic_write, writing
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
+from kyeo.saving.forms import HDF5, TENSORS, opened, showing, write_hdf5, write_safetensors
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing
 from kyeo.saving.legacy import is_legacy, load_legacy
+from kyeo.saving.stores import Hdf5Reader, Hdf5Writer
 from kyeo.saving.weights import load_variables, save_variables
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
@@ -73,16 +75,16 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 
 
 def _write_zip(model: Any, path: Path, texts: dict[str, str]) -> None:
-    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with writing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, text in texts.items():
             archive.writestr(zipfile.ZipInfo(name), text)
-        with tempfile.TemporaryFile(dir=temporary.parent) as weights:  # not in memory: it may be big
+        with tempfile.TemporaryFile(dir=path.parent) as weights:  # not in memory: it may be big
             _write_weights(model, weights)
             weights.seek(0)
             with archive.open(zipfile.ZipInfo(WEIGHTS), "w", force_zip64=True) as member:
                 shutil.copyfileobj(weights, member, 2**20)
-        for name, file in saved_assets(model):
-            archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
+        for name, asset in saved_assets(model):
+            archive.writestr(zipfile.ZipInfo(name), asset.read_bytes())
 
 
 def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
@@ -90,7 +92,7 @@ def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
     with contextlib.ExitStack() as stack:  # each file is put in its place only after all are written
         for name, text in texts.items():
             stack.enter_context(atomic_write(path / name)).write_text(text, encoding="utf-8")
-        _write_weights(model, stack.enter_context(atomic_write(path / WEIGHTS)))
+        _write_weights(model, stack.enter_context(writing(path / WEIGHTS)))
         for name, file in saved_assets(model):
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(atomic_write(path / name)).write_bytes(file.read_bytes())
@@ -98,7 +100,7 @@ def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
 
 def _write_weights(model: Any, file: Any) -> None:
     with open_for_writing(file) as store:
-        save_variables(model, store)
+        save_variables(model, Hdf5Writer(store))
 
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
@@ -134,35 +136,47 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             raise problem("The file holds something that is not a model.", where=str(path),
                           received=type(model).__name__)
         with open_for_reading(weights, str(path)) as store:
-            load_variables(model, store, str(path))
+            load_variables(model, Hdf5Reader(store, str(path)))
         load_assets(model, names, read, str(path))
     return model
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
-    """Write the weights of a model, and the state of its optimizer, to a `.weights.h5` file.
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, *,
+                 objects_to_skip: Any = ()) -> None:
+    """Write the weights of a model, and the state of its optimizer, to a `.weights.h5` or `.safetensors` file.
+
+    Keras reads the first. The second is faster, and any program for safetensors reads it: its arrays have the names of
+    the variables, `layers/dense/kernel`, and a checksum each.
 
     Args:
         model: a built model.
-        filepath: where to; the name ends in ".weights.h5".
+        filepath: where to; the ending says the form.
         overwrite: whether an existing file may be replaced; if not, it raises.
         max_shard_size: not supported; everything goes into one file.
+        objects_to_skip: what is not written, for example `[model.optimizer]`.
+
+    >>> import kyeo, os, tempfile
+    >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(2)])
+    >>> file = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> model.save_weights(file)
+    >>> model.load_weights(file)
     """
     path = _local_path(filepath)
     if max_shard_size is not None:
         raise problem("Weights are not split into several files.", received=f"max_shard_size={max_shard_size}",
                       where="save_weights", expected="max_shard_size=None")
-    if not path.name.endswith(".weights.h5"):
-        raise problem('The name of a file of weights must end in ".weights.h5".', where="save_weights",
-                      received=f"filepath={str(path)!r}", fix=f'save to "{path.name.split(".")[0]}.weights.h5"')
+    if not path.name.endswith((HDF5, TENSORS)):
+        raise problem('The name of a file of weights must end in ".weights.h5" or ".safetensors".',
+                      where="save_weights", received=f"filepath={str(path)!r}",
+                      fix=f'save to "{path.name.split(".")[0]}.weights.h5"')
     _check_built(model, "saved")
     _may_write(path, overwrite)
-    with atomic_write(path) as temporary:
-        _write_weights(model, temporary)
+    (write_safetensors if path.name.endswith(TENSORS) else write_hdf5)(model, path, objects_to_skip or ())
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-    """Read the weights of a model from a `.weights.h5` or `.keras` file of Kyeo or Keras 3, or an `.h5` of Keras 2.
+    """Read the weights of a model from a `.weights.h5`, `.keras` or `.safetensors` file of Kyeo, a file of Keras 3, or
+    an `.h5` of Keras 2.
 
     All are checked before the first is changed.
 
@@ -171,12 +185,13 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         filepath: the file.
         skip_mismatch: leave weights that do not fit as they are, with a warning, instead of raising.
         **kwargs: `by_name=True`, for files of Keras 2, matches layers by their names instead of their order; layers
-            without a partner stay as they are.
+            without a partner stay as they are. `objects_to_skip=[model.optimizer]` leaves these as they are.
+            `verbose=True` shows how far it has come, which a large file does by itself on a terminal.
 
     Raises:
         ValueError: weights do not fit; the message names layers and shapes.
     """
-    by_name = kwargs.pop("by_name", None)
+    by_name, skip, verbose = (kwargs.pop(name, None) for name in ("by_name", "objects_to_skip", "verbose"))
     _no_more("load_weights", kwargs)
     path = _existing(filepath)
     _check_built(model, "loaded")
@@ -185,17 +200,21 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
             weights = path
         elif path.name.endswith(".keras"):
             weights = stack.enter_context(_opened(path))[1]
+        elif path.name.endswith(TENSORS):
+            store = stack.enter_context(opened(path))
         else:
             raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
-                          expected='a name that ends in ".weights.h5", ".keras" or ".h5"')
-        with open_for_reading(weights, str(path)) as store:
-            if is_legacy(store, str(path)):
-                load_legacy(model, store, str(path), bool(by_name), skip_mismatch)
-            elif by_name:
-                raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
-                              expected="by_name=None: the layers of this file go by their places in the model")
-            else:
-                load_variables(model, store, str(path), skip_mismatch)
+                          expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
+        if not path.name.endswith(TENSORS):
+            file = stack.enter_context(open_for_reading(weights, str(path)))
+            if is_legacy(file, str(path)):
+                return load_legacy(model, file, str(path), bool(by_name), skip_mismatch)
+            store = Hdf5Reader(file, str(path))
+        if by_name:
+            raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
+                          expected="by_name=None: the layers of this file go by their places in the model")
+        progress = stack.enter_context(showing(path.stat().st_size, verbose))
+        return load_variables(model, store, skip_mismatch, skip or (), progress)
 
 
 # -- opening -----------------------------------------------------------------------------------------------
