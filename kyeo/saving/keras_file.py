@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import number, problem
 from kyeo.core.files import atomic_write, writing
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.forms import HDF5, TENSORS, opened, showing, write_hdf5, write_safetensors
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing
 from kyeo.saving.legacy import is_legacy, load_legacy
-from kyeo.saving.stores import Hdf5Reader, Hdf5Writer
+from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
+from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
@@ -152,7 +153,8 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
         model: a built model.
         filepath: where to; the ending says the form.
         overwrite: whether an existing file may be replaced; if not, it raises.
-        max_shard_size: not supported; everything goes into one file.
+        max_shard_size: how many GB (2**30 bytes) a file may have. The weights go into as many as it takes, and the path
+            is that of their index: `.weights.json`, which Keras reads too, or `.safetensors.index.json`.
         objects_to_skip: what is not written, for example `[model.optimizer]`.
 
     >>> import kyeo, os, tempfile
@@ -162,21 +164,34 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
     >>> model.load_weights(file)
     """
     path = _local_path(filepath)
-    if max_shard_size is not None:
-        raise problem("Weights are not split into several files.", received=f"max_shard_size={max_shard_size}",
-                      where="save_weights", expected="max_shard_size=None")
-    if not path.name.endswith((HDF5, TENSORS)):
-        raise problem('The name of a file of weights must end in ".weights.h5" or ".safetensors".',
-                      where="save_weights", received=f"filepath={str(path)!r}",
-                      fix=f'save to "{path.name.split(".")[0]}.weights.h5"')
     _check_built(model, "saved")
+    skip = objects_to_skip or ()
+    if max_shard_size is not None:
+        number("save_weights", max_shard_size=max_shard_size, check=lambda size: size > 0, expected="a number above 0")
+        for files, index in INDEXES.items():
+            if path.name.endswith(files):  # as in Keras
+                path = path.with_name(path.name.removesuffix(files) + index)
+                warnings.warn(f"The weights go into several files; their index is {path}.", stacklevel=3)
+        _check_ending(path, tuple(INDEXES.values()), "an index of weights")
+        _may_write(path, overwrite)
+        return write_shards(model, path, int(max_shard_size * 2**30), skip)
+    _check_ending(path, (HDF5, TENSORS), "a file of weights")
     _may_write(path, overwrite)
-    (write_safetensors if path.name.endswith(TENSORS) else write_hdf5)(model, path, objects_to_skip or ())
+    return (write_safetensors if path.name.endswith(TENSORS) else write_hdf5)(model, path, skip)
+
+
+def _check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:
+    if not path.name.endswith(endings):
+        fix = f'save to "{path.name.split(".")[0]}{endings[0]}"'
+        if path.name.endswith(tuple(INDEXES.values())):
+            fix += ", or give max_shard_size, in GB"
+        raise problem(f"The name of {what} must end in " + " or ".join(f'"{e}"' for e in endings) + ".",
+                      where="save_weights", received=f"filepath={str(path)!r}", fix=fix)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-    """Read the weights of a model from a `.weights.h5`, `.keras` or `.safetensors` file of Kyeo, a file of Keras 3, or
-    an `.h5` of Keras 2.
+    """Read the weights of a model from a `.weights.h5`, `.keras` or `.safetensors` file of Kyeo or Keras 3, an `.h5` of
+    Keras 2, or by the index of several files (`.weights.json`, `.safetensors.index.json`).
 
     All are checked before the first is changed.
 
@@ -196,25 +211,32 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     path = _existing(filepath)
     _check_built(model, "loaded")
     with contextlib.ExitStack() as stack:
-        if path.name.endswith((".h5", ".hdf5")):
-            weights = path
-        elif path.name.endswith(".keras"):
-            weights = stack.enter_context(_opened(path))[1]
+        size = path.stat().st_size
+        if path.name.endswith(tuple(INDEXES.values())):
+            store: Reader = stack.enter_context(opened_shards(path))
+            size = shard_sizes(path)
         elif path.name.endswith(TENSORS):
             store = stack.enter_context(opened(path))
         else:
-            raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
-                          expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
-        if not path.name.endswith(TENSORS):
-            file = stack.enter_context(open_for_reading(weights, str(path)))
+            file = stack.enter_context(open_for_reading(_hdf5_in(path, stack), str(path)))
             if is_legacy(file, str(path)):
                 return load_legacy(model, file, str(path), bool(by_name), skip_mismatch)
             store = Hdf5Reader(file, str(path))
         if by_name:
             raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
                           expected="by_name=None: the layers of this file go by their places in the model")
-        progress = stack.enter_context(showing(path.stat().st_size, verbose))
+        progress = stack.enter_context(showing(size, verbose))
         return load_variables(model, store, skip_mismatch, skip or (), progress)
+
+
+def _hdf5_in(path: Path, stack: contextlib.ExitStack) -> Any:
+    """The HDF5 file that a file of weights or a model is or holds."""
+    if path.name.endswith((".h5", ".hdf5")):
+        return path
+    if path.name.endswith(".keras"):
+        return stack.enter_context(_opened(path))[1]
+    raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
+                  expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
 
 
 # -- opening -----------------------------------------------------------------------------------------------
