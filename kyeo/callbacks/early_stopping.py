@@ -4,8 +4,8 @@ from typing import Any
 
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
-from kyeo.callbacks.progbar import say
 from kyeo.core.errors import positive_int
+from kyeo.core.progbar import say
 
 __all__ = ["EarlyStopping"]
 

@@ -243,7 +243,7 @@ class Model(StateTree, Trainer, Layer):
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Write the weights to a `.weights.h5` file; the file appears whole or not at all."""
+        """Write the weights to a `.weights.h5` or `.safetensors` file; see `kyeo.saving.save_weights`."""
         save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:

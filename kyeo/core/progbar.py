@@ -11,7 +11,7 @@ import numpy as np
 
 from kyeo.core.errors import one_of, problem
 
-__all__ = ["Progbar", "say"]
+__all__ = ["Progbar", "is_live", "say"]
 
 _BOLD, _GREEN, _GREY, _PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", ""
 _ERASE = "\r\x1b[K"
@@ -66,6 +66,11 @@ def _display() -> _Terminal | _Notebook | _Log:
         return _Terminal()
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return _Notebook() if shell is not None and "ipykernel" in sys.modules else _Log()
+
+
+def is_live() -> bool:
+    """Whether somebody looks on: a terminal or a notebook, where a line can be drawn over and over."""
+    return _display().live
 
 
 def _write(text: str) -> None:
