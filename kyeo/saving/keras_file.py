@@ -18,10 +18,14 @@ from typing import Any
 
 from kyeo.core.errors import problem
 from kyeo.core.files import atomic_write
+from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing
 from kyeo.saving.legacy import is_legacy, load_legacy
+from kyeo.saving.legacy_config import modern, version_of
+from kyeo.saving.legacy_h5 import SIGNATURE, load_h5_model
+from kyeo.saving.legacy_training import load_numbered_optimizer
 from kyeo.saving.weights import load_variables, save_variables
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
@@ -122,8 +126,10 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     """
     check_safe_mode(safe_mode)
     path = _existing(filepath)
+    if _is_hdf5(path):
+        return load_h5_model(path, custom_objects, compile)
     with _opened(path) as (texts, weights, names, read):
-        spec = read_json(texts, f"{CONFIG} in {path}")
+        spec, old = _todays(read_json(texts, f"{CONFIG} in {path}"), names, read, custom_objects)
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
                           received=spec, expected="a dict with class_name and config")
@@ -134,7 +140,9 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             raise problem("The file holds something that is not a model.", where=str(path),
                           received=type(model).__name__)
         with open_for_reading(weights, str(path)) as store:
-            load_variables(model, store, str(path))
+            load_variables(model, store, str(path), optimizer=not old)
+            if old:
+                load_numbered_optimizer(model, store, str(path))
         load_assets(model, names, read, str(path))
     return model
 
@@ -196,6 +204,24 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
                               expected="by_name=None: the layers of this file go by their places in the model")
             else:
                 load_variables(model, store, str(path), skip_mismatch)
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Whether the model is in one HDF5 file; Keras 2.12 and before gave such a one any name."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return path.suffix in (".h5", ".hdf5") or file.read(len(SIGNATURE)) == SIGNATURE
+
+
+def _todays(spec: Any, names: list[str], read: AssetReader, custom_objects: dict[str, Any] | None) -> tuple[Any, bool]:
+    """The description in a `.keras` file in today's words, and whether Keras 2 wrote it."""
+    notes = read_json(read(METADATA), METADATA) if METADATA in names else None
+    version = version_of(notes.get("keras_version", "3.0") if isinstance(notes, dict) else "3.0")
+    if version >= (3, 0):
+        return spec, False
+    with custom_object_scope(custom_objects):
+        return modern(spec, version), True
 
 
 # -- opening -----------------------------------------------------------------------------------------------

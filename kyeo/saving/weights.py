@@ -55,12 +55,12 @@ def _children(item: Any) -> Iterator[tuple[str, Any]]:
 
 def walk(root: Any) -> Iterator[tuple[str, Any]]:
     """Every object below `root` that holds variables, each once, with its path in a file; `root` has path ""."""
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}  # what was seen is held: the id of a list made for this walk could be given away again
 
     def visit(item: Any, path: str) -> Iterator[tuple[str, Any]]:
         if id(item) in seen:
             return
-        seen.add(id(item))
+        seen[id(item)] = item
         if _has_variables(item):
             yield path, item
             for name, child in _children(item):
@@ -85,7 +85,7 @@ def save_variables(root: Any, file: Any) -> None:
         item.save_own_variables(WriteGroup(file, path, name if isinstance(name, str) else None))
 
 
-def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False) -> None:
+def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False, optimizer: bool = True) -> None:
     """Read the variables of everything below `root` from an open HDF5 file.
 
     All values are read and checked before the first variable is changed.
@@ -95,13 +95,16 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
         file: the open file.
         where: how messages name the file.
         skip_mismatch: leave what does not fit as it is, with a warning, instead of raising.
+        optimizer: whether the state of the optimizer is read too; in a file of Keras 2 it is another's task.
     """
     staged: dict[Variable, Any] = {}
     wrong: list[str] = []
     used: set[str] = set()
     for path, item in walk(root):
+        if not optimizer and not isinstance(item, VariableOwner):
+            continue
+        group, path = _stored(file, path, where)
         used.add(path)
-        group = ReadGroup(file, path, where)
         problems = _mismatches(item, group)
         if not problems:
             try:
@@ -127,6 +130,18 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
         warnings.warn("These weights were skipped: " + _shortened(wrong), stacklevel=5)
     for variable, value in staged.items():
         variable.assign(value)
+
+
+def _stored(file: Any, path: str, where: str) -> tuple[ReadGroup, str]:
+    """The group of an object, and its path; Keras 2 knew some by private names ("_query_dense")."""
+    group = ReadGroup(file, path, where)
+    above, slash, last = path.rpartition("/")
+    if not len(group) and last:
+        private = f"{above}{slash}_{last}"
+        old = ReadGroup(file, private, where)
+        if len(old):
+            return old, private
+    return group, path
 
 
 def _shortened(lines: list[str], between: str = "; ") -> str:
