@@ -27,6 +27,9 @@ FIXED_DATE = (2020, 1, 1, 0, 0, 0)
 
 def outputs_of(model, arrays):
     """What the model predicts, as a list."""
+    if "tensorflow" in sys.modules:
+        text = sys.modules["tensorflow"].constant
+        arrays = [text(a) if a.dtype.kind == "U" else a for a in arrays]
     found = model.predict(arrays if len(arrays) > 1 else arrays[0], verbose=0)
     return [np.asarray(a) for a in (found if isinstance(found, (list, tuple)) else [found])]
 

@@ -24,7 +24,7 @@ from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_j
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing
 from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.legacy_config import modern, version_of
-from kyeo.saving.legacy_h5 import SIGNATURE, load_h5_model
+from kyeo.saving.legacy_h5 import SIGNATURE, load_h5_model, save_h5_model
 from kyeo.saving.legacy_training import load_numbered_optimizer
 from kyeo.saving.weights import load_variables, save_variables
 
@@ -44,9 +44,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 
     Args:
         model: the model.
-        filepath: where to; the name ends in ".keras".
+        filepath: where to; the name ends in ".keras". One that ends in ".h5" gets the old form of Keras 2, with a
+            warning.
         overwrite: whether an existing file may be replaced; if not, it raises.
         zipped: False writes a folder of three files instead; its name does not end in ".keras".
+        **kwargs: `include_optimizer=False`, for ".h5", leaves out how the model is compiled.
 
     Raises:
         FileExistsError: the file exists and `overwrite` is False.
@@ -59,8 +61,15 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     ...     kyeo.saving.load_model(os.path.join(folder, "model.keras")).count_params()
     10
     """
+    include_optimizer = kwargs.pop("include_optimizer", None)
     _no_more("save_model", kwargs)
     path = _local_path(filepath)
+    if path.suffix in (".h5", ".hdf5") and zipped is None:
+        _may_write(path, overwrite)
+        _check_built(model, "saved")
+        with atomic_write(path) as temporary:
+            save_h5_model(model, temporary, include_optimizer is not False)
+        return
     zipped = True if zipped is None else zipped
     if zipped != path.name.endswith(".keras"):
         raise problem("The name of the file does not go with its form.", where="save_model",
@@ -107,7 +116,7 @@ def _write_weights(model: Any, file: Any) -> None:
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
                safe_mode: bool = True) -> Any:
-    """The model in a `.keras` file, as it was saved by Kyeo or by Keras 3.
+    """The model in a `.keras` or `.h5` file, as it was saved by Kyeo, Keras 3, tf.keras 2 or Keras 2.
 
     Nothing that stands in the file is run, and the file can name only classes and functions of Kyeo and those
     you registered or give here.
@@ -218,10 +227,10 @@ def _todays(spec: Any, names: list[str], read: AssetReader, custom_objects: dict
     """The description in a `.keras` file in today's words, and whether Keras 2 wrote it."""
     notes = read_json(read(METADATA), METADATA) if METADATA in names else None
     version = version_of(notes.get("keras_version", "3.0") if isinstance(notes, dict) else "3.0")
-    if version >= (3, 0):
+    if version >= (3, 15):
         return spec, False
     with custom_object_scope(custom_objects):
-        return modern(spec, version), True
+        return modern(spec, version), version < (3, 0)
 
 
 # -- opening -----------------------------------------------------------------------------------------------

@@ -86,11 +86,14 @@ def _object(spec: dict[str, Any], name: str, version: tuple[int, int]) -> dict[s
     if not own and name == "Model" and "input_layers" in config:
         name = "Functional"
     rest = {k: v for k, v in spec.items() if k in ("shared_object_id", "name", "inbound_nodes")}
-    if own and "build_config" in spec:
+    if (own or version >= (3, 0)) and "build_config" in spec:
         rest["build_config"] = spec["build_config"]
     if isinstance(spec.get("compile_config"), dict):
         rest["compile_config"] = {k: modern(v, version) for k, v in spec["compile_config"].items() if v is not None}
     known = own or find(name) is not None
+    if not own and version >= (3, 0):
+        return {**rest, "module": module or ("keras" if known else None), "class_name": name, "config": config,
+                "registered_name": spec.get("registered_name")}
     return {**rest, "module": module if own else "keras" if known else None, "class_name": name, "config": config,
             "registered_name": spec.get("registered_name") or name}
 

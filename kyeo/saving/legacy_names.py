@@ -50,6 +50,7 @@ _GONE: dict[str, dict[str, Any]] = {
     "SpatialDropout1D SpatialDropout2D SpatialDropout3D": {"noise_shape": ANY, "trainable": ANY},
     "Lambda": {"module": ANY, "function_type": ANY, "output_shape_type": ANY, "output_shape_module": ANY},
     "DTypePolicy": {"loss_scale": ANY},
+    "RandomFlip RandomRotation RandomZoom RandomTranslation RandomCrop Resizing CenterCrop": {"value_range": ANY},
     "RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomCrop RandomHeight RandomWidth "
     "CenterCrop Rescaling Resizing": {"batch_size": ANY},
     "Zeros Ones Constant RandomNormal RandomUniform TruncatedNormal VarianceScaling Orthogonal Identity GlorotNormal "

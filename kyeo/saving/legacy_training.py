@@ -117,26 +117,29 @@ def _nadam_product(optimizer: Any, steps: Any = None) -> Staged:
 
 def _in_order(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | None:
     """Today's own order, where all shapes are as they should be."""
-    variables = optimizer.variables
-    if [group.shape(name) for name in names] != [v.shape for v in variables] or not names[0].endswith("iteration"):
-        return None
-    return [(v, group[name]) for v, name in zip(variables, names)]
+    stored = [group.shape(name) for name in names]
+    for variables in (optimizer.variables, sorted(optimizer.variables, key=lambda v: v.shape != ())):
+        if stored == [v.shape for v in variables] and names[0].endswith("iteration"):
+            return [(v, group[name]) for v, name in zip(variables, names)]
+    return None
 
 
 def _by_slots(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | None:
     """The slots by what they are called, those of each kind in the order of the weights."""
     kinds = {**SLOTS["*"], **SLOTS.get(type(optimizer).__name__, {})}
     stored: dict[str, list[str]] = {}
-    steps = None
+    steps = product = None
     for name in names:
         parts = name.partition(":")[0].split("/")
         if parts[-1] in ("iter", "iteration", "iterations"):
             steps = int(np.asarray(group[name]).ravel()[0])
+        elif parts[-1] in ("momentum_cache", "u_product"):
+            product = group[name]
         elif parts[-1] not in ("learning_rate", "decay"):
-            old = next((re.sub(r"_\d+$", "", p) for p in (parts[-1], *parts[1:2]) if re.sub(r"_\d+$", "", p) in kinds), None)
-            if old is None:
+            kind = _kind(parts, kinds)
+            if kind is None:
                 return None
-            stored.setdefault(kinds[old], []).append(name)
+            stored.setdefault(kind, []).append(name)
     if steps is None:
         return None
     staged: Staged = [(optimizer.iterations, steps)]
@@ -145,7 +148,16 @@ def _by_slots(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | No
         if [group.shape(n) for n in found] != [v.shape for v in mine]:
             return None
         staged += [(v, group[n]) for v, n in zip(mine, found)]
-    return staged + _nadam_product(optimizer, steps)
+    return staged + [(v, value if product is None else product) for v, value in _nadam_product(optimizer, steps)]
+
+
+def _kind(parts: list[str], kinds: dict[str, str]) -> str | None:
+    """The kind of slot a name speaks of: "hidden/kernel/m", "Adam/m/hidden/kernel", "adam/hidden_kernel_momentum"."""
+    for part in (parts[-1], *parts[1:2]):
+        old = re.sub(r"_\d+$", "", part)
+        if old in kinds:
+            return kinds[old]
+    return max((k for k in kinds.values() if parts[-1].endswith("_" + k)), key=len, default=None)
 
 
 def _slots(optimizer: Any, kinds: set[str]) -> dict[str, list[Any]]:

@@ -155,7 +155,7 @@ def _mismatches(item: Any, group: ReadGroup) -> list[str]:
     if not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False):
         return []  # reading by rules of its own, which says itself what it needs
     is_layer = isinstance(item, VariableOwner)
-    expected = item.own_variables() if is_layer else item.variables
+    expected = item.own_variables() if is_layer else _optimizer_order(item, group)
     if len(group) == 0 and not is_layer:
         return []  # saved without an optimizer
     if not is_layer and _not_begun(group):
@@ -172,6 +172,14 @@ def _mismatches(item: Any, group: ReadGroup) -> list[str]:
     return problems
 
 
+def _optimizer_order(optimizer: Any, group: ReadGroup) -> list[Variable]:
+    """The variables of an optimizer in the order of the file: Nadam's product stood before the slots until Keras 3.6."""
+    variables: list[Variable] = optimizer.variables
+    early = sorted(variables, key=lambda v: v.shape != ())
+    stored = [group.shape(str(i)) for i in range(len(variables)) if str(i) in group]
+    return early if stored == [v.shape for v in early] else variables
+
+
 def _not_begun(group: ReadGroup) -> bool:
     """Whether an optimizer was saved before its first step: its step count and learning rate, no slots."""
     return len(group) <= 2 and all(group.shape(key) == () for key in group)
@@ -181,7 +189,7 @@ def _loaded(item: Any, group: ReadGroup) -> dict[Variable, Any]:
     """The values that an object's own loading would give its variables."""
     is_optimizer = not isinstance(item, VariableOwner)
     if is_optimizer:
-        return {variable: group[str(i)] for i, variable in zip(range(len(group)), item.variables)}
+        return {variable: group[str(i)] for i, variable in zip(range(len(group)), _optimizer_order(item, group))}
     with scope(overlay={}) as inside:  # what is assigned goes here, not into the variables
         item.load_own_variables(group)
     assert inside.overlay is not None

@@ -163,9 +163,9 @@ def merged(k):
     return k.Model([a, b, c], [la.Concatenate()(h), la.Dot(axes=1, normalize=True)([a, b])], name="merged")
 
 
-@case((4, 3))
+@case((4, 3), needs=("mixed_precision",))
 def calculated(k):
-    """Arithmetic on tensors: TFOpLambda in Keras 2, ops in Keras 3."""
+    """Arithmetic on tensors: TFOpLambda in Keras 2.4 and after, ops in Keras 3."""
     x = k.Input((4, 3), name="x")
     h = k.layers.Dense(3)(x)
     h = 2.0 * h + x - h / 3.0
@@ -356,8 +356,8 @@ def own(k):
     made = {name: found.get(name) or value for name, value in custom_objects(k).items()}
     found.update(made)
     x = k.Input((4,), name="x")
-    h = made["Scale"](power=2, bend="squared", name="scale")(x)
-    return k.Model(x, k.layers.Dense(2, activation="squared")(h), name="own")
+    h = made["Scale"](power=2, bend=made["squared"], name="scale")(x)
+    return k.Model(x, k.layers.Dense(2, activation=made["squared"])(h), name="own")
 
 
 # -- compiled ------------------------------------------------------------------------------------------------
@@ -388,7 +388,7 @@ def optimizer(name, **options):
 
 
 def decayed(k):
-    if not hasattr(k.optimizers, "schedules"):
+    if not hasattr(getattr(k.optimizers, "schedules", None), "ExponentialDecay"):
         return None
     return k.optimizers.Adam(k.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5))
 
