@@ -64,6 +64,10 @@ class Converter(Builder):
         inner, name = control.inner_program(eqn), eqn.primitive.name
         if inner is not None:
             return self.run(inner if hasattr(inner, "consts") else jax.extend.core.ClosedJaxpr(inner, ()), args)
+        if name == "call_hi_primitive":  # one that JAX writes out later
+            made = eqn.params["_prim"]
+            return self.run(jax.make_jaxpr(lambda *flat: made.expand(*jax.tree.unflatten(made.in_tree, flat)))(
+                *(jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars)), args)
         if args and all(a.const is not None for a in args) and name not in ("broadcast_in_dim", "while", "scan", "cond"):
             folded = self._folded(eqn, args)
             if folded is not None:

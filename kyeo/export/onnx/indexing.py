@@ -74,6 +74,8 @@ def _parts(b: Builder, plan: _Plan, indices: Tensor, mode: str, batch: Sequence[
     order = (*batch, *(a for a in range(rank) if a not in batch), rank)
     indices = b.plain(Tensor(indices.shape, indices.dtype, b.name(indices)))
     indices = Tensor(*_stored(b, indices, order))
+    if indices.dtype not in (np.int32, np.int64):
+        indices = b.cast(indices, np.int64)
     parts = [_component(b, indices, k) for k in range(len(plan.mapped))]
     inside = _inside(b, parts, plan.lasts) if mode == "FILL_OR_DROP" else None
     if mode != "PROMISE_IN_BOUNDS":
@@ -136,6 +138,7 @@ def _rows(b: Builder, plan: _Plan, x: Tensor, indices: Tensor, mode: str, fill: 
     (axis,) = plan.mapped
     index = b.reshape(_unwrapped(b, indices, x.shape[axis]), indices.shape[:-1])
     index = _unwrapped(b, index, x.shape[axis])
+    index = index if index.dtype in (np.int32, np.int64) else b.cast(index, np.int64)
     inside = None
     if mode == "CLIP":
         index = _between(b, index, plan.lasts[0])
