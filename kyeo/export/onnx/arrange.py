@@ -8,7 +8,7 @@ import numpy as np
 from kyeo.export.onnx.graph import Builder, Tensor
 from kyeo.export.onnx.patterns import with_kept_axes
 
-__all__ = ["LAZY", "WHOLE", "cut", "permuted"]
+__all__ = ["LAZY", "WHOLE", "counted", "cut", "permuted"]
 
 
 def permuted(perm: Any, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -33,13 +33,15 @@ def _broadcast(b: Builder, eqn: Any, x: Tensor) -> Tensor:
 
 def _iota(b: Builder, eqn: Any) -> Tensor:
     shape, axis, dtype = eqn.params["shape"], eqn.params["dimension"], np.dtype(eqn.params["dtype"])
-    size = shape[axis]
-    sizes = (size,) + (1,) * (len(shape) - axis - 1)
+    return b.reshape(counted(b, shape[axis], dtype), (shape[axis],) + (1,) * (len(shape) - axis - 1))
+
+
+def counted(b: Builder, size: Any, dtype: Any) -> Tensor:
+    """The numbers from 0 up to a size."""
     if isinstance(size, int):
-        return b.const(np.arange(size).reshape(sizes), dtype)
+        return b.const(np.arange(size), dtype)
     end = b.reshape(b.size(size), ())
-    numbers = b.emit("Range", [b.const(0, np.int64), end, b.const(1, np.int64)], (size,), np.int64)
-    return b.reshape(b.cast(numbers, dtype), sizes)
+    return b.cast(b.emit("Range", [b.const(0, np.int64), end, b.const(1, np.int64)], (size,), np.int64), dtype)
 
 
 def _transpose(b: Builder, eqn: Any, x: Tensor) -> Tensor:
@@ -114,6 +116,25 @@ def _concatenate(b: Builder, eqn: Any, *parts: Tensor) -> Tensor:
     return b.emit("Concat", parts, shape, parts[0].dtype, perm, axis=axis if perm is None else perm.index(axis))
 
 
+def _stack(b: Builder, eqn: Any, *parts: Tensor) -> Tensor:
+    axis, shape = eqn.params["axis"], eqn.outvars[0].aval.shape
+    one = (*shape[:axis], 1, *shape[axis + 1:])
+    return b.emit("Concat", [b.reshape(t, one) for t in parts], shape, parts[0].dtype, axis=axis)
+
+
+def _unstack(b: Builder, eqn: Any, x: Tensor) -> list[Tensor]:
+    axis, x = eqn.params["axis"], b.plain(x)
+    none, rest = [0] * len(x.shape), (*x.shape[:axis], *x.shape[axis + 1:])
+    return [b.reshape(cut(b, x, [k if a == axis else 0 for a in range(len(none))],
+                          [k + 1 if a == axis else s for a, s in enumerate(x.shape)]), rest)
+            for k in range(len(eqn.outvars))]
+
+
+def _tile(b: Builder, eqn: Any, x: Tensor) -> Tensor:
+    x, times = b.plain(x), eqn.params["reps"]
+    return b.emit("Tile", [x, b.sizes(times)], eqn.outvars[0].aval.shape, x.dtype)
+
+
 def _split(b: Builder, eqn: Any, x: Tensor) -> list[Tensor]:
     axis, sizes = eqn.params["axis"], eqn.params["sizes"]
     axis = axis if x.perm is None else x.perm.index(axis)
@@ -173,6 +194,7 @@ LAZY: dict[str, Any] = {
     "squeeze": _reshape, "expand_dims": _reshape,
 }
 WHOLE: dict[str, Any] = {
-    "slice": _slice, "rev": _reversed, "pad": _pad, "concatenate": _concatenate, "split": _split,
+    "slice": _slice, "rev": _reversed, "pad": _pad, "concatenate": _concatenate, "stack": _stack,
+    "unstack": _unstack, "split": _split, "tile": _tile,
     "dynamic_slice": _dynamic_slice, "dynamic_update_slice": _dynamic_update,
 }

@@ -67,8 +67,10 @@ def _scan(b: Any, eqn: Any, *args: Tensor) -> list[Tensor]:
     body = _body(b, make)
     outputs = _outputs(b, eqn, "Scan", len(eqn.outvars))
     steps = len(rest) - carried + len(ticks)
-    b.add("Scan", [*rest, *ticks], outputs, body=body, num_scan_inputs=steps, scan_input_directions=[reverse] * steps,
-          scan_output_directions=[reverse] * (len(outputs) - carried))
+    turned = {"scan_input_directions": [1] * steps} if reverse else {}
+    if reverse and len(outputs) > carried:
+        turned["scan_output_directions"] = [1] * (len(outputs) - carried)
+    b.add("Scan", [*rest, *ticks], outputs, body=body, num_scan_inputs=steps, **turned)
     return outputs
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from kyeo.core.errors import problem
 from kyeo.export.onnx import arrange, control, elementwise, indexing, linear, reduce
-from kyeo.export.onnx.graph import Builder, Tensor
+from kyeo.export.onnx.graph import Builder, Tensor, Unsupported
 
 __all__ = ["Converter"]
 
@@ -21,7 +21,7 @@ LARGEST = 1 << 22  # elements of an array that is computed now instead of in the
 _WHY = {
     "pure_callback": "it computes on the host, outside of the program",
     "random_bits": "it draws random numbers", "threefry2x32": "it draws random numbers",
-    "fft": "ONNX has no complex numbers", "complex": "ONNX has no complex numbers",
+    "complex": "ONNX has no complex numbers",
 }
 
 
@@ -72,6 +72,8 @@ class Converter(Builder):
             folded = self._folded(eqn, args)
             if folded is not None:
                 return folded
+        if any(a.parts for a in args) and name not in ("real", "imag", "abs"):
+            raise self._refusal(name, "ONNX has no complex numbers")
         handler = LAZY.get(name) or WHOLE.get(name) or FULL.get(name)
         if handler is None:
             raise self._refusal(name, _WHY.get(name, f"ONNX has no operator for JAX's {name!r}"))
@@ -81,7 +83,7 @@ class Converter(Builder):
             args = [self.full(a, v.aval.shape) for a, v in zip(args, eqn.invars)]
         try:
             made = handler(self, eqn, *args)
-        except NotImplementedError as error:
+        except Unsupported as error:
             raise self._refusal(name, f"ONNX has no operator for {error}") from None
         return made if isinstance(made, list) else [made]
 
@@ -101,6 +103,9 @@ class Converter(Builder):
             return None
         with jax.ensure_compile_time_eval():
             arrays = [jnp.asarray(self.full(a, v.aval.shape).const) for a, v in zip(args, eqn.invars)]
-            made = eqn.primitive.bind(*arrays, **eqn.params)
+            try:
+                made = eqn.primitive.bind(*arrays, **eqn.params)
+            except NotImplementedError:  # a size inside is open
+                return None
         made = made if eqn.primitive.multiple_results else [made]
         return [self.const(np.asarray(value)) for value in made]

@@ -11,13 +11,14 @@ from kyeo.export.onnx.graph import Builder, Tensor
 __all__ = ["LAZY"]
 
 _ONE = {
-    "exp": "Exp", "log": "Log", "tanh": "Tanh", "logistic": "Sigmoid", "neg": "Neg", "abs": "Abs", "sqrt": "Sqrt",
+    "exp": "Exp", "log": "Log", "tanh": "Tanh", "logistic": "Sigmoid", "neg": "Neg", "sqrt": "Sqrt",
     "floor": "Floor", "ceil": "Ceil", "sign": "Sign", "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin",
     "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "asinh": "Asinh", "acosh": "Acosh",
     "atanh": "Atanh", "erf": "Erf",
 }
 _TWO = {"sub": "Sub", "mul": "Mul", "min": "Min", "pow": "Pow"}
-_COMPARED = {"eq": "Equal", "lt": "Less", "le": "LessOrEqual", "gt": "Greater", "ge": "GreaterOrEqual"}
+_COMPARED = {"eq": "Equal", "lt": "Less", "le": "LessOrEqual", "gt": "Greater", "ge": "GreaterOrEqual",
+             "eq_to": "Equal", "lt_to": "Less", "le_to": "LessOrEqual"}
 _BITS = {"and": "And", "or": "Or", "xor": "Xor", "not": "Not"}
 _SAME = ("stop_gradient", "copy", "copy_p", "reduce_precision", "sharding_constraint", "optimization_barrier", "pvary",
          "device_put", "name")
@@ -166,6 +167,20 @@ def _convert(b: Builder, eqn: Any, x: Tensor) -> Tensor:
     return b.cast(x, eqn.params["new_dtype"])
 
 
+def _part(number: int) -> Any:
+    def part(b: Builder, eqn: Any, x: Tensor) -> Tensor:
+        return x if x.parts is None else x.parts[number]
+
+    return part
+
+
+def _abs(b: Builder, eqn: Any, x: Tensor) -> Tensor:
+    if x.parts is None:
+        return b.elementwise("Abs", [x], _rank(eqn))
+    squares = [b.elementwise("Mul", [part, part], _rank(eqn)) for part in x.parts]
+    return b.elementwise("Sqrt", [b.elementwise("Add", squares, _rank(eqn))], _rank(eqn))
+
+
 def _shift(direction: str) -> Any:
     def shift(b: Builder, eqn: Any, one: Tensor, two: Tensor) -> Tensor:
         return b.elementwise("BitShift", [one, two], _rank(eqn), direction=direction)
@@ -182,7 +197,7 @@ LAZY: dict[str, Any] = {
     **{name: _compared(op) for name, op in _COMPARED.items()},
     **{name: _bits(op) for name, op in _BITS.items()},
     **{name: (lambda b, eqn, *args: list(args)) for name in _SAME},
-    "add": patterns.add, "add_any": patterns.add, "div": patterns.divide, "max": patterns.maximum,
+    "abs": _abs, "real": _part(0), "imag": _part(1), "add": patterns.add, "add_any": patterns.add, "div": patterns.divide, "max": patterns.maximum,
     "ne": _ne, "integer_pow": _integer_pow, "square": _square, "rem": _remainder, "expm1": _expm1, "log1p": _log1p,
     "rsqrt": _steps("Sqrt", "Reciprocal"), "erfc": _erfc, "cbrt": _cbrt, "exp2": _exp2, "round": _round,
     "is_finite": _finite, "atan2": _atan2, "select_n": _select, "clamp": _clamp, "convert_element_type": _convert,

@@ -14,9 +14,13 @@ import numpy as np
 
 from kyeo.export.onnx.sizes import Size, evaluate
 
-__all__ = ["Builder", "Graph", "Node", "Tensor", "padded"]
+__all__ = ["Builder", "Graph", "Node", "Tensor", "Unsupported", "padded"]
 
 Shape = tuple[Any, ...]
+
+
+class Unsupported(Exception):
+    """ONNX has no operator for what the message names."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -32,6 +36,7 @@ class Tensor:
     perm: tuple[int, ...] | None = None
     const: np.ndarray | None = None
     weight: bool = False
+    parts: "tuple[Tensor, Tensor] | None" = None  # of complex numbers, which ONNX has not: real and imaginary
 
     @property
     def seen(self) -> Shape:
@@ -213,7 +218,8 @@ class Builder:
             def fit(tensor: Tensor) -> Tensor:
                 if tensor.perm is not None or math.prod(tensor.shape) == 1:
                     return tensor
-                return self.stored(self.reshape(tensor, padded(tensor.shape, rank)), perm)
+                sizes = padded(tensor.shape, rank)  # one axis at most has a size, so moving axes is giving another shape
+                return dataclasses.replace(self.reshape(tensor, tuple(sizes[a] for a in perm)), perm=perm)
 
             return [fit(t) for t in tensors], perm
         return [self.plain(t) for t in tensors], None

@@ -1,13 +1,12 @@
 """Gather and scatter: JAX has one form for all of them, ONNX one for indices of one axis and one for those of many."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from kyeo.export.onnx.arrange import cut
-from kyeo.export.onnx.graph import Builder, Tensor
+from kyeo.export.onnx.arrange import counted, cut
+from kyeo.export.onnx.graph import Builder, Tensor, Unsupported
 
 __all__ = ["FULL"]
 
@@ -58,13 +57,15 @@ class _Plan:
     """What a gather or scatter does, in terms of the axes of the array it reads or writes."""
 
     def __init__(self, numbers: Any, sizes: Sequence[Any], shape: Sequence[Any], names: Sequence[str]):
-        collapsed, mapped, batch = (tuple(getattr(numbers, name)) for name in names)
+        collapsed, mapped, batch = (tuple(map(int, getattr(numbers, name))) for name in names)
+        self.all = [(k, shape[a] - sizes[a]) for k, a in enumerate(mapped)]  # each number of an index, and its last value
+        kept = [k for k, a in enumerate(mapped) if a in collapsed or sizes[a] != shape[a]]  # a whole axis begins at 0
+        self.columns, mapped = [self.all[k] for k in kept], tuple(mapped[k] for k in kept)
         self.mapped, self.batch = mapped, batch
         self.sliding = [a for a in mapped if a not in collapsed]  # a window of indices
         self.left = [a for a in range(len(shape)) if a not in mapped and a not in batch]
         self.order = (*batch, *mapped, *self.left)
         self.sizes = sizes
-        self.lasts = [shape[a] - sizes[a] for a in mapped]
         self.squeezed = [a for a in self.left if a in collapsed]
 
 
@@ -76,10 +77,12 @@ def _parts(b: Builder, plan: _Plan, indices: Tensor, mode: str, batch: Sequence[
     indices = Tensor(*_stored(b, indices, order))
     if indices.dtype not in (np.int32, np.int64):
         indices = b.cast(indices, np.int64)
-    parts = [_component(b, indices, k) for k in range(len(plan.mapped))]
-    inside = _inside(b, parts, plan.lasts) if mode == "FILL_OR_DROP" else None
+    inside = None
+    if mode == "FILL_OR_DROP":
+        inside = _inside(b, [_component(b, indices, k) for k, _ in plan.all], [last for _, last in plan.all])
+    parts = [_component(b, indices, k) for k, _ in plan.columns]
     if mode != "PROMISE_IN_BOUNDS":
-        parts = [_between(b, p, last) for p, last in zip(parts, plan.lasts)]
+        parts = [_between(b, p, last) for p, (_, last) in zip(parts, plan.columns)]
     widths = [plan.sizes[a] for a in plan.sliding]
     for k, axis in enumerate(plan.mapped):
         if not plan.sliding:
@@ -87,8 +90,8 @@ def _parts(b: Builder, plan: _Plan, indices: Tensor, mode: str, batch: Sequence[
         part = b.reshape(parts[k], (*parts[k].shape, *(1,) * len(widths)))
         if axis in plan.sliding:
             at = plan.sliding.index(axis)
-            steps = np.arange(widths[at]).reshape([-1 if i == at else 1 for i in range(len(widths))])
-            part = b.elementwise("Add", [part, b.const(steps, part.dtype)], len(part.shape))
+            steps = b.reshape(counted(b, widths[at], part.dtype), (widths[at],) + (1,) * (len(widths) - at - 1))
+            part = b.elementwise("Add", [part, steps], len(part.shape))
         parts[k] = b.full(part, (*parts[k].shape, *widths))
     return parts, inside
 
@@ -141,9 +144,9 @@ def _rows(b: Builder, plan: _Plan, x: Tensor, indices: Tensor, mode: str, fill: 
     index = index if index.dtype in (np.int32, np.int64) else b.cast(index, np.int64)
     inside = None
     if mode == "CLIP":
-        index = _between(b, index, plan.lasts[0])
+        index = _between(b, index, plan.columns[0][1])
     elif mode == "FILL_OR_DROP" and fill is not None:
-        inside, index = _inside(b, [index], plan.lasts), _between(b, index, plan.lasts[0])
+        inside, index = _inside(b, [index], [plan.columns[0][1]]), _between(b, index, plan.columns[0][1])
     shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1:])
     found = b.emit("Gather", [x, index], shape, x.dtype, axis=axis)
     if inside is not None:
@@ -174,12 +177,12 @@ def _scatter(reduction: str) -> Any:
     def scatter(b: Builder, eqn: Any, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
         numbers = eqn.params["dimension_numbers"]
         if numbers.operand_batching_dims:
-            raise NotImplementedError("a scatter along a batch")
+            raise Unsupported("a scatter along a batch")
         window = iter(updates.shape[a] for a in numbers.update_window_dims)
         sizes = [1 if a in numbers.inserted_window_dims else next(window) for a in range(len(x.shape))]
         plan = _Plan(numbers, sizes, x.shape, _SCATTER)
         if any(sizes[a] != x.shape[a] for a in plan.left) or plan.squeezed:
-            raise NotImplementedError("a scatter of parts of rows")
+            raise Unsupported("a scatter of parts of rows")
         parts, inside = _parts(b, plan, indices, _mode(eqn), ())
         where = _together(b, parts)
         named = dict(zip([a for a in range(len(x.shape)) if a not in numbers.inserted_window_dims],
@@ -188,7 +191,7 @@ def _scatter(reduction: str) -> Any:
         order = [*first, *(named[a] for a in plan.sliding), *(named[a] for a in plan.left)]
         updates = Tensor(*_stored(b, updates, order))
         target = Tensor(*_stored(b, x, plan.order))
-        if inside is not None and any(not isinstance(last, int) or math.prod(indices.shape) for last in plan.lasts):
+        if inside is not None:
             updates = _dropped(b, target, where, updates, inside, reduction)
         found = b.emit("ScatterND", [target, where, updates], target.shape, x.dtype, reduction=reduction)
         perm = None if plan.order == tuple(range(len(plan.order))) else plan.order

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.export.onnx.arrange import cut, permuted
-from kyeo.export.onnx.graph import Builder, Tensor
+from kyeo.export.onnx.graph import Builder, Tensor, Unsupported
 
 __all__ = ["FULL", "WHOLE"]
 
@@ -45,7 +45,7 @@ def _conv(b: Builder, eqn: Any, x: Tensor, kernel: Tensor) -> Tensor:
     params, out = eqn.params, eqn.outvars[0].aval
     numbers, groups = params["dimension_numbers"], params["feature_group_count"]
     if params["batch_group_count"] != 1:
-        raise NotImplementedError("a convolution with groups in the batch")
+        raise Unsupported("a convolution with groups in the batch")
     x, kernel = b.stored(x, numbers.lhs_spec), b.stored(kernel, numbers.rhs_spec)
     perm = None if numbers.out_spec == tuple(range(len(x.shape))) else numbers.out_spec
     shape = tuple(out.shape[a] for a in numbers.out_spec)
@@ -64,7 +64,7 @@ def _conv(b: Builder, eqn: Any, x: Tensor, kernel: Tensor) -> Tensor:
 def _conv_transpose(b: Builder, params: Any, x: Tensor, kernel: Tensor, shape: Any, perm: Any) -> Tensor:
     """A convolution of an array whose elements stand apart. ONNX cuts off where JAX pads, and turns the kernel."""
     if params["feature_group_count"] > 1 or max(params["window_strides"]) > 1:
-        raise NotImplementedError("a transposed convolution in groups, or with strides of its own")
+        raise Unsupported("a transposed convolution in groups, or with strides of its own")
     axes = list(range(2, len(x.shape)))
     if kernel.weight or kernel.const is not None:
         kernel = b.derive(kernel, lambda array: np.flip(array, axes).swapaxes(0, 1))
@@ -88,13 +88,13 @@ def _windows(b: Builder, params: Any, x: Tensor) -> tuple[Tensor, Any, dict[str,
     """The array as a batch with channels, stored for a pool, the window's axes, and the pool's attributes."""
     window = params["window_dimensions"]
     if max(params["base_dilation"]) > 1 or max(params["window_dilation"]) > 1:
-        raise NotImplementedError("a pool with dilation")
+        raise Unsupported("a pool with dilation")
     used = [a for a, w in enumerate(window) if w > 1 or params["window_strides"][a] > 1]
     others = [a for a in range(len(window)) if a not in used]
     while len(others) > 2:  # an axis the window leaves alone
         used.append(others.pop(1))
     if len(others) < 2 or len(used) > 3:
-        raise NotImplementedError("a pool over as many axes")
+        raise Unsupported("a pool over as many axes")
     order = (*others, *sorted(used)) if used else (*others, *range(2, len(window)))
     pads = [params["padding"][a] for a in order[2:]]
     return b.stored(x, order), order, {
@@ -116,7 +116,19 @@ def _pool(op: str, **more: Any) -> Any:
     return pool
 
 
-FULL: dict[str, Any] = {"dot_general": _dot}
+def _fourier(b: Builder, eqn: Any, x: Tensor) -> Tensor:
+    """The transform of real numbers as two products with cosines and sines."""
+    lengths, out = eqn.params["fft_lengths"], eqn.outvars[0].aval
+    if getattr(eqn.params["fft_type"], "name", "") != "RFFT" or len(lengths) != 1:
+        raise Unsupported("a Fourier transform of complex numbers, or of several axes")
+    size = lengths[0]
+    turns = np.outer(np.arange(size), np.arange(size // 2 + 1)) % size * (2 * np.pi / size)
+    real, imaginary = (b.emit("MatMul", [x, b.const(wave, x.dtype)], out.shape, x.dtype)
+                       for wave in (np.cos(turns), -np.sin(turns)))
+    return Tensor(out.shape, np.dtype(out.dtype), parts=(real, imaginary))
+
+
+FULL: dict[str, Any] = {"dot_general": _dot, "fft": _fourier}
 WHOLE: dict[str, Any] = {
     "conv_general_dilated": _conv, "reduce_window_max": _pool("MaxPool"),
     "reduce_window_sum": _pool("AveragePool", count_include_pad=1),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.export.onnx.arrange import cut
-from kyeo.export.onnx.graph import Builder, Tensor
+from kyeo.export.onnx.graph import Builder, Tensor, Unsupported
 
 __all__ = ["FULL", "WHOLE"]
 
@@ -90,7 +90,7 @@ def _top(b: Builder, x: Tensor, count: Any, axis: int, largest: bool) -> tuple[T
 
 def _sort(b: Builder, eqn: Any, *arrays: Tensor) -> list[Tensor]:
     if eqn.params["num_keys"] != 1:
-        raise NotImplementedError("sorting by more than one key")
+        raise Unsupported("sorting by more than one key")
     axis = eqn.params["dimension"]
     first, places = _top(b, arrays[0], arrays[0].shape[axis], axis, False)
     return [first, *(b.emit("GatherElements", [a, places], a.shape, a.dtype, axis=axis) for a in arrays[1:])]
