@@ -8,6 +8,7 @@ from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor
+from kyeo.export import export_model
 from kyeo.layers.call_spec import shape_of
 from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
@@ -17,7 +18,6 @@ from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
 from kyeo.quantizers.schemes import quantize_layers
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
-from kyeo.saving.export import export_model
 from kyeo.train.trainer import Trainer
 
 __all__ = ["Model"]
@@ -250,12 +250,19 @@ class Model(StateTree, Trainer, Layer):
         """Read weights that `save_weights` (or Keras) wrote."""
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
-    def export(self, filepath: Any, format: str = "stablehlo", verbose: bool | None = None, input_signature: Any = None,
+    def export(self, filepath: Any, format: str | None = None, verbose: bool | None = None, input_signature: Any = None,
                **kwargs: Any) -> None:
-        """Write what `predict` computes as one StableHLO program; see `kyeo.saving.export`."""
-        if kwargs:
-            raise problem(f"`{next(iter(kwargs))}` is not a parameter of export.", kind=TypeError, where=self)
-        export_model(self, filepath, format, verbose, input_signature)
+        """Write what `predict` computes as a program that runs without the model; see `docs/export.md`.
+
+        Args:
+            filepath: the file to write; it appears whole or not at all.
+            format: "stablehlo" or "onnx"; None goes by the file's name, ".onnx" or not.
+            verbose: whether to print the file's name; True where None.
+            input_signature: `(shape, dtype)` of the input, or a list or dict of them, with None for sizes left open;
+                needed for models that write their own `call`.
+            opset_version: of "onnx" only: the version of its operators, 18 where None.
+        """
+        export_model(self, filepath, format, verbose, input_signature, **kwargs)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON text."""
