@@ -18,6 +18,7 @@ import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, is_told, problem, retold
+from kyeo.core.parameters import MISTAKES, checks_of, explained
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
 from kyeo.core.registry import (
@@ -47,7 +48,8 @@ class Configurable:
         if parts[0] == "kyeo" and len(parts) > 1 and not cls.__name__.startswith("_"):
             register_builtin(parts[1], public_name(cls), cls)
         if "__init__" in cls.__dict__:
-            cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
+            own = parts[0] == "kyeo"
+            cls.__init__ = _remembering(cls.__init__, own)  # type: ignore[method-assign]
 
     def _check_made(self) -> None:
         """Called after the constructor; raises where a subclass has left something out."""
@@ -77,18 +79,29 @@ class Configurable:
         return f"{type(self).__name__}({inner})"
 
 
-def _remembering(init: Callable[..., None]) -> Callable[..., None]:
+def _remembering(init: Callable[..., None], own: bool) -> Callable[..., None]:
     @functools.wraps(init)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
         if "_given" in self.__dict__:
-            return init(self, *args, **kwargs)
+            return run(self, *args, **kwargs)
         self.__dict__["_given"] = (remembering, args, kwargs)  # the most derived constructor runs first, and counts
         outermost(self, args, kwargs)
+
+    def run(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except MISTAKES as error:
+            better = explained(error, init, self, args, kwargs, own)
+            if better is error:
+                raise
+            raise better from None
+        if own:  # afterwards: the constructor's own words are more to the point
+            checks_of(init).run(self, args, kwargs)
 
     @plainly
     def outermost(self: Any, args: Any, kwargs: Any) -> None:
         try:
-            init(self, *args, **kwargs)
+            run(self, *args, **kwargs)
         except (TypeError, ValueError) as error:
             if is_told(error):
                 raise retold(error, type(self)) from None

@@ -37,6 +37,13 @@ def convert_to_tensor(
     return x if dtype is None else x.astype(standardize_dtype(dtype))
 
 
+def _numeric(where: str, values: np.ndarray, x: Any) -> np.ndarray:
+    if values.dtype == object and not isinstance(x, np.ndarray):
+        raise problem("This is not an array.", received=x, where=f"ops.{where}", kind=TypeError,
+                      expected="an array, a number, or lists of them of equal lengths")
+    return values
+
+
 def convert_to_numpy(x: Any) -> np.ndarray:
     """A copy of the values for NumPy.
 
@@ -44,7 +51,8 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     >>> type(kyeo.ops.convert_to_numpy(kyeo.ops.ones(2))).__name__
     'ndarray'
     """
-    return np.array(unwrap(x))
+    values = np.array(unwrap(x))
+    return _numeric("convert_to_numpy", values, x)
 
 
 @op
@@ -113,7 +121,9 @@ def shape(x: Any) -> tuple[Any, ...]:
     >>> kyeo.ops.shape(kyeo.ops.ones((2, 3))), kyeo.ops.shape(kyeo.KerasTensor((None, 3)))
     ((2, 3), (None, 3))
     """
-    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+    if hasattr(x, "shape"):
+        return tuple(x.shape)
+    return _numeric("shape", np.asarray(x), x).shape
 
 
 def ndim(x: Any) -> int:
@@ -144,6 +154,8 @@ def dtype(x: Any) -> str:
     >>> kyeo.ops.dtype(kyeo.ops.ones(2))
     'float32'
     """
+    if not hasattr(x, "dtype"):
+        raise problem("This is not an array.", received=x, expected="an array", where="ops.dtype", kind=TypeError)
     return standardize_dtype(x.dtype)
 
 
