@@ -288,6 +288,7 @@ class ModelParallel(Distribution):
     1
     """
 
+    @checked
     def __init__(self, *, layout_map: LayoutMap | None = None, batch_dim_name: str | None = None,
                  auto_shard_dataset: bool = True, **kwargs: Any):
         kwargs.pop("device_mesh", None)  # as in Keras: it is that of the map

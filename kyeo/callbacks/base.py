@@ -44,6 +44,7 @@ class Callback:
         if cls.__module__.startswith("kyeo.") and "__init__" in cls.__dict__:
             cls.__init__ = plainly(checked(cls.__init__))  # type: ignore[method-assign]
 
+    @checked
     def __init__(self) -> None:
         self.params = None
         self._model = None

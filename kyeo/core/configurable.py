@@ -42,6 +42,12 @@ class Configurable:
     _not_in_config: frozenset[str] = frozenset()  # parameters that a config leaves out
     _keeps_keywords: bool  # set by a class whose `**kwargs` are not for the constructors of its bases
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise problem(f"{cls.__name__} takes no arguments.", where=cls, kind=TypeError, received=", ".join(
+                [*map(describe, args), *(f"{name}={describe(value)}" for name, value in kwargs.items())]))
+        return super().__new__(cls)
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         parts = cls.__module__.split(".")

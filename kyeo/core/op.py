@@ -78,7 +78,7 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
 
     @plainly
     def complain(error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Say an error of JAX or NumPy in our words, unless a layer is around, which knows more, or it is the user's."""
+        """Say an error in our words, unless a layer is around, which knows more, or it is the user's own."""
         if not is_told(error) and is_ours(error) and not current().path:
             raise _told(fn, error, args, kwargs) from None
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 import numpy as np
 
 from kyeo.core.errors import describe, did_you_mean, is_told, problem
+from kyeo.core.plain import is_ours
 
 __all__ = ["MISTAKES", "Check", "Checks", "checked", "checks_of", "explained", "is_misfit", "misfit"]
 
@@ -118,11 +119,13 @@ _FLOATS = _any_of([_KINDS[float], _sequence(_KINDS[float])])
 _PATH = _of([str], lambda value: isinstance(value, (str, os.PathLike)), "a path")
 _SEVERAL = _any_of([_sequence(_of([], lambda value: True, "a value")), _NONE])
 _NAMES: dict[str, Check] = {
-    "axis": _any_of([_INT, _INTS, _NONE]), "thresholds": _any_of([_FLOATS, _NONE]),
-    "filepath": _PATH, "filename": _PATH, "directory": _PATH, "log_dir": _PATH, "backup_dir": _PATH,
-    "x_factor": _FLOATS, "y_factor": _FLOATS, "label_weights": _any_of([_FLOATS, _NONE]),
-    "crosses": _SEVERAL, "layers": _SEVERAL, "devices": _SEVERAL, "profile_batch": _any_of([_KINDS[str], _INT, _INTS]),
+    "axis": _any_of([_INT, _INTS, _NONE]),
+    **dict.fromkeys(("thresholds", "label_weights"), _any_of([_FLOATS, _NONE])),
     "seed": _of([types.NoneType, int], _is_seed, "an int, a SeedGenerator, a key of JAX, or None"),
+    "profile_batch": _any_of([_KINDS[str], _INT, _INTS]),
+    **dict.fromkeys(("filepath", "filename", "directory", "log_dir", "backup_dir"), _PATH),
+    **dict.fromkeys(("crosses", "excluded", "layers", "devices"), _SEVERAL),
+    **dict.fromkeys(("x_factor", "y_factor"), _FLOATS),
 }
 # The least and the greatest of numbers that mean the same wherever they stand.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -135,7 +138,7 @@ def _in_range(check: Check, low: float, high: float) -> Check:
     """The check, narrowed to numbers between two bounds; what is no plain number is not compared."""
     bounds = f"at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
     return Check(check.quick - {int, float}, lambda value: check.passes(value) and not (
-        isinstance(value, numbers.Real) and not low <= value <= high), f"{check.expected} {bounds}")
+        isinstance(value, numbers.Real) and not low <= float(value) <= high), f"{check.expected} {bounds}")
 
 
 def _check_of(parameter: inspect.Parameter) -> Check | None:
@@ -232,6 +235,13 @@ def explained(error: Exception, fn: Callable[..., Any], where: Any, args: tuple[
     return error
 
 
+def _general(where: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:
+    received = [*map(describe, args), *(f"{name}={describe(value)}" for name, value in kwargs.items())]
+    kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
+    return problem(f"`{where}` cannot be called with these arguments.", received=", ".join(received), kind=kind,
+                   expected=str(error).strip().split("\n")[0])
+
+
 def checked(fn: Callable[P, R]) -> Callable[P, R]:
     """Check the arguments of a function, by its annotations, before it runs."""
     is_method = fn.__qualname__.endswith(".__init__")
@@ -245,8 +255,8 @@ def checked(fn: Callable[P, R]) -> Callable[P, R]:
             return fn(*args, **kwargs)
         except MISTAKES as error:
             better = explained(error, fn, where, args[is_method:], kwargs)
-            if better is error:
+            if better is error and (is_method or is_told(error) or not is_ours(error)):
                 raise
-            raise better from None
+            raise (_general(where, args, kwargs, error) if better is error else better) from None
 
     return call

@@ -12,6 +12,7 @@ from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
+from kyeo.core.parameters import checked
 from kyeo.core.variable import unwrap
 
 __all__ = [
@@ -44,6 +45,7 @@ def _numeric(where: str, values: np.ndarray, x: Any) -> np.ndarray:
     return values
 
 
+@checked
 def convert_to_numpy(x: Any) -> np.ndarray:
     """A copy of the values for NumPy.
 
@@ -104,6 +106,7 @@ def saturate_cast(x: Any, dtype: Any) -> jax.Array:
     return jnp.clip(x, *bounds).astype(dtype)
 
 
+@checked
 def is_tensor(x: Any) -> bool:
     """Whether x is a JAX array (or a value being traced).
 
@@ -114,6 +117,7 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, jax.Array)
 
 
+@checked
 def shape(x: Any) -> tuple[Any, ...]:
     """The sizes of x, None where they are unknown.
 
@@ -126,6 +130,7 @@ def shape(x: Any) -> tuple[Any, ...]:
     return _numeric("shape", np.asarray(x), x).shape
 
 
+@checked
 def ndim(x: Any) -> int:
     """How many axes x has.
 
@@ -147,6 +152,7 @@ def size(x: Any) -> Any:
     return jnp.size(to_array(x))
 
 
+@checked
 def dtype(x: Any) -> str:
     """The number type of x, by its Keras name.
 

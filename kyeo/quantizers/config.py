@@ -54,7 +54,7 @@ class AbsMaxQuantizer(Quantizer):
                  output_dtype: Any = "int8"):
         super().__init__(output_dtype)
         self.axis = axis if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-        self.value_range = int_tuple(self, 2, minimum=-2**31, value_range=value_range)
+        self.value_range: Any = int_tuple(self, 2, minimum=-2**31, value_range=value_range)
         self.epsilon = epsilon
         if output_dtype == "int8" and not -128 <= self.value_range[0] < self.value_range[1] <= 127:
             raise problem("`value_range` does not fit int8.", received=f"value_range={value_range!r}", where=self,
