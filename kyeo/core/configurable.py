@@ -22,6 +22,7 @@ from kyeo.core.parameters import MISTAKES, checks_of, explained
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
 from kyeo.core.registry import (
+    custom_object_scope,
     find,
     get_registered_name,
     get_registered_object,
@@ -72,12 +73,14 @@ class Configurable:
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """An object like the one whose `get_config` gave `config`."""
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """An object like the one whose `get_config` gave `config`; classes it names are looked for in
+        `custom_objects` too."""
         known = parameters_of(cls)
-        # a file of Keras may name arguments that do not exist here; where they are None they say nothing
-        return cls(**{name: deserialize_value(value) for name, value in config.items()
-                      if value is not None or name in known})
+        with custom_object_scope(custom_objects):
+            # a file of Keras may name arguments that do not exist here; where they are None they say nothing
+            return cls(**{name: deserialize_value(value) for name, value in config.items()
+                          if value is not None or name in known})
 
     def __repr__(self) -> str:
         given = given_arguments(self)

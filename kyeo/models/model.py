@@ -205,8 +205,9 @@ class Model(StateTree, Trainer, Layer):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def quantize(self, mode: str | None = None, config: Any = None, filters: Any = None, *,
-                 type_check: bool = True) -> None:
+    def quantize(  # type: ignore[override]  # as in Keras
+        self, mode: str | None = None, config: Any = None, filters: Any = None, *, type_check: bool = True,
+    ) -> None:
         """Quantize every layer inside that can be; a layer that the scheme does not know stays as it is.
 
         Args:
@@ -242,9 +243,9 @@ class Model(StateTree, Trainer, Layer):
         """Write the whole model to a `.keras` file; see `kyeo.saving.save_model`."""
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
         """Write the weights to a `.weights.h5` file; the file appears whole or not at all."""
-        save_weights(self, filepath, overwrite=overwrite, **kwargs)
+        save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights that `save_weights` (or Keras) wrote."""

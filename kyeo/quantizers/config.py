@@ -153,9 +153,9 @@ class Int4QuantizationConfig(QuantizationConfig):
                           fix="block_size=None, or no quantizers")
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The config; files from before there were blocks have none."""
-        return super().from_config({"block_size": None, **config})
+        return super().from_config({"block_size": None, **config}, custom_objects)
 
 
 class Float8QuantizationConfig(QuantizationConfig):
