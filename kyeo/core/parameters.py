@@ -180,7 +180,8 @@ class Checks:
 
 
 def _wrong(name: str, value: Any, check: Check, where: Any) -> Exception:
-    kind = ValueError if isinstance(value, (numbers.Number, np.generic)) else TypeError
+    of_numbers = isinstance(value, (numbers.Number, np.generic)) and ("int" in check.expected or "number" in check.expected)
+    kind = ValueError if of_numbers else TypeError
     return problem(f"`{name}` is not valid.", received=f"{name}={describe(value)}", expected=check.expected,
                    where=where, kind=kind)
 
