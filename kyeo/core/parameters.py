@@ -180,8 +180,8 @@ class Checks:
 
 
 def _wrong(name: str, value: Any, check: Check, where: Any) -> Exception:
-    of_numbers = isinstance(value, (numbers.Number, np.generic)) and ("int" in check.expected or "number" in check.expected)
-    kind = ValueError if of_numbers else TypeError
+    is_number = isinstance(value, (numbers.Number, np.generic))
+    kind = ValueError if is_number and ("int" in check.expected or "number" in check.expected) else TypeError
     return problem(f"`{name}` is not valid.", received=f"{name}={describe(value)}", expected=check.expected,
                    where=where, kind=kind)
 
