@@ -201,8 +201,12 @@ class FlaxLayer(JaxLayer):
         """The layer whose `get_config` gave `config`."""
         with custom_object_scope(custom_objects):
             made = {name: deserialize_value(value) for name, value in config.items()}
-        if isinstance(made.get("method"), str):
-            made["method"] = getattr(made["module"], made["method"])
+        method = made.get("method")
+        if isinstance(method, str):
+            if method.startswith("_") or not inspect.isfunction(getattr(type(made["module"]), method, None)):
+                raise problem("The module has no such method.", received=f"method={method!r}", where=cls,
+                              expected=f"a method of {type(made['module']).__name__}")
+            made["method"] = getattr(made["module"], method)
         return cls(**made)
 
 

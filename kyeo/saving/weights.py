@@ -4,6 +4,7 @@ The walk visits what holds variables by attribute name (private ones last), item
 `layers/dense_1/vars/0`. A graph or a stack gives its `layers` first, so the layout hangs on their order alone.
 """
 
+import contextlib
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -96,6 +97,29 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
         where: how messages name the file.
         skip_mismatch: leave what does not fit as it is, with a warning, instead of raising.
     """
+    with _unless_it_fails(root):
+        _load_variables(root, file, where, skip_mismatch)
+
+
+@contextlib.contextmanager
+def _unless_it_fails(root: Any) -> Iterator[None]:
+    """Put back the attributes of all that reads by rules of its own, where the block raises."""
+    before = [(item, dict(vars(item))) for _, item in walk(root) if _reads_itself(item) and hasattr(item, "__dict__")]
+    try:
+        yield
+    except BaseException:
+        for item, attributes in before:
+            vars(item).clear()
+            vars(item).update(attributes)
+        raise
+
+
+def _reads_itself(item: Any) -> bool:
+    own = getattr(type(item), "load_own_variables", None)
+    return not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False)
+
+
+def _load_variables(root: Any, file: Any, where: str, skip_mismatch: bool) -> None:
     staged: dict[Variable, Any] = {}
     wrong: list[str] = []
     used: set[str] = set()
@@ -114,17 +138,17 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
         elif getattr(item, "built", True):  # one that has not begun stays as `compile` made it
-            warnings.warn(f"The state of the optimizer was not loaded: {problems[0]}.", stacklevel=5)
-    stray = stray_groups(file, used)
+            warnings.warn(f"The state of the optimizer was not loaded: {problems[0]}.", stacklevel=6)
+    stray = stray_groups(file, used, where)
     if stray and not wrong:
         warnings.warn(f"{where} holds variables that the model has no place for: {_shortened(stray)}.",
-                      stacklevel=5)
+                      stacklevel=6)
     if wrong and not skip_mismatch:
         raise problem("The weights do not fit the model, so none was changed.", where=where,
                       received=_shortened(wrong, "\n            "), expected="the weights of a model like this one",
                       fix="build the model as it was when it was saved; skip_mismatch=True loads only what fits")
     if wrong:
-        warnings.warn("These weights were skipped: " + _shortened(wrong), stacklevel=5)
+        warnings.warn("These weights were skipped: " + _shortened(wrong), stacklevel=6)
     for variable, value in staged.items():
         variable.assign(value)
 
@@ -136,8 +160,7 @@ def _shortened(lines: list[str], between: str = "; ") -> str:
 
 def _mismatches(item: Any, group: ReadGroup) -> list[str]:
     """What keeps an object from loading a group, by names and shapes; nothing is read."""
-    own = getattr(type(item), "load_own_variables", None)
-    if not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False):
+    if _reads_itself(item):
         return []  # reading by rules of its own, which says itself what it needs
     is_layer = isinstance(item, VariableOwner)
     expected = item.own_variables() if is_layer else item.variables
