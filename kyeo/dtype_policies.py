@@ -220,7 +220,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         self.name = f"map_{source.name}"
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The map whose `get_config` gave `config`; expressions that could take very long to match are refused."""
         for pattern in config.get("policy_map") or {}:
             repeats, choices = len(re.findall(r"[*+{]", pattern)), pattern.count("|")
@@ -228,7 +228,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
                 raise problem("A config cannot hold such an expression.", received=repr(pattern[:200]), where=cls,
                               expected="at most two repeats, none of a group, and eight choices",
                               fix="make the map in code")
-        return super().from_config(config)
+        return super().from_config(config, custom_objects)
 
     def for_path(self, path: str) -> DTypePolicy:
         """The policy of the layer at this path."""

@@ -155,7 +155,7 @@ OPS = list(calls())
 
 
 @pytest.mark.parametrize(("name", "fn", "args", "kwargs"), OPS, ids=[row[0] for row in OPS])
-def test_ops(name, fn, args, kwargs, quick_compilation):
+def test_ops(name, fn, args, kwargs):
     signature, wrong = inspect.signature(fn), []
     for parameter in signature.parameters.values():
         def call(value, p=parameter):

@@ -44,7 +44,7 @@ RUNS = {  # how the layer is called, and on which of the three steps
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_sum_and_gradient(name, quick_compilation):
+def test_sum_and_gradient(name):
     run, steps = RUNS[name]
     layer = Around(run)
     layer(X)

@@ -25,11 +25,11 @@ def facts(package, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_structure_is_that_of_keras(kind, quick_compilation):
+def test_structure_is_that_of_keras(kind):
     assert facts(kyeo, kind) == facts(keras, kind)
 
 
-def test_training_and_nesting(quick_compilation):
+def test_training_and_nesting():
     x = kyeo.Input((3,))
     inner = kyeo.Model(x, [kyeo.layers.Dense(1, name="d")(x)])
     outer = kyeo.Model(x, inner(x)[0] * 2)
