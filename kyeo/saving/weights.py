@@ -4,10 +4,10 @@ The walk visits what holds variables by attribute name (private ones last), item
 `layers/dense_1/vars/0`. A graph or a stack gives its `layers` first, so the layout hangs on their order alone.
 """
 
-import contextlib
+import functools
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kyeo.core.errors import problem, where_is
@@ -86,6 +86,28 @@ def save_variables(root: Any, file: Any) -> None:
         item.save_own_variables(WriteGroup(file, path, name if isinstance(name, str) else None))
 
 
+def _unless_it_fails(load: Callable[..., None]) -> Callable[..., None]:
+    """Put back the attributes of all that reads by rules of its own, where the loading raises."""
+    @functools.wraps(load)
+    def loading(root: Any, *args: Any, **kwargs: Any) -> None:
+        before = [(item, dict(vars(item))) for _, item in walk(root) if _reads_itself(item) and hasattr(item, "__dict__")]
+        try:
+            load(root, *args, **kwargs)
+        except BaseException:
+            for item, attributes in before:
+                vars(item).clear()
+                vars(item).update(attributes)
+            raise
+
+    return loading
+
+
+def _reads_itself(item: Any) -> bool:
+    own = getattr(type(item), "load_own_variables", None)
+    return not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False)
+
+
+@_unless_it_fails
 def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False) -> None:
     """Read the variables of everything below `root` from an open HDF5 file.
 
@@ -97,29 +119,6 @@ def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False
         where: how messages name the file.
         skip_mismatch: leave what does not fit as it is, with a warning, instead of raising.
     """
-    with _unless_it_fails(root):
-        _load_variables(root, file, where, skip_mismatch)
-
-
-@contextlib.contextmanager
-def _unless_it_fails(root: Any) -> Iterator[None]:
-    """Put back the attributes of all that reads by rules of its own, where the block raises."""
-    before = [(item, dict(vars(item))) for _, item in walk(root) if _reads_itself(item) and hasattr(item, "__dict__")]
-    try:
-        yield
-    except BaseException:
-        for item, attributes in before:
-            vars(item).clear()
-            vars(item).update(attributes)
-        raise
-
-
-def _reads_itself(item: Any) -> bool:
-    own = getattr(type(item), "load_own_variables", None)
-    return not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False)
-
-
-def _load_variables(root: Any, file: Any, where: str, skip_mismatch: bool) -> None:
     staged: dict[Variable, Any] = {}
     wrong: list[str] = []
     used: set[str] = set()

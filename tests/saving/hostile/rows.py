@@ -77,7 +77,7 @@ class Row(NamedTuple):
 
 
 # -- descriptions ------------------------------------------------------------------------------------------
-FORMS = ("zip", "json", "deserialize", "folder", "from_config", "clone")
+FORMS = ("zip", "json", "deserialize", "folder", "from_config", "h5", "clone")
 
 
 def _described(pattern: Pattern, form: str) -> Row:
@@ -86,7 +86,7 @@ def _described(pattern: Pattern, form: str) -> Row:
         pattern.change(spec, facts)
         return _written(json.dumps(spec), form, folder, good, pattern.base)
 
-    entry = {"zip": "load_model", "folder": "load_model", "json": "model_from_json"}.get(form, form)
+    entry = {"zip": "load_model", "folder": "load_model", "h5": "load_model", "json": "model_from_json"}.get(form, form)
     return Row(f"{form}: {pattern.name}", entry, make, pattern.refused)
 
 
@@ -95,6 +95,12 @@ def _written(text: str, form: str, folder: Path, good: Good, base: str) -> Path:
     if form in ("zip", "folder"):
         parts = {**members_of(good.zips[base]), "config.json": data}
         return _unzipped(folder, parts) if form == "folder" else _kept(folder / "m.keras", zipped(parts))
+    if form == "h5":
+        with h5py.File(folder / "m.h5", "w") as file, h5py.File(io.BytesIO(good.weights["legacy"])) as weights:
+            file.attrs["keras_version"], file.attrs["backend"] = "3.15.1", "jax"
+            file.attrs["model_config"] = np.bytes_(data.replace(b"\0", b"?")) if len(data) < 60_000 else "{}"
+            weights.copy(weights["/"], file, "model_weights")
+        return folder / "m.h5"
     return _kept(folder / "m.json", data)
 
 
@@ -112,7 +118,7 @@ def _unzipped(folder: Path, parts: dict[str, bytes]) -> Path:
 
 def _descriptions(every_form: bool) -> Iterator[Row]:
     for number, pattern in enumerate(CONFIGS):
-        fitting = FORMS if pattern.place == "layer" else ("zip", "json", "folder")
+        fitting = FORMS if pattern.place == "layer" else ("zip", "json", "folder", "h5")
         if pattern.base == "graph":
             fitting = tuple(f for f in fitting if f != "deserialize")
         forms = fitting if every_form else [fitting[number % len(fitting)]]
