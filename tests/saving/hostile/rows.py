@@ -24,6 +24,7 @@ from tests.saving.hostile.files import (
     FOLDERS,
     HDF5,
     HDF5_BYTES,
+    INDEXES,
     TENSORS,
     ZIPS,
     Change,
@@ -193,6 +194,7 @@ def rows(every_form: bool) -> list[Row]:
           for number, change in enumerate(table) for kind in (kinds if every_form else [
               "legacy" if change.name.startswith("heap") else kinds[number % 3]])),
         *map(_arrays, TENSORS),
+        *(_at(change, "load_weights", "m.weights.json") for change in INDEXES),
         *(_at(change, "tree", "epoch-000001-step-00000001.checkpoint") for change in CHECKPOINTS),
         *(_at(change, "unpack", "a.zip" if change.name.startswith("zip") else "a.tar", may_write=True) for change in ARCHIVES),
     ]
