@@ -396,7 +396,7 @@ HDF5 = [
     *(Change(f"attribute {name} is {what}", _attribute(name, value), None) for name in ("layer_names", "weight_names", "model_config")
       for what, value in (("a number", 7), ("a reference", lambda file: file.ref), ("empty", h5py.Empty("S3")), ("no text", [b"\xff\xfe"]),
                           ("a path", [b"../../x", b"/", b".", b"a//b"]), ("many", np.array([b"x"] * 5000)), ("nested", [[b"x"]]))),
-    Change("key of no text", _key_of_no_text), Change("weight of no name", _weight_of_no_name, None),
+    Change("key of no text", _key_of_no_text, None), Change("weight of no name", _weight_of_no_name, None),
     Change("many groups", _many_groups, None), Change("deep groups", _deep_groups, None),
 ]
 # Changes of the bytes themselves.

@@ -101,8 +101,19 @@ def _written(text: str, form: str, folder: Path, good: Good, base: str) -> Path:
             file.attrs["keras_version"], file.attrs["backend"] = "3.15.1", "jax"
             file.attrs["model_config"] = np.bytes_(data.replace(b"\0", b"?")) if len(data) < 60_000 else "{}"
             weights.copy(weights["/"], file, "model_weights")
+            compiled = _compiled(text)
+            if compiled:
+                file.attrs["training_config"] = json.dumps({**compiled, "optimizer_config": compiled.get("optimizer")})
         return folder / "m.h5"
     return _kept(folder / "m.json", data)
+
+
+def _compiled(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)["compile_config"] if len(text) < 60_000 else None
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _kept(path: Path, data: bytes) -> Path:
