@@ -147,7 +147,7 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def __init__(self, file: Any, path: str, where: str, plain: bool = False):
         self._where = where
-        self._file = file
+        self._file, self._plain = file, plain
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
         self._checked: dict[str, Any] = {}
@@ -214,7 +214,10 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def __iter__(self) -> Iterator[str]:
         with self._telling("vars"):
-            return iter(list(self._group))
+            keys = list(self._group)
+        if not all(isinstance(key, str) for key in keys):
+            raise self._refused("a name that is no text")
+        return iter(keys)
 
     def __contains__(self, key: object) -> bool:
         with self._telling(str(key)):
@@ -262,7 +265,7 @@ class ReadGroup(Mapping[str, np.ndarray]):
     def _checked_dataset(self, key: str) -> Any:
         *through, last = key.split("/")
         if not through and key not in self:
-            raise KeyError(key)
+            raise self._refused(f'no "{key}" in it') if self._plain or key in iter(self) else KeyError(key)
         with self._telling(key):
             dataset = self._group
             for part in (*through, last):

@@ -19,7 +19,7 @@ from typing import Any
 
 from kyeo.core.errors import number, problem
 from kyeo.core.files import atomic_write, writing
-from kyeo.core.reading import reading
+from kyeo.core.reading import making, reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
@@ -273,7 +273,7 @@ def _todays(spec: Any, names: list[str], read: AssetReader, custom_objects: dict
     version = version_of(notes.get("keras_version", "3.0") if isinstance(notes, dict) else "3.0")
     if version >= (3, 15):
         return spec, False
-    with custom_object_scope(custom_objects):
+    with custom_object_scope(custom_objects), making(None, CONFIG):
         return modern(spec, version), version < (3, 0)
 
 

@@ -43,11 +43,12 @@ def load_h5_model(path: Any, custom_objects: dict[str, Any] | None, compile: boo
             raise problem("The file holds no description of a model, so it can only fill one that is there.", where=where,
                           received="no attribute model_config", expected="a file written by model.save",
                           fix="make the model and call model.load_weights(...)")
-        version = version_of(_text(file, "keras_version", where) or _text(file, "keras_version", where, "model_weights"))
-        spec = modern(described, version)
-        training = _values(file, "training_config", where) if compile else None
-        spec["compile_config"] = compile_config(training, version, _output_names(spec))
         with reading(where, stored_bytes(file, where)):
+            version = version_of(
+                _text(file, "keras_version", where) or _text(file, "keras_version", where, "model_weights"))
+            spec = modern(described, version)
+            training = _values(file, "training_config", where) if compile else None
+            spec["compile_config"] = compile_config(training, version, _output_names(spec))
             model = deserialize_keras_object(spec, custom_objects)
         if not hasattr(model, "load_weights"):
             raise problem("The file holds something that is not a model.", where=where, received=type(model).__name__)

@@ -39,6 +39,7 @@ DENIED = (
     "cpython.run_", "sys.setprofile", "sys.settrace", "sys._current", "gc.", "resource.setrlimit", "resource.prlimit",
 )
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+FOLDERS = {os.path.realpath(folder) for folder in sys.path}
 SOURCES: set[str] = set()  # of the modules that are loaded
 _IN_OPEN, _IN_CHANGES = 0x20, 0xFC6  # opened; written, moved, made, removed, ...
 
@@ -94,6 +95,8 @@ class Armed:
         if self.may_write and not os.path.isabs(os.fsdecode(args[0])):
             return True  # within a folder that is open already
         path = os.path.realpath(os.fsdecode(args[0]))
+        if (event in ("os.listdir", "os.scandir") and path in FOLDERS) or (event == "open" and path in FOLDERS):
+            return True  # where modules are looked for; the import itself is noted if it is a new one
         if event == "open" and path in SOURCES and not args[2] & _WRITING:
             return True  # for a traceback
         if path != self.folder and not path.startswith(self.folder + os.sep):
