@@ -1,0 +1,90 @@
+"""Every model of the zoo, made by Kyeo and written by it, opens in the installed Keras with the same outputs and state."""
+
+import json
+import warnings
+
+import h5py
+import jax
+import keras
+import numpy as np
+import pytest
+
+import kyeo
+from tests.saving import zoo_models as zoo
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+# Each model goes through one of its forms; the same walk writes both, and test_zoo.py reads both.
+FORMS = [(name, entry.formats[i % 2 if "h5" in entry.formats else 0]) for i, (name, entry) in enumerate(zoo.ZOO.items())
+         if name not in ("read", "calculated")] + [("calculated", "keras")]  # Keras cannot read `...` in its own .h5
+
+
+def saved(model, path):
+    with warnings.catch_warnings():
+        if path.suffix == ".h5":
+            warnings.filterwarnings("ignore", "A `.h5` file is the old form")
+        model.save(path)
+    return path
+
+
+@pytest.mark.parametrize("name, form", FORMS, ids=[f"{a}.{b}" for a, b in FORMS])
+def test_outputs(name, form, tmp_path):
+    entry = zoo.ZOO[name]
+    model = entry.build(kyeo)
+    if entry.shake:
+        zoo.shake(model)
+    path = saved(model, tmp_path / f"m.{form}")
+    there = keras.saving.load_model(path, custom_objects=zoo.custom_objects(keras) if name == "own" else None)
+    arrays = zoo.arrays_for(entry)
+    x = arrays if len(arrays) > 1 else arrays[0]
+    within = 2e-3 if name == "half" else 1e-5
+    outputs = (jax.tree.leaves(m.predict(x, verbose=0)) for m in (model, there))
+    for mine, other in zip(*outputs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=within, atol=within)
+
+
+@pytest.mark.parametrize("name", ["adam", "heads"])
+def test_state_of_the_optimizer_and_compile(name, tmp_path):
+    """Two steps here, then two there: the weights are those after four steps here; test_compiled.py has `.keras`."""
+    model = zoo.trained(kyeo, name)
+    there = keras.saving.load_model(saved(model, tmp_path / "m.h5"))
+    for mine, other in zip(model.optimizer.variables, there.optimizer.variables, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-6)
+    zoo.two_steps(model, name)
+    zoo.two_steps(there, name)
+    for mine, other in zip(zoo.weights_of(model), zoo.weights_of(there), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_old_form_says_so(tmp_path):
+    model = zoo.plain(kyeo)
+    with pytest.warns(UserWarning, match="old form of saved models"):
+        model.save(tmp_path / "m.h5")
+    with pytest.raises(FileExistsError):
+        model.save(tmp_path / "m.h5", overwrite=False)
+    assert not kyeo.saving.load_model(tmp_path / "m.h5").compiled
+
+
+def old_model(layer, **more):
+    """A description of Keras 2 with one layer on an input."""
+    entry = {"class_name": layer, "config": {"name": "layer", **more}, "name": "layer", "inbound_nodes": [[["x", 0, 0, {}]]]}
+    return {"class_name": "Functional", "config": {
+        "name": "m", "layers": [{"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+                                 "config": {"batch_input_shape": [None, 4], "dtype": "float32", "name": "x"}}, entry],
+        "input_layers": [["x", 0, 0]], "output_layers": [["layer", 0, 0]]}}
+
+
+@pytest.mark.parametrize("layer, config, wrong", [
+    ("BatchNormalization", {"renorm": True}, "renorm=True"),
+    ("TFOpLambda", {"function": "signal.stft"}, "tf.signal.stft"),
+    ("CuDNNLSTM", {"units": 2}, "CuDNNLSTM"),
+    ("Lambda", {"function": ["4wEAAA==", None, None], "function_type": "lambda"}, "bytecode, which is never run"),
+    ("Nobody", {}, "Nobody"),
+])
+def test_what_has_no_counterpart_is_named(layer, config, wrong, tmp_path):
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["keras_version"] = "2.9.0"
+        file.attrs["model_config"] = json.dumps(old_model(layer, **config))
+        file.create_group("model_weights").attrs["layer_names"] = [b"x", b"layer"]
+    with pytest.raises((TypeError, ValueError), match=wrong):
+        kyeo.saving.load_model(tmp_path / "m.h5")
