@@ -63,8 +63,8 @@ def plain_models(k, old, folder):
         if entry.shake:
             zoo.shake(model)
         arrays = zoo.arrays_for(entry)
-        kept = {"x%d" % i: a for i, a in enumerate(arrays)}
-        kept.update({"y%d" % i: a for i, a in enumerate(outputs_of(model, arrays))})
+        kept = {f"x{i}": a for i, a in enumerate(arrays)}
+        kept.update({f"y{i}": a for i, a in enumerate(outputs_of(model, arrays))})
         yield name, list(files_of(model, name, entry.formats, old, folder)), kept
 
 
@@ -77,10 +77,10 @@ def trained_models(k, old, folder):
         name = "trained_" + name
         files = list(files_of(model, name, zoo.TRAINED_FORMATS.get(name[8:], ("keras", "h5")), old, folder))
         x, y = zoo.labels_for(name[8:])
-        kept = {"y%d" % i: a for i, a in enumerate(outputs_of(model, [x]))}
+        kept = {f"y{i}": a for i, a in enumerate(outputs_of(model, [x]))}
         kept["losses"] = np.asarray(model.evaluate(x, y, verbose=0), "float32")
         zoo.two_steps(model, name[8:])
-        kept.update({"after%d" % i: a for i, a in enumerate(zoo.weights_of(model))})
+        kept.update({f"after{i}": a for i, a in enumerate(zoo.weights_of(model))})
         yield name, files, kept
 
 

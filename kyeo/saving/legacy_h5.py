@@ -4,19 +4,19 @@ Attributes of the file hold the descriptions as JSON (`model_config`, `training_
 weights, `optimizer_weights` the state of the optimizer.
 """
 
-import contextlib
 import json
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.files import writing
+from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.config import deserialize_keras_object, read_json, serialize_keras_object
-from kyeo.saving.hdf5 import ReadGroup, open_for_reading, open_for_writing
+from kyeo.saving.hdf5 import ReadGroup, open_for_reading, open_for_writing, stored_bytes
 from kyeo.saving.legacy import load_legacy
 from kyeo.saving.legacy_config import modern, version_of
 from kyeo.saving.legacy_training import compile_config, load_optimizer
@@ -40,14 +40,15 @@ def load_h5_model(path: Any, custom_objects: dict[str, Any] | None, compile: boo
     with open_for_reading(path, where) as file, custom_object_scope(custom_objects):
         described = _values(file, "model_config", where)
         if not isinstance(described, dict):
-            raise problem("The file holds no description of a model, so it can only fill one that is there.", where=where,
-                          received="no attribute model_config", expected="a file written by model.save",
+            raise problem("The file holds no description of a model, so it can only fill one that is there.",
+                          where=where, received="no attribute model_config", expected="a file written by model.save",
                           fix="make the model and call model.load_weights(...)")
-        version = version_of(_text(file, "keras_version", where) or _text(file, "keras_version", where, "model_weights"))
+        version = version_of(_text(file, "keras_version", where)
+                             or _text(file, "keras_version", where, "model_weights"))
         spec = modern(described, version)
         training = _values(file, "training_config", where) if compile else None
         spec["compile_config"] = compile_config(training, version, _output_names(spec))
-        with _told(where):
+        with reading(where, stored_bytes(file, where)):
             model = deserialize_keras_object(spec, custom_objects)
         if not hasattr(model, "load_weights"):
             raise problem("The file holds something that is not a model.", where=where, received=type(model).__name__)
@@ -55,15 +56,6 @@ def load_h5_model(path: Any, custom_objects: dict[str, Any] | None, compile: boo
         if spec["compile_config"] is not None:
             load_optimizer(model, file, where)
     return model
-
-
-@contextlib.contextmanager
-def _told(where: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"  while {where} was loaded")
-        raise
 
 
 def _text(file: Any, name: str, where: str, group: str = "") -> str | None:
@@ -99,7 +91,7 @@ def save_h5_model(model: Any, path: Any, include_optimizer: bool = True) -> None
     described = {"class_name": spec.get("registered_name") or spec["class_name"], "config": spec["config"]}
     described["class_name"] = described["class_name"].removeprefix("keras>")
     training = _training_config(spec.get("compile_config")) if include_optimizer else None
-    with open_for_writing(path) as file:
+    with writing(path) as raw, open_for_writing(raw) as file:
         file.attrs["keras_version"], file.attrs["backend"] = VERSION, "jax"
         file.attrs["model_config"] = json.dumps(described).encode()
         save_h5_weights(model, file.create_group("model_weights"))

@@ -12,8 +12,6 @@ import pytest
 import kyeo
 from tests.saving import zoo_models as zoo
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 # Each model goes through one of its forms; the same walk writes both, and test_zoo.py reads both.
 FORMS = [(name, entry.formats[i % 2 if "h5" in entry.formats else 0]) for i, (name, entry) in enumerate(zoo.ZOO.items())
          if name not in ("read", "calculated")] + [("calculated", "keras")]  # Keras cannot read `...` in its own .h5
