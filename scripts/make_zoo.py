@@ -103,7 +103,8 @@ def main():
     target = os.path.join(FOLDER, "zoo", label + ".zip")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     hashes = {}
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(
+            target + ".part", "w", zipfile.ZIP_LZMA) as archive:
         def keep(member, data):
             hashes[member] = hashlib.sha256(data).hexdigest()
             archive.writestr(zipfile.ZipInfo(member, FIXED_DATE), data, zipfile.ZIP_LZMA)
@@ -116,7 +117,9 @@ def main():
                 buffer = io.BytesIO()
                 np.savez(buffer, **arrays)
                 keep(name + ".npz", buffer.getvalue())
+                k.backend.clear_session()
         archive.writestr("manifest.json", json.dumps({"library": label, "sha256": hashes}, indent=1))
+    os.replace(target + ".part", target)
     print(target, os.path.getsize(target))
 
 

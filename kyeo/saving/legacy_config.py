@@ -163,6 +163,8 @@ def _arguments(name: str, config: Any, version: tuple[int, int], own: bool) -> A
 
 def _values(name: str, config: dict[str, Any], version: tuple[int, int]) -> dict[str, Any]:
     """Values that mean something else today."""
+    if config.get("name", "") is None:
+        del config["name"]
     axis = config.get("axis")
     if name == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
         config["axis"] = axis[0]

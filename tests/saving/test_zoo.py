@@ -93,7 +93,11 @@ def step_on(model, name, arrays):
         np.testing.assert_allclose(mine, arrays[f"after{i}"], rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("library, name", list(files(".weights.h5")), ids=str)
+WEIGHTS = [(lib, name) for lib, name in files(".weights.h5") if lib != "keras-2.12.0"]  # a layout of that version alone
+CHOSEN_WEIGHTS = WEIGHTS if os.environ.get("KYEO_WHOLE_ZOO") else WEIGHTS[::4]
+
+
+@pytest.mark.parametrize("library, name", CHOSEN_WEIGHTS, ids=[f"{a}:{b}" for a, b in CHOSEN_WEIGHTS])
 def test_weights_alone(library, name, tmp_path):
     path, stem, arrays = taken_out(library, name, tmp_path)
     model = zoo.plain(kyeo) if stem.startswith("trained") else zoo.ZOO[stem].build(kyeo)
