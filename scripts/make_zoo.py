@@ -63,8 +63,8 @@ def plain_models(k, old, folder):
         if entry.shake:
             zoo.shake(model)
         arrays = zoo.arrays_for(entry)
-        kept = {"x%d" % i: a for i, a in enumerate(arrays)}
-        kept.update({"y%d" % i: a for i, a in enumerate(outputs_of(model, arrays))})
+        kept = {f"x{i}": a for i, a in enumerate(arrays)}
+        kept.update({f"y{i}": a for i, a in enumerate(outputs_of(model, arrays))})
         yield name, list(files_of(model, name, entry.formats, old, folder)), kept
 
 
@@ -77,10 +77,10 @@ def trained_models(k, old, folder):
         name = "trained_" + name
         files = list(files_of(model, name, zoo.TRAINED_FORMATS.get(name[8:], ("keras", "h5")), old, folder))
         x, y = zoo.labels_for(name[8:])
-        kept = {"y%d" % i: a for i, a in enumerate(outputs_of(model, [x]))}
+        kept = {f"y{i}": a for i, a in enumerate(outputs_of(model, [x]))}
         kept["losses"] = np.asarray(model.evaluate(x, y, verbose=0), "float32")
         zoo.two_steps(model, name[8:])
-        kept.update({"after%d" % i: a for i, a in enumerate(zoo.weights_of(model))})
+        kept.update({f"after{i}": a for i, a in enumerate(zoo.weights_of(model))})
         yield name, files, kept
 
 
@@ -103,7 +103,8 @@ def main():
     target = os.path.join(FOLDER, "zoo", label + ".zip")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     hashes = {}
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(
+            target + ".part", "w", zipfile.ZIP_LZMA) as archive:
         def keep(member, data):
             hashes[member] = hashlib.sha256(data).hexdigest()
             archive.writestr(zipfile.ZipInfo(member, FIXED_DATE), data, zipfile.ZIP_LZMA)
@@ -116,7 +117,9 @@ def main():
                 buffer = io.BytesIO()
                 np.savez(buffer, **arrays)
                 keep(name + ".npz", buffer.getvalue())
+                k.backend.clear_session()
         archive.writestr("manifest.json", json.dumps({"library": label, "sha256": hashes}, indent=1))
+    os.replace(target + ".part", target)
     print(target, os.path.getsize(target))
 
 

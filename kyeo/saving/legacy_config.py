@@ -153,7 +153,8 @@ def _arguments(name: str, config: Any, version: tuple[int, int], own: bool) -> A
     for key, value in config.items():
         if key in gone:
             if gone[key] is not None and not any(value is v or value == v for v in gone[key]):
-                raise problem(f"The file says `{key}={value}`, which there is no more.", where=f'{name} "{config.get("name")}"',
+                raise problem(f"The file says `{key}={value}`, which there is no more.",
+                              where=f'{name} "{config.get("name")}"',
                               expected=f"{key}={gone[key][0] if gone[key] else None}")
             continue
         made[key if own else RENAMED.get(name, {}).get(key, key)] = modern(value, version)
@@ -162,6 +163,8 @@ def _arguments(name: str, config: Any, version: tuple[int, int], own: bool) -> A
 
 def _values(name: str, config: dict[str, Any], version: tuple[int, int]) -> dict[str, Any]:
     """Values that mean something else today."""
+    if config.get("name", "") is None:
+        del config["name"]
     axis = config.get("axis")
     if name == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
         config["axis"] = axis[0]
@@ -172,8 +175,9 @@ def _values(name: str, config: dict[str, Any], version: tuple[int, int]) -> dict
     if name in OPTIMIZERS.split() and "decay" in config:
         decay = config.pop("decay")
         if decay:
-            config["learning_rate"] = {"module": "keras.optimizers.schedules", "class_name": "InverseTimeDecay", "config": {
-                "initial_learning_rate": config.get("learning_rate"), "decay_steps": 1, "decay_rate": decay}}
+            falling = {"initial_learning_rate": config.get("learning_rate"), "decay_steps": 1, "decay_rate": decay}
+            config["learning_rate"] = {"module": "keras.optimizers.schedules", "class_name": "InverseTimeDecay",
+                                       "config": falling}
     if name == "CategoryEncoding" and config.get("output_mode") == "binary":
         config["output_mode"] = "multi_hot"
     if version < (3, 0):

@@ -1,7 +1,8 @@
 """The graph of a model in a file of Keras 2 -> the form of today.
 
-There a call was `[[layer, number of its call, number of the output, keyword arguments], ...]`, one entry for each tensor
-of the first argument; operations of TensorFlow were layers (TFOpLambda), and the calls of a model inside counted from 1.
+There a call was `[[layer, number of its call, number of the output, keyword arguments], ...]`, one entry for each
+tensor of the first argument; operations of TensorFlow were layers (TFOpLambda), and the calls of a model inside counted
+from 1.
 """
 
 from typing import Any
@@ -141,7 +142,8 @@ class _Graph:
                 first = first[0]
             given = {names.get(k, k): v for k, v in given.items() if k != "name" and v is not None}
             flags = {k: v for k, v in given.items() if v is False and k not in ("keepdims", "exclusive", "reverse")}
-            calls.append({"args": [], "kwargs": {first_name: first, **{k: v for k, v in given.items() if k not in flags}}})
+            given = {k: v for k, v in given.items() if k not in flags}
+            calls.append({"args": [], "kwargs": {first_name: first, **given}})
         return _op_entry(name, new, calls)
 
     def _sliced(self, node: Any, name: str) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def load_h5_model(path: Any, custom_objects: dict[str, Any] | None, compile: boo
     with open_for_reading(path, where) as file, custom_object_scope(custom_objects):
         described = _values(file, "model_config", where)
         if not isinstance(described, dict):
-            raise problem("The file holds no description of a model, so it can only fill one that is there.", where=where,
-                          received="no attribute model_config", expected="a file written by model.save",
+            raise problem("The file holds no description of a model, so it can only fill one that is there.",
+                          where=where, received="no attribute model_config", expected="a file written by model.save",
                           fix="make the model and call model.load_weights(...)")
         with reading(where, stored_bytes(file, where)):
             version = version_of(

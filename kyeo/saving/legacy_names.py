@@ -12,10 +12,10 @@ ANY = None  # whatever the value is, it says nothing now
 # Old name of a class -> today's.
 CLASSES = {
     "BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization",
-    "Policy": "DTypePolicy", "PolicyV1": "DTypePolicy", "ThresholdedReLU": "ReLU", "LayerNormalizationV1": "LayerNormalization",
+    "Policy": "DTypePolicy", "PolicyV1": "DTypePolicy", "ThresholdedReLU": "ReLU",
     "SyncBatchNormalization": "BatchNormalization", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
     "Convolution3D": "Conv3D", "Deconvolution2D": "Conv2DTranspose", "LSTMV1": "LSTM", "LSTMV2": "LSTM", "GRUV1": "GRU",
-    "GRUV2": "GRU", "NormalizationV1": "Normalization", "StringLookupV1": "StringLookup", "IntegerLookupV1": "IntegerLookup",
+    "GRUV2": "GRU",
     "LossScaleOptimizerV3": "LossScaleOptimizer", "SGDW": "SGD",
 }
 
@@ -63,8 +63,8 @@ for _classes, _arguments in _GONE.items():
     for _name in _classes.split():
         GONE[_name] = {**GONE.get(_name, {}), **_arguments}
 
-# An operation of TensorFlow as it stands in a graph -> (op, its arguments: old=new); an argument that is not named keeps
-# its name. "name" is always dropped.
+# An operation of TensorFlow as it stands in a graph -> (op, its arguments: old=new); an argument that is not named
+# keeps its name. "name" is always dropped.
 _PAIR, _ONE = "x=x1 y=x2", "x=x features=x logits=x input_tensor=x input=x t=x tensor=x value=x a=x"
 _REDUCE = "input_tensor=x axis=axis keepdims=keepdims"
 GRAPH_OPS: dict[str, tuple[str, str]] = {
@@ -94,9 +94,11 @@ GRAPH_OPS: dict[str, tuple[str, str]] = {
     "squeeze": ("squeeze", "input=x"), "compat.v1.squeeze": ("squeeze", "input=x"),
     "transpose": ("transpose", "a=x perm=axes"), "compat.v1.transpose": ("transpose", "a=x perm=axes"),
     "cast": ("cast", ""), "clip_by_value": ("clip", "t=x clip_value_min=x_min clip_value_max=x_max"),
-    "concat": ("concatenate", "values=xs"), "stack": ("stack", "values=x"), "tile": ("tile", "input=x multiples=repeats"),
+    "concat": ("concatenate", "values=xs"), "stack": ("stack", "values=x"),
+    "tile": ("tile", "input=x multiples=repeats"),
     "repeat": ("repeat", "input=x"), "where": ("where", "condition=condition x=x1 y=x2"),
-    "linalg.matmul": ("matmul", "a=x1 b=x2"), "math.argmax": ("argmax", "input=x"), "math.argmin": ("argmin", "input=x"),
+    "linalg.matmul": ("matmul", "a=x1 b=x2"), "math.argmax": ("argmax", "input=x"),
+    "math.argmin": ("argmin", "input=x"),
     "one_hot": ("one_hot", "indices=x depth=num_classes"), "math.cumsum": ("cumsum", "x=x"),
     "math.l2_normalize": ("normalize", "x=x"),
 }

@@ -104,8 +104,8 @@ def load_numbered_optimizer(model: Any, file: Any, where: str) -> None:
 
 
 def _complain(optimizer: Any, where: str) -> None:
-    warnings.warn(f"The state of the optimizer in {where} does not fit {type(optimizer).__name__}, so it was not loaded: "
-                  "training begins with a fresh one.", stacklevel=5)
+    warnings.warn(f"The state of the optimizer in {where} does not fit {type(optimizer).__name__}, so it was not "
+                  "loaded: training begins with a fresh one.", stacklevel=5)
 
 
 def _nadam_product(optimizer: Any, steps: Any = None) -> Staged:

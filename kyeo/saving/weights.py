@@ -220,7 +220,7 @@ def _converts(dtype: Any, variable: Variable) -> bool:
 
 
 def _optimizer_order(optimizer: Any, group: Group) -> list[Variable]:
-    """The variables of an optimizer in the order of the file: Nadam's product stood before the slots until Keras 3.6."""
+    """The variables of an optimizer in the order of the file: Nadam's product stood before the slots in Keras 3.5."""
     variables: list[Variable] = optimizer.variables
     early = sorted(variables, key=lambda v: v.shape != ())
     stored = [group.shape(str(i)) for i in range(len(variables)) if str(i) in group]

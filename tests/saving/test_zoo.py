@@ -1,6 +1,6 @@
 """Files that real versions of Keras wrote, from 2.3 to 3.15: loaded here, with the outputs and the next steps of theirs.
 
-`scripts/make_zoo.py` makes them, one zip a version; in CI the newest files of each form, `KYEO_WHOLE_ZOO=1` for all.
+`scripts/make_zoo.py` makes them, one zip a version; every file with `KYEO_WHOLE_ZOO=1`, some of them in every run of the tests.
 """
 
 import functools
@@ -25,7 +25,6 @@ NO_STATE = {  # files whose next steps are not those of the version that wrote t
     ("trained_shrinking.keras", "2"): "an optimizer of `optimizers.legacy` has no state in the file",
     ("trained_rmsprop", "2.4"): "epsilon stood outside of the root",
     ("trained_rmsprop", "2.3"): "epsilon stood outside of the root",
-    ("trained_nadam.keras", "3.0"): "",
 }
 
 
@@ -48,7 +47,7 @@ def files(*endings):
 
 MODELS = list(files(".h5", ".keras"))
 QUICK = [(lib, name) for i, (lib, name) in enumerate(MODELS)
-         if lib in ("keras-2.15.0", "tf-2.4.4", "keras-2.3.1") and name.endswith(".h5") or i % 5 == 0]
+         if i % 12 == 0 or (lib == "keras-2.15.0" and i % 4 == 0)]
 CHOSEN = MODELS if os.environ.get("KYEO_WHOLE_ZOO") else QUICK
 
 
@@ -61,7 +60,7 @@ def taken_out(library, name, folder):
 
 def assert_outputs(model, stem, arrays):
     xs = [arrays[f"x{i}"] for i in range(9) if f"x{i}" in arrays] or [zoo.labels_for(stem.removeprefix("trained_"))[0]]
-    outputs = jax.tree.leaves(model(xs if len(xs) > 1 else xs[0], training=False))
+    outputs = jax.tree.leaves(model.predict(xs if len(xs) > 1 else xs[0], verbose=0))
     within = 2e-3 if stem == "half" else 1e-5
     for i, mine in enumerate(outputs):
         np.testing.assert_allclose(np.asarray(mine, "float32"), arrays[f"y{i}"].astype("float32"), rtol=within, atol=within)
@@ -94,7 +93,11 @@ def step_on(model, name, arrays):
         np.testing.assert_allclose(mine, arrays[f"after{i}"], rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("library, name", list(files(".weights.h5")), ids=str)
+WEIGHTS = [(lib, name) for lib, name in files(".weights.h5") if lib != "keras-2.12.0"]  # a layout of that version alone
+CHOSEN_WEIGHTS = WEIGHTS if os.environ.get("KYEO_WHOLE_ZOO") else WEIGHTS[::4]
+
+
+@pytest.mark.parametrize("library, name", CHOSEN_WEIGHTS, ids=[f"{a}:{b}" for a, b in CHOSEN_WEIGHTS])
 def test_weights_alone(library, name, tmp_path):
     path, stem, arrays = taken_out(library, name, tmp_path)
     model = zoo.plain(kyeo) if stem.startswith("trained") else zoo.ZOO[stem].build(kyeo)

@@ -450,5 +450,8 @@ def two_steps(model, name):
 
 def weights_of(model):
     """Values of the weights, trainable ones first: the one order that all versions have."""
-    return [np.array(getattr(w, "value", w) if not hasattr(w, "numpy") else w.numpy())
-            for w in list(model.trainable_weights) + list(model.non_trainable_weights)]
+    weights = list(model.trainable_weights) + list(model.non_trainable_weights)
+    try:
+        return [np.array(w.numpy() if hasattr(w, "numpy") else w.value) for w in weights]
+    except NotImplementedError:  # TensorFlow 1
+        return model.get_weights()
