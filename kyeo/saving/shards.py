@@ -142,7 +142,7 @@ class _Hdf5Shards(_Shards):
         temporary = self._stack.enter_context(self._file(self._name))
         self._open = contextlib.ExitStack()
         self._stack.enter_context(self._open)  # closed if saving fails
-        file = self._open.enter_context(open(temporary, "w+b"))
+        file = self._open.enter_context(open(temporary, "w+b"))  # noqa: SIM115
         self._store = self._open.enter_context(open_for_writing(file))
         self._groups: dict[str, WriteGroup] = {}
 
