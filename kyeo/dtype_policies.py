@@ -209,6 +209,17 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         self.compute_dtype, self.variable_dtype = source.compute_dtype, source.variable_dtype
         self.name = f"map_{source.name}"
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The map whose `get_config` gave `config`; expressions that could take very long to match are refused."""
+        for pattern in config.get("policy_map") or {}:
+            repeats, choices = len(re.findall(r"[*+{]", pattern)), pattern.count("|")
+            if len(pattern) > 200 or repeats > 2 or choices > 8 or re.search(r"\)[*+{]", pattern):
+                raise problem("A config cannot hold such an expression.", received=repr(pattern[:200]), where=cls,
+                              expected="at most two repeats, none of a group, and eight choices",
+                              fix="make the map in code")
+        return super().from_config(config)
+
     def for_path(self, path: str) -> DTypePolicy:
         """The policy of the layer at this path."""
         return self[path]
@@ -282,7 +293,10 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, dict):
-        return deserialize(identifier)
+        policy = deserialize(identifier)
+        if not isinstance(policy, DTypePolicy):
+            raise problem("This does not describe a dtype policy.", received=identifier, where="kyeo.dtype_policies")
+        return policy
     if isinstance(identifier, str):
         return _quantized(identifier) if "_from_" in identifier else DTypePolicy(identifier)
     return DTypePolicy(standardize_dtype(identifier))

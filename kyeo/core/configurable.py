@@ -20,6 +20,7 @@ from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, is_told, problem, retold
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
+from kyeo.core.reading import as_read, making, reading
 from kyeo.core.registry import (
     find,
     get_registered_name,
@@ -46,6 +47,8 @@ class Configurable:
         parts = cls.__module__.split(".")
         if parts[0] == "kyeo" and len(parts) > 1 and not cls.__name__.startswith("_"):
             register_builtin(parts[1], public_name(cls), cls)
+        if isinstance(cls.__dict__.get("from_config"), classmethod):
+            cls.from_config = classmethod(as_read(cls.__dict__["from_config"].__func__))  # type: ignore[assignment]
         if "__init__" in cls.__dict__:
             cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
 
@@ -64,6 +67,7 @@ class Configurable:
         return config
 
     @classmethod
+    @as_read
     def from_config(cls, config: dict[str, Any]) -> Self:
         """An object like the one whose `get_config` gave `config`."""
         known = parameters_of(cls)
@@ -252,8 +256,9 @@ def deserialize_value(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "class_name" in value and "config" in value:
-        special = _SPECIAL.get(value["class_name"])
-        return special(value["config"]) if special is not None else _deserialize_object(value)
+        with reading():
+            special = _SPECIAL.get(value["class_name"])
+            return special(value["config"]) if special is not None else _deserialize_object(value)
     return {k: deserialize_value(v) for k, v in value.items()}
 
 
@@ -281,14 +286,18 @@ def _deserialize_object(spec: dict[str, Any]) -> Any:
     if shared is not None and number is not None and number in shared.made:
         return shared.made[number]
     found = _found(spec)
-    if spec["class_name"] == "function" or not isinstance(found, type):
+    if spec["class_name"] == "function":
         return found
+    if not isinstance(found, type):
+        raise problem("A function stands where an object is described.", received=f"class_name={spec['class_name']!r}",
+                      expected="the name of a class", where=_name_in(spec), kind=TypeError)
     made = found.from_config(_without_bytecode(spec))  # type: ignore[attr-defined]
     build, compiled = spec.get("build_config"), spec.get("compile_config")
-    if build and not getattr(made, "built", True):
-        made.build_from_config(build)
-    if compiled and hasattr(made, "compile_from_config"):
-        made.compile_from_config(compiled)
+    with making(found, _name_in(spec)):
+        if build and not getattr(made, "built", True):
+            made.build_from_config(build)
+        if compiled and hasattr(made, "compile_from_config"):
+            made.compile_from_config(compiled)
     if shared is not None and number is not None:
         shared.made[number] = made
     return made

@@ -199,8 +199,12 @@ class FlaxLayer(JaxLayer):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The layer whose `get_config` gave `config`."""
         made = {name: deserialize_value(value) for name, value in config.items()}
-        if isinstance(made.get("method"), str):
-            made["method"] = getattr(made["module"], made["method"])
+        method = made.get("method")
+        if isinstance(method, str):
+            if method.startswith("_") or not inspect.isfunction(getattr(type(made["module"]), method, None)):
+                raise problem("The module has no such method.", received=f"method={method!r}", where=cls,
+                              expected=f"a method of {type(made['module']).__name__}")
+            made["method"] = getattr(made["module"], method)
         return cls(**made)
 
 

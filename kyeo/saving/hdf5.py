@@ -6,20 +6,27 @@ sizes that the file does not hold are refused before a byte is read.
 
 import contextlib
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import is_told, problem
 from kyeo.core.variable import Variable
+from kyeo.saving.heaps import check_heaps
 
-__all__ = ["ReadGroup", "WriteGroup", "as_array", "open_for_reading", "open_for_writing", "stray_groups"]
+__all__ = [
+    "ReadGroup", "WriteGroup", "as_array", "open_for_reading", "open_for_writing", "stored_bytes", "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
 _EXPANSION = 1100  # deflate cannot blow up more than 1032 times
+_PACKED = 20  # how often packed bytes count as evidence
+_FREE = 2**26  # bytes that may be packed closer
+_MAX_DEPTH = 100  # groups in groups
+_CHUNK = 2**24  # bytes of a chunk, which is read whole
 
 
 @contextlib.contextmanager
@@ -87,7 +94,7 @@ def open_for_reading(file: Any, where: str) -> Any:
 
     try:
         return h5py.File(file, "r")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (KeyError, OSError, ValueError, RuntimeError) as error:
         raise problem("The weights cannot be read.", where=where, received=str(error).split("\n")[0],
                       expected="an HDF5 file, whole and not damaged") from None
 
@@ -95,6 +102,22 @@ def open_for_reading(file: Any, where: str) -> Any:
 def as_array(value: Any) -> np.ndarray:
     """What is to be written, as an array that only lives until it is; a variable's is not copied."""
     return np.asarray(value.value if isinstance(value, Variable) else value)
+
+
+def _refused(what: str, where: str) -> Exception:
+    return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what, where=where,
+                   expected="plain groups and arrays")
+
+
+@contextlib.contextmanager
+def _telling(what: str, where: str) -> Iterator[None]:
+    """What HDF5 finds wrong inside the block is damage."""
+    try:
+        yield
+    except (AttributeError, LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        if is_told(error):
+            raise
+        raise _refused(f"{what}, which is damaged: {str(error).strip()[:200]}", where) from None
 
 
 class WriteGroup:
@@ -124,14 +147,16 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def __init__(self, file: Any, path: str, where: str, plain: bool = False):
         self._where = where
+        self._file = file
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
         self._checked: dict[str, Any] = {}
         group = file
         for part in filter(None, self._path.split("/")):
-            if _link(group, part) is None:
-                return
-            group = self._inside(group, part)
+            with self._telling(part):
+                if _link(group, part) is None:
+                    return
+                group = self._inside(group, part)
             if not hasattr(group, "keys"):
                 raise self._refused("a dataset where a group is expected")
         self._group = group
@@ -139,29 +164,37 @@ class ReadGroup(Mapping[str, np.ndarray]):
     def texts(self, name: str) -> list[str] | None:
         """The list of texts in an attribute, which Keras 2 cuts into `name0`, `name1`, ... where it is long; None
         where there is none."""
-        attributes = getattr(self._group, "attrs", {})
-        if name in attributes:
-            return self._text_list(attributes, name)
-        parts: list[str] = []
-        while f"{name}{len(parts)}" in attributes:
-            parts.append(f"{name}{len(parts)}")
+        with self._telling(name):
+            attributes = getattr(self._group, "attrs", {})
+            if name in attributes:
+                return self._text_list(attributes, name)
+            parts: list[str] = []
+            while f"{name}{len(parts)}" in attributes:
+                parts.append(f"{name}{len(parts)}")
         return [text for part in parts for text in self._text_list(attributes, part)] if parts else None
 
     def _text_list(self, attributes: Any, name: str) -> list[str]:
-        attribute = attributes.get_id(name)
-        if 0 in attribute.shape:
-            return []
-        if attribute.dtype.kind not in "SO" or attribute.get_storage_size() > _MAX_ATTRIBUTE:
-            raise self._refused(f'the attribute "{name}" of dtype {attribute.dtype}')
-        values = np.asarray(attributes[name]).ravel().tolist()
+        with self._telling(name):
+            attribute = attributes.get_id(name)
+            shape, dtype = attribute.shape, attribute.dtype
+            if shape is None or 0 in shape:
+                return []
+            size = attribute.get_storage_size()
+        if dtype.kind not in "SO" or max(size, math.prod(shape) * dtype.itemsize) > _MAX_ATTRIBUTE:
+            raise self._refused(f'the attribute "{name}" of dtype {dtype} and {size:,} bytes')
+        with self._telling(name):
+            if dtype.kind == "O":
+                check_heaps(self._file, self._where)
+            values = np.asarray(attributes[name]).ravel().tolist()
         try:
-            return [v.decode() if isinstance(v, bytes) else v + "" for v in values]
-        except (TypeError, UnicodeDecodeError):
+            texts = [v.decode() if isinstance(v, bytes) else v + "" for v in values]
+            "".join(texts).encode()
+            return texts
+        except (TypeError, UnicodeError):
             raise self._refused(f'the attribute "{name}" that holds something else than text') from None
 
     def _refused(self, what: str) -> Exception:
-        return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what,
-                       where=f"{self._path} in {self._where}", expected="plain groups and arrays")
+        return _refused(what, f"{self._path} in {self._where}")
 
     def _inside(self, group: Any, key: str) -> Any:
         import h5py
@@ -176,22 +209,28 @@ class ReadGroup(Mapping[str, np.ndarray]):
         return group[key]
 
     def __len__(self) -> int:
-        return len(self._group)
+        with self._telling("vars"):
+            return len(self._group)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._group)
+        with self._telling("vars"):
+            return iter(list(self._group))
 
     def __contains__(self, key: object) -> bool:
-        return _link(self._group, str(key)) is not None
+        with self._telling(str(key)):
+            return _link(self._group, str(key)) is not None
 
     def __getitem__(self, key: str) -> np.ndarray:
         dataset = self._dataset(key)
-        array = np.empty(dataset.shape, dataset.dtype)
-        if array.size:
-            dataset.read_direct(array)
-        if dataset.attrs.get("dtype") == "bfloat16" and array.dtype.itemsize == 2:
+        with self._telling(key):
+            array = np.empty(dataset.shape, dataset.dtype)
+            if array.size:
+                dataset.read_direct(array)
+            if array.dtype.kind != "V":
+                return array
+            if "dtype" not in dataset.attrs:  # only bfloat16 is written with one
+                raise self._refused(f'"{key}" of dtype {array.dtype}')
             return array.view(jnp.bfloat16)
-        return array
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape an array has, without reading it."""
@@ -200,13 +239,15 @@ class ReadGroup(Mapping[str, np.ndarray]):
     def dtype(self, key: str) -> np.dtype:
         """The number type an array has."""
         dataset = self._dataset(key)
-        is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2
-        return np.dtype(jnp.bfloat16) if is_bfloat16 else dataset.dtype
+        return np.dtype(jnp.bfloat16) if dataset.dtype.kind == "V" and "dtype" in dataset.attrs else dataset.dtype
 
     def check(self, key: str) -> None:
         """Read an array that is stored in pieces, where some may be damaged; others are there as a whole."""
         if self._dataset(key).chunks is not None:
             self[key]
+
+    def _telling(self, key: str) -> Any:
+        return _telling(f'"{key}"', f"{self._path} in {self._where}")
 
     def _dataset(self, key: str) -> Any:
         if key not in self._checked:
@@ -217,9 +258,14 @@ class ReadGroup(Mapping[str, np.ndarray]):
         *through, last = key.split("/")
         if not through and key not in self:
             raise KeyError(key)
-        dataset = self._group
-        for part in (*through, last):
-            dataset = self._inside(dataset, part)
+        with self._telling(key):
+            dataset = self._group
+            for part in (*through, last):
+                dataset = self._inside(dataset, part)
+            self._check(dataset, key)
+        return dataset
+
+    def _check(self, dataset: Any, key: str) -> None:
         if not hasattr(dataset, "shape") or dataset.shape is None:
             raise self._refused(f'"{key}" is no array')
         if dataset.is_virtual or dataset.external:
@@ -230,10 +276,12 @@ class ReadGroup(Mapping[str, np.ndarray]):
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if not filters <= _FILTERS:
             raise self._refused(f'"{key}" packed by the filters {sorted(filters - _FILTERS)}')
-        stored, declared = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
-        if declared > stored * (_EXPANSION if filters else 1):
+        stored, declared = _stored(dataset), dataset.size * dataset.dtype.itemsize
+        if declared > stored * (_EXPANSION if filters else 1) or (declared > max(_FREE, stored * _PACKED)):
             raise self._refused(f'"{key}" says it has {declared:,} bytes, but {stored:,} are stored')
-        return dataset
+        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+        if chunk > max(_CHUNK, 4 * declared):
+            raise self._refused(f'"{key}" in pieces of {chunk:,} bytes, though it has {declared:,}')
 
 
 def _link(group: Any, key: str) -> Any:
@@ -243,17 +291,57 @@ def _link(group: Any, key: str) -> Any:
     return group.get(key, getclass=True, getlink=True) if group else None
 
 
-def stray_groups(file: Any, used: set[str]) -> list[str]:
+def _stored(dataset: Any) -> int:
+    """The bytes an array takes in the file. What it says of that is believed up to the size of the file."""
+    import h5py
+
+    return min(dataset.id.get_storage_size(), h5py.h5i.get_file_id(dataset.id).get_filesize())
+
+
+def _objects(file: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """(path, group or array) for all that plain links lead to, each once."""
+    import h5py
+
+    seen: set[int] = set()
+    stack = [("", file)]
+    while stack:
+        path, group = stack.pop()
+        with _telling(f'"{path}"', where):
+            plain = [key for key in group if _link(group, key) is h5py.HardLink]
+            items = [(f"{path}/{key}".lstrip("/"), group[key]) for key in plain]
+            addresses = [h5py.h5o.get_info(item.id).addr for _, item in items]
+        for (name, item), address in zip(items, addresses):
+            if address in seen:
+                continue
+            seen.add(address)
+            yield name, item
+            if isinstance(item, h5py.Group):
+                if name.count("/") >= _MAX_DEPTH:
+                    raise _refused(f"groups more than {_MAX_DEPTH} deep", where)
+                stack.append((name, item))
+
+
+def stored_bytes(file: Any, where: str) -> int:
+    """How many bytes of arrays the file holds: the evidence that a model with so many weights was saved.
+
+    Packed bytes count up to twenty times.
+    """
+    total = 0
+    for path, item in _objects(file, where):
+        with _telling(f'"{path}"', where):
+            if getattr(item, "shape", None) is not None:
+                total += min(item.size * item.dtype.itemsize, _stored(item) * (_PACKED if item.chunks else 1))
+    return min(total, _PACKED * file.id.get_filesize())
+
+
+def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
     found: list[str] = []
-
-    def look(path: str, item: Any) -> None:
+    for path, item in _objects(file, where):
         owner, _, last = path.rpartition("/")
         if last == "vars" and hasattr(item, "keys") and len(item) and owner not in used:
             parts = owner.split("/")
             if not {"optimizer", "metrics", "seed_generator"} & set(parts) and not any(
                     part.startswith("_") for part in parts):
                 found.append(owner)
-
-    file.visititems(look)
-    return found
+    return sorted(found)

@@ -12,16 +12,18 @@ import shutil
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kyeo.core.errors import number, problem
 from kyeo.core.files import atomic_write, writing
+from kyeo.core.reading import reading
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.forms import HDF5, TENSORS, opened, showing, write_hdf5, write_safetensors
-from kyeo.saving.hdf5 import open_for_reading, open_for_writing
+from kyeo.saving.hdf5 import open_for_reading, open_for_writing, stored_bytes
 from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
 from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader
@@ -32,6 +34,7 @@ __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # the version of Keras whose form the files have
 MAX_CONFIG = 64 * 2**20  # bytes
+MAX_MEMBERS = 20_000
 _EXPANSION = 100  # how many times bigger than stored a packed member may say it is, beyond MAX_CONFIG
 
 
@@ -132,11 +135,12 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
                           received=spec, expected="a dict with class_name and config")
         if not compile:
             spec["compile_config"] = None
-        model = deserialize_keras_object(spec, custom_objects)
-        if not hasattr(model, "load_weights") and not getattr(model, "saved_alone", False):
-            raise problem("The file holds something that is not a model.", where=str(path),
-                          received=type(model).__name__)
         with open_for_reading(weights, str(path)) as store:
+            with reading(str(path), stored_bytes(store, str(path))):
+                model = deserialize_keras_object(spec, custom_objects)
+            if not hasattr(model, "load_weights") and not getattr(model, "saved_alone", False):
+                raise problem("The file holds something that is not a model.", where=str(path),
+                              received=type(model).__name__)
             load_variables(model, Hdf5Reader(store, str(path)))
         load_assets(model, names, read, str(path))
     return model
@@ -245,22 +249,35 @@ def _opened(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetReader]]:
     """The text of the config and the weights (a path or an open file) of a `.keras` file or folder; the names of all
     that is in it, and what reads one of them."""
     if path.is_dir():
-        missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
+        names = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file() and not f.is_symlink()]
+        missing = [name for name in (CONFIG, WEIGHTS) if name not in names]
         if missing:
-            raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path))
+            raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path),
+                          expected="the files themselves, not links to them")
         if (path / CONFIG).stat().st_size > MAX_CONFIG:
             raise problem("The config is too big.", where=str(path / CONFIG), expected=f"at most {MAX_CONFIG:,} bytes")
-        names = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file() and not f.is_symlink()]
         yield (path / CONFIG).read_bytes(), path / WEIGHTS, names, lambda name: (path / name).read_bytes()
         return
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise problem("The file is not a whole `.keras` file.", where=str(path), received=str(error),
                       expected="a zip written by `model.save`") from None
     with archive:
+        _check_archive(archive, path)
         yield (_member(archive, CONFIG, path, MAX_CONFIG), io.BytesIO(_member(archive, WEIGHTS, path)),
                archive.namelist(), lambda name: _member(archive, name, path))
+
+
+def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
+    """Hold what a zip says of itself against the bytes there are; nothing is unpacked yet."""
+    members, size = archive.infolist(), path.stat().st_size
+    stored, declared = sum(m.compress_size for m in members), sum(m.file_size for m in members)
+    if len(members) > MAX_MEMBERS or stored > size or declared > max(MAX_CONFIG, _EXPANSION * size):
+        raise problem("The file cannot be read safely.", where=str(path), expected=f"at most {MAX_MEMBERS} members, "
+                      f"unpacked at most {_EXPANSION} times as big as the file", fix="write it again by `model.save`",
+                      received=f"{size:,} bytes, said to hold {len(members)} members of {stored:,} bytes, unpacked "
+                               f"{declared:,}")
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path, limit: int | None = None) -> bytes:
@@ -272,14 +289,16 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path, limit: int | None =
                       expected="one")
     (info,) = found
     limit = max(MAX_CONFIG, _EXPANSION * info.compress_size) if limit is None else limit
-    if info.flag_bits & 1 or info.file_size > limit:
-        raise problem("This member of the file cannot be read safely.", where=where,
-                      received="it is encrypted" if info.flag_bits & 1 else f"it says it has {info.file_size:,} bytes",
-                      expected=f"at most {limit:,} bytes, not encrypted")
+    wrong = ("it is encrypted" if info.flag_bits & 1 else f"it is packed in the way {info.compress_type}"
+             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else
+             f"it says it has {info.file_size:,} bytes" if info.file_size > limit else None)
+    if wrong:
+        raise problem("This member of the file cannot be read safely.", where=where, received=wrong,
+                      expected=f"at most {limit:,} bytes, plain or deflated, not encrypted")
     try:
         with archive.open(info) as member:
             data = member.read(info.file_size + 1)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError, RuntimeError, ValueError) as error:
         raise problem("The file is damaged.", where=where, received=str(error)) from None
     if len(data) != info.file_size:
         raise problem("The file is damaged.", where=where, received=f"{len(data)} bytes",
@@ -315,6 +334,8 @@ def _existing(filepath: Any) -> Path:
         raise problem("There is no such file.", received=f"filepath={str(filepath)!r}", kind=FileNotFoundError,
                       expected="the path of an existing file", fix=f"this program runs in {Path.cwd()}"
                       if not path.is_absolute() else None)
+    if not path.is_file() and not path.is_dir():
+        raise problem("This is no file.", received=f"filepath={str(filepath)!r}", expected="a file or a folder")
     return path
 
 

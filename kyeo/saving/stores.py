@@ -86,7 +86,7 @@ class Hdf5Reader:
 
     def strays(self, used: set[str]) -> list[str]:
         """Paths of objects with arrays that nobody asked for."""
-        return stray_groups(self._file, used)
+        return stray_groups(self._file, used, self.where)
 
     def forget(self, path: str, item: Any) -> None:
         """Nothing: what was read was copied."""

@@ -4,6 +4,7 @@ The walk visits what holds variables by attribute name (private ones last), item
 `layers/dense_1/vars/0`. A graph or a stack gives its `layers` first, so the layout hangs on their order alone.
 """
 
+import contextlib
 import math
 import warnings
 from collections import Counter
@@ -108,6 +109,30 @@ def load_variables(root: Any, store: Reader, skip_mismatch: bool = False, skip: 
         skip: objects that stay as they are.
         progress: told how many bytes were read.
     """
+    with _unless_it_fails(root):
+        _load_variables(root, store, skip_mismatch, skip, progress)
+
+
+@contextlib.contextmanager
+def _unless_it_fails(root: Any) -> Iterator[None]:
+    """Put back the attributes of all that reads by rules of its own, where the block raises."""
+    before = [(item, dict(vars(item))) for _, item in walk(root) if _reads_itself(item) and hasattr(item, "__dict__")]
+    try:
+        yield
+    except BaseException:
+        for item, attributes in before:
+            vars(item).clear()
+            vars(item).update(attributes)
+        raise
+
+
+def _reads_itself(item: Any) -> bool:
+    own = getattr(type(item), "load_own_variables", None)
+    return not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False)
+
+
+def _load_variables(root: Any, store: Reader, skip_mismatch: bool, skip: Iterable[Any],
+                    progress: Callable[[int], None]) -> None:
     changes: list[tuple[str, Any, Callable[[], None]]] = []
     wrong: list[str] = []
     used: set[str] = set()
@@ -127,18 +152,18 @@ def load_variables(root: Any, store: Reader, skip_mismatch: bool = False, skip: 
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
         elif getattr(item, "built", True):  # one that has not begun stays as `compile` made it
-            warnings.warn(f"The state of the optimizer was not loaded: {problems[0]}.", stacklevel=5)
+            warnings.warn(f"The state of the optimizer was not loaded: {problems[0]}.", stacklevel=6)
         store.forget(path, item)
     stray = store.strays(used) if not skip else []
     if stray and not wrong:
         warnings.warn(f"{store.where} holds variables that the model has no place for: {_shortened(stray)}.",
-                      stacklevel=5)
+                      stacklevel=6)
     if wrong and not skip_mismatch:
         raise problem("The weights do not fit the model, so none was changed.", where=store.where,
                       received=_shortened(wrong, "\n            "), expected="the weights of a model like this one",
                       fix="build the model as it was when it was saved; skip_mismatch=True loads only what fits")
     if wrong:
-        warnings.warn("These weights were skipped: " + _shortened(wrong), stacklevel=5)
+        warnings.warn("These weights were skipped: " + _shortened(wrong), stacklevel=6)
     for path, item, change in changes:
         change()
         store.forget(path, item)
@@ -149,15 +174,9 @@ def _shortened(lines: list[str], between: str = "; ") -> str:
     return between.join(lines[:_LISTED] + ([f"and {more} more"] if more > 0 else []))
 
 
-def _loads_plainly(item: Any) -> bool:
-    """Whether an object takes its own variables one by one, and does nothing else."""
-    own = getattr(type(item), "load_own_variables", None)
-    return getattr(own, "__module__", "").startswith("kyeo.") and not getattr(item, "runs_on_host", False)
-
-
 def _mismatches(item: Any, group: Group) -> list[str]:
     """What keeps an object from loading a group, by names, shapes and kinds of numbers; nothing is read."""
-    if not _loads_plainly(item):
+    if _reads_itself(item):
         return []  # reading by rules of its own, which says itself what it needs
     is_layer = isinstance(item, VariableOwner)
     expected = item.own_variables() if is_layer else item.variables
@@ -192,7 +211,7 @@ def _not_begun(group: Group) -> bool:
 
 def _change(item: Any, group: Group, progress: Callable[[int], None]) -> Callable[[], None]:
     """What gives an object its values, when it is known that this will go well."""
-    plain = _loads_plainly(item)
+    plain = not _reads_itself(item)
     size = sum(math.prod(group.shape(key)) * group.dtype(key).itemsize for key in group)
     for key in group:
         group.check(key)

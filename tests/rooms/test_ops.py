@@ -176,7 +176,6 @@ ROOMS = {"image", "linalg", "nn", "numpy"}
 LIBRARIES = {"kyeo": kyeo.ops, "keras": keras.ops}
 
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def call_name(row):

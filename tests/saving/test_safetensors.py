@@ -14,7 +14,6 @@ from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 from tests.saving.test_failing import small
 
 safetensors, package = pytest.importorskip("safetensors"), pytest.importorskip("safetensors.numpy")
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 F8 = ["float8_e4m3fn", "float8_e5m2"]
 DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "bfloat16", "float32",
           "float64", *F8]

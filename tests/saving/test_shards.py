@@ -13,7 +13,6 @@ from kyeo.core.tensors import DamagedFile
 from tests.saving.test_failing import files
 
 package = pytest.importorskip("safetensors.numpy")
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 GB = 2**30
 INDEXES = pytest.mark.parametrize("index", ["m.weights.json", "m.safetensors.index.json"])
 
