@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import one_of, problem
+from kyeo.core.parameters import checked
 
 __all__ = ["Progbar", "is_live", "say"]
 
@@ -118,6 +119,7 @@ class Progbar:
 
     _unfinished: "Progbar | None" = None  # whose line stands on the terminal without an end
 
+    @checked
     def __init__(
         self, target: int | None, width: int = 20, verbose: int | str = 1, interval: float = 0.05,
         stateful_metrics: Iterable[str] | None = None, stateless_metrics: Iterable[str] | None = None,

@@ -17,8 +17,8 @@ from kyeo.core.errors import is_told, problem
 from kyeo.core.variable import Variable
 from kyeo.saving.heaps import check_heaps
 
-__all__ = [
-    "ReadGroup", "WriteGroup", "as_array", "open_for_reading", "open_for_writing", "stored_bytes", "stray_groups"]
+__all__ = ["ReadGroup", "WriteGroup", "as_array", "open_for_reading", "open_for_writing", "stored_bytes",
+           "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
@@ -99,11 +99,6 @@ def open_for_reading(file: Any, where: str) -> Any:
                       expected="an HDF5 file, whole and not damaged") from None
 
 
-def as_array(value: Any) -> np.ndarray:
-    """What is to be written, as an array that only lives until it is; a variable's is not copied."""
-    return np.asarray(value.value if isinstance(value, Variable) else value)
-
-
 def _refused(what: str, where: str) -> Exception:
     return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what, where=where,
                    expected="plain groups and arrays")
@@ -118,6 +113,11 @@ def _telling(what: str, where: str) -> Iterator[None]:
         if is_told(error):
             raise
         raise _refused(f"{what}, which is damaged: {str(error).strip()[:200]}", where) from None
+
+
+def as_array(value: Any) -> np.ndarray:
+    """What is to be written, as an array that only lives until it is; a variable's is not copied."""
+    return np.asarray(value.value if isinstance(value, Variable) else value)
 
 
 class WriteGroup:
@@ -236,18 +236,23 @@ class ReadGroup(Mapping[str, np.ndarray]):
         """The shape an array has, without reading it."""
         return tuple(self._dataset(key).shape)
 
+    def _telling(self, key: str) -> Any:
+        return _telling(f'"{key}"', f"{self._path} in {self._where}")
+
     def dtype(self, key: str) -> np.dtype:
         """The number type an array has."""
         dataset = self._dataset(key)
-        return np.dtype(jnp.bfloat16) if dataset.dtype.kind == "V" and "dtype" in dataset.attrs else dataset.dtype
+        with self._telling(key):
+            raw = dataset.dtype
+            is_bfloat16 = raw.kind == "V" and raw.itemsize == 2 and "dtype" in dataset.attrs
+            return np.dtype(jnp.bfloat16) if is_bfloat16 else raw
 
     def check(self, key: str) -> None:
         """Read an array that is stored in pieces, where some may be damaged; others are there as a whole."""
-        if self._dataset(key).chunks is not None:
+        with self._telling(key):
+            in_pieces = self._dataset(key).chunks is not None
+        if in_pieces:
             self[key]
-
-    def _telling(self, key: str) -> Any:
-        return _telling(f'"{key}"', f"{self._path} in {self._where}")
 
     def _dataset(self, key: str) -> Any:
         if key not in self._checked:

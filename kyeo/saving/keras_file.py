@@ -20,11 +20,15 @@ from typing import Any
 from kyeo.core.errors import number, problem
 from kyeo.core.files import atomic_write, writing
 from kyeo.core.reading import reading
+from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.forms import HDF5, TENSORS, opened, showing, write_hdf5, write_safetensors
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing, stored_bytes
 from kyeo.saving.legacy import is_legacy, load_legacy
+from kyeo.saving.legacy_config import modern, version_of
+from kyeo.saving.legacy_h5 import SIGNATURE, load_h5_model, save_h5_model
+from kyeo.saving.legacy_training import load_numbered_optimizer
 from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
 from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
@@ -46,9 +50,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 
     Args:
         model: the model.
-        filepath: where to; the name ends in ".keras".
+        filepath: where to; the name ends in ".keras". One that ends in ".h5" gets the old form of Keras 2, with a
+            warning.
         overwrite: whether an existing file may be replaced; if not, it raises.
         zipped: False writes a folder of three files instead; its name does not end in ".keras".
+        **kwargs: `include_optimizer=False`, for ".h5", leaves out how the model is compiled.
 
     Raises:
         FileExistsError: the file exists and `overwrite` is False.
@@ -61,8 +67,13 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     ...     kyeo.saving.load_model(os.path.join(folder, "model.keras")).count_params()
     10
     """
+    include_optimizer = kwargs.pop("include_optimizer", None)
     _no_more("save_model", kwargs)
     path = _local_path(filepath)
+    if path.suffix in (".h5", ".hdf5") and zipped is None:
+        _may_write(path, overwrite)
+        _check_built(model, "saved")
+        return save_h5_model(model, path, include_optimizer is not False)
     zipped = True if zipped is None else zipped
     if zipped != path.name.endswith(".keras"):
         raise problem("The name of the file does not go with its form.", where="save_model",
@@ -109,7 +120,7 @@ def _write_weights(model: Any, file: Any) -> None:
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
                safe_mode: bool = True) -> Any:
-    """The model in a `.keras` file, as it was saved by Kyeo or by Keras 3.
+    """The model in a `.keras` or `.h5` file, as it was saved by Kyeo, Keras 3, tf.keras 2 or Keras 2.
 
     Nothing that stands in the file is run, and the file can name only classes and functions of Kyeo and those
     you registered or give here.
@@ -128,8 +139,10 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     """
     check_safe_mode(safe_mode)
     path = _existing(filepath)
+    if _is_hdf5(path):
+        return load_h5_model(path, custom_objects, compile)
     with _opened(path) as (texts, weights, names, read):
-        spec = read_json(texts, f"{CONFIG} in {path}")
+        spec, old = _todays(read_json(texts, f"{CONFIG} in {path}"), names, read, custom_objects)
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
                           received=spec, expected="a dict with class_name and config")
@@ -141,7 +154,10 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             if not hasattr(model, "load_weights") and not getattr(model, "saved_alone", False):
                 raise problem("The file holds something that is not a model.", where=str(path),
                               received=type(model).__name__)
-            load_variables(model, Hdf5Reader(store, str(path)))
+            others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []
+            load_variables(model, Hdf5Reader(store, str(path)), skip=others)
+            if old:
+                load_numbered_optimizer(model, store, str(path))
         load_assets(model, names, read, str(path))
     return model
 
@@ -241,6 +257,24 @@ def _hdf5_in(path: Path, stack: contextlib.ExitStack) -> Any:
         return stack.enter_context(_opened(path))[1]
     raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
                   expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Whether the model is in one HDF5 file; Keras 2.12 and before gave such a one any name."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return path.suffix in (".h5", ".hdf5") or file.read(len(SIGNATURE)) == SIGNATURE
+
+
+def _todays(spec: Any, names: list[str], read: AssetReader, custom_objects: dict[str, Any] | None) -> tuple[Any, bool]:
+    """The description in a `.keras` file in today's words, and whether Keras 2 wrote it."""
+    notes = read_json(read(METADATA), METADATA) if METADATA in names else None
+    version = version_of(notes.get("keras_version", "3.0") if isinstance(notes, dict) else "3.0")
+    if version >= (3, 15):
+        return spec, False
+    with custom_object_scope(custom_objects):
+        return modern(spec, version), version < (3, 0)
 
 
 # -- opening -----------------------------------------------------------------------------------------------

@@ -66,12 +66,13 @@ def walk(root: Any, skip: Iterable[Any] = ()) -> Iterator[tuple[str, Any]]:
 
     Objects in `skip`, and what is inside of them alone, are left out.
     """
-    seen: set[int] = {id(item) for item in skip}
+    # What was seen is held: the id of a list made for this walk could be given away again.
+    seen: dict[int, Any] = {id(item): item for item in skip}
 
     def visit(item: Any, path: str) -> Iterator[tuple[str, Any]]:
         if id(item) in seen:
             return
-        seen.add(id(item))
+        seen[id(item)] = item
         if _has_variables(item):
             yield path, item
             for name, child in _children(item):
@@ -116,7 +117,8 @@ def load_variables(root: Any, store: Reader, skip_mismatch: bool = False, skip: 
 @contextlib.contextmanager
 def _unless_it_fails(root: Any) -> Iterator[None]:
     """Put back the attributes of all that reads by rules of its own, where the block raises."""
-    before = [(item, dict(vars(item))) for _, item in walk(root) if _reads_itself(item) and hasattr(item, "__dict__")]
+    before = [(item, dict(vars(item))) for _, item in walk(root)
+              if not _loads_plainly(item) and hasattr(item, "__dict__")]
     try:
         yield
     except BaseException:
@@ -126,19 +128,14 @@ def _unless_it_fails(root: Any) -> Iterator[None]:
         raise
 
 
-def _reads_itself(item: Any) -> bool:
-    own = getattr(type(item), "load_own_variables", None)
-    return not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False)
-
-
 def _load_variables(root: Any, store: Reader, skip_mismatch: bool, skip: Iterable[Any],
                     progress: Callable[[int], None]) -> None:
     changes: list[tuple[str, Any, Callable[[], None]]] = []
     wrong: list[str] = []
     used: set[str] = set()
     for path, item in walk(root, skip):
+        group, path = _stored(store, path, item)
         used.add(path)
-        group = store.group(path, item)
         problems = _mismatches(item, group)
         if not problems:
             try:
@@ -169,17 +166,35 @@ def _load_variables(root: Any, store: Reader, skip_mismatch: bool, skip: Iterabl
         store.forget(path, item)
 
 
+def _stored(store: Reader, path: str, item: Any) -> tuple[Group, str]:
+    """The group of an object, and its path; Keras 2 knew some by private names ("_query_dense")."""
+    group = store.group(path, item)
+    above, slash, last = path.rpartition("/")
+    if not len(group) and last:
+        private = f"{above}{slash}_{last}"
+        old = store.group(private, item)
+        if len(old):
+            return old, private
+    return group, path
+
+
 def _shortened(lines: list[str], between: str = "; ") -> str:
     more = len(lines) - _LISTED
     return between.join(lines[:_LISTED] + ([f"and {more} more"] if more > 0 else []))
 
 
+def _loads_plainly(item: Any) -> bool:
+    """Whether an object takes its own variables one by one, and does nothing else."""
+    own = getattr(type(item), "load_own_variables", None)
+    return getattr(own, "__module__", "").startswith("kyeo.") and not getattr(item, "runs_on_host", False)
+
+
 def _mismatches(item: Any, group: Group) -> list[str]:
     """What keeps an object from loading a group, by names, shapes and kinds of numbers; nothing is read."""
-    if _reads_itself(item):
+    if not _loads_plainly(item):
         return []  # reading by rules of its own, which says itself what it needs
     is_layer = isinstance(item, VariableOwner)
-    expected = item.own_variables() if is_layer else item.variables
+    expected = item.own_variables() if is_layer else _optimizer_order(item, group)
     if len(group) == 0 and not is_layer:
         return []  # saved without an optimizer
     if not is_layer and _not_begun(group):
@@ -204,6 +219,14 @@ def _converts(dtype: Any, variable: Variable) -> bool:
     return not is_raw and (np.dtype(dtype).kind != "c" or np.dtype(variable.dtype).kind == "c")
 
 
+def _optimizer_order(optimizer: Any, group: Group) -> list[Variable]:
+    """The variables of an optimizer in the order of the file: Nadam's product stood before the slots until Keras 3.6."""
+    variables: list[Variable] = optimizer.variables
+    early = sorted(variables, key=lambda v: v.shape != ())
+    stored = [group.shape(str(i)) for i in range(len(variables)) if str(i) in group]
+    return early if stored == [v.shape for v in early] else variables
+
+
 def _not_begun(group: Group) -> bool:
     """Whether an optimizer was saved before its first step: its step count and learning rate, no slots."""
     return len(group) <= 2 and all(group.shape(key) == () for key in group)
@@ -211,13 +234,13 @@ def _not_begun(group: Group) -> bool:
 
 def _change(item: Any, group: Group, progress: Callable[[int], None]) -> Callable[[], None]:
     """What gives an object its values, when it is known that this will go well."""
-    plain = not _reads_itself(item)
+    plain = _loads_plainly(item)
     size = sum(math.prod(group.shape(key)) * group.dtype(key).itemsize for key in group)
     for key in group:
         group.check(key)
     if plain and not isinstance(item, VariableOwner):
         change = partial(_assign, [(variable, partial(group.__getitem__, str(i)))
-                                   for i, variable in zip(range(len(group)), item.variables)])
+                                   for i, variable in zip(range(len(group)), _optimizer_order(item, group))])
     elif plain:
         change = partial(item.load_own_variables, group)
     else:

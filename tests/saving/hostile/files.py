@@ -117,7 +117,7 @@ def _bomb(member: str, size: int, declared: int | None = None) -> Callable[[byte
 
 def _lied_about(good: bytes, facts: dict) -> bytes:
     """A bomb that says it is stored in as many bytes as it would need."""
-    data = bytearray(_bomb(WEIGHTS, 300 * 2**20)(good, facts))
+    data = bytearray(_bomb(WEIGHTS, 150 * 2**20)(good, facts))
     at = data.rfind(b"PK\x01\x02", 0, data.rfind(WEIGHTS.encode()))
     struct.pack_into("<I", data, at + 20, 2**31)
     return bytes(data)
@@ -143,14 +143,14 @@ ZIPS = [
     *(Change(f"no {name}", lambda g, f, n=name: zipped({k: v for k, v in members_of(g).items() if k != n}),
              name != METADATA) for name in (CONFIG, WEIGHTS, METADATA)),
     Change("config of 65 MB of spaces", _instead(CONFIG, lambda d: d + b" " * (65 * 2**20), zipfile.ZIP_DEFLATED)),
-    Change("weights bomb", _bomb(WEIGHTS, 400 * 2**20)), Change("config bomb", _bomb(CONFIG, 400 * 2**20)),
-    Change("weights bomb that says it is small", _bomb(WEIGHTS, 400 * 2**20, 1000)),
-    Change("config bomb that says it is small", _bomb(CONFIG, 400 * 2**20, 1000)),
+    Change("weights bomb", _bomb(WEIGHTS, 150 * 2**20)), Change("config bomb", _bomb(CONFIG, 150 * 2**20)),
+    Change("weights bomb that says it is small", _bomb(WEIGHTS, 150 * 2**20, 1000)),
+    Change("config bomb that says it is small", _bomb(CONFIG, 150 * 2**20, 1000)),
     Change("weights bomb that says it is stored", _lied_about),
     Change("asset bomb", _with("assets/first/vocabulary.txt", b"x" * (100 * 2**20), compress_type=8)),
     Change("bzip2", _instead(WEIGHTS, lambda d: d, zipfile.ZIP_BZIP2)),
     Change("lzma", _instead(WEIGHTS, lambda d: d, zipfile.ZIP_LZMA)),
-    Change("lzma bomb", _instead(CONFIG, lambda d: d + b" " * (60 * 2**20), zipfile.ZIP_LZMA)),
+    Change("lzma bomb", _instead(CONFIG, lambda d: d + b" " * (20 * 2**20), zipfile.ZIP_LZMA)),
     Change("many members", lambda g, f: zipped([*members_of(g).items(), *((f"a{i}", b"") for i in range(25_000))])),
     Change("overlapping members", _overlapping),
     Change("nested zip", lambda g, f: zipped({"model.keras": g})),

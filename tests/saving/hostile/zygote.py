@@ -101,11 +101,11 @@ class Armed:
         return self.may_write or event != "open" or not args[2] & _WRITING
 
 
-def _limit(size: int, may_write: bool) -> None:
+def _limit(size: int, may_write: bool, seconds: int) -> None:
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY + 3 * size,) * 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     most = 2**28 if may_write else 0
@@ -121,11 +121,10 @@ def run_here(job: dict, allowed: set, recording: bool = False, limits: bool = Tr
     warnings.simplefilter("ignore")
     jax.config.update("jax_disable_most_optimizations", True)
     if limits:
-        _limit(size, may_write)
+        _limit(size, may_write, job.get("seconds", SECONDS))
     sys.addaudithook(hook)
     result: dict = {"outcome": "done", "kind": "", "message": "", "told": False, "trapped": 0}
     before, start, texts = set(sys.modules), time.perf_counter(), []
-    SOURCES.update(os.path.realpath(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None))
     hook.on = True
     try:
         texts = ENTRIES[job["entry"]](path, job)
@@ -205,6 +204,7 @@ def _load(modules: list[str]) -> None:
     for module in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    SOURCES.update(os.path.realpath(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None))
 
 
 def main() -> None:
@@ -231,7 +231,7 @@ def main() -> None:
             allowed |= {tuple(event) for event in result["events"]}
             most = max(most, result["memory"])
             modules += result["modules"]
-            _load(result["modules"])
+        _load(modules)
     watch.seen()
     sys.stdout.write(json.dumps({"allowed": sorted(allowed), "memory": most, "modules": modules}) + "\n")
     sys.stdout.flush()
