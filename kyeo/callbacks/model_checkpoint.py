@@ -77,14 +77,18 @@ class ModelCheckpoint(Monitor):
         if os.path.isdir(path):
             raise problem("The file to write is a folder.", received=f"filepath={path!r}", where=self,
                           expected="the name of a file", kind=IsADirectoryError)
+        best = self.best
         if self.save_best_only and not self._is_best(epoch, logs, path):
             return
         if not self.save_best_only:
             self._say(epoch, f"saving to {path}")
-        folder = os.path.dirname(path)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
-        (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
+        try:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
+        except OSError as error:
+            self.best = best  # what is in the file is still the best there is
+            warnings.warn(f"ModelCheckpoint could not write {path}, and training goes on without it; an older file is "
+                          f"as it was.\n{error}", stacklevel=4)
 
     def _is_best(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
         if self.save_freq != "epoch" and self.monitor not in logs:

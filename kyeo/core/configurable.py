@@ -188,7 +188,9 @@ def serialize_value(value: Any, owner: Any = None, name: str = "") -> Any:
     if callable(value):
         return _serialize_function(value, owner, name)
     raise problem(f"`{name}` cannot be written into a config.", received=value, where=owner,
-                  expected="plain values, arrays, registered functions, or objects with get_config")
+                  expected="plain values, arrays, registered functions, or objects with get_config",
+                  fix="give its class a get_config(), under @kyeo.saving.register_keras_serializable(), or make it in "
+                      "__init__ from plain values")
 
 
 def serialize_object(value: Any) -> dict[str, Any]:

@@ -55,12 +55,9 @@ def write_shards(model: Any, index: Path, limit: int, skip: Iterable[Any] = ()) 
             size = sum(shards.sizes)
             text = json.dumps({"metadata": {"total_size": size}, "weight_map": shards.weight_map}, indent=4)
             index_file.write(text.encode())
-    except BaseException:
-        for path in placed:
-            with contextlib.suppress(OSError):
-                path.unlink()
-        raise
-    _clear_away(index, old - {path.name for path in placed})
+    finally:  # whichever index is in place, its files stay and the others go
+        named = _names_in(index)
+        _clear_away(index, (old | {path.name for path in placed}) - named)
 
 
 def _names_in(index: Path) -> set[str]:
@@ -72,11 +69,11 @@ def _names_in(index: Path) -> set[str]:
 
 
 def _clear_away(index: Path, old: set[str]) -> None:
-    """Remove the files of the index before. Keras opens number 0 always, so an empty one is left in its place."""
+    """Remove files that no index names. Keras opens number 0 always, so an empty one is left in its place."""
     pattern = re.compile(rf"{re.escape(_base(index))}(_\d{{5,}}{HDF5}|-\d{{5}}-of-\d{{5}}{TENSORS})")
-    with contextlib.suppress(OSError):  # what cannot be removed does no harm
-        for name in filter(pattern.fullmatch, old):
-            if name == _hdf5_name(index, 0):
+    for name in filter(pattern.fullmatch, old):
+        with contextlib.suppress(OSError):  # what cannot be removed does no harm
+            if name == _hdf5_name(index, 0) and index.exists():
                 with writing(index.with_name(name)) as file, open_for_writing(file):
                     pass
             else:
