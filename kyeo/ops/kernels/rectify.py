@@ -5,8 +5,12 @@ asks for is found by normalizing and adding up all that came before. And the gra
 written once for each. Here result and gradient each stand behind a barrier, and the gradient asks for the result.
 
 A max-pool of a relu is the relu of a max-pool, with the same values and gradients: where the pool is not above 0 no
-gradient goes through in either order, elsewhere the same element is the first maximum. So `max_pool` asks `before_relu`,
-and works with a quarter of the elements; what nobody uses then is not computed. A relu of a relu is the first.
+gradient goes through in either order, elsewhere the same element is the first maximum. So `max_pool` asks
+`before_relu`; what nobody uses then is not computed. A relu of a relu is the first.
+
+Measured with the statistics of `norm.py` together, in ms a step before / after, alone on two cores: ResNet-20 139 / 123
+(all but convolutions 63 / 43); where other programs left about one core: the tutorial's CNN, batch 128, 135 / 127;
+separable 54 / 47.
 """
 
 import weakref
