@@ -26,7 +26,7 @@ tour: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/test_tour.py
 
 tests: $(VENV)/.installed-test tour
-	$(BIN)/python -m pytest -n 2 --doctest-modules --ignore=tests/test_tour.py kyeo tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --doctest-modules --ignore=tests/test_tour.py kyeo tests
 
 $(VENV)/.installed-%: pyproject.toml scripts/setup_env.sh scripts/find_python.sh
 	sh scripts/setup_env.sh "$(VENV)" $*

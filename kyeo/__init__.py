@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
-    "distillation", "distribution", "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics",
+    "distillation", "distribution", "dtype_policies", "export", "initializers", "layers", "legacy", "losses", "metrics",
     "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers",
     "saving", "tree", "utils", "visualization", "wrappers",
 )
@@ -37,7 +37,7 @@ __all__ = [
     "Loss", "Metric", "Model", "Operation", "Optimizer", "Quantizer", "Regularizer", "RematScope", "Sequential",
     "StatelessScope", "SymbolicScope", "Variable", "__version__", "activations", "applications", "backend",
     "callbacks", "config", "constraints", "data", "datasets", "device", "distillation", "distribution",
-    "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models",
+    "dtype_policies", "export", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models",
     "name_scope", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers", "remat", "saving",
     "tree", "utils", "version", "visualization", "wrappers", "keras",
 ]
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         distillation,
         distribution,
         dtype_policies,
+        export,
         initializers,
         layers,
         legacy,
@@ -109,9 +110,6 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     errors = importlib.import_module("kyeo.core.errors")  # not above: it loads NumPy
-    if name == "export":  # also in docs/differences.md
-        raise errors.problem("`kyeo.export` is left out: `ExportArchive` writes TensorFlow's SavedModel.",
-                             kind=AttributeError, fix="model.export(path) writes a StableHLO program")
     near = None if name.startswith("_") else errors.did_you_mean(name, __all__)
     raise AttributeError(f"module 'kyeo' has no attribute {name!r}" + (f"; {near}" if near else ""))
 

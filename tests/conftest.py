@@ -7,11 +7,16 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["KYEO_COMPILE_CACHE"] = "0"  # tests of the cache use folders of their own
 
+import jax
 import pytest
 
-__all__ = ["digits", "quick_compilation"]
+__all__ = ["digits", "full_compilation"]
 
 collect_ignore = ["data", "distribution/program.py"]  # programs of their own: test_note.py and test_distribution.py run them
+
+# Most of the suite's time goes into compiling thousands of small programs that run once: without LLVM's optimizations
+# it takes a third less. Programs that tests start as processes of their own are compiled as for users.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +28,10 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def quick_compilation():
-    """Most of the time of some files goes into compiling thousands of small programs; each runs once."""
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
+def full_compilation():
+    """For a file that trains for long, or that tests what only an optimized program does."""
     jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
     jax.clear_caches()

@@ -24,8 +24,8 @@ quantizers: core ops dtype_policies
 LEAVES = core ops random dtype_policies activations regularizers constraints initializers quantizers
 layers losses metrics optimizers: LEAVES
 data callbacks: core ops
-saving distribution: core
-PARTS = LEAVES layers losses metrics optimizers data callbacks saving distribution
+saving distribution export: core
+PARTS = LEAVES layers losses metrics optimizers data callbacks saving distribution export
 train: PARTS
 models: PARTS train
 config: core dtype_policies
@@ -47,7 +47,7 @@ cli: ALL
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
 LATE_PACKAGES = {
-    "h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn", "pydot"}
+    "h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn", "pydot", "onnx"}
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"),  # likewise

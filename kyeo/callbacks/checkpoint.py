@@ -55,7 +55,12 @@ def read_tree(path: Any) -> Any:
         if tensors.metadata.get("form") != _FORM:
             raise problem("The file is no checkpoint of this version.", where=str(path), kind=DamagedFile,
                           received=f"form={tensors.metadata.get('form')!r}", expected=f"form={_FORM!r}")
-        return _unpacked(json.loads(tensors.metadata["tree"]), tensors)
+        try:
+            return _unpacked(json.loads(tensors.metadata["tree"]), tensors)
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
+            raise problem("The checkpoint is not as it is written.", where=str(path), kind=DamagedFile,
+                          received=f"{type(error).__name__}: {str(error)[:200]}",
+                          expected="what `write_tree` wrote") from None
 
 
 def _packed(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:

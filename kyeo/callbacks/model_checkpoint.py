@@ -6,8 +6,8 @@ from typing import Any
 
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
-from kyeo.callbacks.progbar import say
 from kyeo.core.errors import positive_int, problem
+from kyeo.core.progbar import say
 
 __all__ = ["ModelCheckpoint"]
 
@@ -17,7 +17,8 @@ class ModelCheckpoint(Monitor):
 
     Args:
         filepath: where; `{epoch}`, `{batch}` and names of the logs are filled in, with formats:
-            "{epoch:02d}-{val_loss:.2f}.keras". Ends in ".keras", or in ".weights.h5" for weights only.
+            "{epoch:02d}-{val_loss:.2f}.keras". Ends in ".keras", for weights only in ".weights.h5" or
+            ".safetensors".
         monitor: the value that says which model is best.
         verbose: 1 prints what it does.
         save_best_only: save only when the value is better than all before.
@@ -41,7 +42,7 @@ class ModelCheckpoint(Monitor):
         self.filepath = os.fspath(filepath)
         self.verbose, self.save_best_only, self.save_weights_only = verbose, save_best_only, save_weights_only
         self.save_freq: Any = save_freq if save_freq == "epoch" else positive_int(self, save_freq=save_freq)
-        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        endings = (".weights.h5", ".safetensors") if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
             raise problem("The file name has the wrong ending.", received=f"filepath={self.filepath!r}",
                           expected="a name that ends in " + " or ".join(endings), where=self)

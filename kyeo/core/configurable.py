@@ -18,9 +18,12 @@ import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, is_told, problem, retold
+from kyeo.core.parameters import MISTAKES, checks_of, explained
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
+from kyeo.core.reading import as_read, making, reading
 from kyeo.core.registry import (
+    custom_object_scope,
     find,
     get_registered_name,
     get_registered_object,
@@ -41,13 +44,22 @@ class Configurable:
     _not_in_config: frozenset[str] = frozenset()  # parameters that a config leaves out
     _keeps_keywords: bool  # set by a class whose `**kwargs` are not for the constructors of its bases
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise problem(f"{cls.__name__} takes no arguments.", where=cls, kind=TypeError, received=", ".join(
+                [*map(describe, args), *(f"{name}={describe(value)}" for name, value in kwargs.items())]))
+        return super().__new__(cls)
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         parts = cls.__module__.split(".")
         if parts[0] == "kyeo" and len(parts) > 1 and not cls.__name__.startswith("_"):
             register_builtin(parts[1], public_name(cls), cls)
+        if isinstance(cls.__dict__.get("from_config"), classmethod):
+            cls.from_config = classmethod(as_read(cls.__dict__["from_config"].__func__))  # type: ignore[assignment]
         if "__init__" in cls.__dict__:
-            cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
+            own = parts[0] == "kyeo"
+            cls.__init__ = _remembering(cls.__init__, own)  # type: ignore[method-assign]
 
     def _check_made(self) -> None:
         """Called after the constructor; raises where a subclass has left something out."""
@@ -64,12 +76,15 @@ class Configurable:
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """An object like the one whose `get_config` gave `config`."""
+    @as_read
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """An object like the one whose `get_config` gave `config`; classes it names are looked for in
+        `custom_objects` too."""
         known = parameters_of(cls)
-        # a file of Keras may name arguments that do not exist here; where they are None they say nothing
-        return cls(**{name: deserialize_value(value) for name, value in config.items()
-                      if value is not None or name in known})
+        with custom_object_scope(custom_objects):
+            # a file of Keras may name arguments that do not exist here; where they are None they say nothing
+            return cls(**{name: deserialize_value(value) for name, value in config.items()
+                          if value is not None or name in known})
 
     def __repr__(self) -> str:
         given = given_arguments(self)
@@ -77,18 +92,29 @@ class Configurable:
         return f"{type(self).__name__}({inner})"
 
 
-def _remembering(init: Callable[..., None]) -> Callable[..., None]:
+def _remembering(init: Callable[..., None], own: bool) -> Callable[..., None]:
     @functools.wraps(init)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
         if "_given" in self.__dict__:
-            return init(self, *args, **kwargs)
+            return run(self, *args, **kwargs)
         self.__dict__["_given"] = (remembering, args, kwargs)  # the most derived constructor runs first, and counts
         outermost(self, args, kwargs)
+
+    def run(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except MISTAKES as error:
+            better = explained(error, init, self, args, kwargs, own)
+            if better is error:
+                raise
+            raise better from None
+        if own:  # afterwards: the constructor's own words are more to the point
+            checks_of(init).run(self, args, kwargs)
 
     @plainly
     def outermost(self: Any, args: Any, kwargs: Any) -> None:
         try:
-            init(self, *args, **kwargs)
+            run(self, *args, **kwargs)
         except (TypeError, ValueError) as error:
             if is_told(error):
                 raise retold(error, type(self)) from None
@@ -252,8 +278,9 @@ def deserialize_value(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "class_name" in value and "config" in value:
-        special = _SPECIAL.get(value["class_name"])
-        return special(value["config"]) if special is not None else _deserialize_object(value)
+        with reading():
+            special = _SPECIAL.get(value["class_name"])
+            return special(value["config"]) if special is not None else _deserialize_object(value)
     return {k: deserialize_value(v) for k, v in value.items()}
 
 
@@ -281,14 +308,18 @@ def _deserialize_object(spec: dict[str, Any]) -> Any:
     if shared is not None and number is not None and number in shared.made:
         return shared.made[number]
     found = _found(spec)
-    if spec["class_name"] == "function" or not isinstance(found, type):
+    if spec["class_name"] == "function":
         return found
+    if not isinstance(found, type):
+        raise problem("A function stands where an object is described.", received=f"class_name={spec['class_name']!r}",
+                      expected="the name of a class", where=_name_in(spec), kind=TypeError)
     made = found.from_config(_without_bytecode(spec))  # type: ignore[attr-defined]
     build, compiled = spec.get("build_config"), spec.get("compile_config")
-    if build and not getattr(made, "built", True):
-        made.build_from_config(build)
-    if compiled and hasattr(made, "compile_from_config"):
-        made.compile_from_config(compiled)
+    with making(found, _name_in(spec)):
+        if build and not getattr(made, "built", True):
+            made.build_from_config(build)
+        if compiled and hasattr(made, "compile_from_config"):
+            made.compile_from_config(compiled)
     if shared is not None and number is not None:
         shared.made[number] = made
     return made

@@ -25,6 +25,7 @@ class Scope:
         row_mask: 0/1 per row of the batch while padding rows are in it; None when every row is real.
         symbolic: True while only shapes are wanted.
         onednn: True in a step that is compiled with the options of `ops/kernels/onednn.py`.
+        plain: True while a program is traced for a file: kernels take their plain forms, equations bear layers' names.
         remat: what layers made now compute again for the gradient; None where all is kept.
     """
 
@@ -36,6 +37,7 @@ class Scope:
     row_mask: Any = None
     symbolic: bool = False
     onednn: bool = False
+    plain: bool = False
     remat: Any = None
 
 

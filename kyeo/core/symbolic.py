@@ -15,6 +15,7 @@ from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
+from kyeo.core.reading import check_sizes
 from kyeo.core.scope import current, scope
 
 __all__ = ["Node", "ShapeDtype", "SymbolicTensor", "any_symbolic", "infer", "map_tensors", "record", "tensors_in"]
@@ -42,6 +43,7 @@ class SymbolicTensor:
             raise problem("Sparse and ragged tensors are not supported.", fix="use dense arrays and masks",
                           received=f"sparse={sparse}, ragged={ragged}, {', '.join(kwargs)}")
         self.shape = tuple(None if size is None else int(size) for size in shape)
+        check_sizes(self.shape)
         self.dtype = standardize_dtype(dtype)
         self.name = name or auto_name("keras_tensor")
         self.record_history = record_history

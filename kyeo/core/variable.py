@@ -15,6 +15,7 @@ from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import describe, problem
 from kyeo.core.naming import auto_name
 from kyeo.core.placement import layout_of, place_value
+from kyeo.core.reading import spend
 from kyeo.core.scope import current, scope
 
 __all__ = ["MetricOwner", "Structure", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
@@ -71,7 +72,8 @@ class Variable:
                     raise problem("A variable needs a known size on every axis.", received=f"shape={shape}",
                                   expected="ints only", where=self.path,
                                   fix="give the layer's input a known size on that axis")
-                value = initializer(tuple(int(s) for s in shape), dtype=standardize_dtype(dtype))
+                spend(sizes := tuple(int(s) for s in shape), standardize_dtype(dtype), self.path)
+                value = initializer(sizes, dtype=standardize_dtype(dtype))
             else:
                 value = unwrap(initializer)
             if isinstance(value, jax.core.Tracer):

@@ -1,13 +1,14 @@
 """Turn an error from inside a layer into one that names the layer and the shapes it got."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import jax
 
 from kyeo.core.errors import NotMaskable, is_told, problem, retold
 from kyeo.core.plain import Words, in_plain_words
+from kyeo.core.scope import current
 
 __all__ = ["explained", "explained_as"]
 
@@ -19,7 +20,8 @@ def explained(layer: Any, bound: dict[str, Any]) -> Iterator[None]:
     """Inside: what JAX or NumPy complain of is said in the layer's terms; an exception from a user's own `call`
     keeps its type and gets a note that names the layer."""
     try:
-        yield
+        with jax.named_scope(layer.name) if current().plain else nullcontext():
+            yield
     except NotMaskable:
         raise
     except _USUAL as error:

@@ -12,6 +12,7 @@ from kyeo import random
 from kyeo.core.configurable import deserialize_value
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import describe, problem
+from kyeo.core.registry import custom_object_scope
 from kyeo.core.variable import Variable, unwrap
 from kyeo.layers.layer import Layer
 
@@ -196,11 +197,16 @@ class FlaxLayer(JaxLayer):
             self.method = method
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The layer whose `get_config` gave `config`."""
-        made = {name: deserialize_value(value) for name, value in config.items()}
-        if isinstance(made.get("method"), str):
-            made["method"] = getattr(made["module"], made["method"])
+        with custom_object_scope(custom_objects):
+            made = {name: deserialize_value(value) for name, value in config.items()}
+        method = made.get("method")
+        if isinstance(method, str):
+            if method.startswith("_") or not inspect.isfunction(getattr(type(made["module"]), method, None)):
+                raise problem("The module has no such method.", received=f"method={method!r}", where=cls,
+                              expected=f"a method of {type(made['module']).__name__}")
+            made["method"] = getattr(made["module"], method)
         return cls(**made)
 
 

@@ -43,8 +43,11 @@ def deserialize_keras_object(
             raise problem("This is no config.", received=identifier, where="legacy.saving",
                           expected='a dict with "class_name" and "config"')
         cls = _named(identifier["class_name"], module_objects, custom_objects, printable_module_name)
+        if not isinstance(cls, type) or not hasattr(cls, "from_config"):
+            raise problem(f"This {printable_module_name} cannot be made from a config.", where="legacy.saving",
+                          received=cls, expected="a class with `get_config` and `from_config`", kind=TypeError)
         with custom_object_scope(custom_objects):
-            return cls.from_config(identifier["config"]) if hasattr(cls, "from_config") else cls(**identifier["config"])
+            return cls.from_config(identifier["config"])
     if isinstance(identifier, str):
         found = _named(identifier, module_objects, custom_objects, printable_module_name)
         return found() if isinstance(found, type) else found

@@ -151,7 +151,7 @@ class LossFunctionWrapper(Loss):
     """
 
     def __init__(
-        self, fn: Callable[..., Any], reduction: str | None = "sum_over_batch_size", name: str | None = None,
+        self, fn: Callable[..., Any] | str, reduction: str | None = "sum_over_batch_size", name: str | None = None,
         dtype: Any = None, **kwargs: Any,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)

@@ -5,6 +5,7 @@ the output]. Calls count from 0; but where inputs and outputs are named, those o
 """
 
 import inspect
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -134,7 +135,7 @@ class _Reader:
         self.where = f'the graph of "{where}"'
         self.made: dict[str, Any] = {}
         self.found: dict[tuple[str, int], list[SymbolicTensor]] = {}
-        self.waiting: dict[str, list[dict[str, Any]]] = {}
+        self.waiting: dict[str, deque[Any]] = {}
         self.numbers: dict[str, int] = {}
         for entry in entries:
             if not isinstance(entry, dict) or not {"class_name", "config", "inbound_nodes"} <= entry.keys():
@@ -156,35 +157,52 @@ class _Reader:
         if isinstance(operation, InputLayer):
             self.found[name, 0] = [operation.output]
         elif entry["inbound_nodes"]:
-            self.waiting[name] = list(entry["inbound_nodes"])
+            self.waiting[name] = deque(entry["inbound_nodes"])
 
     def call_all(self) -> None:
-        """Make all calls; layers of which several wait take turns, as a shared one may feed itself."""
-        while self.waiting:
-            before = sum(map(len, self.waiting.values()))
-            for name in list(self.waiting):
-                calls = self.waiting[name]
-                while calls and self._ready(calls[0]):
-                    self._call(name, calls.pop(0))
-                if not calls:
-                    del self.waiting[name]
-            if before == sum(map(len, self.waiting.values())):
-                raise self._wrong("calls that wait for each other or for layers that are not there: "
-                                  + ", ".join(self.waiting))
+        """Make all calls, each as soon as its inputs are there; a layer that is called often keeps the order."""
+        missing: dict[str, int] = {}  # how many inputs the next call of a layer waits for
+        waiters: dict[tuple[str, int], list[str]] = defaultdict(list)
+        ready: deque[str] = deque()
 
-    def _ready(self, call: dict[str, Any]) -> bool:
+        def look(name: str) -> None:
+            places = {place[:2] for place in self._inputs(self.waiting[name][0])} - self.found.keys()
+            missing[name] = len(places)
+            for place in places:
+                waiters[place].append(name)
+            if not places:
+                ready.append(name)
+
+        for name in self.waiting:
+            look(name)
+        while ready:
+            name = ready.popleft()
+            place = self._call(name, self.waiting[name].popleft())
+            if self.waiting[name]:
+                look(name)
+            else:
+                del self.waiting[name]
+            for waiter in waiters.pop(place, ()):
+                missing[waiter] -= 1
+                if not missing[waiter]:
+                    ready.append(waiter)
+        if self.waiting:
+            raise self._wrong("calls that wait for each other or for layers that are not there: "
+                              + ", ".join(list(self.waiting)[:20]))
+
+    def _inputs(self, call: Any) -> Iterator[tuple[str, int, int]]:
         if not isinstance(call, dict) or not {"args", "kwargs"} <= call.keys():
             raise self._wrong(f"a call without args and kwargs: {str(call)[:100]}")
-        return all(place[:2] in self.found for place in map(self._place, _tensor_specs([call["args"], call["kwargs"]])))
+        return map(self._place, _tensor_specs([call["args"], call["kwargs"]]))
 
     def _place(self, spec: dict[str, Any]) -> tuple[str, int, int]:
         try:
-            name, number, index = spec["config"]["keras_history"]
+            name, number, index = _listed(spec["config"]["keras_history"])
             return str(name), int(number), int(index)
         except (KeyError, TypeError, ValueError):
             raise self._wrong(f"a tensor of unknown origin: {str(spec)[:100]}") from None
 
-    def _call(self, name: str, call: dict[str, Any]) -> None:
+    def _call(self, name: str, call: dict[str, Any]) -> tuple[str, int]:
         operation = self.made[name]
         args, kwargs = (deserialize_value(self._with_tensors(call[key])) for key in ("args", "kwargs"))
         if "training" not in call.get("given", ()):
@@ -192,8 +210,10 @@ class _Reader:
         outputs = tensors_in(operation(*args, **kwargs))
         if isinstance(operation, OpCall) and outputs and outputs[0].node is not None:
             outputs[0].node.name = name
-        self.found[name, self.numbers[name]] = outputs
+        place = name, self.numbers[name]
+        self.found[place] = outputs
         self.numbers[name] += 1
+        return place
 
     def _with_tensors(self, tree: Any) -> Any:
         if _is_tensor_spec(tree):
@@ -226,3 +246,9 @@ def _is_tensor_spec(value: Any) -> bool:
 
 def _tensor_specs(tree: Any) -> list[dict[str, Any]]:
     return [leaf for leaf in jax.tree.leaves(tree, is_leaf=_is_tensor_spec) if _is_tensor_spec(leaf)]
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError
+    return value

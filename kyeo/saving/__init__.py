@@ -3,6 +3,7 @@
 from typing import Any
 
 from kyeo.core.errors import problem
+from kyeo.core.reading import reading_limits
 from kyeo.core.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -24,7 +25,7 @@ CustomObjectScope = custom_object_scope
 __all__ = [
     "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects",
     "get_registered_name", "get_registered_object", "load_model", "load_weights", "model_from_config",
-    "model_from_json", "model_to_json", "register_keras_serializable", "save_model", "save_weights",
+    "model_from_json", "model_to_json", "reading_limits", "register_keras_serializable", "save_model", "save_weights",
     "serialize_keras_object",
 ]
 

@@ -1,7 +1,8 @@
 """Assets: the files that layers keep beside their weights, such as a vocabulary, at assets/<path of the layer>/.
 
 A layer writes them into a folder by `save_assets` and reads them from one by `load_assets`, as in Keras. Reading,
-each layer sees a fresh folder that holds nothing but its own files, under names that were checked.
+Kyeo's own layers get the bytes (`read_assets`); a class of the user's own sees a fresh folder that holds nothing but
+its own files, under names that were checked.
 """
 
 import tempfile
@@ -53,9 +54,13 @@ def load_assets(model: Any, names: list[str], read: AssetReader, where: str) -> 
         mine = [n for n in members if n.startswith(begin) and not _of_another(n, path, paths)]
         if not mine:
             continue
+        files = {_checked(name[len(begin):], where): name for name in mine}
+        if type(item).load_assets.__module__.startswith("kyeo."):
+            item.read_assets({short: read(name) for short, name in files.items()})
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            for name in mine:
-                target = Path(folder, _checked(name[len(begin):], where))
+            for short, name in files.items():
+                target = Path(folder, short)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(read(name))
             item.load_assets(folder)

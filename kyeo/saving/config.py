@@ -9,6 +9,7 @@ from typing import Any
 
 from kyeo.core.configurable import deserialize_value, serialize_value, sharing
 from kyeo.core.errors import problem
+from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
 
 __all__ = [
@@ -61,7 +62,7 @@ def deserialize_keras_object(
                       where="deserialize_keras_object", expected="config, custom_objects")
     check_safe_mode(safe_mode)
     check_depth(config)
-    with custom_object_scope(custom_objects), sharing():
+    with custom_object_scope(custom_objects), sharing(), reading():
         return deserialize_value(config)
 
 
@@ -87,8 +88,14 @@ def check_depth(tree: Any) -> None:
 
 def read_json(text: str | bytes, where: str) -> Any:
     """The values in JSON text; what is no JSON raises and says where it stood."""
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) != len(pairs):
+            raise ValueError("a name that stands twice in one object")
+        return values
+
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise problem("This is not the JSON of a model.", where=where, received=str(error)) from None
     check_depth(values)

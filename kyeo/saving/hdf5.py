@@ -4,26 +4,88 @@ What is read is taken for hostile: links, data outside of the file, virtual data
 sizes that the file does not hold are refused before a byte is read.
 """
 
-from collections.abc import Iterator, Mapping
+import contextlib
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import is_told, problem
+from kyeo.core.variable import Variable
+from kyeo.saving.heaps import check_heaps
 
-__all__ = ["ReadGroup", "WriteGroup", "open_for_reading", "open_for_writing", "stray_groups"]
+__all__ = ["ReadGroup", "WriteGroup", "as_array", "open_for_reading", "open_for_writing", "stored_bytes",
+           "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
 _EXPANSION = 1100  # deflate cannot blow up more than 1032 times
+_PACKED = 20  # how often packed bytes count as evidence
+_FREE = 2**26  # bytes that may be packed closer
+_MAX_DEPTH = 100  # groups in groups
+_CHUNK = 2**24  # bytes of a chunk, which is read whole
 
 
-def open_for_writing(file: Any) -> Any:
-    """An empty HDF5 file in an open binary file or at a path."""
+@contextlib.contextmanager
+def open_for_writing(file: Any) -> Iterator[Any]:
+    """An empty HDF5 file in an open binary file.
+
+    Raises:
+        OSError: at the end, if a part of it could not be written.
+    """
     import h5py
 
-    return h5py.File(file, "w")
+    target = _Unfailing(file)
+    with h5py.File(target, "w") as store:
+        yield store
+    if target.error is not None:
+        raise target.error
+
+
+class _Unfailing(io.RawIOBase):
+    """Keeps the first error of a file instead of raising it: HDF5 cannot close what it could not write."""
+
+    def __init__(self, file: Any):
+        self._file = file
+        self.error: OSError | None = None
+        self._at = self._end = 0
+
+    def _tried(self, act: Callable[[], Any]) -> None:
+        try:
+            if self.error is None:
+                act()
+        except OSError as error:
+            self.error = error
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._tried(lambda: (self._file.seek(self._at), self._file.write(data)))
+        self._at += size
+        self._end = max(self._end, self._at)
+        return size
+
+    def readinto(self, buffer: Any) -> int:
+        self._tried(lambda: (self._file.seek(self._at), self._file.readinto(buffer)))
+        self._at += len(buffer)
+        return len(buffer)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def truncate(self, size: int | None = None) -> int:
+        self._end = self._at if size is None else size
+        self._tried(lambda: self._file.truncate(self._end))
+        return self._end
+
+    def flush(self) -> None:
+        self._tried(self._file.flush)
 
 
 def open_for_reading(file: Any, where: str) -> Any:
@@ -32,9 +94,30 @@ def open_for_reading(file: Any, where: str) -> Any:
 
     try:
         return h5py.File(file, "r")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (KeyError, OSError, ValueError, RuntimeError) as error:
         raise problem("The weights cannot be read.", where=where, received=str(error).split("\n")[0],
                       expected="an HDF5 file, whole and not damaged") from None
+
+
+def _refused(what: str, where: str) -> Exception:
+    return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what, where=where,
+                   expected="plain groups and arrays")
+
+
+@contextlib.contextmanager
+def _telling(what: str, where: str) -> Iterator[None]:
+    """What HDF5 finds wrong inside the block is damage."""
+    try:
+        yield
+    except (AttributeError, LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        if is_told(error):
+            raise
+        raise _refused(f"{what}, which is damaged: {str(error).strip()[:200]}", where) from None
+
+
+def as_array(value: Any) -> np.ndarray:
+    """What is to be written, as an array that only lives until it is; a variable's is not copied."""
+    return np.asarray(value.value if isinstance(value, Variable) else value)
 
 
 class WriteGroup:
@@ -46,7 +129,7 @@ class WriteGroup:
             self._group.attrs["name"] = name
 
     def __setitem__(self, key: str, value: Any) -> None:
-        array = np.asarray(value)
+        array = as_array(value)
         dataset = self._group.create_dataset(key, data=array)
         if array.dtype == jnp.bfloat16:  # HDF5 keeps the bytes but not what they mean
             dataset.attrs["dtype"] = "bfloat16"
@@ -64,13 +147,16 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def __init__(self, file: Any, path: str, where: str, plain: bool = False):
         self._where = where
+        self._file = file
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
+        self._checked: dict[str, Any] = {}
         group = file
         for part in filter(None, self._path.split("/")):
-            if _link(group, part) is None:
-                return
-            group = self._inside(group, part)
+            with self._telling(part):
+                if _link(group, part) is None:
+                    return
+                group = self._inside(group, part)
             if not hasattr(group, "keys"):
                 raise self._refused("a dataset where a group is expected")
         self._group = group
@@ -78,29 +164,37 @@ class ReadGroup(Mapping[str, np.ndarray]):
     def texts(self, name: str) -> list[str] | None:
         """The list of texts in an attribute, which Keras 2 cuts into `name0`, `name1`, ... where it is long; None
         where there is none."""
-        attributes = getattr(self._group, "attrs", {})
-        if name in attributes:
-            return self._text_list(attributes, name)
-        parts: list[str] = []
-        while f"{name}{len(parts)}" in attributes:
-            parts.append(f"{name}{len(parts)}")
+        with self._telling(name):
+            attributes = getattr(self._group, "attrs", {})
+            if name in attributes:
+                return self._text_list(attributes, name)
+            parts: list[str] = []
+            while f"{name}{len(parts)}" in attributes:
+                parts.append(f"{name}{len(parts)}")
         return [text for part in parts for text in self._text_list(attributes, part)] if parts else None
 
     def _text_list(self, attributes: Any, name: str) -> list[str]:
-        attribute = attributes.get_id(name)
-        if 0 in attribute.shape:
-            return []
-        if attribute.dtype.kind not in "SO" or attribute.get_storage_size() > _MAX_ATTRIBUTE:
-            raise self._refused(f'the attribute "{name}" of dtype {attribute.dtype}')
-        values = np.asarray(attributes[name]).ravel().tolist()
+        with self._telling(name):
+            attribute = attributes.get_id(name)
+            shape, dtype = attribute.shape, attribute.dtype
+            if shape is None or 0 in shape:
+                return []
+            size = attribute.get_storage_size()
+        if dtype.kind not in "SO" or max(size, math.prod(shape) * dtype.itemsize) > _MAX_ATTRIBUTE:
+            raise self._refused(f'the attribute "{name}" of dtype {dtype} and {size:,} bytes')
+        with self._telling(name):
+            if dtype.kind == "O":
+                check_heaps(self._file, self._where)
+            values = np.asarray(attributes[name]).ravel().tolist()
         try:
-            return [v.decode() if isinstance(v, bytes) else v + "" for v in values]
-        except (TypeError, UnicodeDecodeError):
+            texts = [v.decode() if isinstance(v, bytes) else v + "" for v in values]
+            "".join(texts).encode()
+            return texts
+        except (TypeError, UnicodeError):
             raise self._refused(f'the attribute "{name}" that holds something else than text') from None
 
     def _refused(self, what: str) -> Exception:
-        return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what,
-                       where=f"{self._path} in {self._where}", expected="plain groups and arrays")
+        return _refused(what, f"{self._path} in {self._where}")
 
     def _inside(self, group: Any, key: str) -> Any:
         import h5py
@@ -115,34 +209,68 @@ class ReadGroup(Mapping[str, np.ndarray]):
         return group[key]
 
     def __len__(self) -> int:
-        return len(self._group)
+        with self._telling("vars"):
+            return len(self._group)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._group)
+        with self._telling("vars"):
+            return iter(list(self._group))
 
     def __contains__(self, key: object) -> bool:
-        return _link(self._group, str(key)) is not None
+        with self._telling(str(key)):
+            return _link(self._group, str(key)) is not None
 
     def __getitem__(self, key: str) -> np.ndarray:
         dataset = self._dataset(key)
-        array = np.empty(dataset.shape, dataset.dtype)
-        if array.size:
-            dataset.read_direct(array)
-        if dataset.attrs.get("dtype") == "bfloat16" and array.dtype.itemsize == 2:
+        with self._telling(key):
+            array = np.empty(dataset.shape, dataset.dtype)
+            if array.size:
+                dataset.read_direct(array)
+            if array.dtype.kind != "V":
+                return array
+            if "dtype" not in dataset.attrs:  # only bfloat16 is written with one
+                raise self._refused(f'"{key}" of dtype {array.dtype}')
             return array.view(jnp.bfloat16)
-        return array
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape an array has, without reading it."""
         return tuple(self._dataset(key).shape)
 
+    def _telling(self, key: str) -> Any:
+        return _telling(f'"{key}"', f"{self._path} in {self._where}")
+
+    def dtype(self, key: str) -> np.dtype:
+        """The number type an array has."""
+        dataset = self._dataset(key)
+        with self._telling(key):
+            raw = dataset.dtype
+            is_bfloat16 = raw.kind == "V" and raw.itemsize == 2 and "dtype" in dataset.attrs
+            return np.dtype(jnp.bfloat16) if is_bfloat16 else raw
+
+    def check(self, key: str) -> None:
+        """Read an array that is stored in pieces, where some may be damaged; others are there as a whole."""
+        with self._telling(key):
+            in_pieces = self._dataset(key).chunks is not None
+        if in_pieces:
+            self[key]
+
     def _dataset(self, key: str) -> Any:
+        if key not in self._checked:
+            self._checked[key] = self._checked_dataset(key)
+        return self._checked[key]
+
+    def _checked_dataset(self, key: str) -> Any:
         *through, last = key.split("/")
         if not through and key not in self:
             raise KeyError(key)
-        dataset = self._group
-        for part in (*through, last):
-            dataset = self._inside(dataset, part)
+        with self._telling(key):
+            dataset = self._group
+            for part in (*through, last):
+                dataset = self._inside(dataset, part)
+            self._check(dataset, key)
+        return dataset
+
+    def _check(self, dataset: Any, key: str) -> None:
         if not hasattr(dataset, "shape") or dataset.shape is None:
             raise self._refused(f'"{key}" is no array')
         if dataset.is_virtual or dataset.external:
@@ -153,10 +281,12 @@ class ReadGroup(Mapping[str, np.ndarray]):
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if not filters <= _FILTERS:
             raise self._refused(f'"{key}" packed by the filters {sorted(filters - _FILTERS)}')
-        stored, declared = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
-        if declared > stored * (_EXPANSION if filters else 1):
+        stored, declared = _stored(dataset), dataset.size * dataset.dtype.itemsize
+        if declared > stored * (_EXPANSION if filters else 1) or (declared > max(_FREE, stored * _PACKED)):
             raise self._refused(f'"{key}" says it has {declared:,} bytes, but {stored:,} are stored')
-        return dataset
+        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+        if chunk > max(_CHUNK, 4 * declared):
+            raise self._refused(f'"{key}" in pieces of {chunk:,} bytes, though it has {declared:,}')
 
 
 def _link(group: Any, key: str) -> Any:
@@ -166,17 +296,57 @@ def _link(group: Any, key: str) -> Any:
     return group.get(key, getclass=True, getlink=True) if group else None
 
 
-def stray_groups(file: Any, used: set[str]) -> list[str]:
+def _stored(dataset: Any) -> int:
+    """The bytes an array takes in the file. What it says of that is believed up to the size of the file."""
+    import h5py
+
+    return min(dataset.id.get_storage_size(), h5py.h5i.get_file_id(dataset.id).get_filesize())
+
+
+def _objects(file: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """(path, group or array) for all that plain links lead to, each once."""
+    import h5py
+
+    seen: set[int] = set()
+    stack = [("", file)]
+    while stack:
+        path, group = stack.pop()
+        with _telling(f'"{path}"', where):
+            plain = [key for key in group if _link(group, key) is h5py.HardLink]
+            items = [(f"{path}/{key}".lstrip("/"), group[key]) for key in plain]
+            addresses = [h5py.h5o.get_info(item.id).addr for _, item in items]
+        for (name, item), address in zip(items, addresses):
+            if address in seen:
+                continue
+            seen.add(address)
+            yield name, item
+            if isinstance(item, h5py.Group):
+                if name.count("/") >= _MAX_DEPTH:
+                    raise _refused(f"groups more than {_MAX_DEPTH} deep", where)
+                stack.append((name, item))
+
+
+def stored_bytes(file: Any, where: str) -> int:
+    """How many bytes of arrays the file holds: the evidence that a model with so many weights was saved.
+
+    Packed bytes count up to twenty times.
+    """
+    total = 0
+    for path, item in _objects(file, where):
+        with _telling(f'"{path}"', where):
+            if getattr(item, "shape", None) is not None:
+                total += min(item.size * item.dtype.itemsize, _stored(item) * (_PACKED if item.chunks else 1))
+    return min(total, _PACKED * file.id.get_filesize())
+
+
+def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
     found: list[str] = []
-
-    def look(path: str, item: Any) -> None:
+    for path, item in _objects(file, where):
         owner, _, last = path.rpartition("/")
         if last == "vars" and hasattr(item, "keys") and len(item) and owner not in used:
             parts = owner.split("/")
             if not {"optimizer", "metrics", "seed_generator"} & set(parts) and not any(
                     part.startswith("_") for part in parts):
                 found.append(owner)
-
-    file.visititems(look)
-    return found
+    return sorted(found)

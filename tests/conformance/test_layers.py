@@ -22,8 +22,16 @@ OURS = {name: value for name, value in vars(kyeo.layers).items()
 pytestmark = [pytest.mark.filterwarnings(f"ignore:{text}:UserWarning") for text in (
     "You passed `rms_scaling=True`", "Explicitly requested dtype int64", "Layer .* was passed an input with a mask")]
 ONE_EACH = list({case.name: case for case in reversed(CASES)}.values())
-each = pytest.mark.parametrize("case", CASES, ids=str)
-each_class = pytest.mark.parametrize("case", ONE_EACH, ids=str)
+
+
+def rows(cases):
+    """A test of each case; one process runs all of a case's, so that it makes the two layers once."""
+    return pytest.mark.parametrize("case", [
+        pytest.param(case, id=str(case), marks=pytest.mark.xdist_group(str(case))) for case in cases])
+
+
+each = rows(CASES)
+each_class = rows(ONE_EACH)
 
 
 def inputs_of(case, more_rows=0):
@@ -63,9 +71,11 @@ def call_words(case):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def pairs_of_this_file(quick_compilation):
+def pairs_of_this_file():
     yield
     pair.cache_clear()
+    eager_output.cache_clear()
+    jax.clear_caches()
 
 
 def zeros_instead(shape, *args, dtype=None, **words):
@@ -99,6 +109,13 @@ def both(case, **words):
 def pair(case):
     """`both`, once for each case: the tests that use it leave the layers as they are."""
     return both(case)
+
+
+@functools.cache
+def eager_output(case):
+    """What our layer of the case gives when it is called as it is."""
+    ours, _, inputs = pair(case)
+    return ours(*apart(inputs), **call_words(case), training=False)
 
 
 def to_jax(tree):
@@ -166,7 +183,7 @@ def test_same_as_keras(case):
             everything(ours, *a, *rest, training), everything(theirs, *b, *rest, training)))(*arguments)
         assert_close(mine, wanted, floor=case.floor)
     if not training:
-        assert_close(ours(*apart(inputs), **call_words(case), training=False), mine["output"])
+        assert_close(eager_output(case), mine["output"])
 
 
 def plain(config):
@@ -236,8 +253,8 @@ def unknown(shape, first):
 @each
 def test_shapes(case):
     """The shapes found by tracing are those of the outputs, and those of Keras, also with unknown sizes."""
-    ours, theirs, inputs = pair(case)
-    outputs = jax.tree.leaves(ours(*apart(inputs), **call_words(case)))
+    ours, theirs, _ = pair(case)
+    outputs = jax.tree.leaves(eager_output(case))
     many = isinstance(case.shapes[0], tuple)
     firsts = [0, 1]
     has_channels = case.name.startswith((
@@ -266,9 +283,14 @@ def test_shapes(case):
             assert all(w in (d, None) for w, d in zip(two, one, strict=True))
 
 
-@pytest.mark.parametrize("policy", ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("case", [
-    c for c in ONE_EACH if c.name not in ("TimeDistributed", "STFTSpectrogram", "RandomCrop")], ids=str)  # two policies; refused there; no cast there
+# Two policies for each class, in turns: what a policy does to a layer is the base class's work.
+POLICIES = [("bfloat16", "mixed_float16"), ("float16", "mixed_bfloat16")]
+OF_POLICIES = [c for c in ONE_EACH if c.name not in ("TimeDistributed", "STFTSpectrogram", "RandomCrop")]  # two policies; refused there; no cast there
+
+
+@pytest.mark.parametrize("case, policy", [
+    pytest.param(case, policy, id=f"{case}-{policy}")
+    for turn, case in enumerate(OF_POLICIES) for policy in POLICIES[turn % 2]])
 def test_dtype_policies(case, policy):
     """Under each policy: Keras's output type, and about its values; the weights are of the policy's type."""
     ours, theirs, inputs = both(case, dtype=policy)
@@ -329,7 +351,7 @@ def test_masks_pass_on(layer):
 # -- at peace with JAX -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.name in RANDOM or c in NORM], ids=str)
+@rows([c for c in CASES if c.name in RANDOM or c in NORM])
 def test_jit_is_eager(case):
     """Also while training, also what is drawn."""
     layer = pair(case)[0]
@@ -345,13 +367,12 @@ def test_no_tracer_stays(case):
     inputs = inputs_of(case)
     layer = case.make(kyeo.layers)
 
-    @jax.jit
     def step(x, words):
         return layer(*apart(x), **words, training=True)  # builds inside the trace
 
     words = call_words(case)
     with scope(overlay={}):
-        step(inputs, words)
+        jax.eval_shape(step, inputs, words)
     leaves = [v._value for v in layer.variables] + layer._loss_values
     assert not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
     layer(*apart(inputs), **words, training=True)
@@ -362,7 +383,7 @@ def test_no_tracer_stays(case):
 PADDED = [c for c in CASES if (c in ONE_EACH and c.name not in MIXES_ROWS) or c in NORM or c in NOISE or "activity_regularizer" in c.config]
 
 
-@pytest.mark.parametrize("case", PADDED, ids=str)
+@rows(PADDED)
 def test_padding_rows_change_nothing(case):
     """With rows of padding and a mask of real rows: the same rows, states and losses as without."""
     layer, _, inputs = pair(case)

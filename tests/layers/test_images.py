@@ -39,7 +39,6 @@ ROWS = [
 ]
 
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def words_of(words):

@@ -8,6 +8,7 @@ from jax import lax
 
 from kyeo.ops import kernels
 
+pytestmark = pytest.mark.usefixtures("full_compilation")  # rounding is that of the optimized loops
 TIME, BATCH, UNITS = 7, 3, 5
 
 

@@ -69,7 +69,6 @@ def evaluate(row, library, values=None):
     return eval(row, {**functions, **arrays, **(values or {})})
 
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 DIFFERENTIATED = {row.split("(")[0]: row for row in reversed(ROWS)}  # the first row of each op

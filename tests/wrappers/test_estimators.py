@@ -16,7 +16,6 @@ from kyeo.wrappers import KerasClassifier, KerasRegressor, SKLearnClassifier, SK
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = np.where(X[:, 0] > 0, "yes", "no")
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 QUIET = {"verbose": 0, "epochs": 15}

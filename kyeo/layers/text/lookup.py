@@ -1,5 +1,6 @@
 """IndexLookup: tokens to indices by a vocabulary, or back; StringLookup and IntegerLookup are its two kinds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ __all__ = ["MODES", "IndexLookup", "output_mode_of"]
 
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 _OLD_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
+_ENCODINGS = frozenset((
+    "ascii utf-8 utf8 utf-8-sig utf-16 utf-16-be utf-16-le utf-32 utf-32-be utf-32-le latin-1 latin1 iso-8859-1 "
+    "iso-8859-15 cp1250 cp1251 cp1252 windows-1252 koi8-r gbk gb18030 big5 shift-jis euc-jp euc-kr").split())
 ASSET = "vocabulary.txt"
 
 
@@ -262,10 +266,10 @@ class IndexLookup(HostLayer):
         return {**config, "vocabulary": plain[0], "idf_weights": plain[1], "vocabulary_size": size}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The layer whose `get_config` gave `config`; a config cannot name a file to be read."""
-        refuse_path(config.get("vocabulary"), cls)
-        return super().from_config(config)
+        check_as_data(config, cls)
+        return super().from_config(config, custom_objects)
 
     def get_build_config(self) -> dict[str, Any]:
         """Nothing: there is nothing to build."""
@@ -295,9 +299,16 @@ class IndexLookup(HostLayer):
     def load_assets(self, dir_path: Any) -> None:
         """Read what `save_assets` wrote."""
         path = Path(dir_path, ASSET)
-        if self.input_vocabulary is not None or not path.is_file():
+        self.read_assets({ASSET: path.read_bytes()} if path.is_file() else {})
+
+    def read_assets(self, files: Mapping[str, bytes]) -> None:
+        """Take the vocabulary out of the files that `save_assets` wrote, by their names."""
+        if self.input_vocabulary is not None or ASSET not in files:
             return
-        lines = path.read_bytes().decode("utf-8", "surrogatepass").splitlines()
+        try:
+            lines = files[ASSET].decode("utf-8", "surrogatepass").splitlines()
+        except UnicodeDecodeError as error:
+            raise problem("The stored vocabulary is not text.", received=str(error), where=self) from None
         while lines and lines[-1] == "":
             lines.pop()
         terms = read_terms(lines, self.as_int, self) if lines else []
@@ -312,8 +323,12 @@ class IndexLookup(HostLayer):
         self._take(tokens_of(tokens, [], {}, self)[0], weights)
 
 
-def refuse_path(vocabulary: Any, owner: Any) -> None:
-    """A config is data: a path in it would have any file of this computer read."""
+def check_as_data(config: dict[str, Any], owner: Any) -> None:
+    """A config is data: a path in it would have any file of this computer read, an odd encoding would load code."""
+    vocabulary, encoding = config.get("vocabulary"), config.get("encoding", "utf-8")
+    if not isinstance(encoding, str) or encoding.lower().replace("_", "-") not in _ENCODINGS:
+        raise problem("A config cannot name this encoding.", received=f"encoding={encoding!r}", where=owner,
+                      expected="one of " + ", ".join(sorted(_ENCODINGS)), fix="make the layer in code")
     if isinstance(vocabulary, (str, Path)):
         raise problem("A config cannot name a vocabulary file.", received=f"vocabulary={str(vocabulary)!r}",
                       where=owner, expected="the tokens themselves",

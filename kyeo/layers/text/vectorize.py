@@ -1,6 +1,6 @@
 """TextVectorization: texts to standardized words, to indices, to an array."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any
 
@@ -10,7 +10,7 @@ from kyeo.core.errors import boolean, describe, one_of, positive_int, problem
 from kyeo.core.settings import settings
 from kyeo.layers.text.documents import character_lists, cleaned_texts, ngrams_of, word_lists
 from kyeo.layers.text.host import HostLayer, as_texts, encode_rows, refuse_sparse, to_host
-from kyeo.layers.text.lookup import output_mode_of, refuse_path
+from kyeo.layers.text.lookup import check_as_data, output_mode_of
 from kyeo.layers.text.lookups import StringLookup, encoding_of
 from kyeo.layers.text.vocabulary import batches_of
 
@@ -226,11 +226,12 @@ class TextVectorization(HostLayer):
         return {**super().get_config(), **{k: inner[k] for k in ("vocabulary", "idf_weights")}, "vocabulary_size": size}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The layer whose `get_config` gave `config`; a config cannot name a file to be read."""
-        refuse_path(config.get("vocabulary"), cls)
+        check_as_data(config, cls)
         ngrams = config.get("ngrams")
-        return super().from_config({**config, "ngrams": tuple(ngrams)} if isinstance(ngrams, list) else config)
+        config = {**config, "ngrams": tuple(ngrams)} if isinstance(ngrams, list) else config
+        return super().from_config(config, custom_objects)
 
     def save_own_variables(self, store: Any) -> None:
         """The weights of "tf_idf"."""
@@ -247,6 +248,10 @@ class TextVectorization(HostLayer):
     def load_assets(self, dir_path: Any) -> None:
         """Read what `save_assets` wrote."""
         self._lookup_layer.load_assets(dir_path)
+
+    def read_assets(self, files: Mapping[str, bytes]) -> None:
+        """Take the vocabulary out of the files that `save_assets` wrote, by their names."""
+        self._lookup_layer.read_assets(files)
 
 
 def _widths(owner: Any, ngrams: Any) -> tuple[int, ...] | None:

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kyeo.core.scope import current
+
 __all__ = [
     "Pads", "Sizes", "interleave", "on_cpu", "output_size", "pads_of", "places", "same_pads", "slices", "spread",
     "static",
@@ -18,8 +20,11 @@ Pads: TypeAlias = tuple[tuple[int, int], ...]
 
 
 def on_cpu() -> bool:
-    """Whether programs are compiled for the CPU, the platform the formulations here were measured on."""
-    return jax.default_backend() == "cpu"
+    """Whether programs are compiled for the CPU, the platform the formulations here were measured on.
+
+    Not while a program is traced for a file that another engine will run.
+    """
+    return jax.default_backend() == "cpu" and not current().plain
 
 
 def static(sizes: Sequence) -> bool:

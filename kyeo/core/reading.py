@@ -1,0 +1,230 @@
+"""What a description may ask for while objects are made from it, and what it says where it is not well formed.
+
+A description (a config out of a file, JSON text, `get_config`) is data from anywhere. While it is read, a `Reading`
+is open: it counts objects and the bytes of variables, and knows how much of each the evidence (the stored weights)
+or this computer allows. It is closed again before anyone can train or predict, which know no such bounds.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from kyeo.core.errors import is_told, problem
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["Limits", "as_read", "check_config", "check_sizes", "making", "reading", "reading_limits", "spend"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a description may ask for.
+
+    Attributes:
+        objects: layers, initializers, losses, ... in all.
+        layers: layers of one model, without those of models inside.
+        tensor: numbers in one tensor between layers, for one row of a batch.
+        variables: bytes of all variables; None for half of the memory there is. For a file with weights it is four
+            times what is stored (an optimizer has up to three values for each weight), and `unstored`.
+        unstored: bytes of variables that need no evidence.
+        size: the most that an int may be which says how big, how many or how often.
+        text: letters in a name.
+    """
+
+    objects: int = 100_000
+    layers: int = 10_000
+    tensor: int = 2**31
+    variables: int | None = None
+    unstored: int = 64 * 2**20
+    size: int = 2**31
+    text: int = 1000
+
+
+_limits: ContextVar[Limits] = ContextVar("kyeo_reading_limits", default=Limits())  # noqa: B039
+_now: ContextVar["_Reading | None"] = ContextVar("kyeo_reading", default=None)
+_MOST = {  # ints that a loop or a table follows when the object is made or called
+    "beam_width": 10**4, "chain_depth": 100, "fft_length": 2**20, "frame_length": 2**20, "n": 10**8, "ngrams": 1000,
+    "ns_steps": 1000, "num_chains": 1000, "num_classes": 10**7, "num_fft": 2**20, "num_mel_bins": 2**16,
+    "num_ops": 1000, "num_oov_indices": 10**6, "num_thresholds": 10**6, "output_sequence_length": 10**8,
+    "output_size": 10**4, "power_iterations": 1000, "tile_grid_size": 100, "top_paths": 10**4,
+}
+_WIDE = frozenset({"seed", "salt", "value", "vocabulary", "mask_value", "mask_token", "oov_token"})  # no sizes
+_DOCUMENTED = (ValueError, TypeError, OSError, ImportError)
+_NAMES = frozenset({"name", "class_name", "registered_name", "module"})
+
+
+class _Reading:
+    def __init__(self, limits: Limits, stored: int | None):
+        self.limits = limits
+        if stored is not None:
+            self.bytes_left = 4 * stored + limits.unstored
+        else:
+            self.bytes_left = _memory() // 2
+        if limits.variables is not None:
+            self.bytes_left = limits.variables
+        self.evidence = "half the memory there is" if stored is None else f"{stored:,} bytes of stored weights"
+        self.objects_left = limits.objects
+
+
+def _memory() -> int:
+    """Bytes this process may hope for."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 2**35
+    return total if most < 0 else min(total, most)
+
+
+@contextmanager
+def reading_limits(**changes: int | None) -> Iterator[None]:
+    """Inside the block, files and configs may ask for more (or less) than they usually may.
+
+    Args:
+        **changes: `objects`, `layers`, `tensor`, `variables`, `unstored`, `size`, `text`; see `docs/security.md`.
+
+    >>> import kyeo
+    >>> text = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(2)]).to_json()
+    >>> with kyeo.saving.reading_limits(variables=16):
+    ...     kyeo.models.model_from_json(text)
+    Traceback (most recent call last):
+    ValueError: The description asks for more memory than it may.
+    ...
+    """
+    unknown = set(changes) - set(Limits.__dataclass_fields__)
+    if unknown:
+        raise problem("There is no such limit.", received=", ".join(sorted(unknown)), kind=TypeError,
+                      expected="one of " + ", ".join(Limits.__dataclass_fields__))
+    token = _limits.set(replace(_limits.get(), **changes))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        _limits.reset(token)
+
+
+@contextmanager
+def reading(where: str | None = None, stored: int | None = None) -> Iterator[None]:
+    """Read a description inside the block: bounds hold, and what goes wrong is told as the description's fault.
+
+    Args:
+        where: how messages name what is read.
+        stored: bytes of weights that go with it; None where there are none to go by.
+    """
+    token = None if _now.get() is not None else _now.set(_Reading(_limits.get(), stored))
+    try:
+        with making(None, where):
+            yield
+    finally:
+        if token is not None:
+            _now.reset(token)
+
+
+@contextmanager
+def making(cls: type | None, where: str | None = None) -> Iterator[None]:
+    """Inside the block an object is made from a description; any surprise there means that it is not well formed.
+
+    A surprise in a class of the user's own is theirs, and goes on as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (isinstance(error, _DOCUMENTED) and is_told(error)) or getattr(error, "_kyeo_of_user", False):
+            raise
+        if cls is not None and not cls.__module__.startswith("kyeo."):
+            error._kyeo_of_user = True  # type: ignore[attr-defined]
+            raise
+        if is_told(error):
+            raise problem(**{**error._told, "kind": ValueError}) from error  # type: ignore[attr-defined]
+        words = str(error).strip().split("\n")[0][:200]
+        raise problem("The description is not well formed.", received=f"{type(error).__name__}: {words}",
+                      where=where or cls, expected="what `get_config` or `model.save` writes") from error
+
+
+def as_read(from_config: Callable[..., Any]) -> Callable[..., Any]:
+    """A `from_config` that reads: bounds hold, what it is given is checked first."""
+    @wraps(from_config)
+    def checked(cls: Any, config: Any, *args: Any, **kwargs: Any) -> Any:
+        with reading(), making(cls):
+            check_config(config, cls)
+            return from_config(cls, config, *args, **kwargs)
+
+    return checked
+
+
+def check_config(config: Any, cls: type) -> None:
+    """Look at the values in the config of one object before it is made; objects inside look at their own.
+
+    Raises:
+        ValueError: a number is out of bounds, or a name could not be one.
+    """
+    now = _now.get()
+    if now is None:
+        return
+    now.objects_left -= 1
+    if now.objects_left < 0:
+        raise _too_much("objects", f"more than {now.limits.objects:,}", "objects", cls)
+    if not isinstance(config, dict):
+        raise problem("The config of an object must be a dict.", received=config, where=cls)
+    layers = config.get("layers")
+    if isinstance(layers, (list, tuple)) and len(layers) > now.limits.layers:
+        raise _too_much("layers", f"{len(layers):,} layers", f"at most {now.limits.layers:,}", cls)
+    for key, value in config.items():
+        if type(value) is int or type(value) in (list, tuple):
+            _check_ints(key, value, cls, now.limits.size)
+        elif key in _NAMES and isinstance(value, str):
+            _check_name(value, cls, now.limits.text)
+
+
+def _check_ints(key: Any, value: Any, cls: type, size: int) -> None:
+    most = min(_MOST.get(key, size), size) if key not in _WIDE else 2**64
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if type(one) is int and abs(one) > most:
+            raise _too_much("size", f"{key}={one if abs(one) < 2**70 else 'a huge number'}", f"at most {most:,}", cls)
+        if type(one) in (list, tuple):
+            todo.extend(one)
+
+
+def _check_name(text: str, cls: type, longest: int) -> None:
+    if len(text) > longest or not text.isprintable():
+        raise problem("A name in the description cannot be one.", received=repr(text[:60]), where=cls,
+                      expected=f"at most {longest} letters, all of them printable")
+
+
+def _too_much(limit: str, received: str, expected: str, where: Any) -> Exception:
+    return problem("The description asks for more than it may.", received=received, expected=expected, where=where,
+                   fix=f"if you trust it: with kyeo.saving.reading_limits({limit}=...):")
+
+
+def check_sizes(shape: Sequence[Any]) -> None:
+    """Refuse a tensor between layers that nobody could compute; only while a description is read."""
+    now = _now.get()
+    if now is None:
+        return
+    count = math.prod(s for s in shape if isinstance(s, int) and s)
+    if len(shape) > 32 or count > now.limits.tensor:
+        raise _too_much("tensor", f"a tensor of shape {tuple(shape)}", f"at most {now.limits.tensor:,} numbers", None)
+
+
+def spend(shape: Sequence[int], dtype: Any, where: Any) -> None:
+    """Take the bytes of a variable or a table from what may be asked for; only while a description is read."""
+    now = _now.get()
+    if now is None:
+        return
+    size = math.prod(shape) * (np.dtype(dtype).itemsize if dtype != "string" else 8)
+    now.bytes_left -= size
+    if now.bytes_left < 0:
+        raise problem("The description asks for more memory than it may.", where=where,
+                      received=f"shape {tuple(shape)}, {size:,} bytes", expected=f"no more than {now.evidence} allow",
+                      fix="if you trust it: with kyeo.saving.reading_limits(variables=...):")

@@ -1,0 +1,133 @@
+"""Artifact: a file of ExportArchive, loaded. It runs StableHLO and nothing else."""
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export as jax_export
+
+from kyeo.core.errors import problem
+from kyeo.core.scope import scope
+from kyeo.core.variable import Variable
+from kyeo.export.container import read_parts
+
+__all__ = ["Artifact", "load"]
+
+# What a program may call that is not StableHLO: kernels of linear algebra inside jaxlib, and notes on shapes and
+# devices. Above all no call back into Python, which is given as an address in memory.
+_CALLS = re.compile(r"lapack_\w+|Sharding|SPMD\w+|shape_assertion|annotate_device_placement|stablehlo\.dynamic_\w+|mhlo\.\w+")
+_DTYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64".split())
+
+
+class Artifact:
+    """The endpoints of a file as callables, each also an attribute: `artifact.serve(x)`.
+
+    Attributes:
+        endpoints: the callables by name.
+        variables, trainable_variables, non_trainable_variables: what was tracked.
+
+    Collections of variables are attributes too.
+    """
+
+    def __init__(self, endpoints: dict[str, Callable[..., Any]], variables: list[Variable],
+                 collections: dict[str, list[Variable]]):
+        self.endpoints, self.variables = endpoints, variables
+        self.trainable_variables = [v for v in variables if v.trainable]
+        self.non_trainable_variables = [v for v in variables if not v.trainable]
+        self._named: dict[str, Any] = {**collections, **endpoints}
+
+    def __getattr__(self, name: str) -> Any:
+        named = self.__dict__.get("_named", {})
+        if name in named:
+            return named[name]
+        raise AttributeError(f"This file has no endpoint or collection {name!r}; it has {', '.join(named)}")
+
+    def __repr__(self) -> str:
+        return f"<Artifact endpoints={list(self.endpoints)}, variables={len(self.variables)}>"
+
+
+class _Endpoint:
+    """A program, called with the values of the variables before its arguments."""
+
+    def __init__(self, name: str, exported: Any, variables: list[Variable], changed: list[int]):
+        self.name, self.exported, self.variables = name, exported, variables
+        self.changed = [variables[k] for k in changed]
+        self._run = jax.jit(exported.call)
+
+    def __call__(self, *args: Any) -> Any:
+        leaves, tree = jax.tree.flatten(args)
+        wanted = self.exported.in_avals[len(self.variables):]
+        if len(leaves) == len(wanted):
+            leaves = [jnp.asarray(leaf, aval.dtype) for leaf, aval in zip(leaves, wanted)]
+        try:
+            outputs, new = self._run([v.value for v in self.variables], *jax.tree.unflatten(tree, leaves))
+        except (TypeError, ValueError) as error:
+            shapes = ", ".join(f"{aval.dtype} {aval.shape}" for aval in wanted)
+            raise problem("The endpoint cannot take these inputs.", received=", ".join(str(x.shape) for x in leaves),
+                          expected=shapes, where=f"endpoint {self.name!r}") from error
+        for variable, value in zip(self.changed, new):
+            variable.assign(value)
+        return outputs
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{a.dtype}{a.shape}" for a in self.exported.in_avals[len(self.variables):])
+        return f"<endpoint {self.name}({shapes})>"
+
+
+def load(filepath: Any) -> Artifact:
+    """Load a file that `ExportArchive.write_out` wrote.
+
+    Every size and checksum is compared before anything is used, no object is made from names in the file, and
+    programs that call anything but StableHLO are refused.
+
+    Args:
+        filepath: the file.
+
+    Raises:
+        ValueError: the file is broken, or holds what it may not.
+    """
+    facts, parts = read_parts(filepath)
+    try:
+        return _artifact(facts, parts)
+    except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        raise problem("This file does not hold what an archive holds.", received=f"{type(error).__name__}: {error}",
+                      where=os.fspath(filepath)) from error
+
+
+def _artifact(facts: dict[str, Any], parts: list[bytes]) -> Artifact:
+    listed, endpoints = facts["variables"], facts["endpoints"]
+    if len(parts) != len(listed) + len(endpoints):
+        raise problem("This file does not hold what it lists.", received=f"{len(parts)} parts")
+    stored = [_variable(said, part) for said, part in zip(listed, parts)]
+    variables = stored[:facts["tracked"]]
+    made = {}
+    for said, part in zip(endpoints, parts[len(listed):]):
+        exported = jax_export.deserialize(bytearray(part))
+        _check_calls(said["name"], exported.mlir_module())
+        made[str(said["name"])] = _Endpoint(said["name"], exported, variables[:said["count"]], said["changed"])
+    return Artifact(made, variables, {str(k): [stored[i] for i in v] for k, v in facts["collections"].items()})
+
+
+def _variable(said: dict[str, Any], part: bytes) -> Variable:
+    if said["dtype"] not in _DTYPES:
+        raise problem("This file holds numbers of an unknown type.", received=f"dtype {said['dtype']!r}")
+    dtype, shape = jnp.dtype(said["dtype"]), tuple(int(s) for s in said["shape"])
+    if min(shape, default=0) < 0 or int(np.prod(shape, dtype=object)) * dtype.itemsize != len(part):
+        raise problem("A variable of this file has another size than its shape says.", received=f"{len(part)} bytes",
+                      expected=f"shape {shape} of {dtype}")
+    *path, name = str(said["path"]).split("/")
+    with scope(path="/".join(path)):
+        return Variable(np.frombuffer(part, dtype).reshape(shape), dtype=said["dtype"], trainable=bool(said["trainable"]),
+                        name=name)
+
+
+def _check_calls(name: str, text: str) -> None:
+    calls = set(re.findall(r"custom_call\s*@?\"?([^\s\"(]+)", text)) | set(re.findall(r'call_target_name = "([^"]*)"', text))
+    bad = sorted(call for call in calls if not _CALLS.fullmatch(call))
+    if bad:
+        raise problem("A program in this file calls what is not part of StableHLO.", received=", ".join(bad),
+                      where=f"endpoint {name!r}", expected="operations of StableHLO and kernels of linear algebra")

@@ -1,0 +1,56 @@
+"""The heaps of an HDF5 file, in which texts of any length lie, looked at before libhdf5 walks through them.
+
+It follows the sizes that stand in a heap, and goes round for ever where one of them is 0.
+"""
+
+import mmap
+from typing import Any
+
+from kyeo.core.errors import problem
+
+__all__ = ["check_heaps"]
+
+_SIGN = b"GCOL\x01"
+_HEAD = 16  # bytes before the first object, and before the data of each
+_LEAST, _MOST = 4096, 2**32  # bytes of a heap
+
+
+def check_heaps(file: Any, where: str) -> None:
+    """Refuse a file in which a heap's objects do not follow each other to its end.
+
+    Args:
+        file: the open file.
+        where: how messages name it.
+    """
+    if getattr(file, "heaps_are_checked", False):
+        return
+    if file.id.get_create_plist().get_sizes() != (8, 8):
+        raise _damaged("places and lengths of another width than 8 bytes", where)
+    if file.driver == "sec2":
+        with mmap.mmap(file.id.get_vfd_handle(), 0, access=mmap.ACCESS_READ) as data:
+            _walk(data, where)
+    else:
+        _walk(file.id.get_file_image(), where)
+    file.heaps_are_checked = True
+
+
+def _walk(data: Any, where: str) -> None:
+    at = data.find(_SIGN)
+    while at >= 0:
+        size = int.from_bytes(data[at + 8:at + 16], "little")
+        if not _LEAST <= size <= min(_MOST, len(data) - at):
+            raise _damaged(f"a heap of {size:,} bytes", where)
+        place, end = at + _HEAD, at + size
+        while end - place >= _HEAD:
+            number = int.from_bytes(data[place:place + 2], "little")
+            length = int.from_bytes(data[place + 8:place + 16], "little")
+            step = length if number == 0 else _HEAD + -(-length // 8) * 8
+            if step < _HEAD or place + step > end or (number == 0 and place + step != end):
+                raise _damaged(f"an object of {length:,} bytes in a heap of {size:,}", where)
+            place += step
+        at = data.find(_SIGN, at + 1)
+
+
+def _damaged(what: str, where: str) -> Exception:
+    return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what, where=where,
+                   expected="an HDF5 file, whole and not damaged")
