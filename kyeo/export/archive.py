@@ -151,15 +151,16 @@ class ExportArchive:
             verbose: whether to print the endpoints.
         """
         if not self._endpoints:
-            raise problem("There is no endpoint yet.", where=self, fix="archive.add_endpoint(name, fn, input_signature)")
+            raise problem("There is no endpoint yet.", where=self,
+                          fix="archive.add_endpoint(name, fn, input_signature)")
         if options is not None:
             raise problem("There are no options.", received=f"options={describe(options)}", where=self)
         stored = list(dict.fromkeys([*self.variables, *itertools.chain(*self._collections.values())]))
         place = {v: k for k, v in enumerate(stored)}
         parts = [np.ascontiguousarray(v._value).tobytes() for v in stored]
         facts = {
-            "variables": [{"path": v.path, "shape": list(v.shape), "dtype": str(v._value.dtype), "trainable": v.trainable}
-                          for v in stored],
+            "variables": [{"path": v.path, "shape": list(v.shape), "dtype": str(v._value.dtype),
+                           "trainable": v.trainable} for v in stored],
             "tracked": len(self.variables),
             "collections": {k: [place[v] for v in group] for k, group in self._collections.items()},
             "endpoints": [{"name": name, "changed": e["changed"], "count": e["count"]}

@@ -19,7 +19,8 @@ __all__ = ["Artifact", "load"]
 
 # What a program may call that is not StableHLO: kernels of linear algebra inside jaxlib, and notes on shapes and
 # devices. Above all no call back into Python, which is given as an address in memory.
-_CALLS = re.compile(r"lapack_\w+|Sharding|SPMD\w+|shape_assertion|annotate_device_placement|stablehlo\.dynamic_\w+|mhlo\.\w+")
+_CALLS = re.compile(r"lapack_\w+|Sharding|SPMD\w+|shape_assertion|annotate_device_placement"
+                    r"|stablehlo\.dynamic_\w+|mhlo\.\w+")
 _DTYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64".split())
 
 
@@ -104,7 +105,7 @@ def _artifact(facts: dict[str, Any], parts: list[bytes]) -> Artifact:
         raise problem("This file does not hold what it lists.", received=f"{len(parts)} parts")
     stored = [_variable(said, part) for said, part in zip(listed, parts)]
     variables = stored[:facts["tracked"]]
-    made = {}
+    made: dict[str, Callable[..., Any]] = {}
     for said, part in zip(endpoints, parts[len(listed):]):
         exported = jax_export.deserialize(bytearray(part))
         _check_calls(said["name"], exported.mlir_module())
@@ -121,13 +122,13 @@ def _variable(said: dict[str, Any], part: bytes) -> Variable:
                       expected=f"shape {shape} of {dtype}")
     *path, name = str(said["path"]).split("/")
     with scope(path="/".join(path)):
-        return Variable(np.frombuffer(part, dtype).reshape(shape), dtype=said["dtype"], trainable=bool(said["trainable"]),
-                        name=name)
+        return Variable(np.frombuffer(part, dtype).reshape(shape), dtype=said["dtype"], name=name,
+                        trainable=bool(said["trainable"]))
 
 
 def _check_calls(name: str, text: str) -> None:
-    calls = set(re.findall(r"custom_call\s*@?\"?([^\s\"(]+)", text)) | set(re.findall(r'call_target_name = "([^"]*)"', text))
-    bad = sorted(call for call in calls if not _CALLS.fullmatch(call))
+    calls = re.findall(r"custom_call\s*@?\"?([^\s\"(]+)", text) + re.findall(r'call_target_name = "([^"]*)"', text)
+    bad = sorted({call for call in calls if not _CALLS.fullmatch(call)})
     if bad:
         raise problem("A program in this file calls what is not part of StableHLO.", received=", ".join(bad),
                       where=f"endpoint {name!r}", expected="operations of StableHLO and kernels of linear algebra")

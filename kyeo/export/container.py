@@ -58,9 +58,10 @@ def read_parts(path: Any) -> tuple[dict[str, Any], list[bytes]]:
             raise _broken(path, "a header with another checksum")
         facts = json.loads(header)
         listed = facts["parts"]
-        if sum(part["size"] for part in listed) != size - _HEAD - length or min((p["size"] for p in listed), default=0) < 0:
+        sizes = [part["size"] for part in listed]
+        if sum(sizes) != size - _HEAD - length or min(sizes, default=0) < 0:
             raise _broken(path, "parts of another size than the file's")
-        parts = [file.read(part["size"]) for part in listed]
+        parts = [file.read(count) for count in sizes]
     for number, (part, said) in enumerate(zip(parts, listed)):
         if hashlib.sha256(part).hexdigest() != said["sha256"]:
             raise _broken(path, f"part {number} with another checksum")

@@ -12,7 +12,8 @@ __all__ = ["names_of", "signature_of", "symbolic_inputs"]
 
 
 def _is_pair(spec: Any) -> bool:
-    return isinstance(spec, tuple) and len(spec) == 2 and isinstance(spec[1], str) and isinstance(spec[0], (tuple, list))
+    two = isinstance(spec, tuple) and len(spec) == 2
+    return two and isinstance(spec[1], str) and isinstance(spec[0], (tuple, list))
 
 
 def _is_spec(spec: Any) -> bool:

@@ -90,11 +90,11 @@ def test_changed_files_are_refused(tmp_path):
                    {"variables": [{"path": "v", "shape": [2], "dtype": "object", "trainable": True}]}, {"collections": {"kept": [7]}},
                    {"collections": 3}, {"variables": [{}]}, {"tracked": "x"}):
         container.write_parts(bad, {**facts, **change}, parts)
-        with pytest.raises(ValueError, match="This file|A variable of this file"):
+        with pytest.raises(ValueError, match=r"This file|A variable of this file"):
             load(bad)
     calling = jax_export.export(jax.jit(lambda x: jax.pure_callback(lambda v: v, x, x)),
                                 disabled_checks=[jax_export.DisabledSafetyCheck.custom_call("xla_ffi_python_cpu_callback")])
-    with pytest.raises(Exception, match="callback|effect|serializ"):
+    with pytest.raises(Exception, match=r"callback|effect|serializ"):
         calling(jax.ShapeDtypeStruct((2,), "float32")).serialize()  # JAX does not write such a program itself
     from kyeo.export.artifact import _check_calls
     for text in ('stablehlo.custom_call @xla_ffi_python_cpu_callback(%0)', 'stablehlo.custom_call @"a b"(%0)',

@@ -1,5 +1,6 @@
 """Primitives that move elements: shapes, slices, padding, joining."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,7 +58,8 @@ def _reshape(b: Builder, eqn: Any, x: Tensor) -> Tensor:
     return b.reshape(x, eqn.outvars[0].aval.shape)
 
 
-def cut(b: Builder, x: Tensor, starts: Sequence[int], ends: Sequence[Any], steps: Sequence[int] | None = None) -> Tensor:
+def cut(b: Builder, x: Tensor, starts: Sequence[int], ends: Sequence[Any],
+        steps: Sequence[int] | None = None) -> Tensor:
     """A slice; one start, end and step an axis, in the order in which they are stored."""
     steps = steps or [1] * len(starts)
     axes = [a for a, (s, e, t) in enumerate(zip(starts, ends, steps)) if (s, t) != (0, 1) or e != x.shape[a]]
@@ -78,7 +80,7 @@ def _slice(b: Builder, eqn: Any, x: Tensor) -> Tensor:
 def _reversed(b: Builder, eqn: Any, x: Tensor) -> Tensor:
     axes = [a for a, logical in enumerate(x.perm or range(len(x.shape))) if logical in eqn.params["dimensions"]]
     if x.const is not None or x.weight:
-        return b.derive(x, lambda array: np.flip(array, axes), x.perm)
+        return b.derive(x, lambda array: np.flip(array, tuple(axes)), x.perm)
     ends, count = [-2**31] * len(axes), len(axes)
     return b.emit("Slice", [x, b.ints(*[-1] * count), b.ints(*ends), b.ints(*axes), b.ints(*[-1] * count)], x.shape,
                   x.dtype, x.perm)
@@ -141,7 +143,7 @@ def _split(b: Builder, eqn: Any, x: Tensor) -> list[Tensor]:
     edges = np.cumsum([0, *sizes]).tolist()
     whole = [0] * len(x.shape)
     return [cut(b, x, [lo if a == axis else 0 for a in range(len(whole))],
-                [hi if a == axis else s for a, s in enumerate(x.shape)]) for lo, hi in zip(edges, edges[1:])]
+                [hi if a == axis else s for a, s in enumerate(x.shape)]) for lo, hi in itertools.pairwise(edges)]
 
 
 def _dynamic_slice(b: Builder, eqn: Any, x: Tensor, *starts: Tensor) -> Tensor:

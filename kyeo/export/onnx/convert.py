@@ -17,6 +17,7 @@ LAZY = elementwise.LAZY | arrange.LAZY | control.LAZY  # take tensors in any lay
 WHOLE = arrange.WHOLE | reduce.WHOLE | linear.WHOLE  # with every element, in any layout
 FULL = reduce.FULL | linear.FULL | indexing.FULL  # as the program sees them
 
+NEVER_NOW = ("broadcast_in_dim", "while", "scan", "cond")
 LARGEST = 1 << 22  # elements of an array that is computed now instead of in the file
 _WHY = {
     "pure_callback": "it computes on the host, outside of the program",
@@ -68,7 +69,7 @@ class Converter(Builder):
             made = eqn.params["_prim"]
             return self.run(jax.make_jaxpr(lambda *flat: made.expand(*jax.tree.unflatten(made.in_tree, flat)))(
                 *(jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars)), args)
-        if args and all(a.const is not None for a in args) and name not in ("broadcast_in_dim", "while", "scan", "cond"):
+        if args and all(a.const is not None for a in args) and name not in NEVER_NOW:
             folded = self._folded(eqn, args)
             if folded is not None:
                 return folded

@@ -142,9 +142,9 @@ def _atan2(b: Builder, eqn: Any, y: Tensor, x: Tensor) -> Tensor:
 
 
 def _choose(b: Builder, rank: int, where: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    if yes.dtype.kind == "b":
-        inside = b.elementwise("And", [where, yes], rank)
-        return b.elementwise("Or", [inside, b.elementwise("And", [b.elementwise("Not", [where], rank), no], rank)], rank)
+    if yes.dtype.kind == "b":  # Where takes no booleans
+        outside = b.elementwise("And", [b.elementwise("Not", [where], rank), no], rank)
+        return b.elementwise("Or", [b.elementwise("And", [where, yes], rank), outside], rank)
     return b.elementwise("Where", [where, yes, no], rank, yes.dtype)
 
 
@@ -197,8 +197,9 @@ LAZY: dict[str, Any] = {
     **{name: _compared(op) for name, op in _COMPARED.items()},
     **{name: _bits(op) for name, op in _BITS.items()},
     **{name: (lambda b, eqn, *args: list(args)) for name in _SAME},
-    "abs": _abs, "real": _part(0), "imag": _part(1), "add": patterns.add, "add_any": patterns.add, "div": patterns.divide, "max": patterns.maximum,
-    "ne": _ne, "integer_pow": _integer_pow, "square": _square, "rem": _remainder, "expm1": _expm1, "log1p": _log1p,
+    "abs": _abs, "real": _part(0), "imag": _part(1),
+    "add": patterns.add, "add_any": patterns.add, "div": patterns.divide, "max": patterns.maximum, "ne": _ne,
+    "integer_pow": _integer_pow, "square": _square, "rem": _remainder, "expm1": _expm1, "log1p": _log1p,
     "rsqrt": _steps("Sqrt", "Reciprocal"), "erfc": _erfc, "cbrt": _cbrt, "exp2": _exp2, "round": _round,
     "is_finite": _finite, "atan2": _atan2, "select_n": _select, "clamp": _clamp, "convert_element_type": _convert,
     "shift_left": _shift("LEFT"), "shift_right_logical": _shift("RIGHT"), "dim_as_value": _dimension,

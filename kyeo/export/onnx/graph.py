@@ -181,7 +181,8 @@ class Builder:
             if tensor.const is not None or tensor.weight:
                 kept = self.derive(tensor, lambda array: array.transpose(order), new)
             else:
-                kept = self.emit("Transpose", [tensor], tuple(tensor.shape[a] for a in order), tensor.dtype, new, perm=order)
+                shape = tuple(tensor.shape[a] for a in order)
+                kept = self.emit("Transpose", [tensor], shape, tensor.dtype, new, perm=order)
             self.graph.kept[tensor, wanted] = kept
         return kept
 
@@ -218,13 +219,14 @@ class Builder:
             def fit(tensor: Tensor) -> Tensor:
                 if tensor.perm is not None or math.prod(tensor.shape) == 1:
                     return tensor
-                sizes = padded(tensor.shape, rank)  # one axis at most has a size, so moving axes is giving another shape
+                sizes = padded(tensor.shape, rank)  # one axis at most has a size: to move axes is to reshape
                 return dataclasses.replace(self.reshape(tensor, tuple(sizes[a] for a in perm)), perm=perm)
 
             return [fit(t) for t in tensors], perm
         return [self.plain(t) for t in tensors], None
 
-    def elementwise(self, op: str, tensors: Sequence[Tensor], rank: int, dtype: Any = None, **attributes: Any) -> Tensor:
+    def elementwise(self, op: str, tensors: Sequence[Tensor], rank: int, dtype: Any = None,
+                    **attributes: Any) -> Tensor:
         """An operator that repeats its inputs as far as needed."""
         tensors, perm = self.together(tensors, rank)
         long = max(len(t.shape) for t in tensors)

@@ -58,7 +58,8 @@ class _Plan:
 
     def __init__(self, numbers: Any, sizes: Sequence[Any], shape: Sequence[Any], names: Sequence[str]):
         collapsed, mapped, batch = (tuple(map(int, getattr(numbers, name))) for name in names)
-        self.all = [(k, shape[a] - sizes[a]) for k, a in enumerate(mapped)]  # each number of an index, and its last value
+        # each number of an index, and its last value
+        self.all = [(k, shape[a] - sizes[a]) for k, a in enumerate(mapped)]
         kept = [k for k, a in enumerate(mapped) if a in collapsed or sizes[a] != shape[a]]  # a whole axis begins at 0
         self.columns, mapped = [self.all[k] for k in kept], tuple(mapped[k] for k in kept)
         self.mapped, self.batch = mapped, batch
@@ -70,7 +71,10 @@ class _Plan:
 
 
 def _parts(b: Builder, plan: _Plan, indices: Tensor, mode: str, batch: Sequence[int]) -> tuple[list[Tensor], Any]:
-    """One array of places for each indexed axis, shape (*batch, *other axes of the indices, *sliding windows); and where they are inside."""
+    """One array of places for each indexed axis, and where an index is inside.
+
+    Their shape: the batch, the other axes of the indices, the windows that slide.
+    """
     rank = len(indices.shape) - 1
     order = (*batch, *(a for a in range(rank) if a not in batch), rank)
     indices = b.plain(Tensor(indices.shape, indices.dtype, b.name(indices)))

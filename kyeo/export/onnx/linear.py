@@ -67,7 +67,7 @@ def _conv_transpose(b: Builder, params: Any, x: Tensor, kernel: Tensor, shape: A
         raise Unsupported("a transposed convolution in groups, or with strides of its own")
     axes = list(range(2, len(x.shape)))
     if kernel.weight or kernel.const is not None:
-        kernel = b.derive(kernel, lambda array: np.flip(array, axes).swapaxes(0, 1))
+        kernel = b.derive(kernel, lambda array: np.flip(array, tuple(axes)).swapaxes(0, 1))
     else:
         kernel = Tensor(kernel.shape, kernel.dtype, kernel.name)
         count = len(axes)

@@ -1,4 +1,6 @@
-"""Operators that several primitives make up: Conv and Gemm with a bias, Relu, Softmax, ReduceMean, AveragePool.
+"""Operators that several primitives make up.
+
+They are Conv and Gemm with a bias, BatchNormalization, Relu, Softmax, ReduceMean, and AveragePool.
 
 Each rule looks at the nodes that made its inputs. What they made and nobody else needs is left out in the end.
 """
@@ -19,8 +21,55 @@ def _rank(eqn: Any) -> int:
     return len(eqn.outvars[0].aval.shape)
 
 
+def _vector(b: Builder, tensor: Tensor) -> Tensor | None:
+    """A tensor with one number a channel, as the vector it was made from."""
+    node = b.maker(tensor, "Reshape")
+    found = node.inputs[0] if node is not None else tensor
+    return found if len(found.shape) == 1 and found.perm is None else None
+
+
+def _factor(b: Builder, tensor: Any) -> tuple[Tensor | None, Tensor, float] | None:
+    """gamma, variance and epsilon of `1 / sqrt(variance + epsilon)`, times gamma if there is one."""
+    scaled = b.maker(tensor, "Mul")
+    root, gamma = (scaled.inputs[0], scaled.inputs[1]) if scaled is not None else (tensor, None)
+    inverse = b.maker(root, "Reciprocal")
+    square = b.maker(inverse.inputs[0], "Sqrt") if inverse is not None else None
+    more = b.maker(square.inputs[0], "Add") if square is not None else None
+    if more is None or more.inputs[1].const is None or more.inputs[1].const.size != 1:
+        return None
+    return gamma, more.inputs[0], float(more.inputs[1].const.item())
+
+
+def _normalization(b: Builder, one: Tensor, two: Tensor) -> Tensor | None:
+    """`x * factor + (beta - mean * factor)` with channels stored where ONNX wants them."""
+    scaled, shift = b.maker(one, "Mul"), _vector(b, two)
+    factor = _vector(b, scaled.inputs[1]) if scaled is not None else None
+    if scaled is None or shift is None or factor is None or len(one.shape) < 2 or one.dtype != np.float32:
+        return None
+    channels = one.shape[1]
+    found, moved, beta = _factor(b, factor), b.maker(shift, "Add"), None
+    if moved is not None:
+        shift, beta = moved.inputs
+    product = b.maker(shift, "Mul")
+    negative = b.maker(product.inputs[0], "Neg") if product is not None else None
+    if found is None or product is None or negative is None or not _same(product.inputs[1], factor):
+        return None
+    if padded(scaled.inputs[1].shape, len(one.shape)) != (1, channels) + (1,) * (len(one.shape) - 2):
+        return None
+    gamma, variance, epsilon = found
+    gamma = gamma if gamma is not None else b.const(np.ones(channels, one.dtype))
+    beta = beta if beta is not None else b.const(np.zeros(channels, one.dtype))
+    parts = [gamma, beta, negative.inputs[0], variance]
+    if any(t.shape != (channels,) for t in parts):
+        return None
+    return b.emit("BatchNormalization", [scaled.inputs[0], *parts], one.shape, one.dtype, one.perm, epsilon=epsilon)
+
+
 def add(b: Builder, eqn: Any, one: Tensor, two: Tensor) -> Tensor:
     """A sum; a bias goes into the convolution or product before it."""
+    normal = _normalization(b, one, two)
+    if normal is not None:
+        return normal
     for x, bias in ((one, two), (two, one)):
         node = b.maker(x, "Conv", "ConvTranspose", "MatMul")
         if node is None or len(node.inputs) > 2 or bias.perm is not None or not (bias.weight or bias.const is not None):

@@ -102,8 +102,9 @@ def _top_k(b: Builder, eqn: Any, x: Tensor) -> list[Tensor]:
 
 
 WHOLE: dict[str, Any] = {
-    "reduce_sum": _reduction("ReduceSum"), "reduce_max": _reduction("ReduceMax"), "reduce_min": _reduction("ReduceMin"),
-    "reduce_prod": _reduction("ReduceProd"), "reduce_and": _reduction("ReduceMin"), "reduce_or": _reduction("ReduceMax"),
+    "reduce_sum": _reduction("ReduceSum"), "reduce_prod": _reduction("ReduceProd"),
+    "reduce_max": _reduction("ReduceMax"), "reduce_min": _reduction("ReduceMin"),
+    "reduce_and": _reduction("ReduceMin"), "reduce_or": _reduction("ReduceMax"),
     "argmax": _arg("ArgMax"), "argmin": _arg("ArgMin"),
 }
 FULL: dict[str, Any] = {
