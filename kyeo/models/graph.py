@@ -96,7 +96,7 @@ class Graph:
                               expected=f'the input "{node.target.name}" among them')
         used = {id(t) for n in nodes for t in (*n.inputs, *n.output_tensors)}
         for tensor in self.input_tensors:
-            if id(tensor) not in used and tensor.node is not None:
+            if id(tensor) not in used and tensor.node is not None and not tensor.node.inputs:  # nobody uses it
                 nodes.insert(0, tensor.node)
 
     def _check_names(self) -> None:
