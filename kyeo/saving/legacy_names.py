@@ -109,6 +109,7 @@ SLOTS: dict[str, dict[str, str]] = {
           "velocity": "velocity", "mg": "average_gradient", "average_gradient": "average_gradient",
           "accumulator": "accumulator", "accum_grad": "accumulated_grad", "accum_var": "accumulated_delta_var",
           "accumulated_grad": "accumulated_grad", "accumulated_delta_var": "accumulated_delta_var", "linear": "linear",
-          "u": "norm"},
-    "Adamax": {"v": "norm"},
+          "u": "norm", "moment": "momentum"},
+    "Adamax": {"v": "norm"}, "RMSprop": {"accumulator": "velocity"},
+    "Adadelta": {"accumulator": "accumulated_grad", "delta_accumulator": "accumulated_delta_var"},
 }

@@ -133,7 +133,7 @@ def _by_slots(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | No
         parts = name.partition(":")[0].split("/")
         if parts[-1] in ("iter", "iteration", "iterations"):
             steps = int(np.asarray(group[name]).ravel()[0])
-        elif parts[-1] in ("momentum_cache", "u_product"):
+        elif parts[-1] in ("momentum_cache", "m_schedule", "u_product"):
             product = group[name]
         elif parts[-1] not in ("learning_rate", "decay"):
             kind = _kind(parts, kinds)
@@ -154,7 +154,7 @@ def _by_slots(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | No
 def _kind(parts: list[str], kinds: dict[str, str]) -> str | None:
     """The kind of slot a name speaks of: "hidden/kernel/m", "Adam/m/hidden/kernel", "adam/hidden_kernel_momentum"."""
     for part in (parts[-1], *parts[1:2]):
-        old = re.sub(r"_\d+$", "", part)
+        old = re.sub(r"(_\d+)+$", "", part)
         if old in kinds:
             return kinds[old]
     return max((k for k in kinds.values() if parts[-1].endswith("_" + k)), key=len, default=None)
