@@ -35,6 +35,9 @@ class Keeps(kyeo.layers.Layer):
         super().__init__(**kwargs)
         self.thing = thing
 
+    def call(self, x):
+        return x
+
 
 @pytest.mark.parametrize("name, save", [
     ("m.keras", lambda model, path: model.save(path)),
