@@ -22,10 +22,10 @@ def _rank(eqn: Any) -> int:
 
 
 def _vector(b: Builder, tensor: Tensor) -> Tensor | None:
-    """A tensor with one number a channel, as the vector it was made from."""
+    """A tensor with one number a channel, as it was before it was given another shape."""
     node = b.maker(tensor, "Reshape")
     found = node.inputs[0] if node is not None else tensor
-    return found if len(found.shape) == 1 and found.perm is None else None
+    return found if sum(size != 1 for size in found.shape) <= 1 and found.perm is None else None
 
 
 def _factor(b: Builder, tensor: Any) -> tuple[Tensor | None, Tensor, float] | None:
@@ -60,8 +60,9 @@ def _normalization(b: Builder, one: Tensor, two: Tensor) -> Tensor | None:
     gamma = gamma if gamma is not None else b.const(np.ones(channels, one.dtype))
     beta = beta if beta is not None else b.const(np.zeros(channels, one.dtype))
     parts = [gamma, beta, negative.inputs[0], variance]
-    if any(t.shape != (channels,) for t in parts):
+    if any(t.perm is not None or math.prod(t.shape) != channels for t in parts):
         return None
+    parts = [b.reshape(t, (channels,)) for t in parts]
     return b.emit("BatchNormalization", [scaled.inputs[0], *parts], one.shape, one.dtype, one.perm, epsilon=epsilon)
 
 
