@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
 from kyeo.core.configurable import Configurable
-from kyeo.core.errors import number
+from kyeo.core.errors import fraction, number
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
 from kyeo.core.settings import settings
 from kyeo.core.variable import unwrap
@@ -111,7 +111,7 @@ class MinMaxNorm(Constraint):
 
     def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Axis = 0):
         self.min_value, self.max_value = number(self, min_value=min_value), number(self, max_value=max_value)
-        self.rate, self.axis = number(self, rate=rate), axis
+        self.rate, self.axis = fraction(self, rate=rate), axis
 
     def __call__(self, w: Any) -> jax.Array:
         w, norms = _norms(w, self.axis)

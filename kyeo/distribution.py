@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import describe, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Structure, unwrap
@@ -74,6 +75,7 @@ class DeviceMesh:
     ['batch']
     """
 
+    @checked
     def __init__(self, shape: Sequence[int], axis_names: Sequence[str], devices: Any = None):
         given = np.array(list_devices() if devices is None else devices)
         if not shape or len(shape) != len(axis_names) or math.prod(shape) != given.size:
@@ -105,6 +107,7 @@ class TensorLayout:
     ('batch', None)
     """
 
+    @checked
     def __init__(self, axes: Sequence[str | None], device_mesh: DeviceMesh | None = None):
         self.axes = tuple(axes)
         self._mesh: DeviceMesh | None = None
@@ -150,6 +153,7 @@ class LayoutMap(MutableMapping):
     ((None, 'model'), None)
     """
 
+    @checked
     def __init__(self, device_mesh: DeviceMesh):
         self.device_mesh = device_mesh
         self._layouts: dict[str, TensorLayout] = {}
@@ -259,6 +263,7 @@ class DataParallel(Distribution):
     (5, 2)
     """
 
+    @checked
     def __init__(self, device_mesh: DeviceMesh | None = None, devices: Any = None, auto_shard_dataset: bool = True):
         if device_mesh is None:
             names = list_devices() if devices is None else list(devices)
@@ -283,6 +288,7 @@ class ModelParallel(Distribution):
     1
     """
 
+    @checked
     def __init__(self, *, layout_map: LayoutMap | None = None, batch_dim_name: str | None = None,
                  auto_shard_dataset: bool = True, **kwargs: Any):
         kwargs.pop("device_mesh", None)  # as in Keras: it is that of the map

@@ -5,9 +5,11 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from kyeo.core.configurable import Configurable, deserialize_value, serialize_value
-from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import did_you_mean, positive_int, problem
 from kyeo.core.settings import settings
+from kyeo.ops.core import cast as cast_to
+from kyeo.ops.core import convert_to_tensor
 
 __all__ = [
     "AWQDTypePolicy", "DTypePolicy", "DTypePolicyMap", "FloatDTypePolicy", "GPTQDTypePolicy", "Int4DTypePolicy",
@@ -51,6 +53,14 @@ class DTypePolicy(Configurable):
     def quantization_mode(self) -> str | None:
         """How the layer is quantized; None where it is not."""
         return None
+
+    def convert_input(self, x: Any, autocast: bool, dtype: Any) -> Any:
+        """A float tensor, symbolic tensor or array of NumPy in `dtype` if `autocast`; anything else as it is."""
+        if not hasattr(x, "dtype"):
+            return convert_to_tensor(x, dtype) if isinstance(x, float) and autocast else x
+        wanted = standardize_dtype(dtype)
+        cast = autocast and is_float(standardize_dtype(x.dtype)) and standardize_dtype(x.dtype) != wanted
+        return cast_to(x, wanted) if cast else x
 
     def for_path(self, path: str) -> "DTypePolicy":
         """The policy of the layer at this path."""
@@ -210,7 +220,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         self.name = f"map_{source.name}"
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The map whose `get_config` gave `config`; expressions that could take very long to match are refused."""
         for pattern in config.get("policy_map") or {}:
             repeats, choices = len(re.findall(r"[*+{]", pattern)), pattern.count("|")
@@ -218,7 +228,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
                 raise problem("A config cannot hold such an expression.", received=repr(pattern[:200]), where=cls,
                               expected="at most two repeats, none of a group, and eight choices",
                               fix="make the map in code")
-        return super().from_config(config)
+        return super().from_config(config, custom_objects)
 
     def for_path(self, path: str) -> DTypePolicy:
         """The policy of the layer at this path."""

@@ -15,6 +15,7 @@ from kyeo.core.dtypes import is_float, is_integer, standardize_dtype
 from kyeo.core.errors import fraction, positive_int, problem
 from kyeo.core.keys import default_seed, key_of, words_of
 from kyeo.core.naming import auto_name
+from kyeo.core.parameters import checked
 from kyeo.core.scope import current, scope
 from kyeo.core.variable import Variable, VariableOwner
 from kyeo.ops.core import convert_to_tensor
@@ -79,7 +80,10 @@ def _float(dtype: Any, where: str) -> str:
     return dtype
 
 
-def normal(shape: Sequence[int], mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> jax.Array:
+@checked
+def normal(
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None,
+) -> jax.Array:
     """Normally distributed numbers.
 
     Args:
@@ -95,8 +99,9 @@ def normal(shape: Sequence[int], mean: Any = 0.0, stddev: Any = 1.0, dtype: Any 
     return jax.random.normal(_jax_key(seed), tuple(shape), _float(dtype, "normal")) * stddev + mean
 
 
+@checked
 def truncated_normal(
-    shape: Sequence[int], mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None,
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None,
 ) -> jax.Array:
     """Normally distributed numbers within two standard deviations of the mean. Arguments as `normal`.
 
@@ -108,6 +113,7 @@ def truncated_normal(
     return jax.random.truncated_normal(_jax_key(seed), -2.0, 2.0, tuple(shape), dtype) * stddev + mean
 
 
+@checked
 def uniform(
     shape: Sequence[int], minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None,
 ) -> jax.Array:
@@ -120,6 +126,7 @@ def uniform(
     return jax.random.uniform(_jax_key(seed), tuple(shape), _float(dtype, "uniform"), minval, maxval)
 
 
+@checked
 def randint(
     shape: Sequence[int], minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None,
 ) -> jax.Array:
@@ -136,6 +143,7 @@ def randint(
     return jax.random.randint(_jax_key(seed), tuple(shape), minval, maxval, dtype)
 
 
+@checked
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> jax.Array:
     """Class numbers drawn with the probabilities softmax(logits), for each row.
 
@@ -160,6 +168,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
     return drawn.astype(standardize_dtype(dtype))
 
 
+@checked
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> jax.Array:
     """Inputs with a part `rate` of them, chosen at random, set to 0 and the others scaled so that the mean stays.
 
@@ -181,6 +190,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     return jnp.where(keep_mask(key_of(seed), sizes, rate), inputs / (1 - rate), jnp.zeros((), inputs.dtype))
 
 
+@checked
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> jax.Array:
     """x with the elements of each line along `axis` in a random order, every line by itself.
 
@@ -191,6 +201,7 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> jax.Array:
     return jax.random.permutation(_jax_key(seed), convert_to_tensor(x), axis, independent=True)
 
 
+@checked
 def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None) -> jax.Array:
     """Gamma distributed numbers of shape parameter `alpha` and scale 1.
 
@@ -201,6 +212,7 @@ def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None)
     return jax.random.gamma(_jax_key(seed), convert_to_tensor(alpha), tuple(shape), _float(dtype, "gamma"))
 
 
+@checked
 def binomial(
     shape: Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None,
 ) -> jax.Array:
@@ -214,6 +226,7 @@ def binomial(
     return jax.random.binomial(_jax_key(seed), counts, chances, tuple(shape), _float(dtype, "binomial"))
 
 
+@checked
 def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> jax.Array:
     """Beta distributed numbers, between 0 and 1.
 

@@ -61,7 +61,7 @@ class L1L2(Regularizer):
     8.0
     """
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0):
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0):
         self.l1, self.l2 = _weight(self, l1=l1), _weight(self, l2=l2)
 
     def __call__(self, x: Any) -> jax.Array:
@@ -76,7 +76,7 @@ class L1(Regularizer):
     3.0
     """
 
-    def __init__(self, l1: float = 0.01):
+    def __init__(self, l1: float | None = 0.01):
         self.l1 = _weight(self, 0.01, l1=l1)
 
     def __call__(self, x: Any) -> jax.Array:
@@ -91,7 +91,7 @@ class L2(Regularizer):
     5.0
     """
 
-    def __init__(self, l2: float = 0.01):
+    def __init__(self, l2: float | None = 0.01):
         self.l2 = _weight(self, 0.01, l2=l2)
 
     def __call__(self, x: Any) -> jax.Array:

@@ -2,9 +2,10 @@
 
     KERAS_BACKEND=jax python scripts/compare_api.py [room ...]
 
-What is left out or different on purpose stands in docs/differences.md, in the tables "Names left out" and "Signatures
-that differ": the first cell of a row holds the names, in backticks, without "keras." before them. Exit code 1 when
-something else is missing or different, or when a row of those tables has nothing left to explain.
+What is left out or different on purpose stands in docs/differences.md, in the tables "Names left out", "Signatures
+that differ" and "Methods left out": the first cell of a row holds the names, in backticks, without "keras." before
+them, for a method with the class of Keras that has it (`Layer.build`). Exit code 1 when something else is missing or
+different, or when a row of those tables has nothing left to explain.
 """
 
 import inspect
@@ -21,6 +22,9 @@ __all__ = ["differences", "documented", "main"]
 # Rooms and names that are being built: what they lack is no mistake yet.
 IN_WORK: tuple[str, ...] = ()
 DOCUMENT = pathlib.Path(__file__).parents[1] / "docs" / "differences.md"
+# Methods that Keras calls, by place, and whose parameters have several names in Keras itself.
+BY_PLACE = {"build", "call", "compute_mask", "update_step", "transform_bounding_boxes", "transform_labels",
+            "transform_segmentation_masks", "get_random_transformation"}
 EVERYWHERE = ("name", "trainable", "dtype")
 EMPTY, STARS = inspect.Parameter.empty, inspect.Parameter.VAR_POSITIONAL
 _SKIPPED = {"src"}  # Keras's own inside
@@ -110,6 +114,55 @@ def differences(keras: Any, kyeo: Any) -> Iterator[tuple[str, str]]:
             yield path, f"({shown(wanted)})\n    here: ({shown(given or [])})"
 
 
+def members(cls: type) -> Iterator[tuple[str, list[str]]]:
+    """Each public method and property of a class, and the classes of Keras that write it, the nearest one first."""
+    for name in dir(cls):
+        home = [base for base in cls.__mro__ if name in base.__dict__]
+        if name[0] != "_" and home[-1].__module__.startswith("keras."):
+            yield name, [base.__name__ for base in home]
+
+
+def has(cls: type, name: str) -> bool:
+    """Whether objects of a class have a name: the class has it, or its methods assign it."""
+    return hasattr(cls, name) or any(
+        name in getattr(base, "__static_attributes__", ()) or name in inspect.get_annotations(base)
+        for base in cls.__mro__)
+
+
+def method_differences(keras: Any, kyeo: Any) -> dict[str, str]:
+    """What is wrong with each method, named `Class.method`, of the classes that both have."""
+    wrong: dict[str, str] = {}
+    for path, theirs in names(keras):
+        try:
+            ours = found(kyeo, path)
+        except AttributeError:
+            continue
+        if not inspect.isclass(theirs) or not inspect.isclass(ours):
+            continue
+        for name, homes in members(theirs):
+            if not has(ours, name):
+                wrong.setdefault(f"{homes[-1]}.{name}", f"missing in {path}")
+            elif not _same_method(getattr(theirs, name), getattr(ours, name, None), name):
+                wanted, given = (shown(parameters(getattr(cls, name)) or []) for cls in (theirs, ours))
+                wrong.setdefault(f"{homes[0]}.{name}", f"{path} ({wanted})\n    here: ({given})")
+    return wrong
+
+
+def _same_method(theirs: Any, ours: Any, name: str) -> bool:
+    """Methods are compared as functions are, but for those in BY_PLACE."""
+    wanted, given = parameters(theirs), parameters(ours)
+    if not inspect.isroutine(theirs) or wanted is None:
+        return True
+    if given is None:
+        return False
+    if {STARS, inspect.Parameter.VAR_KEYWORD} <= {kind for _, kind, _ in given}:
+        return True  # takes everything
+    if name in BY_PLACE:
+        wanted, given = ([(str(i), k, None) for i, (_, k, _) in enumerate(p) if k not in (STARS, p[0][1].VAR_KEYWORD)]
+                         for p in (wanted, given))
+    return same(wanted, given)
+
+
 def _missing_rooms(keras: Any, kyeo: Any, cache: dict[int, set[str]] = {}) -> set[str]:  # noqa: B006
     """Modules of Keras that are missing whole: said once, not for each name in them."""
     if id(kyeo) not in cache:
@@ -156,7 +209,13 @@ def main(rooms: list[str]) -> int:
             continue
         wrong += 1
         print(f"{path}: {what}")
-    stale = {name for name in (left_out | different) - used if not in_work(name)}
+    methods = documented("Methods left out")
+    for path, what in sorted(method_differences(keras, kyeo).items()) if not rooms else ():
+        used |= {path} & methods
+        if path not in methods:
+            wrong += 1
+            print(f"{path}: {what}")
+    stale = {name for name in (left_out | different | methods) - used if not in_work(name)}
     for name in sorted(stale if not rooms else ()):
         wrong += 1
         print(f"{name}: documented in {DOCUMENT.name}, but Kyeo has it as Keras does")

@@ -22,6 +22,24 @@ def test_what_is_left_out_says_what_to_use():
         kyeo.Sequentail
 
 
+def test_methods_are_compared():
+    class Theirs:
+        def a(self, x, y=1): ...
+        def b(self, x): ...
+        def call(self, x, mask=None): ...
+
+    class Ours:
+        def a(self, x, y=2): ...
+        def call(self, inputs, previous=None): ...
+        def __init__(self):
+            self.kept = 1
+
+    assert compare_api.has(Ours, "kept") and not compare_api.has(Ours, "b")
+    assert [compare_api._same_method(getattr(Theirs, n), getattr(Ours, n), n) for n in ("a", "call")] == [False, True]
+    with pytest.raises(NotImplementedError, match="train_step"):
+        type("Own", (kyeo.Sequential,), {"make_train_function": lambda self: 0})([kyeo.layers.Dense(1)]).predict([[1.0]])
+
+
 def test_signatures_are_compared():
     def parameters(text):
         return compare_api.parameters(eval(f"lambda {text}: 0"))

@@ -7,8 +7,8 @@ from typing import Any
 
 from kyeo.callbacks.base import Callback
 from kyeo.callbacks.checkpoint import Checkpoints, Writer
-from kyeo.callbacks.progbar import say
 from kyeo.core.errors import boolean, positive_int, problem
+from kyeo.core.progbar import say
 
 __all__ = ["EXIT_CODE", "BackupAndRestore"]
 

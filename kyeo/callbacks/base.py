@@ -7,6 +7,8 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.parameters import checked
+from kyeo.core.plain import plainly
 
 __all__ = ["HOOKS", "Callback", "LazyLogs", "Logs", "plain_logs"]
 
@@ -37,6 +39,12 @@ class Callback:
     _ignored_hooks: tuple[Any, ...] = ()  # methods that would do nothing as this object is set up
     _resumed = False
 
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("kyeo.") and "__init__" in cls.__dict__:
+            cls.__init__ = plainly(checked(cls.__init__))  # type: ignore[method-assign]
+
+    @checked
     def __init__(self) -> None:
         self.params = None
         self._model = None

@@ -21,13 +21,16 @@ def _forward(hook: str) -> Any:
         for tell in self._listeners[hook]:
             tell(logs)
 
-    def numbered(self: "CallbackList", index: int, logs: Logs = None) -> None:
+    def of_batch(self: "CallbackList", batch: int, logs: Logs = None) -> None:
         if self._listeners[hook]:
             logs = plain_logs(logs)
             for tell in self._listeners[hook]:
-                tell(index, logs)
+                tell(batch, logs)
 
-    forward = numbered if "batch" in hook or "epoch" in hook else whole
+    def of_epoch(self: "CallbackList", epoch: int, logs: Logs = None) -> None:
+        of_batch(self, epoch, logs)
+
+    forward = of_batch if "batch" in hook else of_epoch if "epoch" in hook else whole
     forward.__name__, forward.__doc__ = hook, f"Tell all callbacks that override `{hook}`."
     return forward
 

@@ -1,5 +1,6 @@
 """CSVLogger: a row of results per epoch in a CSV file."""
 
+import contextlib
 import csv
 import io
 import os
@@ -40,29 +41,40 @@ class CSVLogger(Callback):
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
         self.keys: list[str] | None = None
         self._size = 0
+        self._waiting = b""  # rows the disk refused
 
     def get_state(self) -> dict[str, Any]:
         size = 0
         if os.path.exists(self.filename):
-            with open(self.filename, "rb+") as file:
+            size = os.path.getsize(self.filename)
+            with contextlib.suppress(OSError), open(self.filename, "rb+") as file:
                 os.fsync(file.fileno())  # a checkpoint must not know of rows that are lost with the power
-                size = os.path.getsize(self.filename)
-        return {"keys": self.keys, "size": size}
+        return {"keys": self.keys, "size": size, "waiting": self._waiting}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         self.keys, self._size, self._resumed = state["keys"], state["size"], True
+        self._waiting = state.get("waiting", b"")
 
     def on_train_begin(self, logs: Logs = None) -> None:
         if not self._begins_anew():
             self._cut()
             return
-        self.keys = None
+        self.keys, self._waiting = None, b""
         if not self.append:
-            open(self.filename, "w").close()
+            self._empty()
         elif os.path.exists(self.filename):
             with open(self.filename, newline="") as file:
                 header = next(csv.reader(file, delimiter=self.separator), None)
             self.keys = header[1:] if header else None
+
+    def _empty(self) -> None:
+        try:
+            open(self.filename, "w").close()
+        except FileNotFoundError:  # a folder that is not there is a mistake, not an accident
+            raise
+        except OSError as error:
+            warnings.warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on without it until "
+                          "it can.", stacklevel=4)
 
     def _cut(self) -> None:
         """Take away the rows that were written after the checkpoint: they will come again."""
@@ -84,8 +96,22 @@ class CSVLogger(Callback):
         rows.append([epoch, *(_cell(logs.get(name, "NA")) for name in self.keys)])
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=self.separator).writerows(rows)
-        with open(self.filename, "a", newline="") as file:
-            file.write(text.getvalue())
+        self._waiting += text.getvalue().encode()
+        self._append()
+
+    def _append(self) -> None:
+        """Write what waits, or, where the disk refuses, nothing of it: it is tried again with the next row."""
+        size = os.path.getsize(self.filename) if os.path.exists(self.filename) else 0
+        try:
+            with open(self.filename, "ab") as file:
+                file.write(self._waiting)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(self.filename, size)
+            warnings.warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on; the rows are "
+                          "written when it can.", stacklevel=4)
+        else:
+            self._waiting = b""
 
 
 def _cell(value: Any) -> Any:

@@ -4,8 +4,8 @@ from typing import Any
 
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
-from kyeo.callbacks.progbar import say
 from kyeo.core.errors import positive_int
+from kyeo.core.progbar import say
 
 __all__ = ["EarlyStopping"]
 
@@ -52,8 +52,12 @@ class EarlyStopping(Monitor):
         if self._begins_anew():
             self._begin()
 
+    def get_monitor_value(self, logs: Logs) -> Any:
+        """The watched value; None where validation did not run. A subclass may compute one of its own."""
+        return self.value_in(logs or {})
+
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        current = self.value_in(logs or {})
+        current = self.get_monitor_value(logs)
         if current is None or epoch < self.start_from_epoch:
             return
         self.wait += 1

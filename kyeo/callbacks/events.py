@@ -4,9 +4,11 @@ A record is its length, a masked CRC-32C of the length, the bytes, a masked CRC-
 (number, wire type) and a value: 0 a varint, 1 eight bytes, 2 a length and bytes, 5 four bytes.
 """
 
+import contextlib
 import os
 import struct
 import time
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,6 +118,7 @@ class EventFile:
     def __init__(self, path: Any, size: int = 0):
         self.path = Path(path)
         self._file: Any = None
+        self._waiting = bytearray()
         if self.path.exists():
             os.truncate(self.path, min(size, self.path.stat().st_size))
 
@@ -126,30 +129,47 @@ class EventFile:
     def _write(self, event: bytes) -> None:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "ab")  # noqa: SIM115 (kept until `close`)
-            if not self._file.tell():
+            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (kept until `close`)
+            if not self._file.tell() and not self._waiting:
                 self._write(_data(3, "brain.Event:2"))
         event = _double(1, time.time()) + event
         length = struct.pack("<Q", len(event))
-        self._file.write(length + struct.pack("<I", _masked_crc(length)) + event
-                         + struct.pack("<I", _masked_crc(event)))
+        self._waiting += (length + struct.pack("<I", _masked_crc(length)) + event
+                          + struct.pack("<I", _masked_crc(event)))
+        if len(self._waiting) > 2**16:
+            self.flush()
 
     def flush(self) -> None:
-        """Hand what was added to the operating system, so that TensorBoard sees it."""
-        if self._file is not None:
-            self._file.flush()
+        """Hand what was added to the operating system, so that TensorBoard sees it. Where the disk refuses there is a
+        warning, and it is tried again the next time."""
+        if self._file is None or not self._waiting:
+            return
+        size = self._file.seek(0, os.SEEK_END)
+        try:
+            rest = bytes(self._waiting)
+            while rest:
+                rest = rest[self._file.write(rest):]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, size)
+            warnings.warn(f"The events of TensorBoard could not be written to {self.path}: {error}. Training goes on; "
+                          "they are written when they can be.", stacklevel=4)
+        else:
+            self._waiting.clear()
 
     def on_disk(self) -> int:
         """How many bytes there are, all of them on the disk."""
         if self._file is None:
             return self.path.stat().st_size if self.path.exists() else 0
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return self._file.tell()
+        self.flush()
+        with contextlib.suppress(OSError):  # `flush` has said so, or the next one will
+            os.fsync(self._file.fileno())
+        return self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
         """Write what is left; more can be added later."""
         if self._file is not None:
+            self.flush()
             self._file.close()
             self._file = None
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.callbacks.monitor import Monitor
-from kyeo.callbacks.progbar import say
 from kyeo.core.errors import number, positive_int, problem
+from kyeo.core.progbar import say
 
 __all__ = ["LearningRateScheduler", "ReduceLROnPlateau", "rates_of"]
 

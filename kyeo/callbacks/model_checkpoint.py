@@ -6,8 +6,8 @@ from typing import Any
 
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
-from kyeo.callbacks.progbar import say
 from kyeo.core.errors import positive_int, problem
+from kyeo.core.progbar import say
 
 __all__ = ["ModelCheckpoint"]
 
@@ -17,7 +17,8 @@ class ModelCheckpoint(Monitor):
 
     Args:
         filepath: where; `{epoch}`, `{batch}` and names of the logs are filled in, with formats:
-            "{epoch:02d}-{val_loss:.2f}.keras". Ends in ".keras", or in ".weights.h5" for weights only.
+            "{epoch:02d}-{val_loss:.2f}.keras". Ends in ".keras", for weights only in ".weights.h5" or
+            ".safetensors".
         monitor: the value that says which model is best.
         verbose: 1 prints what it does.
         save_best_only: save only when the value is better than all before.
@@ -41,7 +42,7 @@ class ModelCheckpoint(Monitor):
         self.filepath = os.fspath(filepath)
         self.verbose, self.save_best_only, self.save_weights_only = verbose, save_best_only, save_weights_only
         self.save_freq: Any = save_freq if save_freq == "epoch" else positive_int(self, save_freq=save_freq)
-        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        endings = (".weights.h5", ".safetensors") if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
             raise problem("The file name has the wrong ending.", received=f"filepath={self.filepath!r}",
                           expected="a name that ends in " + " or ".join(endings), where=self)
@@ -76,14 +77,18 @@ class ModelCheckpoint(Monitor):
         if os.path.isdir(path):
             raise problem("The file to write is a folder.", received=f"filepath={path!r}", where=self,
                           expected="the name of a file", kind=IsADirectoryError)
+        best = self.best
         if self.save_best_only and not self._is_best(epoch, logs, path):
             return
         if not self.save_best_only:
             self._say(epoch, f"saving to {path}")
-        folder = os.path.dirname(path)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
-        (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
+        try:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
+        except OSError as error:
+            self.best = best  # what is in the file is still the best there is
+            warnings.warn(f"ModelCheckpoint could not write {path}, and training goes on without it; an older file is "
+                          f"as it was.\n{error}", stacklevel=4)
 
     def _is_best(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
         if self.save_freq != "epoch" and self.monitor not in logs:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kyeo.callbacks.base import Callback, Logs
-from kyeo.callbacks.progbar import Progbar, say
+from kyeo.core.progbar import Progbar, say
 
 __all__ = ["ProgbarLogger"]
 

@@ -205,7 +205,7 @@ class TensorBoard(Callback):
 
 def _first_and_last(owner: Any, steps: Any) -> tuple[int, int]:
     if isinstance(steps, str):
-        steps = tuple(int(s) for s in steps.split(","))
+        steps = tuple(int(s) if s.strip().isdigit() else -1 for s in steps.split(","))
     pair = (steps, steps) if isinstance(steps, int) else tuple(steps)
     if len(pair) != 2 or not 0 <= pair[0] <= pair[1]:
         raise problem("`profile_batch` is not valid.", received=f"profile_batch={steps!r}", where=owner,

@@ -3,8 +3,8 @@
 import math
 
 from kyeo.callbacks.base import Callback, Logs
-from kyeo.callbacks.progbar import say
 from kyeo.core.errors import problem
+from kyeo.core.progbar import say
 
 __all__ = ["TerminateOnNaN"]
 

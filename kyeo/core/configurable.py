@@ -18,10 +18,12 @@ import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, is_told, problem, retold
+from kyeo.core.parameters import MISTAKES, checks_of, explained
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
 from kyeo.core.reading import as_read, making, reading
 from kyeo.core.registry import (
+    custom_object_scope,
     find,
     get_registered_name,
     get_registered_object,
@@ -42,6 +44,12 @@ class Configurable:
     _not_in_config: frozenset[str] = frozenset()  # parameters that a config leaves out
     _keeps_keywords: bool  # set by a class whose `**kwargs` are not for the constructors of its bases
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise problem(f"{cls.__name__} takes no arguments.", where=cls, kind=TypeError, received=", ".join(
+                [*map(describe, args), *(f"{name}={describe(value)}" for name, value in kwargs.items())]))
+        return super().__new__(cls)
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         parts = cls.__module__.split(".")
@@ -50,7 +58,8 @@ class Configurable:
         if isinstance(cls.__dict__.get("from_config"), classmethod):
             cls.from_config = classmethod(as_read(cls.__dict__["from_config"].__func__))  # type: ignore[assignment]
         if "__init__" in cls.__dict__:
-            cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
+            own = parts[0] == "kyeo"
+            cls.__init__ = _remembering(cls.__init__, own)  # type: ignore[method-assign]
 
     def _check_made(self) -> None:
         """Called after the constructor; raises where a subclass has left something out."""
@@ -68,12 +77,14 @@ class Configurable:
 
     @classmethod
     @as_read
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """An object like the one whose `get_config` gave `config`."""
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """An object like the one whose `get_config` gave `config`; classes it names are looked for in
+        `custom_objects` too."""
         known = parameters_of(cls)
-        # a file of Keras may name arguments that do not exist here; where they are None they say nothing
-        return cls(**{name: deserialize_value(value) for name, value in config.items()
-                      if value is not None or name in known})
+        with custom_object_scope(custom_objects):
+            # a file of Keras may name arguments that do not exist here; where they are None they say nothing
+            return cls(**{name: deserialize_value(value) for name, value in config.items()
+                          if value is not None or name in known})
 
     def __repr__(self) -> str:
         given = given_arguments(self)
@@ -81,18 +92,29 @@ class Configurable:
         return f"{type(self).__name__}({inner})"
 
 
-def _remembering(init: Callable[..., None]) -> Callable[..., None]:
+def _remembering(init: Callable[..., None], own: bool) -> Callable[..., None]:
     @functools.wraps(init)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
         if "_given" in self.__dict__:
-            return init(self, *args, **kwargs)
+            return run(self, *args, **kwargs)
         self.__dict__["_given"] = (remembering, args, kwargs)  # the most derived constructor runs first, and counts
         outermost(self, args, kwargs)
+
+    def run(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except MISTAKES as error:
+            better = explained(error, init, self, args, kwargs, own)
+            if better is error:
+                raise
+            raise better from None
+        if own:  # afterwards: the constructor's own words are more to the point
+            checks_of(init).run(self, args, kwargs)
 
     @plainly
     def outermost(self: Any, args: Any, kwargs: Any) -> None:
         try:
-            init(self, *args, **kwargs)
+            run(self, *args, **kwargs)
         except (TypeError, ValueError) as error:
             if is_told(error):
                 raise retold(error, type(self)) from None
@@ -166,7 +188,9 @@ def serialize_value(value: Any, owner: Any = None, name: str = "") -> Any:
     if callable(value):
         return _serialize_function(value, owner, name)
     raise problem(f"`{name}` cannot be written into a config.", received=value, where=owner,
-                  expected="plain values, arrays, registered functions, or objects with get_config")
+                  expected="plain values, arrays, registered functions, or objects with get_config",
+                  fix="give its class a get_config(), under @kyeo.saving.register_keras_serializable(), or make it in "
+                      "__init__ from plain values")
 
 
 def serialize_object(value: Any) -> dict[str, Any]:

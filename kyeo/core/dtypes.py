@@ -28,7 +28,7 @@ def standardize_dtype(dtype: Any) -> str:
         return settings.floatx
     if isinstance(dtype, str) and dtype in ALLOWED_DTYPES:
         return dtype
-    if dtype in _PYTHON_TYPES:
+    if isinstance(dtype, type) and dtype in _PYTHON_TYPES:
         return _PYTHON_TYPES[dtype]
     try:
         name = jnp.dtype(dtype).name

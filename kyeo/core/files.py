@@ -1,14 +1,28 @@
 """Files written whole or not at all, and checksums of files."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["atomic_write", "sha256_of"]
+from kyeo.core.errors import is_told, problem
+
+__all__ = ["atomic_write", "cannot_write", "sha256_of", "writing"]
+
+_MENDS = {  # what a disk refuses with
+    errno.ENOSPC: "free some space on this disk, or write to another",
+    errno.EDQUOT: "free some space of your quota, or write to another disk",
+    errno.EFBIG: "the system's limit on the size of a file is too low for it (ulimit -f)",
+    errno.EROFS: "this disk can only be read; write to another",
+    errno.EACCES: "write to a folder that you may change",
+    errno.EPERM: "write to a folder that you may change",
+    errno.EIO: "the disk fails; write to another",
+}
 
 
 @contextlib.contextmanager
@@ -27,6 +41,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         FileNotFoundError: The folder of `path` does not exist.
+        OSError: The disk is full, fails, or may not be written to; the message names `path` and a mend.
 
     Example:
         >>> import tempfile, pathlib
@@ -49,11 +64,62 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         _flush(temporary, os.O_RDWR)
         os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _MENDS and not is_told(error):
+            raise cannot_write(target, error) from error
         raise
     if os.name == "posix":  # Windows cannot open a folder
-        _flush(target.parent, os.O_RDONLY)
+        try:
+            _flush(target.parent, os.O_RDONLY)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot flush a folder
+                raise cannot_write(target, error, "The file is written, but may be lost with the power.") from error
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Give an open binary file that is put in place of `path` when the block ends well; see `atomic_write`.
+
+    Args:
+        path: The file to write or replace.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> from kyeo.core.files import writing
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "numbers")
+        >>> with writing(path) as file:
+        ...     file.write(bytes(3))
+        3
+        >>> path.read_bytes()
+        b'\\x00\\x00\\x00'
+    """
+    with atomic_write(path) as temporary, open(temporary, "w+b") as file:
+        yield file
+
+
+def cannot_write(path: str | os.PathLike[str], error: OSError,
+                 what: str = "The file could not be written; what was there is as it was.") -> Exception:
+    """The exception for a disk that refused: the same class and `errno`, with the path and a mend.
+
+    Args:
+        path: The file.
+        error: What the system said.
+        what: The first line.
+
+    Example:
+        >>> from kyeo.core.files import cannot_write
+        >>> print(cannot_write("a.keras", OSError(28, "No space left on device")))
+        The file could not be written; what was there is as it was.
+          Received: No space left on device
+          Where:    a.keras
+          Fix:      free some space on this disk, or write to another
+    """
+    told = problem(what, received=error.strerror, where=os.fspath(path), fix=_MENDS.get(error.errno or 0),
+                   kind=type(error))
+    told.errno = error.errno  # type: ignore[attr-defined]
+    return told
 
 
 def _flush(path: Path, flags: int) -> None:

@@ -42,11 +42,13 @@ def key_of(seed: Any, where: str = "kyeo.random") -> jax.Array:
         return seed.next()
     if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
         return from_host(words_of(int(seed)))
+    if isinstance(seed, jax.Array) and jnp.issubdtype(seed.dtype, jax.dtypes.prng_key):
+        seed = jax.random.key_data(seed)
     if isinstance(seed, jax.Array) and seed.shape == (2,) and seed.dtype == jnp.uint32:
         return seed
     if seed is not None:
         raise problem("`seed` is not valid.", received=f"seed={seed!r}", where=where,
-                      expected="an int, a kyeo.random.SeedGenerator, or None")
+                      expected="an int, a kyeo.random.SeedGenerator, a key of JAX, or None")
     key = from_host(words_of(default_seed()))
     if isinstance(key, jax.core.Tracer) and not current().symbolic:
         raise problem("Without a seed, a compiled function would give the same numbers each time.",

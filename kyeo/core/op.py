@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
 from kyeo.core.errors import describe, is_told, problem
-from kyeo.core.plain import in_plain_words, plainly
+from kyeo.core.parameters import MISTAKES, Checks, is_misfit, misfit
+from kyeo.core.plain import in_plain_words, is_ours, plainly
 from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer, record
 from kyeo.core.variable import Variable
@@ -53,7 +54,8 @@ def _shown(value: Any) -> str:
 def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception:
     words = in_plain_words(error)
     received = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in kwargs.items())]
-    kind = next(cls for cls in (TypeError, ValueError, IndexError) if isinstance(error, cls))
+    kinds = {TypeError: TypeError, AttributeError: TypeError, IndexError: IndexError}
+    kind = next((kind for cls, kind in kinds.items() if isinstance(error, cls)), ValueError)
     return problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=kind, received=", ".join(received),
                    expected=words.text if words else str(error).split("\n")[0], fix=words.fix if words else None)
 
@@ -61,11 +63,14 @@ def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwarg
 def op(fn: Callable[P, R]) -> Callable[P, R]:
     """Let `fn` take symbolic tensors and variables besides arrays, and file it by its name."""
 
+    checks: Checks | None = None  # read off the signature at the first call
+    where = f"ops.{fn.__name__}"
+
     @plainly
     def symbolic(*args: Any, **kwargs: Any) -> Any:
         try:
             specs = infer(call, args, kwargs)
-        except (TypeError, ValueError, IndexError) as error:
+        except MISTAKES as error:
             if is_told(error):
                 raise error from None
             raise _told(fn, error, args, kwargs) from None
@@ -73,18 +78,25 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
 
     @plainly
     def complain(error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Say an error of JAX or NumPy in our words, unless a layer is around, which knows more."""
-        if in_plain_words(error) and not current().path and not any(map(callable, args)):
+        """Say an error in our words, unless a layer is around, which knows more, or it is the user's own."""
+        if not is_told(error) and is_ours(error) and not current().path:
             raise _told(fn, error, args, kwargs) from None
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal checks
+        if checks is None:
+            checks = Checks(fn)
+        if checks.look:
+            checks.run(where, args, kwargs)
         kind = max(max(map(_look, args), default=0), max(map(_look, kwargs.values()), default=0))
         if kind == 2:
             return symbolic(*args, **kwargs)
         try:
             return fn(*args, **kwargs) if kind == 0 else fn(*_values(args), **_values(kwargs))
-        except (TypeError, ValueError, IndexError) as error:
+        except MISTAKES as error:
+            if isinstance(error, TypeError) and is_misfit(error):
+                raise misfit(fn, where, args, kwargs) from None
             complain(error, args, kwargs)
             raise
 

@@ -19,13 +19,14 @@ import jax
 from kyeo.core.errors import is_told
 from kyeo.core.settings import settings
 
-__all__ = ["Words", "in_plain_words", "plainly", "warn"]
+__all__ = ["Words", "in_plain_words", "is_ours", "plainly", "warn"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _JAX_NOTE = "JAX has removed its internal frames"
 _KYEO = str(pathlib.Path(__file__).parents[1]) + os.sep
+_LIBRARIES = {"kyeo", "jax", "jaxlib", "numpy", "scipy", "opt_einsum", "ml_dtypes"}
 _HIDDEN = (_KYEO, str(pathlib.Path(jax.__file__).parent) + os.sep, contextlib.__file__)
 
 
@@ -83,6 +84,12 @@ def in_plain_words(error: BaseException) -> Words | None:
 def _raised_by_arrays(error: BaseException) -> bool:
     frames = [entry.tb_frame for entry in _entries(error.__traceback__)]
     return bool(frames) and str(frames[-1].f_globals.get("__name__")).split(".")[0] in ("jax", "jaxlib", "numpy")
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether nothing of the user's own was running, below the frame that caught it, when an exception was raised."""
+    names = [str(entry.tb_frame.f_globals.get("__name__")).split(".")[0] for entry in _entries(error.__traceback__)]
+    return all(name in _LIBRARIES or name in sys.stdlib_module_names for name in names)
 
 
 def _entries(traceback: types.TracebackType | None) -> Iterator[types.TracebackType]:

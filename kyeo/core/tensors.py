@@ -2,13 +2,18 @@
 
 Checkpoints and `save_weights("x.safetensors")` are such files. A file can be sealed: each array has its SHA-256 in the
 header, and the last array is the SHA-256 of the header. Then no part of the file can be cut off or changed unseen.
+Files of weights hold nothing but weights: each has a CRC-32 in the metadata, of its bytes, name, number type and shape.
 """
 
+import contextlib
 import hashlib
 import json
 import math
 import mmap
-from collections.abc import Iterator, Mapping
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +27,13 @@ __all__ = ["DamagedFile", "Tensors", "write_tensors"]
 _NAMES = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
     "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
-    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "C64": "complex64",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu", "C64": "complex64",
 }
 _CODES = {name: code for code, name in _NAMES.items()}
 _MAX_HEADER = 100_000_000  # bytes, as in the specification
+_MAX_SIGNS = {b"{": 200_000, b"[": 400_000, b":": 1_000_000, b",": 4_000_000}  # what JSON takes memory for
 _MAX_RANK = 32
-_SEAL, _SUMS, _META = "seal", "sha256", "__metadata__"
+_SEAL, _SUMS, _CRCS, _META = "seal", "sha256", "crc32", "__metadata__"
 
 
 class DamagedFile(ValueError):
@@ -35,14 +41,15 @@ class DamagedFile(ValueError):
 
 
 def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None,
-                  sealed: bool = False) -> None:
+                  sealed: bool = False, summed: bool = False) -> None:
     """Write a file; whoever wants it to appear at once writes it through `core.files.atomic_write`.
 
     Args:
-        path: the file.
+        path: the file, or one that is open.
         arrays: arrays by name; NumPy's or what NumPy takes.
         metadata: texts by name.
         sealed: whether to add checksums, so that any damage is found.
+        summed: whether to add quick checksums, to the metadata alone; `Tensors.check` compares them.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.safetensors")
@@ -58,6 +65,8 @@ def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, s
     if sealed:
         texts[_SUMS] = json.dumps({name: _sum(array) for name, array in parts.items()})
         parts[_SEAL] = np.zeros(32, np.uint8)
+    if summed:
+        texts[_CRCS] = json.dumps(dict(zip(parts, _side_by_side(_crc, parts.items()))))
     header: dict[str, Any] = {_META: texts} if texts else {}
     at = 0
     for name, array in parts.items():
@@ -67,7 +76,7 @@ def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, s
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     head = len(text).to_bytes(8, "little") + text
-    with open(path, "wb") as file:
+    with open(path, "wb") if isinstance(path, (str, os.PathLike)) else contextlib.nullcontext(path) as file:
         file.write(head)
         for name, array in parts.items():
             file.write(hashlib.sha256(head).digest() if sealed and name == _SEAL else _bytes(array))
@@ -89,6 +98,17 @@ def _bytes(array: np.ndarray) -> memoryview:
 
 def _sum(array: np.ndarray) -> str:
     return hashlib.sha256(_bytes(array)).hexdigest()
+
+
+def _crc(name: str, array: np.ndarray) -> str:
+    what = f"{name} {_CODES[array.dtype.name]} {list(array.shape)}".encode("utf-8", "surrogatepass")
+    return f"{zlib.crc32(what, zlib.crc32(_bytes(array))):08x}"
+
+
+def _side_by_side(function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    """What a function gives for each of some arguments, by a few threads: zlib lets go of the interpreter."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
+        yield from pool.map(function, *zip(*arguments))
 
 
 class Tensors(Mapping[str, np.ndarray]):
@@ -134,6 +154,9 @@ class Tensors(Mapping[str, np.ndarray]):
         if len(start) < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8):
             raise self._bad(f"{size:,} bytes, a header of {length:,}")
         self._head = start + self._file.read(length)
+        crowded = [sign for sign, most in _MAX_SIGNS.items() if self._head.count(sign) > most]
+        if self._head[8:9] != b"{" or crowded:
+            raise self._bad("a header of too many parts" if crowded else "a header that is no JSON object")
         header = self._parsed(self._head[8:])
         metadata = header.pop(_META, {})
         if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
@@ -166,16 +189,16 @@ class Tensors(Mapping[str, np.ndarray]):
     def _entry(self, name: str, fields: Any) -> tuple[np.dtype, tuple[int, ...], int, int]:
         """(number type, shape, begin, end), once it is clear that they go together."""
         if not isinstance(fields, dict) or set(fields) != {"dtype", "shape", "data_offsets"}:
-            raise self._bad(f'"{name[:100]}" without dtype, shape and data_offsets')
+            raise self._bad(f'{name[:100]!a} without dtype, shape and data_offsets')
         code, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
         if not isinstance(code, str) or code not in _NAMES:
-            raise self._bad(f'"{name[:100]}" of an unknown number type')
+            raise self._bad(f'{name[:100]!a} of an unknown number type')
         if not (_sizes(shape) and len(shape) <= _MAX_RANK and _sizes(offsets) and len(offsets) == 2):
-            raise self._bad(f'"{name[:100]}" with sizes that are none')
+            raise self._bad(f'{name[:100]!a} with sizes that are none')
         dtype = np.dtype(getattr(ml_dtypes, _NAMES[code], _NAMES[code]))
         begin, end = offsets
         if end - begin != math.prod(shape) * dtype.itemsize:
-            raise self._bad(f'"{name[:100]}" of {end - begin:,} bytes for shape {tuple(shape)} of {dtype}')
+            raise self._bad(f'{name[:100]!a} of {end - begin:,} bytes for shape {tuple(shape)} of {dtype}')
         return dtype, tuple(shape), begin, end
 
     def _check_seal(self) -> None:
@@ -187,6 +210,36 @@ class Tensors(Mapping[str, np.ndarray]):
         for name in self:
             if name != _SEAL and sums.get(name) != _sum(self[name]):
                 raise self._bad(f'"{name}" does not have the checksum it was written with')
+
+    def check(self, told: Callable[[int], None] = lambda size: None) -> None:
+        """Compare all arrays with their quick checksums, if the file has such.
+
+        Args:
+            told: called with the number of bytes, after each array.
+
+        Raises:
+            DamagedFile: one differs.
+        """
+        if _CRCS not in self.metadata:
+            return
+        sums = self._parsed(self.metadata[_CRCS].encode("utf-8", "surrogatepass"))
+
+        def compare(name: str) -> int:
+            if sums.get(name) != _crc(name, self[name]):
+                raise self._bad(f"{name[:100]!a} does not have the checksum it was written with")
+            self.forget(name)
+            return self.nbytes(name)
+
+        for size in _side_by_side(compare, ((name,) for name in self)):
+            told(size)
+
+    def forget(self, name: str) -> None:
+        """Give back the memory in which an array was read; it is read again where somebody asks."""
+        _, _, begin, end = self._entries[name]
+        start = len(self._head) + begin
+        page = start - start % mmap.PAGESIZE
+        if hasattr(self._map, "madvise") and end > begin:
+            self._map.madvise(mmap.MADV_DONTNEED, page, start + end - begin - page)
 
     def __getitem__(self, name: str) -> np.ndarray:
         dtype, shape, begin, end = self._entries[name]
@@ -202,6 +255,14 @@ class Tensors(Mapping[str, np.ndarray]):
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of an array that is not read yet."""
         return self._entries[name][1]
+
+    def dtype(self, name: str) -> np.dtype:
+        """The number type of an array that is not read yet."""
+        return self._entries[name][0]
+
+    def nbytes(self, name: str) -> int:
+        """How many bytes an array has."""
+        return self._entries[name][3] - self._entries[name][2]
 
 
 def _sizes(values: Any) -> bool:

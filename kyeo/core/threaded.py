@@ -2,36 +2,49 @@
 
 JAX traces such a function by itself, so a value assigned inside is lost with the trace unless the function takes it in
 and hands it out. Which variables those are is found by trying: where one is assigned that is not handed through yet,
-tracing stops and begins anew with it.
+tracing stops and begins anew with it. Losses that layers add inside are summed up in a box of each layer, which is
+handed through as a variable is.
 """
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
-from kyeo.core.errors import problem
+from kyeo.core.arrays import shared_zeros
+from kyeo.core.errors import problem, where_is
 from kyeo.core.scope import current, scope
-from kyeo.core.variable import Variable
 
 __all__ = ["sealed", "threaded"]
 
 Function = Callable[..., Any]
 
 
+class _Added:
+    """The sum of the losses that a layer added inside."""
+
+    def __init__(self, layer: Any):
+        self.layer = layer
+        self._value = shared_zeros((), "float32")
+
+
 class _Assigned(Exception):
     """Variables were assigned that are not handed through."""
 
-    def __init__(self, variables: list[Variable]):
+    def __init__(self, variables: list[Any]):
         super().__init__()
         self.variables = variables
 
 
-def _run_inside(fn: Function, state: list[Variable], values: Any, args: tuple[Any, ...]) -> Any:
-    """fn's result, the new values of `state`, and which other variables it assigned."""
+def _run_inside(fn: Function, state: list[Any], values: Any, args: tuple[Any, ...], sums: dict[int, _Added]) -> Any:
+    """fn's result, the new values of `state`, and what else it assigned; losses are added to the `sums` of layers."""
     outer = current().overlay or {}
-    with scope(overlay={**outer, **dict(zip(state, values))}) as inside:
+    losses: list[Any] | None = None if current().losses is None else []
+    with scope(overlay={**outer, **dict(zip(state, values))}, losses=losses) as inside:
         out = fn(*args)
     overlay = inside.overlay or {}
+    for layer, loss in losses or ():
+        box = sums.setdefault(id(layer), _Added(layer))
+        overlay[box] = overlay.get(box, box._value) + loss.astype("float32")
     known = set(state)  # not the list: `in` would compare values
     more = [v for v, value in overlay.items() if v not in known and outer.get(v) is not value]
     return out, [overlay[v] for v in state], more
@@ -44,11 +57,12 @@ def threaded(compute: Callable[[Callable[[Function], Function], list[Any]], tupl
         compute: `compute(wrap, values)` runs the transform and gives its result and the new values. `wrap(fn)` is a
             function `(values, *args)` that gives `(fn(*args), new values)`, for the transform to trace.
     """
-    state: list[Variable] = []
+    state: list[Any] = []
+    sums: dict[int, _Added] = {}
 
     def wrap(fn: Function) -> Function:
         def run(values: Any, *args: Any) -> Any:
-            out, new, more = _run_inside(fn, state, values, args)
+            out, new, more = _run_inside(fn, state, values, args, sums)
             if more:
                 raise _Assigned(more)
             return out, new
@@ -63,7 +77,10 @@ def threaded(compute: Callable[[Callable[[Function], Function], list[Any]], tupl
             state.extend(found.variables)
             continue
         for variable, value in zip(state, new):
-            variable.assign(value)
+            if isinstance(variable, _Added):
+                current().losses.append((variable.layer, value))  # type: ignore[union-attr]
+            else:
+                variable.assign(value)
         return out
 
 
@@ -72,7 +89,11 @@ def sealed(fn: Function, where: str) -> Function:
 
     @functools.wraps(fn)
     def traced(*args: Any, **kwargs: Any) -> Any:
-        out, _, more = _run_inside(functools.partial(fn, **kwargs), [], [], args)
+        out, _, more = _run_inside(functools.partial(fn, **kwargs), [], [], args, {})
+        if more and isinstance(more[0], _Added):
+            raise problem("A loss is added where no order of steps is given.", expected="a function of its arguments",
+                          where=f"{where_is(more[0].layer)}, {where}",
+                          fix="return the loss from the function, and call `add_loss` with the sum outside")
         if more:
             raise problem(f"The variable `{more[0].path}` is assigned where no order of steps is given.",
                           expected="a function of its arguments", where=where,

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import positive_int, problem
+from kyeo.core.parameters import checked
 from kyeo.data.arrays import standard_batch
 from kyeo.data.source import Batch, Source, span, warn_out_of_data
 
@@ -32,6 +33,7 @@ class Dataset:
     [[1, 2], [3, 4], [5]]
     """
 
+    @checked
     def __init__(self, elements: Elements, size: int | None = None, batch_size: int | None = None):
         self._elements, self._size, self.batch_size = elements, size, batch_size
         self._passes = itertools.count()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.parameters import checked
 from kyeo.data.arrays import standard_batch
 from kyeo.data.iterable import own_state, restore_own_state
 from kyeo.data.source import Batch, Source, span, warn_out_of_data
@@ -52,6 +53,7 @@ class PyDataset:
     use_multiprocessing: bool = False
     max_queue_size: int = 10
 
+    @checked
     def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
         self.workers, self.use_multiprocessing = workers, use_multiprocessing
         self.max_queue_size = max_queue_size

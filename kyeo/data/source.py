@@ -54,6 +54,14 @@ class Source(abc.ABC):
         if held:
             yield _stack(held), len(held)
 
+    def stacked(self, epoch: int, size: int, start: int = 0) -> Iterator[tuple[Batch, int]] | None:
+        """The epoch by `size` batches stacked and filled up, each with how many of its rows are real; None where the
+        source has no quick way.
+
+        Real rows come first. What stands behind them is some real row again, so that no value is strange.
+        """
+        return None
+
     def peek(self) -> Batch:
         """A batch to build a model by; it is not used up."""
         for batch in self.batches(0):
@@ -127,6 +135,20 @@ class ArraySource(Source):
             leaves = self._rows(order, i * rows, (i + count) * rows)
             yield self._unflatten([a.reshape(count, -1, *a.shape[1:]) for a in leaves]), count
             i += count
+        warn_out_of_data(stop - first, self._steps)
+
+    def stacked(self, epoch: int, size: int, start: int = 0) -> Iterator[tuple[Batch, int]]:
+        turn, first, stop = span(epoch, self._total, self._steps)
+        order, rows = self._order(turn), self.batch_size
+        for i in range(first + start, stop, size):
+            begin, end = i * rows, min((i + size) * rows, stop * rows, self.num_rows)
+            index: Any = slice(begin, end) if order is None else order[begin:end]
+            if end - begin < size * rows:
+                real = np.arange(begin, end) if order is None else index
+                last = real[(end - begin - 1) // rows * rows]  # the first row of the last batch
+                index = np.concatenate([real, np.full(size * rows - len(real), last)])
+            leaves = [_gather(leaf, index, dtype, can_take) for leaf, dtype, can_take in self._leaves]
+            yield self._unflatten([a.reshape(size, rows, *a.shape[1:]) for a in leaves]), end - begin
         warn_out_of_data(stop - first, self._steps)
 
     def peek(self) -> Batch:

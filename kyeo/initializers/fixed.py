@@ -8,7 +8,7 @@ import numpy as np
 
 from kyeo.core.arrays import from_host
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import number, one_of, problem
+from kyeo.core.errors import describe, number, one_of, problem
 from kyeo.core.variable import unwrap
 from kyeo.initializers.base import Initializer
 
@@ -52,6 +52,9 @@ class Constant(Initializer):
 
     def __init__(self, value: Any = 0.0):
         self.value = unwrap(value)
+        if np.asarray(self.value).dtype.kind not in "?biufcV":  # V: bfloat16
+            raise problem("`value` is not valid.", received=f"value={describe(value)}", where=self, kind=TypeError,
+                          expected="a number, or an array of numbers")
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         values = np.asarray(self.value)
@@ -100,6 +103,10 @@ class STFT(Initializer):
     def __init__(self, side: str = "real", window: Any = "hann", scaling: str | None = "density",
                  periodic: bool = False):
         self.side = one_of(self, ("real", "imag"), side=side)
+        if not (window is None or isinstance(window, str) or (np.asarray(window).dtype.kind in "iuf"
+                and np.ndim(window))):
+            raise problem("`window` is not valid.", received=f"window={describe(window)}", where=self, kind=TypeError,
+                          expected="the name of a window of SciPy, numbers, or None")
         self.window, self.periodic = window, periodic
         self.scaling = one_of(self, ("density", "spectrum", None), scaling=scaling)
 
@@ -108,7 +115,11 @@ class STFT(Initializer):
         if isinstance(window, str):
             from scipy.signal import get_window  # slow to import and wanted by this class alone
 
-            window = get_window(window, length, self.periodic)
+            try:
+                window = get_window(window, length, self.periodic)
+            except ValueError:
+                raise problem("`window` is not valid.", received=f"window={window!r}", where=self,
+                              expected='the name of a window of SciPy, such as "hann"') from None
         if np.shape(window) != (length,):
             raise problem("`window` has a wrong length.", received=f"shape {np.shape(window)}", where=self,
                           expected=f"{length} values")

@@ -166,10 +166,10 @@ class Discretization(Layer):
         self.summary = np.zeros((2, 0), "float32")
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Discretization":
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Discretization":
         """The layer whose `get_config` gave `config`; one that was adapted has boundaries and `num_bins`."""
         if config.get("bin_boundaries") is None or config.get("num_bins") is None:
-            return super().from_config(config)
+            return super().from_config(config, custom_objects)
         made = super().from_config({k: v for k, v in config.items() if k != "bin_boundaries"})
         made.bin_boundaries = _boundaries(made, config["bin_boundaries"])
         return made

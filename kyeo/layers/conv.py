@@ -48,7 +48,11 @@ class _Conv(Sliding, Adaptable):
     def _slide(self, x: Any) -> Any:
         kernel = unwrap(self.kernel)
         x = x.astype(kernel.dtype)  # images may come as bytes
-        return conv(x, kernel, self.strides, self.padding, self.dilation_rate, self.groups)
+        return self.convolution_op(x, kernel)
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """The sliding products of `inputs`, channels last, with `kernel`; a subclass may prepare the kernel here."""
+        return conv(inputs, kernel, self.strides, self.padding, self.dilation_rate, self.groups)
 
 
 class Conv1D(_Conv):

@@ -222,7 +222,7 @@ class Masking(Layer):
     [[[0.0, 0.0], [1.0, 9.0]]]
     """
 
-    def __init__(self, mask_value: Any = 0.0, **kwargs: Any):
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.mask_value = mask_value
         self.supports_masking = True

@@ -60,6 +60,9 @@ class EinsumDense(Adaptable):
                           where=self, expected="positive ints, None where the input's own size is meant")
         self.equation, self.output_shape = equation, tuple(sizes)
         self.activation = activation_of(self, activation)
+        if bias_axes is not None and not set(bias_axes) <= set(equation):
+            raise problem("`bias_axes` is not valid.", received=f"bias_axes={bias_axes!r}", where=self,
+                          expected=f"letters of the output of {equation!r}")
         self.bias_axes = bias_axes
         weight_rules(
             self, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer,

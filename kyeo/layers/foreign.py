@@ -12,6 +12,7 @@ from kyeo import random
 from kyeo.core.configurable import deserialize_value
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import describe, problem
+from kyeo.core.registry import custom_object_scope
 from kyeo.core.variable import Variable, unwrap
 from kyeo.layers.layer import Layer
 
@@ -196,9 +197,10 @@ class FlaxLayer(JaxLayer):
             self.method = method
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The layer whose `get_config` gave `config`."""
-        made = {name: deserialize_value(value) for name, value in config.items()}
+        with custom_object_scope(custom_objects):
+            made = {name: deserialize_value(value) for name, value in config.items()}
         method = made.get("method")
         if isinstance(method, str):
             if method.startswith("_") or not inspect.isfunction(getattr(type(made["module"]), method, None)):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import problem
+from kyeo.core.errors import describe, problem
 from kyeo.core.symbolic import Node, SymbolicTensor
 from kyeo.layers.layer import Layer
 
@@ -42,6 +42,9 @@ class InputLayer(Layer):
                           received=f"shape={shape}, batch_shape={batch_shape}",
                           expected="for example shape=(28, 28, 1), without the batch axis")
         if input_tensor is not None:
+            if not hasattr(input_tensor, "shape") or not hasattr(input_tensor, "dtype"):
+                raise problem("`input_tensor` is not valid.", received=f"input_tensor={describe(input_tensor)}",
+                              where=self, expected="a tensor that `Input` gave", kind=TypeError)
             batch_shape, dtype = input_tensor.shape, dtype or input_tensor.dtype
         elif batch_shape is None:
             batch_shape = (batch_size, *_sizes(self, shape))

@@ -3,10 +3,21 @@
 from typing import Any
 
 import jax
+import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.errors import describe, problem
+from kyeo.core.parameters import checked
 
 __all__ = ["InputSpec", "check_inputs"]
+
+
+def _sizes(shape: Any) -> tuple[int | None, ...]:
+    sizes = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
+    if not all(size is None or (isinstance(size, (int, np.integer)) and size >= 0) for size in sizes):
+        raise problem("`shape` is not valid.", received=f"shape={describe(shape)}", where="InputSpec", kind=TypeError,
+                      expected="ints, None where any size will do")
+    return sizes
 
 
 class InputSpec:
@@ -23,13 +34,14 @@ class InputSpec:
         optional: whether None is taken.
     """
 
+    @checked
     def __init__(
         self, dtype: Any = None, shape: Any = None, ndim: int | None = None, max_ndim: int | None = None,
         min_ndim: int | None = None, axes: dict[int, int | None] | None = None,
         allow_last_axis_squeeze: bool = False, name: str | None = None, optional: bool = False,
     ):
-        self.dtype = dtype
-        self.shape = None if shape is None else tuple(shape)
+        self.dtype = dtype if dtype is None else standardize_dtype(dtype)
+        self.shape = None if shape is None else _sizes(shape)
         self.ndim = len(self.shape) if self.shape is not None else ndim
         self.max_ndim, self.min_ndim = max_ndim, min_ndim
         self.axes = {int(k): v for k, v in (axes or {}).items()}

@@ -132,13 +132,13 @@ class Layer(Shaped):
         """How its weights are quantized; None where they are not."""
         return self.dtype_policy.for_path(self.path).quantization_mode
 
-    def quantize(self, mode: str | None = None, config: Any = None, *, type_check: bool = True) -> None:
+    def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
         """Put numbers of 8 or 4 bits in the place of the weights of a built layer that can do with them.
 
         Args:
             mode: "int8", "int4" or "float8".
-            config: a `kyeo.quantizers.QuantizationConfig`, which says more than the mode.
             type_check: whether subclasses are refused.
+            config: a `kyeo.quantizers.QuantizationConfig`, which says more than the mode.
         """
         quantize(self, mode, config, type_check)
 

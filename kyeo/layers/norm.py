@@ -10,6 +10,7 @@ from kyeo.core.scope import current
 from kyeo.core.settings import settings
 from kyeo.layers.arguments import axes_of, counted_axes, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
+from kyeo.ops.kernels import moments, rescaled
 
 __all__ = [
     "BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization",
@@ -137,10 +138,11 @@ class BatchNormalization(_Normalization):
         if mask is not None and mask.ndim != inputs.ndim - 1:
             raise problem("The mask does not fit the input.", received=f"a mask of shape {mask.shape}", where=self,
                           expected=f"shape {inputs.shape[:-1]}")
-        x = _widened(inputs)
+        (channels,) = counted_axes(self, self.axis, inputs.ndim)
+        x = jnp.moveaxis(_widened(inputs), channels, -1)
         gamma, beta = _value(self.gamma, x.dtype), _value(self.beta, x.dtype)
         if training and self.trainable:
-            mean, variance = self._batch_statistics(x, mask)
+            mean, variance = moments(x, *self._counted(x, channels, mask))
             if self.renorm:
                 gamma, beta = self._renormalized(mean, variance, gamma, beta)
             else:
@@ -148,29 +150,27 @@ class BatchNormalization(_Normalization):
                 self._move(self.moving_variance, variance, self.momentum)
         else:
             mean, variance = _value(self.moving_mean, x.dtype), _value(self.moving_variance, x.dtype)
-        axes = counted_axes(self, self.axis, x.ndim)
-        mean, variance, gamma, beta = (_along(v, axes, x) for v in (mean, variance, gamma, beta))
-        return _normalized(x, mean, variance, self.epsilon, gamma, beta).astype(self.compute_dtype)
+        factor = jax.lax.rsqrt(variance + self.epsilon)
+        outputs = rescaled(x, mean, factor if gamma is None else factor * gamma,
+                           jnp.zeros_like(mean) if beta is None else beta)
+        return jnp.moveaxis(outputs.astype(self.compute_dtype), -1, channels)
 
-    def _batch_statistics(self, x: Any, mask: Any) -> tuple[Any, Any]:
-        """Mean and (biased) variance of each channel, over what the mask and the rows' mask keep."""
-        (channels,) = counted_axes(self, self.axis, x.ndim)
-        axes = tuple(a for a in range(x.ndim) if a != channels)
+    def _counted(self, x: Any, channels: int, mask: Any) -> tuple[Any, Any]:
+        """What counts in the batch, as the mask and the rows' mask say, and how many elements that is; None for all.
+
+        `x` has its channels, which are on axis `channels` of the inputs, on its last axis.
+        """
         rows = current().row_mask
         if mask is None and rows is None:
-            mean = jnp.mean(x, axes, keepdims=True)
-            return mean.ravel(), jnp.mean(jnp.square(x - mean), axes)
-        real, count = jnp.ones((), x.dtype), 0.0
+            return None, None
+        real, count = jnp.ones((1,) * x.ndim, bool), 0.0
         if rows is not None:
-            real = jnp.reshape(rows, (-1,) + (1,) * (x.ndim - 1)).astype(x.dtype)
+            real = jnp.reshape(rows, (-1,) + (1,) * (x.ndim - 1)).astype(bool)
         if mask is not None:
-            real = real * mask[..., None].astype(bool).astype(x.dtype)
+            real = real & jnp.moveaxis(mask[..., None].astype(bool), channels, -1)
             count = settings.epsilon  # so that a batch in which nothing is real does not divide by zero, as in Keras
         # the mask may be of size 1 on some axes: count each element it stands for
-        count = count + jnp.sum(jnp.broadcast_to(real, x.shape), axes, keepdims=True)
-        mean = jnp.sum(jnp.where(real > 0, x, 0), axes, keepdims=True) / count
-        squares = jnp.square(jnp.where(real > 0, x - mean, 0))
-        return mean.ravel(), (jnp.sum(squares, axes, keepdims=True) / count).ravel()
+        return real, count + jnp.sum(jnp.broadcast_to(real, x.shape).astype(x.dtype), tuple(range(x.ndim - 1)))
 
     def _move(self, average: Any, value: Any, momentum: float) -> Any:
         return average.assign(average.value.astype(value.dtype) * momentum + value * (1.0 - momentum))

@@ -168,7 +168,7 @@ class Owning(Configurable, VariableOwner):
     def save_own_variables(self, store: Any) -> None:
         """Write this layer's own variables (not those of layers inside) into a mapping, by position."""
         for index, variable in enumerate(self.own_variables()):
-            store[str(index)] = variable.numpy()
+            store[str(index)] = variable  # the store copies it when it writes it
 
     def load_own_variables(self, store: Any) -> None:
         """Read what `save_own_variables` wrote."""

@@ -125,6 +125,9 @@ class Normalization(Layer):
         self.adapt_mean.assign(np.asarray(mean, "float32"))
         self.adapt_variance.assign(np.asarray(variance, "float32"))
 
+    def finalize_state(self) -> None:
+        """For programs that call it after setting `adapt_mean`: here the variables count at once."""
+
     @property
     def mean(self) -> Any:
         """The mean in use, shaped to broadcast against the input; None before the layer is built."""

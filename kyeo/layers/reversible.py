@@ -45,11 +45,11 @@ class ReversibleEmbedding(Embedding):
         embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False,
         reverse_dtype: Any = None, logit_soft_cap: float | None = None, **kwargs: Any,
     ):
+        self.tie_weights = boolean(self, tie_weights=tie_weights)  # first: `weights` given to the constructor build
         super().__init__(
             input_dim, output_dim, embeddings_initializer=embeddings_initializer,
             embeddings_regularizer=embeddings_regularizer, embeddings_constraint=embeddings_constraint,
             mask_zero=mask_zero, **kwargs)
-        self.tie_weights = boolean(self, tie_weights=tie_weights)
         self.reverse_dtype = None if reverse_dtype is None else standardize_dtype(reverse_dtype)
         self.logit_soft_cap = number(
             self, optional=True, check=lambda cap: cap > 0, expected="a number > 0", logit_soft_cap=logit_soft_cap)

@@ -37,12 +37,13 @@ class Shaped(Owning, Operation):
         specs = self._specs(args, kwargs, None)
         return jax.tree.map(lambda s: SymbolicTensor(s.shape, np.dtype(s.dtype).name), specs)
 
-    def compute_output_shape(self, *shapes: Any) -> Any:
-        """The shape(s) of the output for input shapes; found by tracing `call`."""
+    def compute_output_shape(self, *shapes: Any, **named: Any) -> Any:
+        """The shape(s) of the output for input shapes, by place or in the order of their names; found by tracing
+        `call`."""
         def to_tensor(shape: Any) -> Any:
             return SymbolicTensor(shape, self.compute_dtype)
 
-        args = tuple(jax.tree.map(to_tensor, s, is_leaf=_is_shape) for s in shapes)
+        args = tuple(jax.tree.map(to_tensor, s, is_leaf=_is_shape) for s in (*shapes, *named.values()))
         if not self.built:
             self._build_for(dict(zip(call_spec(type(self)).names, args)))
         return jax.tree.map(lambda t: t.shape, self.compute_output_spec(*args))

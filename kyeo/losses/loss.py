@@ -99,8 +99,8 @@ class Loss(Configurable):
 
     def _fill(self, tree: Any, present: jax.Array) -> Any:
         """Make padded rows harmless before `call` sees them."""
-        size = present.shape[0]
-        return jax.tree.map(lambda x: fill_absent(x, present) if x.shape[:1] == (size,) else x, tree)
+        size = present.shape[0]  # the first row is real: padding is behind
+        return jax.tree.map(lambda x: fill_absent(x, present, 0) if x.shape[:1] == (size,) else x, tree)
 
     def _present_rows(
         self, y_true: Any, y_pred: Any, values: jax.Array, present: jax.Array,
@@ -151,7 +151,7 @@ class LossFunctionWrapper(Loss):
     """
 
     def __init__(
-        self, fn: Callable[..., Any], reduction: str | None = "sum_over_batch_size", name: str | None = None,
+        self, fn: Callable[..., Any] | str, reduction: str | None = "sum_over_batch_size", name: str | None = None,
         dtype: Any = None, **kwargs: Any,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -202,7 +202,7 @@ def reduce_values(
     def count(array: jax.Array) -> Any:  # how many elements are real
         if present is None or array.shape[:1] != present.shape:
             return array.size
-        return jnp.sum(present) * (array.size // present.shape[0])
+        return jnp.sum(present.astype("float32")) * (array.size // present.shape[0])
 
     if mask is not None:
         if present is not None and mask.shape[:1] == present.shape:

@@ -113,7 +113,7 @@ class MeanMetricWrapper(Mean):
     5.0
     """
 
-    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any):
+    def __init__(self, fn: Callable[..., Any] | str, name: str | None = None, dtype: Any = None, **kwargs: Any):
         super().__init__(name=name, dtype=dtype)
         self.fn = named_function(fn, self)
         self.options = tuple(kwargs)

@@ -39,7 +39,7 @@ class Graph:
             key = id(node.operation)
             layer_depths[key] = max(layer_depths.get(key, 0), depth)
         self.nodes = sorted(post_order, key=lambda n: -depths[n])
-        in_order = sorted(post_order, key=lambda n: first_visit[id(n.operation)])
+        in_order = sorted(post_order, key=lambda n: first_visit.get(id(n.operation), -1))  # an unused input has none
         operations = {id(n.operation): n.operation for n in in_order}
         self.operations: list[Layer | Node] = sorted(operations.values(), key=lambda o: -layer_depths[id(o)])
         self.layers: list[Layer] = [o for o in self.operations if isinstance(o, Layer)]

@@ -7,7 +7,7 @@ from typing import Any
 from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.registry import custom_object_scope
-from kyeo.core.symbolic import SymbolicTensor
+from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.export import export_model
 from kyeo.layers.call_spec import shape_of
 from kyeo.layers.input import InputLayer
@@ -86,7 +86,18 @@ class Model(StateTree, Trainer, Layer):
         if self._graph is None:
             raise problem("This model has no `call`.", where=self, kind=NotImplementedError,
                           fix="write `def call(self, inputs): ...`, or make it from inputs and outputs")
-        return self._graph.run(inputs, mask)
+        outputs = self._graph.run(inputs, mask)
+        return outputs[0] if self._is_alone() else outputs
+
+    def _is_alone(self) -> bool:
+        """Whether the graph's outputs are a list of one: as in Keras, a call on arrays gives the array itself."""
+        outputs = self._graph.outputs if self._graph is not None else None
+        return isinstance(outputs, (list, tuple)) and len(outputs) == 1
+
+    def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
+        specs = super()._specs(args, kwargs, training)
+        wrap = self._is_alone() and not isinstance(specs, (list, tuple))
+        return type(self._graph.outputs)([specs]) if self._graph is not None and wrap else specs
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """A graph marks its outputs itself."""
@@ -144,13 +155,13 @@ class Model(StateTree, Trainer, Layer):
 
     @property
     def input_shape(self) -> Any:
-        """Shape(s) of the input(s)."""
-        return shape_of(self.input)
+        """Shape(s) of the input(s); that of a single one by itself."""
+        return _alone(shape_of(self.input), self.input)
 
     @property
     def output_shape(self) -> Any:
-        """Shape(s) of the output(s)."""
-        return shape_of(self.output)
+        """Shape(s) of the output(s); that of a single one by itself."""
+        return _alone(shape_of(self.output), self.output)
 
     @property
     def input_names(self) -> list[str]:
@@ -205,8 +216,9 @@ class Model(StateTree, Trainer, Layer):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def quantize(self, mode: str | None = None, config: Any = None, filters: Any = None, *,
-                 type_check: bool = True) -> None:
+    def quantize(  # type: ignore[override]  # as in Keras
+        self, mode: str | None = None, config: Any = None, filters: Any = None, *, type_check: bool = True,
+    ) -> None:
         """Quantize every layer inside that can be; a layer that the scheme does not know stays as it is.
 
         Args:
@@ -242,9 +254,9 @@ class Model(StateTree, Trainer, Layer):
         """Write the whole model to a `.keras` file; see `kyeo.saving.save_model`."""
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Write the weights to a `.weights.h5` file; the file appears whole or not at all."""
-        save_weights(self, filepath, overwrite=overwrite, **kwargs)
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
+        """Write the weights to a `.weights.h5` or `.safetensors` file; see `kyeo.saving.save_weights`."""
+        save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights that `save_weights` (or Keras) wrote."""
@@ -270,6 +282,12 @@ class Model(StateTree, Trainer, Layer):
 
 
 _GRAPH_ARGUMENTS = ("inputs", "outputs")
+
+
+def _alone(shapes: Any, tensors: Any) -> Any:
+    """The shape of a single tensor without the structure around it."""
+    leaves = tensors_in(tensors)
+    return shape_of(leaves[0]) if len(leaves) == 1 else shapes
 
 
 def _means_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

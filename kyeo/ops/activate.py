@@ -9,6 +9,7 @@ from jax import nn
 
 from kyeo.core.arrays import to_array
 from kyeo.core.op import op
+from kyeo.ops import kernels
 from kyeo.ops.rows import tuple_axis, unary
 
 __all__ = [
@@ -23,7 +24,7 @@ hard_sigmoid = unary(
 hard_silu = unary("hard_silu", nn.hard_silu, "x times `hard_sigmoid(x)`.", "[0.0, 3.0]", "[0.0, 3.0]")
 hard_tanh = unary("hard_tanh", nn.hard_tanh, "x, kept within -1 and 1.", "[-4.0, 0.5]", "[-1.0, 0.5]")
 log_sigmoid = unary("log_sigmoid", nn.log_sigmoid, "log(sigmoid(x)).", "[-1000.0]", "[-1000.0]")
-relu = unary("relu", nn.relu, "x where positive, else 0.", "[-1.0, 2.0]", "[0.0, 2.0]")
+relu = unary("relu", kernels.relu, "x where positive, else 0.", "[-1.0, 2.0]", "[0.0, 2.0]")
 relu6 = unary("relu6", nn.relu6, "x, kept within 0 and 6.", "[-1.0, 8.0]", "[0.0, 6.0]")
 selu = unary("selu", nn.selu, "Scaled `elu` that keeps mean and variance.", "[0.0]", "[0.0]")
 sigmoid = unary("sigmoid", nn.sigmoid, "1 / (1 + exp(-x)), from 0 to 1.", "[0.0]", "[0.5]")

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
+from kyeo.core.parameters import checked
 from kyeo.core.threaded import sealed, threaded
 from kyeo.core.variable import unwrap
 
@@ -197,6 +198,7 @@ def jvp(fun: Function, primals: Any, tangents: Any, has_aux: bool = False) -> An
     return jax.jvp(sealed(fun, "ops.jvp"), primals, tangents, has_aux=has_aux)
 
 
+@checked
 def vectorize(pyfunc: Function, *, excluded: Any = None, signature: str | None = None) -> Function:
     """A function of numbers as a function of arrays that broadcast.
 
@@ -221,6 +223,7 @@ def vectorize(pyfunc: Function, *, excluded: Any = None, signature: str | None =
     return call
 
 
+@checked
 def custom_gradient(f: Function) -> Function:
     """Decorator: a function that gives `(value, gradient function)` says its own gradient.
 

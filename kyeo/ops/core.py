@@ -12,6 +12,7 @@ from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
+from kyeo.core.parameters import checked
 from kyeo.core.variable import unwrap
 
 __all__ = [
@@ -37,6 +38,14 @@ def convert_to_tensor(
     return x if dtype is None else x.astype(standardize_dtype(dtype))
 
 
+def _numeric(where: str, values: np.ndarray, x: Any) -> np.ndarray:
+    if values.dtype == object and not isinstance(x, np.ndarray):
+        raise problem("This is not an array.", received=x, where=f"ops.{where}", kind=TypeError,
+                      expected="an array, a number, or lists of them of equal lengths")
+    return values
+
+
+@checked
 def convert_to_numpy(x: Any) -> np.ndarray:
     """A copy of the values for NumPy.
 
@@ -44,7 +53,8 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     >>> type(kyeo.ops.convert_to_numpy(kyeo.ops.ones(2))).__name__
     'ndarray'
     """
-    return np.array(unwrap(x))
+    values = np.array(unwrap(x))
+    return _numeric("convert_to_numpy", values, x)
 
 
 @op
@@ -96,6 +106,7 @@ def saturate_cast(x: Any, dtype: Any) -> jax.Array:
     return jnp.clip(x, *bounds).astype(dtype)
 
 
+@checked
 def is_tensor(x: Any) -> bool:
     """Whether x is a JAX array (or a value being traced).
 
@@ -106,6 +117,7 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, jax.Array)
 
 
+@checked
 def shape(x: Any) -> tuple[Any, ...]:
     """The sizes of x, None where they are unknown.
 
@@ -113,9 +125,12 @@ def shape(x: Any) -> tuple[Any, ...]:
     >>> kyeo.ops.shape(kyeo.ops.ones((2, 3))), kyeo.ops.shape(kyeo.KerasTensor((None, 3)))
     ((2, 3), (None, 3))
     """
-    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+    if hasattr(x, "shape"):
+        return tuple(x.shape)
+    return _numeric("shape", np.asarray(x), x).shape
 
 
+@checked
 def ndim(x: Any) -> int:
     """How many axes x has.
 
@@ -137,6 +152,7 @@ def size(x: Any) -> Any:
     return jnp.size(to_array(x))
 
 
+@checked
 def dtype(x: Any) -> str:
     """The number type of x, by its Keras name.
 
@@ -144,6 +160,8 @@ def dtype(x: Any) -> str:
     >>> kyeo.ops.dtype(kyeo.ops.ones(2))
     'float32'
     """
+    if not hasattr(x, "dtype"):
+        raise problem("This is not an array.", received=x, expected="an array", where="ops.dtype", kind=TypeError)
     return standardize_dtype(x.dtype)
 
 

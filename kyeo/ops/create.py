@@ -11,6 +11,7 @@ from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.op import op
+from kyeo.core.parameters import checked
 
 __all__ = [
     "arange", "array", "copy", "diagflat", "empty", "empty_like", "eye", "full", "full_like", "geomspace",
@@ -47,6 +48,7 @@ def copy(x: Any) -> jax.Array:
     return jnp.copy(to_array(x))
 
 
+@checked
 def zeros(shape: Shape, dtype: Any = None) -> jax.Array:
     """Zeros; of `floatx()` unless a dtype is given.
 
@@ -57,6 +59,7 @@ def zeros(shape: Shape, dtype: Any = None) -> jax.Array:
     return jnp.zeros(shape, standardize_dtype(dtype))
 
 
+@checked
 def ones(shape: Shape, dtype: Any = None) -> jax.Array:
     """Ones; of `floatx()` unless a dtype is given.
 
@@ -67,6 +70,7 @@ def ones(shape: Shape, dtype: Any = None) -> jax.Array:
     return jnp.ones(shape, standardize_dtype(dtype))
 
 
+@checked
 def empty(shape: Shape, dtype: Any = None) -> jax.Array:
     """An array whose values do not matter (they are zeros).
 
@@ -195,6 +199,7 @@ def _count(where: str, name: str, value: Any) -> None:
                       where=where, kind=TypeError)
 
 
+@checked
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
     """Ones on the diagonal number `k` of an N x M matrix (M = N if left out), else zeros.
 
@@ -207,6 +212,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Arra
     return jnp.eye(N, M, k, standardize_dtype(dtype))
 
 
+@checked
 def identity(n: int, dtype: Any = None) -> jax.Array:
     """The n x n identity matrix.
 
@@ -217,6 +223,7 @@ def identity(n: int, dtype: Any = None) -> jax.Array:
     return jnp.identity(n, standardize_dtype(dtype))
 
 
+@checked
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
     """Ones on and below the diagonal number `k` of an N x M matrix, else zeros.
 

@@ -45,7 +45,7 @@ def _attach(cls: type) -> None:
 
 _attach(SymbolicTensor)
 _attach(Variable)
-SymbolicTensor.reshape = _forward(shape.reshape)  # type: ignore[attr-defined]
+SymbolicTensor.reshape = lambda self, newshape: shape.reshape(self, newshape)  # type: ignore[attr-defined]
 SymbolicTensor.squeeze = lambda self, axis=None: shape.squeeze(self, axis)  # type: ignore[attr-defined]
 # A symbolic tensor is equal to itself only (graphs look tensors up); a variable compares its values.
 Variable.__eq__ = _forward(elementwise.equal)  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ import numpy as np
 
 from kyeo.core.arrays import from_host
 from kyeo.core.errors import number, positive_int, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import unwrap
@@ -28,6 +29,7 @@ def _window(name: str, fn: Callable[[int], Any], text: str, result: str) -> Call
         return from_host(fn(_length(name, x)), settings.floatx)
 
     window.__name__ = window.__qualname__ = name
+    window.__module__ = __name__
     window.__doc__ = f"""{text}
 
     Args:
@@ -39,7 +41,7 @@ def _window(name: str, fn: Callable[[int], Any], text: str, result: str) -> Call
     >>> kyeo.ops.{name}(3).round(2).tolist()
     {result}
     """
-    return window
+    return checked(window)
 
 
 bartlett = _window("bartlett", np.bartlett, "A triangle from 0 to 1 and back to 0.", "[0.0, 1.0, 0.0]")
@@ -48,6 +50,7 @@ hamming = _window("hamming", np.hamming, "0.54 - 0.46 cos(t), t from 0 to 2 pi."
 hanning = _window("hanning", np.hanning, "0.5 - 0.5 cos(t), t from 0 to 2 pi.", "[0.0, 1.0, 0.0]")
 
 
+@checked
 def kaiser(x: Any, beta: Any) -> jax.Array:
     """Kaiser's window, narrower the larger `beta` is: i0(beta sqrt(1 - t^2)) / i0(beta), t from -1 to 1.
 

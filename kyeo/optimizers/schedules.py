@@ -75,7 +75,7 @@ class ExponentialDecay(LearningRateSchedule):
     0.025
     """
 
-    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float,
+    def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float,
                  staircase: bool = False, name: str = "ExponentialDecay"):
         self.initial_learning_rate = number(self, initial_learning_rate=initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
@@ -107,7 +107,7 @@ class InverseTimeDecay(ExponentialDecay):
     0.05
     """
 
-    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float,
+    def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float,
                  staircase: bool = False, name: str = "InverseTimeDecay"):
         super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
@@ -132,7 +132,7 @@ class PolynomialDecay(LearningRateSchedule):
     [0.1, 0.05, 0.0, 0.0]
     """
 
-    def __init__(self, initial_learning_rate: float, decay_steps: int, end_learning_rate: float = 0.0001,
+    def __init__(self, initial_learning_rate: float, decay_steps: float, end_learning_rate: float = 0.0001,
                  power: float = 1.0, cycle: bool = False, name: str = "PolynomialDecay"):
         self.initial_learning_rate = number(self, initial_learning_rate=initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
@@ -200,7 +200,7 @@ class CosineDecay(LearningRateSchedule):
     [0.0, 0.05, 0.1, 0.05, 0.0]
     """
 
-    def __init__(self, initial_learning_rate: float, decay_steps: int, alpha: float = 0.0,
+    def __init__(self, initial_learning_rate: float, decay_steps: float, alpha: float = 0.0,
                  name: str = "CosineDecay", warmup_target: float | None = None, warmup_steps: int = 0):
         self.initial_learning_rate = number(self, initial_learning_rate=initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
@@ -241,7 +241,7 @@ class CosineDecayRestarts(LearningRateSchedule):
     [0.1, 0.05, 0.1, 0.05, 0.000616]
     """
 
-    def __init__(self, initial_learning_rate: float, first_decay_steps: int, t_mul: float = 2.0,
+    def __init__(self, initial_learning_rate: float, first_decay_steps: float, t_mul: float = 2.0,
                  m_mul: float = 1.0, alpha: float = 0.0, name: str = "SGDRDecay"):
         self.initial_learning_rate = number(self, initial_learning_rate=initial_learning_rate)
         self.first_decay_steps = _positive(self, first_decay_steps=first_decay_steps)

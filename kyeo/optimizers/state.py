@@ -250,7 +250,7 @@ class _OptimizerState(Configurable):
     def save_own_variables(self, store: Any) -> None:
         """Write the values into `store`, under "0", "1", ... in the order of `variables`."""
         for i, variable in enumerate(self.variables):
-            store[str(i)] = variable.numpy()
+            store[str(i)] = variable
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Read what `save_own_variables` wrote; another number of variables is warned about and skipped."""

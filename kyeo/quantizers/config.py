@@ -5,7 +5,8 @@ from typing import Any
 import jax
 
 from kyeo.core.configurable import Configurable
-from kyeo.core.errors import describe, positive_int, problem
+from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.errors import describe, int_tuple, positive_int, problem
 from kyeo.quantizers.functions import abs_max_quantize
 
 __all__ = [
@@ -26,6 +27,8 @@ class Quantizer(Configurable):
     """
 
     def __init__(self, output_dtype: Any = "int8"):
+        if output_dtype is not None:
+            standardize_dtype(output_dtype)
         self.output_dtype = output_dtype
 
     def __call__(self, x: Any) -> Any:
@@ -51,7 +54,7 @@ class AbsMaxQuantizer(Quantizer):
                  output_dtype: Any = "int8"):
         super().__init__(output_dtype)
         self.axis = axis if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-        self.value_range = tuple(value_range)
+        self.value_range: Any = int_tuple(self, 2, minimum=-2**31, value_range=value_range)
         self.epsilon = epsilon
         if output_dtype == "int8" and not -128 <= self.value_range[0] < self.value_range[1] <= 127:
             raise problem("`value_range` does not fit int8.", received=f"value_range={value_range!r}", where=self,
@@ -79,6 +82,10 @@ class QuantizationConfig(Configurable):
     mode: str = ""
 
     def __init__(self, weight_quantizer: Any = None, activation_quantizer: Any = None):
+        for name, given in (("weight_quantizer", weight_quantizer), ("activation_quantizer", activation_quantizer)):
+            if given is not None and not callable(given):
+                raise problem(f"`{name}` is not valid.", received=f"{name}={describe(given)}", where=type(self),
+                              expected="a Quantizer, a function, or None", kind=TypeError)
         self.weight_quantizer, self.activation_quantizer = weight_quantizer, activation_quantizer
         if not type(self).mode:
             raise problem("This is a base class.", where=type(self), kind=NotImplementedError,
@@ -146,9 +153,9 @@ class Int4QuantizationConfig(QuantizationConfig):
                           fix="block_size=None, or no quantizers")
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The config; files from before there were blocks have none."""
-        return super().from_config({"block_size": None, **config})
+        return super().from_config({"block_size": None, **config}, custom_objects)
 
 
 class Float8QuantizationConfig(QuantizationConfig):

@@ -4,18 +4,21 @@ What is read is taken for hostile: links, data outside of the file, virtual data
 sizes that the file does not hold are refused before a byte is read.
 """
 
+import contextlib
+import io
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import is_told, problem
+from kyeo.core.variable import Variable
 from kyeo.saving.heaps import check_heaps
 
-__all__ = ["ReadGroup", "WriteGroup", "open_for_reading", "open_for_writing", "stored_bytes", "stray_groups"]
+__all__ = ["ReadGroup", "WriteGroup", "as_array", "open_for_reading", "open_for_writing", "stored_bytes",
+           "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
@@ -26,11 +29,63 @@ _MAX_DEPTH = 100  # groups in groups
 _CHUNK = 2**24  # bytes of a chunk, which is read whole
 
 
-def open_for_writing(file: Any) -> Any:
-    """An empty HDF5 file in an open binary file or at a path."""
+@contextlib.contextmanager
+def open_for_writing(file: Any) -> Iterator[Any]:
+    """An empty HDF5 file in an open binary file.
+
+    Raises:
+        OSError: at the end, if a part of it could not be written.
+    """
     import h5py
 
-    return h5py.File(file, "w")
+    target = _Unfailing(file)
+    with h5py.File(target, "w") as store:
+        yield store
+    if target.error is not None:
+        raise target.error
+
+
+class _Unfailing(io.RawIOBase):
+    """Keeps the first error of a file instead of raising it: HDF5 cannot close what it could not write."""
+
+    def __init__(self, file: Any):
+        self._file = file
+        self.error: OSError | None = None
+        self._at = self._end = 0
+
+    def _tried(self, act: Callable[[], Any]) -> None:
+        try:
+            if self.error is None:
+                act()
+        except OSError as error:
+            self.error = error
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._tried(lambda: (self._file.seek(self._at), self._file.write(data)))
+        self._at += size
+        self._end = max(self._end, self._at)
+        return size
+
+    def readinto(self, buffer: Any) -> int:
+        self._tried(lambda: (self._file.seek(self._at), self._file.readinto(buffer)))
+        self._at += len(buffer)
+        return len(buffer)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def truncate(self, size: int | None = None) -> int:
+        self._end = self._at if size is None else size
+        self._tried(lambda: self._file.truncate(self._end))
+        return self._end
+
+    def flush(self) -> None:
+        self._tried(self._file.flush)
 
 
 def open_for_reading(file: Any, where: str) -> Any:
@@ -49,7 +104,7 @@ def _refused(what: str, where: str) -> Exception:
                    expected="plain groups and arrays")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _telling(what: str, where: str) -> Iterator[None]:
     """What HDF5 finds wrong inside the block is damage."""
     try:
@@ -58,6 +113,11 @@ def _telling(what: str, where: str) -> Iterator[None]:
         if is_told(error):
             raise
         raise _refused(f"{what}, which is damaged: {str(error).strip()[:200]}", where) from None
+
+
+def as_array(value: Any) -> np.ndarray:
+    """What is to be written, as an array that only lives until it is; a variable's is not copied."""
+    return np.asarray(value.value if isinstance(value, Variable) else value)
 
 
 class WriteGroup:
@@ -69,7 +129,7 @@ class WriteGroup:
             self._group.attrs["name"] = name
 
     def __setitem__(self, key: str, value: Any) -> None:
-        array = np.asarray(value)
+        array = as_array(value)
         dataset = self._group.create_dataset(key, data=array)
         if array.dtype == jnp.bfloat16:  # HDF5 keeps the bytes but not what they mean
             dataset.attrs["dtype"] = "bfloat16"
@@ -87,9 +147,10 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def __init__(self, file: Any, path: str, where: str, plain: bool = False):
         self._where = where
-        self._file = file
+        self._file, self._plain = file, plain
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
+        self._checked: dict[str, Any] = {}
         group = file
         for part in filter(None, self._path.split("/")):
             with self._telling(part):
@@ -153,7 +214,10 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def __iter__(self) -> Iterator[str]:
         with self._telling("vars"):
-            return iter(list(self._group))
+            keys = list(self._group)
+        if not all(isinstance(key, str) for key in keys):
+            raise self._refused("a name that is no text")
+        return iter(keys)
 
     def __contains__(self, key: object) -> bool:
         with self._telling(str(key)):
@@ -178,10 +242,30 @@ class ReadGroup(Mapping[str, np.ndarray]):
     def _telling(self, key: str) -> Any:
         return _telling(f'"{key}"', f"{self._path} in {self._where}")
 
+    def dtype(self, key: str) -> np.dtype:
+        """The number type an array has."""
+        dataset = self._dataset(key)
+        with self._telling(key):
+            raw = dataset.dtype
+            is_bfloat16 = raw.kind == "V" and raw.itemsize == 2 and "dtype" in dataset.attrs
+            return np.dtype(jnp.bfloat16) if is_bfloat16 else raw
+
+    def check(self, key: str) -> None:
+        """Read an array that is stored in pieces, where some may be damaged; others are there as a whole."""
+        with self._telling(key):
+            in_pieces = self._dataset(key).chunks is not None
+        if in_pieces:
+            self[key]
+
     def _dataset(self, key: str) -> Any:
+        if key not in self._checked:
+            self._checked[key] = self._checked_dataset(key)
+        return self._checked[key]
+
+    def _checked_dataset(self, key: str) -> Any:
         *through, last = key.split("/")
         if not through and key not in self:
-            raise KeyError(key)
+            raise self._refused(f'no "{key}" in it') if self._plain or key in iter(self) else KeyError(key)
         with self._telling(key):
             dataset = self._group
             for part in (*through, last):

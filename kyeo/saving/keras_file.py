@@ -17,13 +17,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kyeo.core.errors import problem
-from kyeo.core.files import atomic_write
-from kyeo.core.reading import reading
+from kyeo.core.errors import number, problem
+from kyeo.core.files import atomic_write, writing
+from kyeo.core.reading import making, reading
+from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
+from kyeo.saving.forms import HDF5, TENSORS, opened, showing, write_hdf5, write_safetensors
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing, stored_bytes
 from kyeo.saving.legacy import is_legacy, load_legacy
+from kyeo.saving.legacy_config import modern, version_of
+from kyeo.saving.legacy_h5 import SIGNATURE, load_h5_model, save_h5_model
+from kyeo.saving.legacy_training import load_numbered_optimizer
+from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
+from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
@@ -43,9 +50,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 
     Args:
         model: the model.
-        filepath: where to; the name ends in ".keras".
+        filepath: where to; the name ends in ".keras". One that ends in ".h5" gets the old form of Keras 2, with a
+            warning.
         overwrite: whether an existing file may be replaced; if not, it raises.
         zipped: False writes a folder of three files instead; its name does not end in ".keras".
+        **kwargs: `include_optimizer=False`, for ".h5", leaves out how the model is compiled.
 
     Raises:
         FileExistsError: the file exists and `overwrite` is False.
@@ -58,8 +67,13 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     ...     kyeo.saving.load_model(os.path.join(folder, "model.keras")).count_params()
     10
     """
+    include_optimizer = kwargs.pop("include_optimizer", None)
     _no_more("save_model", kwargs)
     path = _local_path(filepath)
+    if path.suffix in (".h5", ".hdf5") and zipped is None:
+        _may_write(path, overwrite)
+        _check_built(model, "saved")
+        return save_h5_model(model, path, include_optimizer is not False)
     zipped = True if zipped is None else zipped
     if zipped != path.name.endswith(".keras"):
         raise problem("The name of the file does not go with its form.", where="save_model",
@@ -76,16 +90,16 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 
 
 def _write_zip(model: Any, path: Path, texts: dict[str, str]) -> None:
-    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with writing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, text in texts.items():
             archive.writestr(zipfile.ZipInfo(name), text)
-        with tempfile.TemporaryFile(dir=temporary.parent) as weights:  # not in memory: it may be big
+        with tempfile.TemporaryFile(dir=path.parent) as weights:  # not in memory: it may be big
             _write_weights(model, weights)
             weights.seek(0)
             with archive.open(zipfile.ZipInfo(WEIGHTS), "w", force_zip64=True) as member:
                 shutil.copyfileobj(weights, member, 2**20)
-        for name, file in saved_assets(model):
-            archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
+        for name, asset in saved_assets(model):
+            archive.writestr(zipfile.ZipInfo(name), asset.read_bytes())
 
 
 def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
@@ -93,7 +107,7 @@ def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
     with contextlib.ExitStack() as stack:  # each file is put in its place only after all are written
         for name, text in texts.items():
             stack.enter_context(atomic_write(path / name)).write_text(text, encoding="utf-8")
-        _write_weights(model, stack.enter_context(atomic_write(path / WEIGHTS)))
+        _write_weights(model, stack.enter_context(writing(path / WEIGHTS)))
         for name, file in saved_assets(model):
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(atomic_write(path / name)).write_bytes(file.read_bytes())
@@ -101,12 +115,12 @@ def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
 
 def _write_weights(model: Any, file: Any) -> None:
     with open_for_writing(file) as store:
-        save_variables(model, store)
+        save_variables(model, Hdf5Writer(store))
 
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
                safe_mode: bool = True) -> Any:
-    """The model in a `.keras` file, as it was saved by Kyeo or by Keras 3.
+    """The model in a `.keras` or `.h5` file, as it was saved by Kyeo, Keras 3, tf.keras 2 or Keras 2.
 
     Nothing that stands in the file is run, and the file can name only classes and functions of Kyeo and those
     you registered or give here.
@@ -125,8 +139,10 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     """
     check_safe_mode(safe_mode)
     path = _existing(filepath)
+    if _is_hdf5(path):
+        return load_h5_model(path, custom_objects, compile)
     with _opened(path) as (texts, weights, names, read):
-        spec = read_json(texts, f"{CONFIG} in {path}")
+        spec, old = _todays(read_json(texts, f"{CONFIG} in {path}"), names, read, custom_objects)
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
                           received=spec, expected="a dict with class_name and config")
@@ -138,35 +154,64 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             if not hasattr(model, "load_weights") and not getattr(model, "saved_alone", False):
                 raise problem("The file holds something that is not a model.", where=str(path),
                               received=type(model).__name__)
-            load_variables(model, store, str(path))
+            others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []
+            load_variables(model, Hdf5Reader(store, str(path)), skip=others)
+            if old:
+                load_numbered_optimizer(model, store, str(path))
         load_assets(model, names, read, str(path))
     return model
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
-    """Write the weights of a model, and the state of its optimizer, to a `.weights.h5` file.
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, *,
+                 objects_to_skip: Any = ()) -> None:
+    """Write the weights of a model, and the state of its optimizer, to a `.weights.h5` or `.safetensors` file.
+
+    Keras reads the first. The second is faster, and any program for safetensors reads it: its arrays have the names of
+    the variables, `layers/dense/kernel`, and a checksum each.
 
     Args:
         model: a built model.
-        filepath: where to; the name ends in ".weights.h5".
+        filepath: where to; the ending says the form.
         overwrite: whether an existing file may be replaced; if not, it raises.
-        max_shard_size: not supported; everything goes into one file.
+        max_shard_size: how many GB (2**30 bytes) a file may have. The weights go into as many as it takes, and the path
+            is that of their index: `.weights.json`, which Keras reads too, or `.safetensors.index.json`.
+        objects_to_skip: what is not written, for example `[model.optimizer]`.
+
+    >>> import kyeo, os, tempfile
+    >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(2)])
+    >>> file = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> model.save_weights(file)
+    >>> model.load_weights(file)
     """
     path = _local_path(filepath)
-    if max_shard_size is not None:
-        raise problem("Weights are not split into several files.", received=f"max_shard_size={max_shard_size}",
-                      where="save_weights", expected="max_shard_size=None")
-    if not path.name.endswith(".weights.h5"):
-        raise problem('The name of a file of weights must end in ".weights.h5".', where="save_weights",
-                      received=f"filepath={str(path)!r}", fix=f'save to "{path.name.split(".")[0]}.weights.h5"')
     _check_built(model, "saved")
+    skip = objects_to_skip or ()
+    if max_shard_size is not None:
+        number("save_weights", max_shard_size=max_shard_size, check=lambda size: size > 0, expected="a number above 0")
+        for files, index in INDEXES.items():
+            if path.name.endswith(files):  # as in Keras
+                path = path.with_name(path.name.removesuffix(files) + index)
+                warnings.warn(f"The weights go into several files; their index is {path}.", stacklevel=3)
+        _check_ending(path, tuple(INDEXES.values()), "an index of weights")
+        _may_write(path, overwrite)
+        return write_shards(model, path, int(max_shard_size * 2**30), skip)
+    _check_ending(path, (HDF5, TENSORS), "a file of weights")
     _may_write(path, overwrite)
-    with atomic_write(path) as temporary:
-        _write_weights(model, temporary)
+    return (write_safetensors if path.name.endswith(TENSORS) else write_hdf5)(model, path, skip)
+
+
+def _check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:
+    if not path.name.endswith(endings):
+        fix = f'save to "{path.name.split(".")[0]}{endings[0]}"'
+        if path.name.endswith(tuple(INDEXES.values())):
+            fix += ", or give max_shard_size, in GB"
+        raise problem(f"The name of {what} must end in " + " or ".join(f'"{e}"' for e in endings) + ".",
+                      where="save_weights", received=f"filepath={str(path)!r}", fix=fix)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-    """Read the weights of a model from a `.weights.h5` or `.keras` file of Kyeo or Keras 3, or an `.h5` of Keras 2.
+    """Read the weights of a model from a `.weights.h5`, `.keras` or `.safetensors` file of Kyeo or Keras 3, an `.h5` of
+    Keras 2, or by the index of several files (`.weights.json`, `.safetensors.index.json`).
 
     All are checked before the first is changed.
 
@@ -175,31 +220,61 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         filepath: the file.
         skip_mismatch: leave weights that do not fit as they are, with a warning, instead of raising.
         **kwargs: `by_name=True`, for files of Keras 2, matches layers by their names instead of their order; layers
-            without a partner stay as they are.
+            without a partner stay as they are. `objects_to_skip=[model.optimizer]` leaves these as they are.
+            `verbose=True` shows how far it has come, which a large file does by itself on a terminal.
 
     Raises:
         ValueError: weights do not fit; the message names layers and shapes.
     """
-    by_name = kwargs.pop("by_name", None)
+    by_name, skip, verbose = (kwargs.pop(name, None) for name in ("by_name", "objects_to_skip", "verbose"))
     _no_more("load_weights", kwargs)
     path = _existing(filepath)
     _check_built(model, "loaded")
     with contextlib.ExitStack() as stack:
-        if path.name.endswith((".h5", ".hdf5")):
-            weights = path
-        elif path.name.endswith(".keras"):
-            weights = stack.enter_context(_opened(path))[1]
+        size = path.stat().st_size
+        if path.name.endswith(tuple(INDEXES.values())):
+            store: Reader = stack.enter_context(opened_shards(path))
+            size = shard_sizes(path)
+        elif path.name.endswith(TENSORS):
+            store = stack.enter_context(opened(path))
         else:
-            raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
-                          expected='a name that ends in ".weights.h5", ".keras" or ".h5"')
-        with open_for_reading(weights, str(path)) as store:
-            if is_legacy(store, str(path)):
-                load_legacy(model, store, str(path), bool(by_name), skip_mismatch)
-            elif by_name:
-                raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
-                              expected="by_name=None: the layers of this file go by their places in the model")
-            else:
-                load_variables(model, store, str(path), skip_mismatch)
+            file = stack.enter_context(open_for_reading(_hdf5_in(path, stack), str(path)))
+            if is_legacy(file, str(path)):
+                return load_legacy(model, file, str(path), bool(by_name), skip_mismatch)
+            store = Hdf5Reader(file, str(path))
+        if by_name:
+            raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
+                          expected="by_name=None: the layers of this file go by their places in the model")
+        progress = stack.enter_context(showing(size, verbose))
+        return load_variables(model, store, skip_mismatch, skip or (), progress)
+
+
+def _hdf5_in(path: Path, stack: contextlib.ExitStack) -> Any:
+    """The HDF5 file that a file of weights or a model is or holds."""
+    if path.name.endswith((".h5", ".hdf5")):
+        return path
+    if path.name.endswith(".keras"):
+        return stack.enter_context(_opened(path))[1]
+    raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
+                  expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Whether the model is in one HDF5 file; Keras 2.12 and before gave such a one any name."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return path.suffix in (".h5", ".hdf5") or file.read(len(SIGNATURE)) == SIGNATURE
+
+
+def _todays(spec: Any, names: list[str], read: AssetReader, custom_objects: dict[str, Any] | None) -> tuple[Any, bool]:
+    """The description in a `.keras` file in today's words, and whether Keras 2 wrote it."""
+    notes = read_json(read(METADATA), METADATA) if METADATA in names else None
+    version = version_of(notes.get("keras_version", "3.0") if isinstance(notes, dict) else "3.0")
+    if version >= (3, 15):
+        return spec, False
+    with custom_object_scope(custom_objects), making(None, CONFIG):
+        return modern(spec, version), version < (3, 0)
 
 
 # -- opening -----------------------------------------------------------------------------------------------

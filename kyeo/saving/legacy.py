@@ -32,7 +32,8 @@ def _root(file: Any, where: str) -> str | None:
     return None
 
 
-def load_legacy(model: Any, file: Any, where: str, by_name: bool = False, skip_mismatch: bool = False) -> None:
+def load_legacy(model: Any, file: Any, where: str, by_name: bool = False, skip_mismatch: bool = False,
+                whole: bool = False) -> None:
     """Read the weights of a model from an open file of Keras 2.
 
     All are read and checked before the first variable is changed.
@@ -41,6 +42,7 @@ def load_legacy(model: Any, file: Any, where: str, by_name: bool = False, skip_m
         model: the model.
         file: the open file.
         where: how messages name the file.
+        whole: the model was made from the same file, so its layers have the names of the file.
         by_name: match layers by their names instead of their order; layers without a partner stay as they are.
         skip_mismatch: leave what does not fit as it is, with a warning, instead of raising.
     """
@@ -53,6 +55,8 @@ def load_legacy(model: Any, file: Any, where: str, by_name: bool = False, skip_m
         group = ReadGroup(file, prefix + name, where, plain=True)
         if group.texts("weight_names"):
             stored[name] = group
+    if whole and {layer.name for layer in model.layers if layer.weights} == set(stored):
+        by_name = True
     pairs = list((_by_name if by_name else _in_order)(model, stored, where))
     top = ReadGroup(file, prefix + _TOP, where, plain=True)
     if top.texts("weight_names"):

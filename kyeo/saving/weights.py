@@ -1,25 +1,32 @@
-"""The variables of a model <-> groups of an HDF5 file, laid out as Keras does it.
+"""The variables of a model <-> a store (`stores.py`), laid out as Keras does it.
 
 The walk visits what holds variables by attribute name (private ones last), items of lists by their class:
 `layers/dense_1/vars/0`. A graph or a stack gives its `layers` first, so the layout hangs on their order alone.
 """
 
 import contextlib
+import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
+
+import jax
+import numpy as np
 
 from kyeo.core.errors import problem, where_is
 from kyeo.core.naming import snake_case
 from kyeo.core.per_class import per_class
 from kyeo.core.scope import scope
+from kyeo.core.tensors import DamagedFile
 from kyeo.core.variable import Variable, VariableOwner
-from kyeo.saving.hdf5 import ReadGroup, WriteGroup, stray_groups
+from kyeo.saving.stores import Group, Reader, Writer
 
 __all__ = ["load_variables", "save_variables", "walk"]
 
 _LISTED = 10  # how many mismatches a message names
+_LARGE = 2**20  # bytes
 
 
 def _has_variables(item: Any) -> bool:
@@ -54,14 +61,18 @@ def _children(item: Any) -> Iterator[tuple[str, Any]]:
         yield name, child
 
 
-def walk(root: Any) -> Iterator[tuple[str, Any]]:
-    """Every object below `root` that holds variables, each once, with its path in a file; `root` has path ""."""
-    seen: set[int] = set()
+def walk(root: Any, skip: Iterable[Any] = ()) -> Iterator[tuple[str, Any]]:
+    """Every object below `root` that holds variables, each once, with its path in a file; `root` has path "".
+
+    Objects in `skip`, and what is inside of them alone, are left out.
+    """
+    # What was seen is held: the id of a list made for this walk could be given away again.
+    seen: dict[int, Any] = {id(item): item for item in skip}
 
     def visit(item: Any, path: str) -> Iterator[tuple[str, Any]]:
         if id(item) in seen:
             return
-        seen.add(id(item))
+        seen[id(item)] = item
         if _has_variables(item):
             yield path, item
             for name, child in _children(item):
@@ -79,32 +90,35 @@ def walk(root: Any) -> Iterator[tuple[str, Any]]:
     return visit(root, "")
 
 
-def save_variables(root: Any, file: Any) -> None:
-    """Write the variables of everything below `root` into an open HDF5 file."""
-    for path, item in walk(root):
-        name = getattr(item, "name", None)
-        item.save_own_variables(WriteGroup(file, path, name if isinstance(name, str) else None))
+def save_variables(root: Any, store: Writer, skip: Iterable[Any] = ()) -> None:
+    """Write the variables of everything below `root`, but for the objects in `skip`."""
+    for path, item in walk(root, skip):
+        item.save_own_variables(store.group(path, item))
 
 
-def load_variables(root: Any, file: Any, where: str, skip_mismatch: bool = False) -> None:
-    """Read the variables of everything below `root` from an open HDF5 file.
+def load_variables(root: Any, store: Reader, skip_mismatch: bool = False, skip: Iterable[Any] = (),
+                   progress: Callable[[int], None] = lambda size: None) -> None:
+    """Read the variables of everything below `root`.
 
-    All values are read and checked before the first variable is changed.
+    All are checked before the first is changed; then one object after the other is read and gets its values, so that
+    little is in memory twice.
 
     Args:
         root: the model.
-        file: the open file.
-        where: how messages name the file.
+        store: where they are.
         skip_mismatch: leave what does not fit as it is, with a warning, instead of raising.
+        skip: objects that stay as they are.
+        progress: told how many bytes were read.
     """
     with _unless_it_fails(root):
-        _load_variables(root, file, where, skip_mismatch)
+        _load_variables(root, store, skip_mismatch, skip, progress)
 
 
 @contextlib.contextmanager
 def _unless_it_fails(root: Any) -> Iterator[None]:
     """Put back the attributes of all that reads by rules of its own, where the block raises."""
-    before = [(item, dict(vars(item))) for _, item in walk(root) if _reads_itself(item) and hasattr(item, "__dict__")]
+    before = [(item, dict(vars(item))) for _, item in walk(root)
+              if not _loads_plainly(item) and hasattr(item, "__dict__")]
     try:
         yield
     except BaseException:
@@ -114,43 +128,54 @@ def _unless_it_fails(root: Any) -> Iterator[None]:
         raise
 
 
-def _reads_itself(item: Any) -> bool:
-    own = getattr(type(item), "load_own_variables", None)
-    return not getattr(own, "__module__", "").startswith("kyeo.") or getattr(item, "runs_on_host", False)
-
-
-def _load_variables(root: Any, file: Any, where: str, skip_mismatch: bool) -> None:
-    staged: dict[Variable, Any] = {}
+def _load_variables(root: Any, store: Reader, skip_mismatch: bool, skip: Iterable[Any],
+                    progress: Callable[[int], None]) -> None:
+    changes: list[tuple[str, Any, Callable[[], None]]] = []
     wrong: list[str] = []
     used: set[str] = set()
-    for path, item in walk(root):
+    for path, item in walk(root, skip):
+        group, path = _stored(store, path, item)
         used.add(path)
-        group = ReadGroup(file, path, where)
         problems = _mismatches(item, group)
         if not problems:
             try:
-                staged.update(_loaded(item, group))
+                changes.append((path, item, _change(item, group, progress)))
             except Exception as error:  # from loading that a user wrote
-                error.add_note(f"  while {where_is(item)} loaded {path or 'the top'} of {where}; nothing was changed")
-                if not skip_mismatch:
+                error.add_note(f"  while {where_is(item)} loaded {path or 'the top'} of {store.where}; "
+                               "nothing was changed")
+                if not skip_mismatch or isinstance(error, DamagedFile):
                     raise
                 wrong.append(f"{where_is(item)} ({path or 'top'}): {error}")
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
         elif getattr(item, "built", True):  # one that has not begun stays as `compile` made it
             warnings.warn(f"The state of the optimizer was not loaded: {problems[0]}.", stacklevel=6)
-    stray = stray_groups(file, used, where)
+        store.forget(path, item)
+    stray = store.strays(used) if not skip else []
     if stray and not wrong:
-        warnings.warn(f"{where} holds variables that the model has no place for: {_shortened(stray)}.",
+        warnings.warn(f"{store.where} holds variables that the model has no place for: {_shortened(stray)}.",
                       stacklevel=6)
     if wrong and not skip_mismatch:
-        raise problem("The weights do not fit the model, so none was changed.", where=where,
+        raise problem("The weights do not fit the model, so none was changed.", where=store.where,
                       received=_shortened(wrong, "\n            "), expected="the weights of a model like this one",
                       fix="build the model as it was when it was saved; skip_mismatch=True loads only what fits")
     if wrong:
         warnings.warn("These weights were skipped: " + _shortened(wrong), stacklevel=6)
-    for variable, value in staged.items():
-        variable.assign(value)
+    for path, item, change in changes:
+        change()
+        store.forget(path, item)
+
+
+def _stored(store: Reader, path: str, item: Any) -> tuple[Group, str]:
+    """The group of an object, and its path; Keras 2 knew some by private names ("_query_dense")."""
+    group = store.group(path, item)
+    above, slash, last = path.rpartition("/")
+    if not len(group) and last:
+        private = f"{above}{slash}_{last}"
+        old = store.group(private, item)
+        if len(old):
+            return old, private
+    return group, path
 
 
 def _shortened(lines: list[str], between: str = "; ") -> str:
@@ -158,12 +183,18 @@ def _shortened(lines: list[str], between: str = "; ") -> str:
     return between.join(lines[:_LISTED] + ([f"and {more} more"] if more > 0 else []))
 
 
-def _mismatches(item: Any, group: ReadGroup) -> list[str]:
-    """What keeps an object from loading a group, by names and shapes; nothing is read."""
-    if _reads_itself(item):
+def _loads_plainly(item: Any) -> bool:
+    """Whether an object takes its own variables one by one, and does nothing else."""
+    own = getattr(type(item), "load_own_variables", None)
+    return getattr(own, "__module__", "").startswith("kyeo.") and not getattr(item, "runs_on_host", False)
+
+
+def _mismatches(item: Any, group: Group) -> list[str]:
+    """What keeps an object from loading a group, by names, shapes and kinds of numbers; nothing is read."""
+    if not _loads_plainly(item):
         return []  # reading by rules of its own, which says itself what it needs
     is_layer = isinstance(item, VariableOwner)
-    expected = item.own_variables() if is_layer else item.variables
+    expected = item.own_variables() if is_layer else _optimizer_order(item, group)
     if len(group) == 0 and not is_layer:
         return []  # saved without an optimizer
     if not is_layer and _not_begun(group):
@@ -177,20 +208,56 @@ def _mismatches(item: Any, group: ReadGroup) -> list[str]:
             problems.append(f'{variable.name} is not in the file (no "{index}")')
         elif group.shape(str(index)) != variable.shape:
             problems.append(f"{variable.name} has shape {variable.shape}, in the file {group.shape(str(index))}")
+        elif not _converts(group.dtype(str(index)), variable):
+            problems.append(f"{variable.name} is of {variable.dtype}, in the file {group.dtype(str(index))}")
     return problems
 
 
-def _not_begun(group: ReadGroup) -> bool:
+def _converts(dtype: Any, variable: Variable) -> bool:
+    """Whether numbers of a type in a file can become those of a variable."""
+    is_raw = np.dtype(dtype).type is np.void
+    return not is_raw and (np.dtype(dtype).kind != "c" or np.dtype(variable.dtype).kind == "c")
+
+
+def _optimizer_order(optimizer: Any, group: Group) -> list[Variable]:
+    """The variables of an optimizer in the order of the file: Nadam's product stood before the slots in Keras 3.5."""
+    variables: list[Variable] = optimizer.variables
+    early = sorted(variables, key=lambda v: v.shape != ())
+    stored = [group.shape(str(i)) for i in range(len(variables)) if str(i) in group]
+    return early if stored == [v.shape for v in early] else variables
+
+
+def _not_begun(group: Group) -> bool:
     """Whether an optimizer was saved before its first step: its step count and learning rate, no slots."""
     return len(group) <= 2 and all(group.shape(key) == () for key in group)
 
 
-def _loaded(item: Any, group: ReadGroup) -> dict[Variable, Any]:
-    """The values that an object's own loading would give its variables."""
-    is_optimizer = not isinstance(item, VariableOwner)
-    if is_optimizer:
-        return {variable: group[str(i)] for i, variable in zip(range(len(group)), item.variables)}
-    with scope(overlay={}) as inside:  # what is assigned goes here, not into the variables
-        item.load_own_variables(group)
-    assert inside.overlay is not None
-    return inside.overlay
+def _change(item: Any, group: Group, progress: Callable[[int], None]) -> Callable[[], None]:
+    """What gives an object its values, when it is known that this will go well."""
+    plain = _loads_plainly(item)
+    size = sum(math.prod(group.shape(key)) * group.dtype(key).itemsize for key in group)
+    for key in group:
+        group.check(key)
+    if plain and not isinstance(item, VariableOwner):
+        change = partial(_assign, [(variable, partial(group.__getitem__, str(i)))
+                                   for i, variable in zip(range(len(group)), _optimizer_order(item, group))])
+    elif plain:
+        change = partial(item.load_own_variables, group)
+    else:
+        with scope(overlay={}) as inside:  # what is assigned goes here, not into the variables
+            item.load_own_variables(group)
+        assert inside.overlay is not None
+        change = partial(_assign, [(variable, lambda value=value: value) for variable, value in inside.overlay.items()])
+
+    def all_of_it() -> None:
+        change()
+        if size >= _LARGE:  # until then JAX holds the array it copies from
+            jax.block_until_ready([variable.value for variable in item.variables])
+        progress(size)
+
+    return all_of_it
+
+
+def _assign(pairs: list[tuple[Variable, Callable[[], Any]]]) -> None:
+    for variable, value in pairs:
+        variable.assign(value())

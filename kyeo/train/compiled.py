@@ -102,7 +102,7 @@ def _fold(logs_example: Any) -> Callable[..., Any]:
         def body(index: Any, carry: Any) -> Any:
             _, state = carry
             one_data, one_rows = jax.tree.map(
-                lambda a: jax.lax.dynamic_index_in_dim(a, index, 0, keepdims=False), (data, rows))
+                lambda a: jax.lax.dynamic_index_in_dim(a, index, 0, False, allow_negative_indices=False), (data, rows))
             logs, new = _step(state, one_data, one_rows)
             leaves, structure = jax.tree.flatten(state)  # a step may give tuples for lists
             new = [jnp.asarray(n, o.dtype) for n, o in zip(jax.tree.leaves(new), leaves, strict=True)]

@@ -37,6 +37,13 @@ def portions(source: Source, epoch: int, per_dispatch: int, padded: bool, start:
             batch, real = pad_batch(batch, width)
             yield Portion(batch, full if real == width else row_mask(real, width), 1, False)
         return
+    width = rows_to_fill(source.batch_size) if source.batch_size else 0
+    ready = source.stacked(epoch, per_dispatch, start) if width == source.batch_size else None
+    if ready is not None and (padded or (source.num_rows or 0) % width == 0):
+        for batch, real in ready:
+            rows = row_mask(real, per_dispatch * width).reshape(per_dispatch, width) if padded else None
+            yield Portion(batch, rows, -(-real // width), True)
+        return
     held: list[tuple[Any, int, int]] = []
     for batch, count in source.groups(epoch, per_dispatch, start):
         real = jax.tree.leaves(batch)[0].shape[1]

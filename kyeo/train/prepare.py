@@ -44,6 +44,15 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
         warn_of_slow_types(model)
 
 
+def _refuse_own_functions(model: Any) -> None:
+    """A method by which programs for other engines put in their own loop would be passed over in silence."""
+    for name in ("make_train_function", "make_test_function", "make_predict_function"):
+        if hasattr(model, name):
+            raise problem(f"`{name}` is not called here: the step is compiled by Kyeo.", where=model,
+                          received=f"a method `{name}` of {type(model).__name__}", kind=NotImplementedError,
+                          fix=f"write `{name.split('_')[1]}_step` instead, or a loop with `train_on_batch`")
+
+
 def warn_of_slow_types(model: Any) -> None:
     """Say so where layers compute in a half precision that the processor has no instructions for.
 
@@ -59,6 +68,7 @@ def warn_of_slow_types(model: Any) -> None:
 
 def build_weights(model: Any, x: Any) -> None:
     """Make the weights by the shapes of a batch, if there are none; a wrong shape is said in terms of the data."""
+    _refuse_own_functions(model)
     graph = getattr(model, "_graph", None)
     if graph is not None:
         graph.as_flat_inputs(x)

@@ -15,9 +15,9 @@ import numpy as np
 
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
-from kyeo.callbacks.progbar import say
 from kyeo.core.configurable import given_arguments, serialize_value
 from kyeo.core.errors import describe, problem
+from kyeo.core.progbar import say
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 from kyeo.data.source import Source

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kyeo.callbacks.progbar import say
+from kyeo.core.progbar import say
 
 __all__ = ["SafePoints"]
 

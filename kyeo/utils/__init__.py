@@ -1,12 +1,12 @@
 """Small tools: progress bar, seeds, labels, data sets by index, names of custom objects."""
 
-from kyeo.callbacks.progbar import Progbar
 from kyeo.config import (
     disable_interactive_logging,
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
 from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.progbar import Progbar
 from kyeo.core.registry import (
     custom_object_scope,
     get_custom_objects,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kyeo.core.errors import one_of, problem
+from kyeo.core.files import writing
 from kyeo.core.symbolic import Node, SymbolicTensor
 
 __all__ = ["DotGraph", "model_to_dot", "plot_model"]
@@ -57,7 +58,9 @@ class DotGraph:
 
     def write(self, path: Any, prog: str | None = None, format: str = "raw") -> bool:
         """Write the text ("raw") or the picture into a file."""
-        Path(path).write_bytes(self.create(format))
+        picture = self.create(format)
+        with writing(path) as file:
+            file.write(picture)
         return True
 
     def _repr_html_(self) -> str | None:
@@ -138,7 +141,8 @@ def plot_model(
                            splines=splines)
     path = Path(os.fspath(to_file))
     picture = DotGraph(drawing.to_string()).create(path.suffix[1:] or "png")
-    path.write_bytes(picture)
+    with writing(path) as file:
+        file.write(picture)
     if "IPython" in sys.modules and path.suffix in (".png", ""):
         return sys.modules["IPython"].display.Image(data=picture)
     return None

@@ -18,6 +18,7 @@ from kyeo.data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from kyeo.train.feed import portions
 
 
 def xs(source, epoch=0, start=0):
@@ -69,6 +70,31 @@ def test_groups_are_the_batches_stacked(shuffle, start):
         assert all((got[k] == want[k]).all() for k in want)
     (last_x, _, _), count = groups[-1]
     assert count == 1 and last_x["b"].shape == (1, 3, 2, 3)  # the partial batch stands alone
+
+
+@pytest.mark.parametrize("shuffle", [False, True, "batch"])
+@pytest.mark.parametrize(("rows", "steps"), [(23, None), (24, None), (23, 4)])
+def test_the_quick_way_to_stacked_batches_gives_what_the_general_one_gives(shuffle, rows, steps, monkeypatch):
+    source = as_source({"a": np.arange(rows), "b": np.ones((rows, 2))}, np.arange(rows), batch_size=4,
+                       shuffle=shuffle, steps=steps)
+    padded, kinds = rows % 4 != 0, [(epoch, size, start) for epoch in (0, 1) for size in (3, 6) for start in (0, 1)]
+
+    def seen():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the second epoch of 4 steps is short
+            return [portion for epoch, size, start in kinds for portion in portions(source, epoch, size, padded, start)]
+
+    quick = seen()
+    monkeypatch.setattr(type(source), "stacked", lambda *_: None)
+    general = seen()
+    assert [(p.steps, p.data[0]["b"].shape) for p in quick] == [(p.steps, p.data[0]["b"].shape) for p in general]
+    for one, other in zip(quick, general):
+        real = np.arange(one.data[1].shape[0]) < one.steps
+        if padded:
+            assert (one.rows == other.rows).all()
+            real = one.rows > 0
+        assert (one.data[0]["a"] == one.data[1]).all() and (one.data[1][real] == other.data[1][real]).all()
+        assert set(np.ravel(one.data[1])) <= set(np.ravel(one.data[1][real]))  # what fills up are real rows again
 
 
 def test_steps_go_on_over_epochs_as_in_keras():

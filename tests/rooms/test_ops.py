@@ -354,7 +354,7 @@ BAD = [  # expression, a part of the message
     ("reshape(F, (-1, -1))", "at most one -1"), ("reshape(F, (4, 2))", "do not fit the new shape"),
     ("reshape(F, (-2, 3))", "is not a shape"), ("matmul(F, F)", "cannot be multiplied"),
     ("pad(F, 1, mode='reflect', constant_values=1)", "Only a constant border"), ("where(BOOL, F)", "both values"),
-    ("select([], [])", "must be a list"), ("rot90(ROW)", "two different axes"), ("eye(2.5)", "counts rows"),
+    ("select([], [])", "must be a list"), ("rot90(ROW)", "two different axes"), ("eye(2.5)", "`N` is not valid"),
     ("scan(lambda c, x: (c, x), 0, F, unroll=0)", "`unroll`"), ("one_hot(I, 0)", "num_classes"),
     ("one_hot(I, 3, sparse=True)", "Sparse"), ("convert_to_tensor(F, sparse=True)", "Sparse"),
     ("multi_hot(I)", "num_classes"), ("bincount([1], sparse=True)", "Sparse"), ("searchsorted(F, F)", "one sorted"),

@@ -14,7 +14,7 @@ import pytest
 
 from kyeo import utils
 from kyeo.callbacks.callback import CallbackList, LazyLogs
-from kyeo.callbacks.progbar import Progbar, say
+from kyeo.core.progbar import Progbar, say
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[mK]")
 
@@ -76,7 +76,7 @@ def test_a_terminal_gets_one_live_line_an_epoch():
 def test_a_long_line_is_clipped_and_messages_stand_above_it():
     code = """
         import time
-        from kyeo.callbacks.progbar import Progbar, say
+        from kyeo.core.progbar import Progbar, say
         bar = Progbar(3)
         for step in range(1, 3):
             bar.update(step, {f"some_metric_{i}": 0.5 for i in range(9)})

@@ -50,6 +50,8 @@ def test_kinds_of_seeds(expression):
     assert values == [np.asarray(draw(expression, kyeo, twin), "float32").tolist() for _ in range(2)]
     assert values[0] == np.asarray(draw(expression, kyeo, 5), "float32").tolist()
     kyeo.utils.set_random_seed(1)
+    key = jax.random.key(5)  # of JAX, in either form
+    assert np.array_equal(draw(expression, kyeo, key), draw(expression, kyeo, jax.random.key_data(key)))
     unseeded = [np.asarray(draw(expression, kyeo, None), "float32").tolist() for _ in range(3)]
     kyeo.utils.set_random_seed(1)
     assert unseeded[0] == np.asarray(draw(expression, kyeo, None), "float32").tolist()

@@ -30,6 +30,12 @@ class Explodes(kyeo.layers.Layer):
         raise OSError("disk full")
 
 
+class Keeps(kyeo.layers.Layer):
+    def __init__(self, thing, **kwargs):
+        super().__init__(**kwargs)
+        self.thing = thing
+
+
 @pytest.mark.parametrize("name, save", [
     ("m.keras", lambda model, path: model.save(path)),
     ("m.weights.h5", lambda model, path: model.save_weights(path)),
@@ -87,7 +93,10 @@ def test_same_model_same_bytes(tmp_path, monkeypatch):
     (lambda m, d: m.save("gs://bucket/m.keras"), ValueError, "this computer"),
     (lambda m, d: m.save(3), TypeError, "path"),
     (lambda m, d: m.save_weights(d / "m.h5"), ValueError, 'save to "m.weights.h5"'),
-    (lambda m, d: m.save_weights(d / "m.weights.h5", max_shard_size=1), ValueError, "several"),
+    (lambda m, d: m.save_weights(d / "m.weights.json"), ValueError, "max_shard_size"),
+    (lambda m, d: m.save_weights(d / "m.h5", max_shard_size=1), ValueError, 'save to "m.weights.json"'),
+    (lambda m, d: m.save_weights(d / "m.weights.json", max_shard_size=0), ValueError, "above 0"),
+    (lambda m, d: m.save_weights(d / "m.weights.json", max_shard_size=1e-8), ValueError, "larger than a file"),
     (lambda m, d: m.load_weights(d / "none.weights.h5"), FileNotFoundError, "no such file"),
     (lambda m, d: m.load_weights(d / "other.h5"), ValueError, "HDF5"),
     (lambda m, d: m.load_weights(d / "other.h5", in_order=True), TypeError, "in_order"),
@@ -95,6 +104,8 @@ def test_same_model_same_bytes(tmp_path, monkeypatch):
     (lambda m, d: kyeo.saving.load_model(d / "other.h5"), ValueError, "whole"),
     (lambda m, d: kyeo.saving.load_model(d), ValueError, "config.json"),
     (lambda m, d: kyeo.Sequential([kyeo.layers.Dense(2)]).save_weights(d / "m.weights.h5"), ValueError, "before"),
+    (lambda m, d: kyeo.Sequential([kyeo.Input((3,)), Keeps(object())]).save(d / "m.keras"), ValueError,
+     r"`thing` cannot be written(.|\n)*Keeps \"keeps(.|\n)*get_config"),
     (lambda m, d: kyeo.models.model_from_json("{"), ValueError, "JSON"),
     (lambda m, d: kyeo.models.model_from_json("[" * 100_000), ValueError, "JSON"),
     (lambda m, d: kyeo.models.model_from_json(json.dumps(m.get_config())), ValueError, "from_config"),

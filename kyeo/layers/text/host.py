@@ -80,9 +80,9 @@ class HostLayer(Layer):
         spec = self._specs(args, kwargs, None)
         return SymbolicTensor(spec.shape, spec.dtype)
 
-    def compute_output_shape(self, *shapes: Any) -> Any:
+    def compute_output_shape(self, *shapes: Any, **named: Any) -> Any:
         """The shape of the output for the shape of the input, or shapes of the inputs."""
-        (given,) = shapes
+        (given,) = (*shapes, *named.values())
         return self._spec([tuple(s) for s in given] if self.takes_columns else [tuple(given)]).shape
 
 

@@ -266,10 +266,10 @@ class IndexLookup(HostLayer):
         return {**config, "vocabulary": plain[0], "idf_weights": plain[1], "vocabulary_size": size}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The layer whose `get_config` gave `config`; a config cannot name a file to be read."""
         check_as_data(config, cls)
-        return super().from_config(config)
+        return super().from_config(config, custom_objects)
 
     def get_build_config(self) -> dict[str, Any]:
         """Nothing: there is nothing to build."""

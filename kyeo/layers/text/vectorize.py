@@ -226,11 +226,12 @@ class TextVectorization(HostLayer):
         return {**super().get_config(), **{k: inner[k] for k in ("vocabulary", "idf_weights")}, "vocabulary_size": size}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The layer whose `get_config` gave `config`; a config cannot name a file to be read."""
         check_as_data(config, cls)
         ngrams = config.get("ngrams")
-        return super().from_config({**config, "ngrams": tuple(ngrams)} if isinstance(ngrams, list) else config)
+        config = {**config, "ngrams": tuple(ngrams)} if isinstance(ngrams, list) else config
+        return super().from_config(config, custom_objects)
 
     def save_own_variables(self, store: Any) -> None:
         """The weights of "tf_idf"."""

@@ -8,6 +8,7 @@ from jax import Array, lax
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import describe, int_tuple, one_of, positive_int, problem
 from kyeo.core.op import op
+from kyeo.core.parameters import checked
 from kyeo.ops.image.layout import format_of, image_of, side_axes
 from kyeo.ops.kernels.windows import pads_of, slices
 
@@ -131,6 +132,7 @@ def extract_patches(
     return _patches("ops.image.extract_patches", images, rank, size, strides, dilation_rate, padding, data_format)
 
 
+@checked
 def extract_patches_3d(
     volumes: Any, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid",
     data_format: str | None = None,
@@ -152,7 +154,7 @@ def _patches(where: str, images: Any, rank: int, size: Any, strides: Any, dilati
         raise problem("The input has the wrong number of axes.", received=images, where=where,
                       expected=f"{rank + 1} axes, or {rank + 2} with the batch first")
     window = int_tuple(where, rank, size=size)
-    steps = window if not strides else int_tuple(where, rank, strides=strides)
+    steps = window if strides is None else int_tuple(where, rank, strides=strides)
     apart = int_tuple(where, rank, dilation_rate=dilation)
     padding = one_of(where, ("valid", "same"), padding=padding)
     single = images.ndim == rank + 1

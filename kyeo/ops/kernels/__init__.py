@@ -10,14 +10,17 @@ from kyeo.ops.kernels.attention import attend
 from kyeo.ops.kernels.bits import derived_key, keep_mask, normal_numbers, uniform_bits, uniform_numbers
 from kyeo.ops.kernels.conv import conv, conv_transpose
 from kyeo.ops.kernels.looped import looped_conv
+from kyeo.ops.kernels.norm import moments, rescaled
 from kyeo.ops.kernels.pool import average_pool, max_pool
 from kyeo.ops.kernels.product import product
+from kyeo.ops.kernels.rectify import before_relu, relu
 from kyeo.ops.kernels.recurrent import gru, lstm, simple_rnn
 from kyeo.ops.kernels.sample import bell, filtered, homography, inverted, projected, sample
 from kyeo.ops.kernels.windows import on_cpu
 
 __all__ = [
-    "adaptive_average_pool", "adaptive_max_pool", "attend", "average_pool", "bell", "conv", "conv_transpose",
-    "derived_key", "filtered", "gru", "homography", "inverted", "keep_mask", "looped_conv", "lstm", "max_pool",
-    "normal_numbers", "on_cpu", "product", "projected", "sample", "simple_rnn", "uniform_bits", "uniform_numbers",
+    "adaptive_average_pool", "adaptive_max_pool", "attend", "average_pool", "before_relu", "bell", "conv",
+    "conv_transpose", "derived_key", "filtered", "gru", "homography", "inverted", "keep_mask", "looped_conv", "lstm",
+    "max_pool", "moments", "normal_numbers", "on_cpu", "product", "projected", "relu", "rescaled", "sample",
+    "simple_rnn", "uniform_bits", "uniform_numbers",
 ]

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from kyeo.ops.kernels.rectify import before_relu, relu
 from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size, pads_of, places, slices, spread, static
 
 __all__ = ["average_pool", "max_pool"]
@@ -38,6 +39,9 @@ def max_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: s
     >>> max_pool(jnp.arange(6.0).reshape(1, 6, 1), (2,), (2,)).ravel().tolist()
     [1.0, 3.0, 5.0]
     """
+    earlier = before_relu(x)
+    if earlier is not None:
+        return relu(max_pool(earlier, window, strides, padding))
     window, strides = tuple(window), tuple(strides)
     stages = stages_of(x, window, strides, padding)
     if stages is None:

@@ -92,8 +92,8 @@ def circle_of(
     """`circle`, with the pairs left out whose second row is not present."""
     embeddings = as_array(y_pred, name="y_pred")
     labels = as_array(y_true, "int32", "y_true").reshape(-1)
-    others = embeddings if ref_embeddings is None else as_array(ref_embeddings, embeddings.dtype)
-    other_labels = labels if ref_labels is None else as_array(ref_labels, "int32").reshape(-1)
+    others = embeddings if ref_embeddings is None else as_array(ref_embeddings, embeddings.dtype, "ref_embeddings")
+    other_labels = labels if ref_labels is None else as_array(ref_labels, "int32", "ref_labels").reshape(-1)
     if embeddings.ndim != 2 or (*labels.shape, *other_labels.shape) != (embeddings.shape[0], others.shape[0]):
         raise problem("`circle` compares embeddings by their class numbers.", where="circle",
                       received=f"{labels.shape[0]} labels, y_pred of shape {embeddings.shape}",

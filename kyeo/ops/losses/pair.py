@@ -169,10 +169,10 @@ def merge_mask(weight: jax.Array | None, mask: jax.Array | None) -> jax.Array | 
     return weight * mask
 
 
-def fill_absent(x: jax.Array, present: jax.Array) -> jax.Array:
+def fill_absent(x: jax.Array, present: jax.Array, first: int | None = None) -> jax.Array:
     """`x` with every row that is not present replaced by the first present one, without a gradient to it.
 
     So rows that do not count can neither hold a NaN nor sway what looks at the whole batch.
     """
-    row = jax.lax.stop_gradient(x[jnp.argmax(present)])
+    row = jax.lax.stop_gradient(x[jnp.argmax(present) if first is None else first])
     return jnp.where(present.reshape((-1,) + (1,) * (x.ndim - 1)), x, row)

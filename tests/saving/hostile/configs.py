@@ -197,7 +197,7 @@ CONFIGS = [
     Pattern("self as argument", put(self=1)),
     Pattern("_given as argument", put(_given=[])),
     Pattern("__class__ as argument", put(__class__="x")),
-    Pattern("too many layers", _many(150_000), True, "top", "stack"),
+    Pattern("too many layers", _many(12_000), True, "top", "stack"),
     Pattern("nested models", _nested_models, None, "top"),
     Pattern("deep list", put(units=_deep(350))),
     Pattern("deep dict in compile", compiled(loss=_deep(300)), None, "top"),

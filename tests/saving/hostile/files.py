@@ -20,7 +20,7 @@ import numpy as np
 from kyeo.callbacks.checkpoint import write_tree
 from kyeo.core.tensors import write_tensors
 
-__all__ = ["ARCHIVES", "CHECKPOINTS", "FOLDERS", "HDF5", "TENSORS", "ZIPS", "Change", "members_of", "zipped"]
+__all__ = ["ARCHIVES", "CHECKPOINTS", "FOLDERS", "HDF5", "INDEXES", "TENSORS", "ZIPS", "Change", "members_of", "zipped"]
 
 
 class Change(NamedTuple):
@@ -117,7 +117,7 @@ def _bomb(member: str, size: int, declared: int | None = None) -> Callable[[byte
 
 def _lied_about(good: bytes, facts: dict) -> bytes:
     """A bomb that says it is stored in as many bytes as it would need."""
-    data = bytearray(_bomb(WEIGHTS, 300 * 2**20)(good, facts))
+    data = bytearray(_bomb(WEIGHTS, 150 * 2**20)(good, facts))
     at = data.rfind(b"PK\x01\x02", 0, data.rfind(WEIGHTS.encode()))
     struct.pack_into("<I", data, at + 20, 2**31)
     return bytes(data)
@@ -143,14 +143,14 @@ ZIPS = [
     *(Change(f"no {name}", lambda g, f, n=name: zipped({k: v for k, v in members_of(g).items() if k != n}),
              name != METADATA) for name in (CONFIG, WEIGHTS, METADATA)),
     Change("config of 65 MB of spaces", _instead(CONFIG, lambda d: d + b" " * (65 * 2**20), zipfile.ZIP_DEFLATED)),
-    Change("weights bomb", _bomb(WEIGHTS, 400 * 2**20)), Change("config bomb", _bomb(CONFIG, 400 * 2**20)),
-    Change("weights bomb that says it is small", _bomb(WEIGHTS, 400 * 2**20, 1000)),
-    Change("config bomb that says it is small", _bomb(CONFIG, 400 * 2**20, 1000)),
+    Change("weights bomb", _bomb(WEIGHTS, 150 * 2**20)), Change("config bomb", _bomb(CONFIG, 150 * 2**20)),
+    Change("weights bomb that says it is small", _bomb(WEIGHTS, 150 * 2**20, 1000)),
+    Change("config bomb that says it is small", _bomb(CONFIG, 150 * 2**20, 1000)),
     Change("weights bomb that says it is stored", _lied_about),
     Change("asset bomb", _with("assets/first/vocabulary.txt", b"x" * (100 * 2**20), compress_type=8)),
     Change("bzip2", _instead(WEIGHTS, lambda d: d, zipfile.ZIP_BZIP2)),
     Change("lzma", _instead(WEIGHTS, lambda d: d, zipfile.ZIP_LZMA)),
-    Change("lzma bomb", _instead(CONFIG, lambda d: d + b" " * (60 * 2**20), zipfile.ZIP_LZMA)),
+    Change("lzma bomb", _instead(CONFIG, lambda d: d + b" " * (20 * 2**20), zipfile.ZIP_LZMA)),
     Change("many members", lambda g, f: zipped([*members_of(g).items(), *((f"a{i}", b"") for i in range(25_000))])),
     Change("overlapping members", _overlapping),
     Change("nested zip", lambda g, f: zipped({"model.keras": g})),
@@ -326,6 +326,19 @@ def _heap(number: int, size: int) -> Callable[[bytes, dict], bytes]:
     return change
 
 
+def _key_of_no_text(file: h5py.File, facts: dict) -> None:
+    """A name that is no UTF-8. Found by fuzzing."""
+    group, _, _ = _dataset(file)
+    h5py.h5g.create(group.id, b"\xff\xfe")
+
+
+def _weight_of_no_name(file: h5py.File, facts: dict) -> None:
+    """A list of weights that names one of no name. Found by fuzzing."""
+    for item in (file, *file.values()):
+        if "weight_names" in item.attrs:
+            item.attrs["weight_names"] = [b""] * len(item.attrs["weight_names"])
+
+
 def _root_version(good: bytes, facts: dict) -> bytes:
     """Another version of the header of the top group. Found by fuzzing: the file opens, its attributes do not."""
     data = bytearray(good)
@@ -383,6 +396,7 @@ HDF5 = [
     *(Change(f"attribute {name} is {what}", _attribute(name, value), None) for name in ("layer_names", "weight_names", "model_config")
       for what, value in (("a number", 7), ("a reference", lambda file: file.ref), ("empty", h5py.Empty("S3")), ("no text", [b"\xff\xfe"]),
                           ("a path", [b"../../x", b"/", b".", b"a//b"]), ("many", np.array([b"x"] * 5000)), ("nested", [[b"x"]]))),
+    Change("key of no text", _key_of_no_text, None), Change("weight of no name", _weight_of_no_name, None),
     Change("many groups", _many_groups, None), Change("deep groups", _deep_groups, None),
 ]
 # Changes of the bytes themselves.
@@ -460,6 +474,15 @@ CHECKPOINTS = [
     *(Change(f"cut off at {part}/4", lambda p, f, n=part: (write_tree(p, {"a": np.ones(9)}), p.write_bytes(
         p.read_bytes()[:p.stat().st_size * n // 4]))) for part in range(4)),
 ]
+
+
+# -- an index of weights in several files ------------------------------------------------------------------
+INDEXES = [Change(f"index {str(value)[:40]}", lambda path, f, v=value: path.write_text(json.dumps(v).replace("SECRET", f["secret"])))
+           for value in (
+    None, [], {}, {"weight_map": []}, {"weight_map": {}}, {"weight_map": {"/vars": []}}, {"weight_map": {"/vars": None}},
+    {"weight_map": {"/vars": "../x.weights.h5"}}, {"weight_map": {"/vars": "/etc/passwd"}}, {"weight_map": {"/vars": "SECRET"}},
+    {"weight_map": {"/vars": "nothing.weights.h5"}}, {"weight_map": {"/vars": ["a", {}, 7]}}, {"weight_map": {"/vars": "a\0.weights.h5"}},
+    {"weight_map": {f"/{i}/vars": f"{i}.weights.h5" for i in range(20_000)}}, {"weight_map": {"/vars": "http://127.0.0.1:9/x.weights.h5"}})]
 
 
 # -- archives that `get_file(extract=True)` unpacks --------------------------------------------------------

@@ -24,6 +24,7 @@ from tests.saving.hostile.files import (
     FOLDERS,
     HDF5,
     HDF5_BYTES,
+    INDEXES,
     TENSORS,
     ZIPS,
     Change,
@@ -77,7 +78,7 @@ class Row(NamedTuple):
 
 
 # -- descriptions ------------------------------------------------------------------------------------------
-FORMS = ("zip", "json", "deserialize", "folder", "from_config", "clone")
+FORMS = ("zip", "json", "deserialize", "folder", "from_config", "h5", "clone")
 
 
 def _described(pattern: Pattern, form: str) -> Row:
@@ -86,7 +87,7 @@ def _described(pattern: Pattern, form: str) -> Row:
         pattern.change(spec, facts)
         return _written(json.dumps(spec), form, folder, good, pattern.base)
 
-    entry = {"zip": "load_model", "folder": "load_model", "json": "model_from_json"}.get(form, form)
+    entry = {"zip": "load_model", "folder": "load_model", "h5": "load_model", "json": "model_from_json"}.get(form, form)
     return Row(f"{form}: {pattern.name}", entry, make, pattern.refused)
 
 
@@ -95,7 +96,24 @@ def _written(text: str, form: str, folder: Path, good: Good, base: str) -> Path:
     if form in ("zip", "folder"):
         parts = {**members_of(good.zips[base]), "config.json": data}
         return _unzipped(folder, parts) if form == "folder" else _kept(folder / "m.keras", zipped(parts))
+    if form == "h5":
+        with h5py.File(folder / "m.h5", "w") as file, h5py.File(io.BytesIO(good.weights["legacy"])) as weights:
+            file.attrs["keras_version"], file.attrs["backend"] = "3.15.1", "jax"
+            file.attrs["model_config"] = np.bytes_(data.replace(b"\0", b"?")) if len(data) < 60_000 else "{}"
+            weights.copy(weights["/"], file, "model_weights")
+            compiled = _compiled(text)
+            if compiled:
+                file.attrs["training_config"] = json.dumps({**compiled, "optimizer_config": compiled.get("optimizer")})
+        return folder / "m.h5"
     return _kept(folder / "m.json", data)
+
+
+def _compiled(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)["compile_config"] if len(text) < 60_000 else None
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _kept(path: Path, data: bytes) -> Path:
@@ -112,7 +130,7 @@ def _unzipped(folder: Path, parts: dict[str, bytes]) -> Path:
 
 def _descriptions(every_form: bool) -> Iterator[Row]:
     for number, pattern in enumerate(CONFIGS):
-        fitting = FORMS if pattern.place == "layer" else ("zip", "json", "folder")
+        fitting = FORMS if pattern.place == "layer" else ("zip", "json", "folder", "h5")
         if pattern.base == "graph":
             fitting = tuple(f for f in fitting if f != "deserialize")
         forms = fitting if every_form else [fitting[number % len(fitting)]]
@@ -187,6 +205,7 @@ def rows(every_form: bool) -> list[Row]:
           for number, change in enumerate(table) for kind in (kinds if every_form else [
               "legacy" if change.name.startswith("heap") else kinds[number % 3]])),
         *map(_arrays, TENSORS),
+        *(_at(change, "load_weights", "m.weights.json") for change in INDEXES),
         *(_at(change, "tree", "epoch-000001-step-00000001.checkpoint") for change in CHECKPOINTS),
         *(_at(change, "unpack", "a.zip" if change.name.startswith("zip") else "a.tar", may_write=True) for change in ARCHIVES),
     ]
@@ -274,7 +293,7 @@ def _benign(good: Good, folder: Path) -> list[dict]:
     jobs += [("tree", folder / "c"), ("call", calls), ("deserialize_in", one), ("deserialize_legacy", one)]
     (folder / "p").write_bytes(pickle.dumps({b"data": [1, 2]}, 2))
     (folder / "z").mkdir()
-    made = [{"entry": entry, "path": str(path), "run": entry == "load_model"} for entry, path in jobs]
+    made = [{"entry": entry, "path": str(path), "run": path.name == "stack.keras"} for entry, path in jobs]
     return [*made, {"entry": "unpack", "path": str(_kept(folder / "z" / "a.zip", zipped({"a/b": b"x"}))), "may_write": True,
                     "folder": str(folder / "z")}, {"entry": "pickle", "path": str(folder / "p")}]
 

@@ -39,6 +39,7 @@ DENIED = (
     "cpython.run_", "sys.setprofile", "sys.settrace", "sys._current", "gc.", "resource.setrlimit", "resource.prlimit",
 )
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+FOLDERS = {os.path.realpath(folder) for folder in sys.path}
 SOURCES: set[str] = set()  # of the modules that are loaded
 _IN_OPEN, _IN_CHANGES = 0x20, 0xFC6  # opened; written, moved, made, removed, ...
 
@@ -94,6 +95,8 @@ class Armed:
         if self.may_write and not os.path.isabs(os.fsdecode(args[0])):
             return True  # within a folder that is open already
         path = os.path.realpath(os.fsdecode(args[0]))
+        if (event in ("os.listdir", "os.scandir") and path in FOLDERS) or (event == "open" and path in FOLDERS):
+            return True  # where modules are looked for; the import itself is noted if it is a new one
         if event == "open" and path in SOURCES and not args[2] & _WRITING:
             return True  # for a traceback
         if path != self.folder and not path.startswith(self.folder + os.sep):
@@ -101,11 +104,11 @@ class Armed:
         return self.may_write or event != "open" or not args[2] & _WRITING
 
 
-def _limit(size: int, may_write: bool) -> None:
+def _limit(size: int, may_write: bool, seconds: int) -> None:
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY + 3 * size,) * 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     most = 2**28 if may_write else 0
@@ -121,11 +124,10 @@ def run_here(job: dict, allowed: set, recording: bool = False, limits: bool = Tr
     warnings.simplefilter("ignore")
     jax.config.update("jax_disable_most_optimizations", True)
     if limits:
-        _limit(size, may_write)
+        _limit(size, may_write, job.get("seconds", SECONDS))
     sys.addaudithook(hook)
     result: dict = {"outcome": "done", "kind": "", "message": "", "told": False, "trapped": 0}
     before, start, texts = set(sys.modules), time.perf_counter(), []
-    SOURCES.update(os.path.realpath(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None))
     hook.on = True
     try:
         texts = ENTRIES[job["entry"]](path, job)
@@ -205,6 +207,7 @@ def _load(modules: list[str]) -> None:
     for module in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    SOURCES.update(os.path.realpath(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None))
 
 
 def main() -> None:
@@ -231,7 +234,7 @@ def main() -> None:
             allowed |= {tuple(event) for event in result["events"]}
             most = max(most, result["memory"])
             modules += result["modules"]
-            _load(result["modules"])
+        _load(modules)
     watch.seen()
     sys.stdout.write(json.dumps({"allowed": sorted(allowed), "memory": most, "modules": modules}) + "\n")
     sys.stdout.flush()

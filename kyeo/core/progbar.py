@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import one_of, problem
+from kyeo.core.parameters import checked
 
-__all__ = ["Progbar", "say"]
+__all__ = ["Progbar", "is_live", "say"]
 
 _BOLD, _GREEN, _GREY, _PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", ""
 _ERASE = "\r\x1b[K"
@@ -68,6 +69,11 @@ def _display() -> _Terminal | _Notebook | _Log:
     return _Notebook() if shell is not None and "ipykernel" in sys.modules else _Log()
 
 
+def is_live() -> bool:
+    """Whether somebody looks on: a terminal or a notebook, where a line can be drawn over and over."""
+    return _display().live
+
+
 def _write(text: str) -> None:
     if sys.stdout is not None:
         sys.stdout.write(text)
@@ -113,6 +119,7 @@ class Progbar:
 
     _unfinished: "Progbar | None" = None  # whose line stands on the terminal without an end
 
+    @checked
     def __init__(
         self, target: int | None, width: int = 20, verbose: int | str = 1, interval: float = 0.05,
         stateful_metrics: Iterable[str] | None = None, stateless_metrics: Iterable[str] | None = None,

@@ -1,0 +1,81 @@
+"""The forms in which weights alone are kept, by the ending of the file's name: HDF5 or safetensors, in one or more
+files.
+
+`.weights.h5` and `.weights.json` are Keras's; `.safetensors` is a memory map away from being loaded.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kyeo.core.files import writing
+from kyeo.core.progbar import Progbar, is_live
+from kyeo.core.tensors import Tensors, write_tensors
+from kyeo.saving.hdf5 import open_for_reading, open_for_writing
+from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader, TensorReader, TensorWriter
+from kyeo.saving.weights import save_variables
+
+__all__ = ["HDF5", "TENSORS", "metadata", "opened", "showing", "write_hdf5", "write_safetensors"]
+
+HDF5, TENSORS = ".weights.h5", ".safetensors"
+_SHOWN_FROM = 2**27  # bytes: what is smaller is loaded before one could read a line
+
+
+def write_hdf5(model: Any, path: Path, skip: Iterable[Any] = ()) -> None:
+    """Write all weights into one `.weights.h5`."""
+    with writing(path) as file, open_for_writing(file) as store:
+        save_variables(model, Hdf5Writer(store), skip)
+
+
+def write_safetensors(model: Any, path: Path, skip: Iterable[Any] = ()) -> None:
+    """Write all weights into one `.safetensors`."""
+    store = TensorWriter()
+    save_variables(model, store, skip)
+    with writing(path) as file:
+        write_tensors(file, store.arrays(), metadata(), summed=True)
+
+
+def metadata() -> dict[str, str]:
+    """What stands at the beginning of a file of arrays: who reads it, and who wrote it."""
+    return {"format": "kyeo", "kyeo_version": sys.modules["kyeo"].__version__}
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Reader]:
+    """The weights in a `.weights.h5` or `.safetensors`."""
+    if path.name.endswith(TENSORS):
+        with Tensors(path) as tensors:
+            tensors.check()
+            yield TensorReader(dict.fromkeys(tensors, tensors), str(path))
+    else:
+        with open_for_reading(path, str(path)) as store:
+            yield Hdf5Reader(store, str(path))
+
+
+@contextlib.contextmanager
+def showing(size: int, verbose: Any = None) -> Iterator[Callable[[int], None]]:
+    """What is told of bytes that were read, and shows how far that has come.
+
+    Args:
+        size: of all files, in bytes.
+        verbose: True or 1 shows it, False or 0 does not; None: on a terminal, where it takes long.
+    """
+    if not (size >= _SHOWN_FROM and is_live() if verbose is None else verbose):
+        yield lambda done: None
+        return
+    whole, loaded = max(size // 10**6, 1), 0
+    bar = Progbar(whole, unit_name="MB")
+    bar.label = "Loading"
+
+    def show(done: int) -> None:
+        nonlocal loaded
+        loaded += done
+        bar.update(min(loaded // 10**6, whole - 1), finalize=False)
+
+    try:
+        yield show
+        bar.update(whole, finalize=True)
+    finally:
+        bar.leave()

@@ -1,0 +1,170 @@
+"""How a model of Keras 2 was compiled -> how `compile_from_config` takes it; the state of its optimizer."""
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+
+from kyeo.core.registry import find
+from kyeo.saving.hdf5 import ReadGroup
+from kyeo.saving.legacy_config import modern
+from kyeo.saving.legacy_names import SLOTS
+
+__all__ = ["compile_config", "load_numbered_optimizer", "load_optimizer"]
+
+_WRAPPERS = ("MeanMetricWrapper", "LossFunctionWrapper", "MeanMetricWrapperV2")
+_NADAM_DECAY = 0.96
+Staged = list[tuple[Any, Any]]  # variables and the values they are to get
+
+
+def compile_config(training: Any, version: tuple[int, int], outputs: list[str]) -> dict[str, Any] | None:
+    """The arguments of `compile` in today's form; None where the file has none.
+
+    Args:
+        training: the values of `training_config`.
+        version: of the Keras that wrote it.
+        outputs: the names of the outputs of the model.
+    """
+    if not isinstance(training, dict) or "optimizer_config" not in training:
+        return None
+    made = {"optimizer": modern(training["optimizer_config"], version)}
+    for key in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+        value = _unwrapped(training.get(key))
+        if key.endswith("metrics"):
+            value = _without_output(value, outputs)
+        made[key] = modern(value, version)
+    return made
+
+
+def _unwrapped(value: Any) -> Any:
+    """Losses and metrics that stand as a function in a wrapper, as the class of that function."""
+    if isinstance(value, list):
+        return [_unwrapped(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") not in _WRAPPERS:
+        return value if "class_name" in value else {k: _unwrapped(v) for k, v in value.items()}
+    config = dict(value.get("config") or {})
+    function = config.pop("fn", None)
+    name = function.get("config") if isinstance(function, dict) else function
+    class_name = "".join(part.capitalize() for part in str(name).split("_"))
+    if find(class_name, "keras.metrics") is None and find(class_name, "keras.losses") is None:
+        return name
+    return {"class_name": class_name, "config": config}
+
+
+def _without_output(value: Any, outputs: list[str]) -> Any:
+    """Metrics of several outputs had the output's name in front, which is put there again today."""
+    if not isinstance(value, list) or len(outputs) < 2 or len(value) != len(outputs):
+        return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list) else value
+    for name, metrics in zip(outputs, value):
+        for metric in metrics if isinstance(metrics, list) else [metrics]:
+            config = metric.get("config") if isinstance(metric, dict) else None
+            if isinstance(config, dict) and isinstance(config.get("name"), str):
+                config["name"] = config["name"].removeprefix(name + "_")
+    return value
+
+
+def load_optimizer(model: Any, file: Any, where: str) -> None:
+    """Give the optimizer of a model the state in the group `optimizer_weights`; a warning where it does not fit."""
+    group = ReadGroup(file, "optimizer_weights", where, plain=True)
+    names = group.texts("weight_names") or []
+    if not names:
+        return
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    staged = _in_order(optimizer, group, names) or _by_slots(optimizer, group, names)
+    if staged is None:
+        _complain(optimizer, where)
+        return
+    for variable, value in staged:
+        variable.assign(value)
+
+
+def load_numbered_optimizer(model: Any, file: Any, where: str) -> None:
+    """Give the optimizer of a model the state in a `.keras` file of Keras 2, which numbers it without names: the step
+    count, then the slots as today; the learning rate stands in the config."""
+    group = ReadGroup(file, "optimizer", where)
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None or not len(group):
+        return
+    optimizer.build(model.trainable_variables)
+    kinds = tuple(f"_{kind}" for kind in SLOTS["*"].values())
+    slots = [v for v in optimizer.variables if v.name.endswith(kinds)]
+    stored = [str(i) for i in range(1, len(group))]
+    if slots and [group.shape(key) for key in stored] != [v.shape for v in slots]:
+        _complain(optimizer, where)
+        return
+    optimizer.iterations.assign(group["0"])
+    for variable, key in zip(slots, stored):
+        variable.assign(group[key])
+    for variable, value in _nadam_product(optimizer):
+        variable.assign(value)
+
+
+def _complain(optimizer: Any, where: str) -> None:
+    warnings.warn(f"The state of the optimizer in {where} does not fit {type(optimizer).__name__}, so it was not "
+                  "loaded: training begins with a fresh one.", stacklevel=5)
+
+
+def _nadam_product(optimizer: Any, steps: Any = None) -> Staged:
+    """Nadam's product of momenta, which Keras 2 did not keep; it follows from the number of steps."""
+    steps = int(optimizer.iterations.value) if steps is None else steps
+    return [(v, np.prod(optimizer.beta_1 * (1 - 0.5 * _NADAM_DECAY ** np.arange(1, steps + 1))).astype("float32"))
+            for v in optimizer.variables if v.name == "u_product"]
+
+
+def _in_order(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | None:
+    """Today's own order, where all shapes are as they should be."""
+    stored = [group.shape(name) for name in names]
+    for variables in (optimizer.variables, sorted(optimizer.variables, key=lambda v: v.shape != ())):
+        if stored == [v.shape for v in variables] and names[0].endswith("iteration"):
+            return [(v, group[name]) for v, name in zip(variables, names)]
+    return None
+
+
+def _by_slots(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | None:
+    """The slots by what they are called, those of each kind in the order of the weights."""
+    kinds = {**SLOTS["*"], **SLOTS.get(type(optimizer).__name__, {})}
+    stored: dict[str, list[str]] = {}
+    steps = product = None
+    for name in names:
+        parts = name.partition(":")[0].split("/")
+        if parts[-1] in ("iter", "iteration", "iterations"):
+            steps = int(np.asarray(group[name]).ravel()[0])
+        elif parts[-1] in ("momentum_cache", "u_product"):
+            product = group[name]
+        elif parts[-1] not in ("learning_rate", "decay"):
+            kind = _kind(parts, kinds)
+            if kind is None:
+                return None
+            stored.setdefault(kind, []).append(name)
+    if steps is None:
+        return None
+    staged: Staged = [(optimizer.iterations, steps)]
+    for kind, mine in _slots(optimizer, set(kinds.values())).items():
+        found = stored.get(kind, [])
+        if [group.shape(n) for n in found] != [v.shape for v in mine]:
+            return None
+        staged += [(v, group[n]) for v, n in zip(mine, found)]
+    return staged + [(v, value if product is None else product) for v, value in _nadam_product(optimizer, steps)]
+
+
+def _kind(parts: list[str], kinds: dict[str, str]) -> str | None:
+    """The kind of slot a name speaks of: "hidden/kernel/m", "Adam/m/hidden/kernel", "adam/hidden_kernel_momentum"."""
+    for part in (parts[-1], *parts[1:2]):
+        old = re.sub(r"_\d+$", "", part)
+        if old in kinds:
+            return kinds[old]
+    return max((k for k in kinds.values() if parts[-1].endswith("_" + k)), key=len, default=None)
+
+
+def _slots(optimizer: Any, kinds: set[str]) -> dict[str, list[Any]]:
+    """The slots of an optimizer by kind; the longest kind that ends the name counts ("velocity_hat")."""
+    found: dict[str, list[Any]] = {}
+    for variable in optimizer.variables:
+        kind = max((k for k in kinds if variable.name.endswith("_" + k)), key=len, default=None)
+        if kind is not None:
+            found.setdefault(kind, []).append(variable)
+    return found

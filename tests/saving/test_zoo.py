@@ -1,0 +1,105 @@
+"""Files that real versions of Keras wrote, from 2.3 to 3.15: loaded here, with the outputs and the next steps of theirs.
+
+`scripts/make_zoo.py` makes them, one zip a version; every file with `KYEO_WHOLE_ZOO=1`, some of them in every run of the tests.
+"""
+
+import functools
+import hashlib
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import kyeo
+from tests.saving import zoo_models as zoo
+
+FOLDER = Path(__file__).parent / "zoo"
+LIBRARIES = sorted(path.stem for path in FOLDER.glob("*.zip"))
+NO_STATE = {  # files whose next steps are not those of the version that wrote them, and why
+    ("trained_nadam", "2"): "the product of momenta is not in the file, and Keras 2 takes it several times a step",
+    ("trained_shrinking.keras", "2"): "an optimizer of `optimizers.legacy` has no state in the file",
+    ("trained_rmsprop", "2.4"): "epsilon stood outside of the root",
+    ("trained_rmsprop", "2.3"): "epsilon stood outside of the root",
+}
+
+
+@functools.cache
+def archive(library):
+    return zipfile.ZipFile(FOLDER / f"{library}.zip")
+
+
+def version_in(library):
+    return library.partition("-")[2]
+
+
+def files(*endings):
+    """(library, file) for each file of these forms."""
+    for library in LIBRARIES:
+        for name in archive(library).namelist():
+            if name.endswith(endings) and (".weights." in name) == (".weights.h5" in endings):
+                yield library, name
+
+
+MODELS = list(files(".h5", ".keras"))
+QUICK = [(lib, name) for i, (lib, name) in enumerate(MODELS)
+         if i % 12 == 0 or (lib == "keras-2.15.0" and i % 4 == 0)]
+CHOSEN = MODELS if os.environ.get("KYEO_WHOLE_ZOO") else QUICK
+
+
+def taken_out(library, name, folder):
+    """The file on the disk, and the arrays that were stored with it."""
+    stem = name.removesuffix(".keras").removesuffix(".h5").removesuffix(".weights")
+    arrays = np.load(io.BytesIO(archive(library).read(stem + ".npz")))
+    return archive(library).extract(name, folder), stem, arrays
+
+
+def assert_outputs(model, stem, arrays):
+    xs = [arrays[f"x{i}"] for i in range(9) if f"x{i}" in arrays] or [zoo.labels_for(stem.removeprefix("trained_"))[0]]
+    outputs = jax.tree.leaves(model.predict(xs if len(xs) > 1 else xs[0], verbose=0))
+    within = 2e-3 if stem == "half" else 1e-5
+    for i, mine in enumerate(outputs):
+        np.testing.assert_allclose(np.asarray(mine, "float32"), arrays[f"y{i}"].astype("float32"), rtol=within, atol=within)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_files_are_those_that_were_written(library):
+    hashes = json.loads(archive(library).read("manifest.json"))["sha256"]
+    assert hashes.keys() == set(archive(library).namelist()) - {"manifest.json"}
+    for name, wanted in hashes.items():
+        assert hashlib.sha256(archive(library).read(name)).hexdigest() == wanted, name
+
+
+@pytest.mark.parametrize("library, name", CHOSEN, ids=[f"{a}:{b}" for a, b in CHOSEN])
+def test_model(library, name, tmp_path):
+    path, stem, arrays = taken_out(library, name, tmp_path)
+    model = kyeo.saving.load_model(path, custom_objects=zoo.custom_objects(kyeo) if stem == "own" else None)
+    assert_outputs(model, stem, arrays)
+    if stem.startswith("trained") and not any(
+            name.startswith(begin) and version_in(library).startswith(version) for begin, version in NO_STATE):
+        step_on(model, stem.removeprefix("trained_"), arrays)
+
+
+def step_on(model, name, arrays):
+    """Two more steps give the weights that the version got; gradients are taken without compiling a step."""
+    x, y = zoo.labels_for(name)
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    for i, mine in enumerate(zoo.weights_of(model)):
+        np.testing.assert_allclose(mine, arrays[f"after{i}"], rtol=1e-4, atol=2e-5)
+
+
+WEIGHTS = [(lib, name) for lib, name in files(".weights.h5") if lib != "keras-2.12.0"]  # a layout of that version alone
+CHOSEN_WEIGHTS = WEIGHTS if os.environ.get("KYEO_WHOLE_ZOO") else WEIGHTS[::4]
+
+
+@pytest.mark.parametrize("library, name", CHOSEN_WEIGHTS, ids=[f"{a}:{b}" for a, b in CHOSEN_WEIGHTS])
+def test_weights_alone(library, name, tmp_path):
+    path, stem, arrays = taken_out(library, name, tmp_path)
+    model = zoo.plain(kyeo) if stem.startswith("trained") else zoo.ZOO[stem].build(kyeo)
+    model.load_weights(path)
+    assert_outputs(model, stem, arrays)
