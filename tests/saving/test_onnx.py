@@ -78,6 +78,10 @@ NETWORKS = {
         {"shape": (9, 9, 3)}, layers.Conv2D(4, 3, use_bias=False, data_format="channels_last"), layers.BatchNormalization(),
         layers.ReLU(), layers.AveragePooling2D(2, padding="same"), layers.GlobalAveragePooling2D()), (9, 9, 3),
         ["Transpose", "Conv", "BatchNormalization", "Relu", "AveragePool", "ReduceMean"]),
+    "first": (lambda: build(
+        {"shape": (3, 9, 9)}, layers.Conv2D(4, 3, data_format="channels_first"), layers.BatchNormalization(axis=1, scale=False),
+        layers.MaxPooling2D(data_format="channels_first"), layers.Flatten(data_format="channels_first")), (3, 9, 9),
+        ["Conv", "BatchNormalization", "MaxPool", "Transpose", "Reshape"]),
     "mobilenet": (lambda: kyeo.applications.MobileNet((32, 32, 3), 0.25, weights=None, classes=7), (32, 32, 3),
                   {"Conv", "BatchNormalization", "ReduceMean", "Softmax"}),
 }
@@ -127,7 +131,7 @@ PROGRAMS = {  # of x, of shape (any, 3, 4)
     "binary": lambda x: [jnp.arctan2(x, x[:, ::-1]), jnp.arctan2(x, x * 0), jnp.remainder(x, 0.7), lax.rem(x, jnp.full_like(x, 0.7)),
                          jnp.fmod(x, 0.3), x != x[:, :1], jnp.maximum(x, x[..., :1]), jnp.power(jnp.abs(x), x), jnp.hypot(x, 2.0)],
     "integers": lambda x: [(i := (x * 10).astype("int32")) // 3, i % 3, lax.rem(i, 3), lax.div(i, -3), i & 6, i | 1, ~i, i ^ 5, abs(i), i**2,
-                           jnp.sign(i), jnp.clip(i, -3, 4), (i > 2) & (i < 7), ~(i > 2), i.astype(bool), i.sum(1), i.max(1)],
+                           jnp.sign(i), jnp.clip(i, -3, 4), (i > 2) & (i < 7), ~(i > 2), i.astype(bool), i.sum(1), i.max(1), i << 2, i >> 1, i.astype("int8") >> 2],
     "choice": lambda x: [jnp.where(x > 0, x, 0.5), jnp.where(x > 0, x > 1, x < -1), jnp.clip(x, -0.5, 0.5),
                          lax.select_n((jnp.abs(x) * 2 % 3).astype("int32"), x, x + 10, x + 20), jnp.nan_to_num(x / 0)],
     "reductions": lambda x: [x.sum(), x.mean((0, 2)), x.var(1), x.prod(-1), x.min(0), (x > 0).any(1), (x > 0).all(2), x.argmax(1),
@@ -201,6 +205,7 @@ def lookup():
     (lambda: Own(lambda x: jnp.linalg.cholesky(x)), {"input_signature": ((2, 2), "float32")}, ["cholesky", "stablehlo"]),
     (lambda: Own(lambda x: lax.complex(x, x)), {"input_signature": ((2, 2), "float32")}, ["complex"]),
     (lambda: build({"shape": (2,)}, layers.Lambda(lambda x: jnp.linalg.eigvalsh(x[:, :, None] * x[:, None]), name="volume")), {}, ["volume"]),
+    (lambda: build({"shape": (4, 2)}, layers.Conv1D(1, 2, dtype="bfloat16")), {}, ["bfloat16", "float32"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset_version": 9}, ["opset_version=9", "at least 18"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset_version": 999}, ["at most"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset": 18}, ["no such argument", "opset=18"]),

@@ -188,6 +188,22 @@ def _shift(direction: str) -> Any:
     return shift
 
 
+def _signed_shift(direction: str) -> Any:
+    """Of signed numbers: a product with a power of two, or a quotient that is rounded down."""
+
+    def shift(b: Builder, eqn: Any, one: Tensor, two: Tensor) -> Tensor:
+        if one.dtype.kind == "u" and direction == "LEFT":
+            return b.elementwise("BitShift", [one, two], _rank(eqn), direction=direction)
+        rank, wide = _rank(eqn), b.cast(one, np.int64)
+        power = b.cast(b.elementwise("Pow", [b.const(2.0, np.float64), b.cast(two, np.float64)], rank), np.int64)
+        if direction == "LEFT":
+            return b.cast(b.elementwise("Mul", [wide, power], rank), one.dtype)
+        less = b.elementwise("Sub", [wide, b.elementwise("Mod", [wide, power], rank)], rank)
+        return b.cast(b.elementwise("Div", [less, power], rank), one.dtype)
+
+    return shift
+
+
 def _dimension(b: Builder, eqn: Any) -> Tensor:
     return b.cast(b.reshape(b.size(eqn.params["dim"]), ()), jnp.dtype(eqn.outvars[0].aval.dtype))
 
@@ -202,5 +218,6 @@ LAZY: dict[str, Any] = {
     "integer_pow": _integer_pow, "square": _square, "rem": _remainder, "expm1": _expm1, "log1p": _log1p,
     "rsqrt": _steps("Sqrt", "Reciprocal"), "erfc": _erfc, "cbrt": _cbrt, "exp2": _exp2, "round": _round,
     "is_finite": _finite, "atan2": _atan2, "select_n": _select, "clamp": _clamp, "convert_element_type": _convert,
-    "shift_left": _shift("LEFT"), "shift_right_logical": _shift("RIGHT"), "dim_as_value": _dimension,
+    "shift_left": _signed_shift("LEFT"), "shift_right_arithmetic": _signed_shift("RIGHT"),
+    "shift_right_logical": _shift("RIGHT"), "dim_as_value": _dimension,
 }

@@ -5,6 +5,7 @@ They are Conv and Gemm with a bias, BatchNormalization, Relu, Softmax, ReduceMea
 Each rule looks at the nodes that made its inputs. What they made and nobody else needs is left out in the end.
 """
 
+import dataclasses
 import math
 from typing import Any
 
@@ -22,10 +23,11 @@ def _rank(eqn: Any) -> int:
 
 
 def _vector(b: Builder, tensor: Tensor) -> Tensor | None:
-    """A tensor with one number a channel, as the vector it was made from."""
+    """A tensor with one number a channel, as it was before it was given another shape."""
     node = b.maker(tensor, "Reshape")
     found = node.inputs[0] if node is not None else tensor
-    return found if len(found.shape) == 1 and found.perm is None else None
+    # with one size that is not 1, the order of the axes says nothing
+    return dataclasses.replace(found, perm=None) if sum(size != 1 for size in found.shape) <= 1 else None
 
 
 def _factor(b: Builder, tensor: Any) -> tuple[Tensor | None, Tensor, float] | None:
@@ -41,28 +43,28 @@ def _factor(b: Builder, tensor: Any) -> tuple[Tensor | None, Tensor, float] | No
 
 
 def _normalization(b: Builder, one: Tensor, two: Tensor) -> Tensor | None:
-    """`x * factor + (beta - mean * factor)` with channels stored where ONNX wants them."""
+    """`(x - mean) * factor + beta` with channels stored where ONNX wants them."""
     scaled, shift = b.maker(one, "Mul"), _vector(b, two)
     factor = _vector(b, scaled.inputs[1]) if scaled is not None else None
     if scaled is None or shift is None or factor is None or len(one.shape) < 2 or one.dtype != np.float32:
         return None
     channels = one.shape[1]
-    found, moved, beta = _factor(b, factor), b.maker(shift, "Add"), None
-    if moved is not None:
-        shift, beta = moved.inputs
-    product = b.maker(shift, "Mul")
-    negative = b.maker(product.inputs[0], "Neg") if product is not None else None
-    if found is None or product is None or negative is None or not _same(product.inputs[1], factor):
+    found, less = _factor(b, factor), b.maker(scaled.inputs[0], "Sub")
+    if found is None or less is None:
+        return None
+    (x, mean), beta = less.inputs, shift
+    mean = _vector(b, mean)
+    if mean is None:
         return None
     if padded(scaled.inputs[1].shape, len(one.shape)) != (1, channels) + (1,) * (len(one.shape) - 2):
         return None
     gamma, variance, epsilon = found
     gamma = gamma if gamma is not None else b.const(np.ones(channels, one.dtype))
-    beta = beta if beta is not None else b.const(np.zeros(channels, one.dtype))
-    parts = [gamma, beta, negative.inputs[0], variance]
-    if any(t.shape != (channels,) for t in parts):
+    parts = [gamma, beta, mean, variance]
+    if any(t.perm is not None or math.prod(t.shape) != channels for t in parts):
         return None
-    return b.emit("BatchNormalization", [scaled.inputs[0], *parts], one.shape, one.dtype, one.perm, epsilon=epsilon)
+    parts = [b.reshape(t, (channels,)) for t in parts]
+    return b.emit("BatchNormalization", [x, *parts], one.shape, one.dtype, one.perm, epsilon=epsilon)
 
 
 def add(b: Builder, eqn: Any, one: Tensor, two: Tensor) -> Tensor:

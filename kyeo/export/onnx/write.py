@@ -48,7 +48,12 @@ def export_onnx(model: Any, filepath: Any, verbose: bool | None = None, input_si
     signature = signature_of(model, input_signature)
     builder = _converted(model, signature, opset)
     message = to_message(onnx, builder, model.name, {"model": model.name, "made_by": "kyeo"})
-    onnx.checker.check_model(message, full_check=True)
+    try:
+        onnx.checker.check_model(message, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise problem("ONNX does not allow an operator that this model needs.", received=str(error).split("\n")[0],
+                      where=model, kind=NotImplementedError,
+                      fix="export in float32, or a later opset_version") from None
     with atomic_write(filepath) as temporary:
         temporary.write_bytes(message.SerializeToString())
     if verbose is not False:

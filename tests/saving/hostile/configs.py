@@ -283,8 +283,8 @@ CONFIGS = [
     Pattern("10_000 layers backwards", _backwards(10_000), True, "top", "graph"),
     *(Pattern(f"outputs {str(value)[:20]}", lambda s, f, v=value: s["config"].update(output_layers=v), True, "layer", "graph")
       for value in (None, [], {}, "x", [["nobody", 0, 0]], [["x", 0, 0, 0]], [["only", 0, 10**20]], {"a": {"b": 7}})),
-    *(Pattern(f"inputs {str(value)[:20]}", lambda s, f, v=value: s["config"].update(input_layers=v), True, "layer", "graph")
-      for value in (None, [], {}, "x", [["only", 0, 0]])),
+    *(Pattern(f"inputs {str(value)[:20]}", lambda s, f, v=value: s["config"].update(input_layers=v), refused, "layer", "graph")
+      for value, refused in ((None, True), ([], True), ({}, True), ("x", True), ([["only", 0, 0]], None))),
     *(Pattern(f"op {name}", _op(name, **config), refused, "layer", "graph") for name, config, refused in (
         ("Repeat", {"repeats": 10**10, "axis": 1}, True), ("Repeat", {"repeats": 2**30, "axis": 1}, None),
         ("Tile", {"repeats": [1, 10**12]}, True), ("Pad", {"pad_width": [[0, 0], [0, 10**12]]}, True),
