@@ -248,7 +248,7 @@ def phases(g: Array, kernel: Array, strides: Sizes, pads: Pads, sizes: Sizes) ->
 
 def merged_phases(g: Array, kernel: Array, strides: Sizes, lengths: Sequence[int]) -> Array | None:
     """All phases by one convolution whose outputs are the phases' channels, with zeros for the taps that some lack;
-    None where oneDNN does not do it. Measured on a 3x3 / 2 kernel, 16 -> 32 channels at 32x32: 1.1 instead of 2.6 ms.
+    None where oneDNN does not do it. For a 3x3 / 2 kernel, 16 -> 32 channels at 32x32, one convolution of 1.1 ms.
     """
     *window, channels, filters = kernel.shape
     taps = [-(-k // s) for k, s in zip(window, strides)]
