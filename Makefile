@@ -13,7 +13,9 @@ help:
 demo: $(VENV)/.installed-plot
 	$(BIN)/kyeo demo
 
-test: lint types tour tests
+test: lint
+	$(MAKE) -j2 types tour # each takes one core
+	$(MAKE) tests
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -25,7 +27,7 @@ types: $(VENV)/.installed-test
 tour: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/test_tour.py
 
-tests: $(VENV)/.installed-test tour
+tests: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --doctest-modules --ignore=tests/test_tour.py kyeo tests
 
 $(VENV)/.installed-%: pyproject.toml scripts/setup_env.sh scripts/find_python.sh

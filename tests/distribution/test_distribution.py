@@ -22,7 +22,8 @@ def test_on_four_devices_as_on_one(tmp_path):
     flags = "--xla_force_host_platform_device_count=4"
     done = subprocess.run(
         [sys.executable, "-W", "error", str(PROGRAM), str(tmp_path / "m.keras")], capture_output=True, text=True,
-        timeout=300, env={**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": root, "KYEO_COMPILE_CACHE": "0"})
+        timeout=300, env={**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": root, "KYEO_COMPILE_CACHE": "0",
+                                "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert (found.pop("kernel"), found.pop("slot")) == ("P(None, 'model')",) * 2

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import kyeo
+from tests.thin import thinned
 
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`:UserWarning")
 RNG = np.random.default_rng(0)
@@ -71,7 +72,7 @@ def close(mine, wanted, tolerance=1e-5):
     np.testing.assert_allclose(np.float64(mine), np.float64(wanted), atol=tolerance * max(1, np.abs(wanted).max()), rtol=0)
 
 
-@pytest.mark.parametrize("name, config, x, words", CASES)
+@pytest.mark.parametrize("name, config, x, words", thinned(CASES))
 def test_as_in_keras(name, config, x, words):
     ours, theirs = pair(name, config, x)
     for layer, room in ((ours, kyeo), (theirs, keras)):

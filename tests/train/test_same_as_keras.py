@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import kyeo
+from tests.thin import SLOW
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(70, 8)).astype("float32")
@@ -85,7 +86,10 @@ CASES = {  # name: (model, compile, (x, y), fit arguments)
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+ALIKE = ("adam", "one hot", "constrained", "weights of classes", "validation data", "outputs by name")  # others have all they test
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if SLOW or name not in ALIKE])
 def test_curve(name):
     """Loss, metrics and final weights follow Keras's; shuffle and dropout off, a ragged last batch on."""
     make, compile_args, (x, y), fit_args = CASES[name]
