@@ -10,11 +10,13 @@ import kyeo
 PROGRAM = pathlib.Path(__file__).parent / "data" / "note_program.py"
 BLOCKS = dict(block.split("\n", 1) for block in PROGRAM.read_text(encoding="utf-8").split("# %% ")[1:])
 EPOCHS = 5
+# One process runs the file: both would train the network of the note; and that is long, so it is compiled as for users.
+pytestmark = [pytest.mark.xdist_group("note"), pytest.mark.usefixtures("full_compilation")]
 ANNOUNCED = "using SparseCategoricalAccuracy"  # kyeo says once which accuracy it takes
 
 
 @pytest.fixture(scope="module")
-def note(digits):
+def note(digits, full_compilation):
     """The names after the whole note has run, with 5 epochs for the note's 50."""
     kyeo.utils.set_random_seed(0)
     names = dict(zip(("x_train", "y_train"), digits[0]))

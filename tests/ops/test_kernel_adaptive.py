@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kyeo.ops.kernels import adaptive_average_pool, adaptive_max_pool
+from tests.thin import thinned
 
 SIZES = [((5,), (2,)), ((7,), (7,)), ((21,), (7,)), ((3,), (7,)), ((40,), (1,)), ((6, 7), (4, 3)), ((4, 5, 3), (3, 5, 2))]
 
@@ -21,7 +22,7 @@ def by_hand(reduce, x, counts):
 
 
 @pytest.mark.parametrize("pool, reduce", [(adaptive_max_pool, jnp.max), (adaptive_average_pool, jnp.mean)])
-@pytest.mark.parametrize("sizes, counts", SIZES)
+@pytest.mark.parametrize("sizes, counts", thinned(SIZES))
 def test_windows_and_gradient(pool, reduce, sizes, counts):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, *sizes, 3)), "float32")
     y, pull = jax.vjp(lambda x: pool(x, counts), x)

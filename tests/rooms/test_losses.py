@@ -17,6 +17,7 @@ from kyeo.core.scope import scope
 from kyeo.losses.fused import from_logits_version
 from kyeo.losses.loss import LossFunctionWrapper
 from kyeo.ops.losses.pair import match
+from tests.thin import thinned
 
 N, C = 5, 4  # with three rows of padding the sizes of test_metrics, which then compile once
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean_with_sample_weight", None)
@@ -137,7 +138,7 @@ def test_same_as_keras(name, options, kind):
              value_and_grad(other, true, pred, weight, mask, keras_mark, grad))
 
 
-@each_row
+@pytest.mark.parametrize(("name", "options", "kind"), thinned(ROWS), ids=thinned(IDS))
 def test_padded_rows_are_as_if_they_were_not_there(name, options, kind):
     true, pred = DATA[kind]
     weight = np.linspace(0.5, 2, N).astype("f")
