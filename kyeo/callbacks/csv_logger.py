@@ -12,6 +12,7 @@ import numpy as np
 
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.core.errors import problem
+from kyeo.core.files import append_whole
 
 __all__ = ["CSVLogger"]
 
@@ -101,13 +102,10 @@ class CSVLogger(Callback):
 
     def _append(self) -> None:
         """Write what waits, or, where the disk refuses, nothing of it: it is tried again with the next row."""
-        size = os.path.getsize(self.filename) if os.path.exists(self.filename) else 0
         try:
-            with open(self.filename, "ab") as file:
-                file.write(self._waiting)
+            with open(self.filename, "ab", buffering=0) as file:
+                append_whole(file, self._waiting)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.truncate(self.filename, size)
             warnings.warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on; the rows are "
                           "written when it can.", stacklevel=4)
         else:

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.core.files import append_whole
+
 __all__ = ["EventFile", "histogram", "image", "read_scalars", "scalar", "text_of_plugin"]
 
 
@@ -144,14 +146,9 @@ class EventFile:
         warning, and it is tried again the next time."""
         if self._file is None or not self._waiting:
             return
-        size = self._file.seek(0, os.SEEK_END)
         try:
-            rest = bytes(self._waiting)
-            while rest:
-                rest = rest[self._file.write(rest):]
+            append_whole(self._file, bytes(self._waiting))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.truncate(self.path, size)
             warnings.warn(f"The events of TensorBoard could not be written to {self.path}: {error}. Training goes on; "
                           "they are written when they can be.", stacklevel=4)
         else:

@@ -8,11 +8,11 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kyeo.core.errors import is_told, problem
 
-__all__ = ["atomic_write", "cannot_write", "sha256_of", "writing"]
+__all__ = ["append_whole", "atomic_write", "cannot_write", "sha256_of", "writing"]
 
 _MENDS = {  # what a disk refuses with
     errno.ENOSPC: "free some space on this disk, or write to another",
@@ -97,6 +97,32 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     with atomic_write(path) as temporary, open(temporary, "w+b") as file:
         yield file
+
+
+def append_whole(file: Any, data: bytes) -> None:
+    """Add bytes to the end of a file, or, where the disk refuses, none of them, and raise.
+
+    Args:
+        file: An unbuffered file open for appending.
+        data: The bytes.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kyeo.core.files import append_whole
+        >>> path = os.path.join(tempfile.mkdtemp(), "log")
+        >>> with open(path, "ab", buffering=0) as file:
+        ...     append_whole(file, b"a line")
+        >>> os.path.getsize(path)
+        6
+    """
+    size = file.seek(0, os.SEEK_END)
+    try:
+        while data:
+            data = data[file.write(data):]
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(file.name, size)
+        raise
 
 
 def cannot_write(path: str | os.PathLike[str], error: OSError,

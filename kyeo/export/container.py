@@ -15,7 +15,7 @@ import os
 from typing import Any
 
 from kyeo.core.errors import problem
-from kyeo.core.files import atomic_write
+from kyeo.core.files import writing
 
 __all__ = ["read_parts", "write_parts"]
 
@@ -28,7 +28,7 @@ def write_parts(path: Any, facts: dict[str, Any], parts: list[bytes]) -> None:
     """Write the facts (plain values) and the parts; the file appears whole or not at all."""
     listed = [{"size": len(part), "sha256": hashlib.sha256(part).hexdigest()} for part in parts]
     header = json.dumps({**facts, "parts": listed}).encode()
-    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+    with writing(path) as file:
         file.write(_KIND + len(header).to_bytes(8, "little") + hashlib.sha256(header).digest() + header)
         for part in parts:
             file.write(part)

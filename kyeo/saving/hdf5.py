@@ -17,8 +17,8 @@ from kyeo.core.errors import is_told, problem
 from kyeo.core.variable import Variable
 from kyeo.saving.heaps import check_heaps
 
-__all__ = ["ReadGroup", "WriteGroup", "as_array", "open_for_reading", "open_for_writing", "stored_bytes",
-           "stray_groups"]
+__all__ = ["ReadGroup", "WriteGroup", "as_array", "is_known_part", "open_for_reading", "open_for_writing",
+           "stored_bytes", "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
@@ -342,14 +342,17 @@ def stored_bytes(file: Any, where: str) -> int:
     return min(total, _PACKED * file.id.get_filesize())
 
 
+def is_known_part(path: str) -> bool:
+    """Whether a path is that of something a model may do without, such as its optimizer."""
+    parts = path.split("/")
+    return bool({"optimizer", "metrics", "seed_generator"} & set(parts)) or any(p.startswith("_") for p in parts)
+
+
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
     found: list[str] = []
     for path, item in _objects(file, where):
         owner, _, last = path.rpartition("/")
-        if last == "vars" and hasattr(item, "keys") and len(item) and owner not in used:
-            parts = owner.split("/")
-            if not {"optimizer", "metrics", "seed_generator"} & set(parts) and not any(
-                    part.startswith("_") for part in parts):
-                found.append(owner)
+        if last == "vars" and hasattr(item, "keys") and len(item) and not (owner in used or is_known_part(owner)):
+            found.append(owner)
     return sorted(found)

@@ -12,9 +12,9 @@ import numpy as np
 from kyeo.core.errors import problem
 from kyeo.core.tensors import Tensors
 from kyeo.core.variable import VariableOwner
-from kyeo.saving.hdf5 import ReadGroup, WriteGroup, as_array, stray_groups
+from kyeo.saving.hdf5 import ReadGroup, WriteGroup, as_array, is_known_part, stray_groups
 
-__all__ = ["Group", "Hdf5Reader", "Hdf5Writer", "Reader", "TensorReader", "TensorWriter", "Writer", "is_known_part"]
+__all__ = ["Group", "Hdf5Reader", "Hdf5Writer", "Reader", "TensorReader", "TensorWriter", "Writer"]
 
 
 class Group(Protocol):
@@ -55,12 +55,6 @@ class Reader(Protocol):
 
     def forget(self, path: str, item: Any) -> None:
         """The arrays of `item` are not needed any more."""
-
-
-def is_known_part(path: str) -> bool:
-    """Whether a path is that of something a model may do without, such as its optimizer."""
-    parts = path.split("/")
-    return bool({"optimizer", "metrics", "seed_generator"} & set(parts)) or any(p.startswith("_") for p in parts)
 
 
 class Hdf5Writer:
