@@ -81,6 +81,7 @@ class CompileCache:
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
         if jax.config.jax_persistent_cache_min_compile_time_secs == 1.0:  # JAX's default leaves small steps out
             jax.config.update("jax_persistent_cache_min_compile_time_secs", _QUICK)
+        compilation_cache.reset_cache()  # JAX keeps the first folder it used, whatever the setting says later
         jax.config.update("jax_compilation_cache_dir", str(folder))
         self.folder = folder
         return ""

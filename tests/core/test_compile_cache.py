@@ -122,6 +122,9 @@ def test_a_cache_of_the_users_own_stays(start, tmp_path):
         assert jax.config.jax_compilation_cache_dir == own and own in cache.reason
     finally:
         jax.config.update("jax_compilation_cache_dir", None)
+    cache = start()  # the program has taken its own away: ours is used, though JAX still has the other one open
+    train()
+    assert entries(cache)
 
 
 def test_a_start_that_died_while_loading(start):
