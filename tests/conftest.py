@@ -1,5 +1,6 @@
 """Settings that must be made before JAX or Keras is imported, and the digits many tests use."""
 
+import gc
 import os
 
 os.environ["KERAS_BACKEND"] = "jax"
@@ -17,6 +18,12 @@ collect_ignore = ["data", "distribution/program.py"]  # programs of their own: t
 # Most of the suite's time goes into compiling thousands of small programs that run once: without LLVM's optimizations
 # it takes a third less. Programs that tests start as processes of their own are compiled as for users.
 jax.config.update("jax_disable_most_optimizations", True)
+
+
+def pytest_collection_finish():
+    """The garbage collector need not look again and again at what importing and collecting have made."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
