@@ -31,7 +31,7 @@ tour: $(VENV)/.installed-test
 # other. A step runs faster so; thousands of small programs compiled take a sixth longer.
 tests: export MALLOC_ARENA_MAX ?= 8
 tests: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --doctest-modules --ignore=tests/test_tour.py kyeo tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --ignore=tests/test_tour.py kyeo tests
 
 $(VENV)/.installed-%: pyproject.toml scripts/setup_env.sh scripts/find_python.sh
 	sh scripts/setup_env.sh "$(VENV)" $*

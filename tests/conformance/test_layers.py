@@ -26,9 +26,8 @@ ONE_EACH = list({case.name: case for case in reversed(CASES)}.values())
 
 
 def rows(cases):
-    """A test of each case; one process runs all of a case's, so that it makes the two layers once."""
-    return pytest.mark.parametrize("case", [
-        pytest.param(case, id=str(case), marks=pytest.mark.xdist_group(str(case))) for case in cases])
+    """A test of each case."""
+    return pytest.mark.parametrize("case", cases, ids=str)
 
 
 each = rows(CASES)
@@ -75,7 +74,7 @@ def call_words(case):
 def pairs_of_this_file():
     yield
     pair.cache_clear()
-    eager_output.cache_clear()
+    compared.cache_clear()
     jax.clear_caches()
 
 
@@ -110,13 +109,6 @@ def both(case, **words):
 def pair(case):
     """`both`, once for each case: the tests that use it leave the layers as they are."""
     return both(case)
-
-
-@functools.cache
-def eager_output(case):
-    """What our layer of the case gives when it is called as it is."""
-    ours, _, inputs = pair(case)
-    return ours(*apart(inputs), **call_words(case), training=False)
 
 
 def to_jax(tree):
@@ -176,24 +168,29 @@ def assert_close(ours, theirs, tolerance=1e-5, floor=1e-3):
 # -- the same as Keras -----------------------------------------------------------------------------------------
 
 
-# Whose gradients a usual run compares: one row of each class, and each third of the others.
-DIFFERENTIATED = {*ONE_EACH, *thinned(CASES, 3)}
+# Whose gradients a usual run compares, and whose uncompiled form: one row of each class, and each third of the others.
+CLOSELY = {*ONE_EACH, *thinned(CASES, 3)}
+
+
+@functools.cache
+def compared(case, training=False):
+    """What `everything` finds out about our layer and about Keras's, both compiled."""
+    ours, theirs, inputs = pair(case)
+    return jax.jit(lambda a, b, *rest: [everything(layer, *state, *rest, training, case in CLOSELY)
+                                        for layer, state in ((ours, a), (theirs, b))])(
+        state_of(ours), state_of(theirs), to_jax(inputs), to_jax(call_words(case)))
 
 
 @each
 def test_same_as_keras(case):
     """Outputs, gradients, new states, while training too where nothing is drawn; compiled and not."""
-    differentiate = case in DIFFERENTIATED
     ours, theirs, inputs = pair(case)
     assert [w.name for w in ours.weights] == [w.name for w in theirs.weights]
     assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
-    arguments = state_of(ours), state_of(theirs), to_jax(inputs), to_jax(call_words(case))
     for training in [False] + [True] * (case.name == "BatchNormalization" or case.config.get("rate") in (0, 1.0)):
-        mine, wanted = jax.jit(lambda a, b, *rest, training=training: (
-            everything(ours, *a, *rest, training, differentiate), everything(theirs, *b, *rest, training, differentiate)))(*arguments)
-        assert_close(mine, wanted, floor=case.floor)
-    if not training:
-        assert_close(eager_output(case), mine["output"])
+        assert_close(*compared(case, training), floor=case.floor)
+    if case in CLOSELY:
+        assert_close(ours(*apart(inputs), **call_words(case), training=False), compared(case)[0]["output"])
 
 
 def plain(config):
@@ -264,7 +261,7 @@ def unknown(shape, first):
 def test_shapes(case):
     """The shapes found by tracing are those of the outputs, and those of Keras, also with unknown sizes."""
     ours, theirs, _ = pair(case)
-    outputs = jax.tree.leaves(eager_output(case))
+    outputs = jax.tree.leaves(compared(case)[0]["output"])
     many = isinstance(case.shapes[0], tuple)
     firsts = [0, 1] if SLOW or case in ONE_EACH else [1]
     has_channels = case.name.startswith((
