@@ -142,7 +142,8 @@ def _variable(said: dict[str, Any], part: bytes) -> Variable:
     if not isinstance(said["dtype"], str) or said["dtype"] not in _DTYPES:
         raise problem("This file holds numbers of an unknown type.", received=f"dtype {said['dtype']!r}")
     dtype, shape = jnp.dtype(said["dtype"]), tuple(said["shape"])
-    if not all(type(s) is int for s in shape) or len(shape) > 32 or min(shape, default=0) < 0 or int(np.prod(shape, dtype=object)) * dtype.itemsize != len(part):
+    if not all(type(s) is int and s >= 0 for s in shape) or len(shape) > 32 or int(
+            np.prod(shape, dtype=object)) * dtype.itemsize != len(part):
         raise problem("A variable of this file has another size than its shape says.", received=f"{len(part)} bytes",
                       expected=f"shape {shape} of {dtype}")
     *path, name = said["path"].split("/")

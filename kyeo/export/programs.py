@@ -44,7 +44,7 @@ def read_program(data: bytes, where: str) -> Any:
         where: how messages name it.
 
     Raises:
-        ValueError: they are damaged, written by a version of JAX that this one does not read, or call what they may not.
+        ValueError: they are damaged, of a version of JAX that this one does not read, or call what they may not.
     """
     try:
         _Walk(data).table(_number(data, 0, 4), _PROGRAM, 0)

@@ -161,8 +161,8 @@ PROGRAMS = [
         ("parts",), ("parts", 0), ("parts", 0, "size"), ("parts", 0, "sha256"), ("variables",), ("variables", 0), ("variables", 0, "path"),
         ("variables", 0, "shape"), ("variables", 0, "dtype"), ("tracked",), ("collections",), ("endpoints",), ("endpoints", 0),
         ("endpoints", 0, "name"), ("endpoints", 0, "count"), ("endpoints", 0, "changed"), ("collections", "kept"))
-      if not (value == "x" and path in (("variables", 0, "path"), ("endpoints", 0, "name")) or value in ([], {}) and path[0] in (
-          "collections",) or value == [] and path[-1] == "changed" or value == {} and path[-1] in ("changed",))),
+      if not ((value == "x" and path in (("variables", 0, "path"), ("endpoints", 0, "name"))) or (value in ([], {}) and path[0] in (
+          "collections",)) or (value == [] and path[-1] == "changed") or (value == {} and path[-1] in ("changed",)))),
     *(Change(f"{'.'.join(map(str, path))} = {str(value)[:20]}", _at(*path, to=value)) for path, value in (
         (("variables", 0, "shape"), [10**12]), (("variables", 0, "shape"), [2**62, 4]), (("variables", 0, "shape"), [-3, -4]),
         (("variables", 0, "shape"), [1] * 100 + [3, 4]), (("variables", 0, "shape"), [4, 3]), (("variables", 0, "dtype"), "object"),
