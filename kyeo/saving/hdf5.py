@@ -28,6 +28,7 @@ _PACKED = 20  # how often packed bytes count as evidence
 _FREE = 2**26  # bytes that may be packed closer
 _MAX_DEPTH = 100  # groups in groups
 _CHUNK = 2**24  # bytes of a chunk, which is read whole
+LAYERS_2_12 = "_layer_checkpoint_dependencies"  # where Keras 2.12 kept the layers of a graph
 
 
 @contextlib.contextmanager
@@ -380,7 +381,8 @@ def read_all(file: Any, where: str) -> tuple[dict[str, np.ndarray], dict[str, st
 def is_known_part(path: str) -> bool:
     """Whether a path is that of something a model may do without, such as its optimizer."""
     parts = path.split("/")
-    return bool({"optimizer", "metrics", "seed_generator"} & set(parts)) or any(p.startswith("_") for p in parts)
+    private = any(part.startswith("_") and part != LAYERS_2_12 for part in parts)
+    return private or bool({"optimizer", "metrics", "seed_generator"} & set(parts))
 
 
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:

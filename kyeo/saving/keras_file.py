@@ -24,10 +24,11 @@ from kyeo.saving.hdf5 import open_for_reading, open_for_writing, stored_bytes
 from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.legacy_config import modern, version_of
 from kyeo.saving.legacy_h5 import SIGNATURE, load_h5_model, save_h5_model
+from kyeo.saving.legacy_paths import OldPaths, old_paths
 from kyeo.saving.legacy_training import load_numbered_optimizer
 from kyeo.saving.opening import CONFIG, METADATA, WEIGHTS, existing, local_path, may_write, opened_archive
 from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
-from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader
+from kyeo.saving.stores import Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
@@ -148,7 +149,8 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
                 raise problem("The file holds something that is not a model.", where=str(path),
                               received=type(model).__name__)
             others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []
-            load_variables(model, Hdf5Reader(store, str(path)), skip=others)
+            paths = old_paths(model, store, str(path)) if old else {}
+            load_variables(model, OldPaths(store, str(path), paths), skip=others)
             if old:
                 load_numbered_optimizer(model, store, str(path))
         load_assets(model, names, read, str(path))
@@ -234,7 +236,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
             file = stack.enter_context(open_for_reading(_hdf5_in(path, stack), str(path)))
             if is_legacy(file, str(path)):
                 return load_legacy(model, file, str(path), bool(by_name), skip_mismatch)
-            store = Hdf5Reader(file, str(path))
+            store = OldPaths(file, str(path), old_paths(model, file, str(path)))
         if by_name:
             raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
                           expected="by_name=None: the layers of this file go by their places in the model")
