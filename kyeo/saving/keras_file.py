@@ -15,6 +15,7 @@ from typing import Any
 
 from kyeo.core.errors import number, problem
 from kyeo.core.files import atomic_write, writing
+from kyeo.core.parameters import checked
 from kyeo.core.reading import making, reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
@@ -36,6 +37,7 @@ __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 KERAS_VERSION = "3.15.1"  # the version of Keras whose form the files have
 
 
+@checked
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None,
                **kwargs: Any) -> None:
     """Write a model to a `.keras` file: architecture, weights, how it is compiled, state of the optimizer.
@@ -112,6 +114,7 @@ def _write_weights(model: Any, file: Any) -> None:
         save_variables(model, Hdf5Writer(store))
 
 
+@checked
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
                safe_mode: bool = True) -> Any:
     """The model in a `.keras` or `.h5` file, as it was saved by Kyeo, Keras 3, tf.keras 2 or Keras 2.
@@ -157,6 +160,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     return model
 
 
+@checked
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, *,
                  objects_to_skip: Any = ()) -> None:
     """Write the weights of a model, and the state of its optimizer, to a `.weights.h5` or `.safetensors` file.
@@ -204,6 +208,7 @@ def _check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:
                       where="save_weights", received=f"filepath={str(path)!r}", fix=fix)
 
 
+@checked
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
     """Read the weights of a model from a `.weights.h5`, `.keras` or `.safetensors` file of Kyeo or Keras 3, an `.h5` of
     Keras 2, or by the index of several files (`.weights.json`, `.safetensors.index.json`).
