@@ -5,15 +5,12 @@ A file appears whole or not at all. Members of a zip are read by their expected 
 
 import contextlib
 import datetime
-import io
 import json
 import os
 import shutil
 import tempfile
 import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +29,11 @@ from kyeo.saving.legacy_training import load_numbered_optimizer
 from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
 from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
+from kyeo.saving.zips import CONFIG, METADATA, WEIGHTS, opened_model
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # the version of Keras whose form the files have
-MAX_CONFIG = 64 * 2**20  # bytes
-MAX_MEMBERS = 20_000
-_EXPANSION = 100  # how many times bigger than stored a packed member may say it is, beyond MAX_CONFIG
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None,
@@ -141,7 +135,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     path = _existing(filepath)
     if _is_hdf5(path):
         return load_h5_model(path, custom_objects, compile)
-    with _opened(path) as (texts, weights, names, read):
+    with opened_model(path) as (texts, weights, names, read):
         spec, old = _todays(read_json(texts, f"{CONFIG} in {path}"), names, read, custom_objects)
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
@@ -155,7 +149,8 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
                 raise problem("The file holds something that is not a model.", where=str(path),
                               received=type(model).__name__)
             others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []
-            load_variables(model, Hdf5Reader(store, str(path)), skip=others)
+            with showing(path.stat().st_size) as progress:
+                load_variables(model, Hdf5Reader(store, str(path)), skip=others, progress=progress)
             if old:
                 load_numbered_optimizer(model, store, str(path))
         load_assets(model, names, read, str(path))
@@ -254,7 +249,7 @@ def _hdf5_in(path: Path, stack: contextlib.ExitStack) -> Any:
     if path.name.endswith((".h5", ".hdf5")):
         return path
     if path.name.endswith(".keras"):
-        return stack.enter_context(_opened(path))[1]
+        return stack.enter_context(opened_model(path))[1]
     raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
                   expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
 
@@ -275,69 +270,6 @@ def _todays(spec: Any, names: list[str], read: AssetReader, custom_objects: dict
         return spec, False
     with custom_object_scope(custom_objects), making(None, CONFIG):
         return modern(spec, version), version < (3, 0)
-
-
-# -- opening -----------------------------------------------------------------------------------------------
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetReader]]:
-    """The text of the config and the weights (a path or an open file) of a `.keras` file or folder; the names of all
-    that is in it, and what reads one of them."""
-    if path.is_dir():
-        names = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file() and not f.is_symlink()]
-        missing = [name for name in (CONFIG, WEIGHTS) if name not in names]
-        if missing:
-            raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path),
-                          expected="the files themselves, not links to them")
-        if (path / CONFIG).stat().st_size > MAX_CONFIG:
-            raise problem("The config is too big.", where=str(path / CONFIG), expected=f"at most {MAX_CONFIG:,} bytes")
-        yield (path / CONFIG).read_bytes(), path / WEIGHTS, names, lambda name: (path / name).read_bytes()
-        return
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        raise problem("The file is not a whole `.keras` file.", where=str(path), received=str(error),
-                      expected="a zip written by `model.save`") from None
-    with archive:
-        _check_archive(archive, path)
-        yield (_member(archive, CONFIG, path, MAX_CONFIG), io.BytesIO(_member(archive, WEIGHTS, path)),
-               archive.namelist(), lambda name: _member(archive, name, path))
-
-
-def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """Hold what a zip says of itself against the bytes there are; nothing is unpacked yet."""
-    members, size = archive.infolist(), path.stat().st_size
-    stored, declared = sum(m.compress_size for m in members), sum(m.file_size for m in members)
-    if len(members) > MAX_MEMBERS or stored > size or declared > max(MAX_CONFIG, _EXPANSION * size):
-        raise problem("The file cannot be read safely.", where=str(path), expected=f"at most {MAX_MEMBERS} members, "
-                      f"unpacked at most {_EXPANSION} times as big as the file", fix="write it again by `model.save`",
-                      received=f"{size:,} bytes, said to hold {len(members)} members of {stored:,} bytes, unpacked "
-                               f"{declared:,}")
-
-
-def _member(archive: zipfile.ZipFile, name: str, path: Path, limit: int | None = None) -> bytes:
-    """The bytes of one member, after looking at what the zip says of it."""
-    found = [info for info in archive.infolist() if info.filename == name]
-    where = f"{name} in {path}"
-    if len(found) != 1:
-        raise problem("The file is not as `model.save` writes it.", where=where, received=f"{len(found)} such members",
-                      expected="one")
-    (info,) = found
-    limit = max(MAX_CONFIG, _EXPANSION * info.compress_size) if limit is None else limit
-    wrong = ("it is encrypted" if info.flag_bits & 1 else f"it is packed in the way {info.compress_type}"
-             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else
-             f"it says it has {info.file_size:,} bytes" if info.file_size > limit else None)
-    if wrong:
-        raise problem("This member of the file cannot be read safely.", where=where, received=wrong,
-                      expected=f"at most {limit:,} bytes, plain or deflated, not encrypted")
-    try:
-        with archive.open(info) as member:
-            data = member.read(info.file_size + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError, RuntimeError, ValueError) as error:
-        raise problem("The file is damaged.", where=where, received=str(error)) from None
-    if len(data) != info.file_size:
-        raise problem("The file is damaged.", where=where, received=f"{len(data)} bytes",
-                      expected=f"{info.file_size} bytes")
-    return data
 
 
 # -- checks ------------------------------------------------------------------------------------------------
