@@ -19,6 +19,7 @@ Sapphire Rapids, before -> after: ResNet-20 142 -> 116 and 167 -> 147 ms, transf
 import ctypes
 import os
 import pathlib
+import re
 import sys
 
 __all__ = ["keep_memory", "may_choose_pages"]
@@ -28,7 +29,8 @@ _USUAL_PAD = 128 * 1024
 _FIRST = 2**30
 _HUGE_PAGE = 2**21
 _MADV_HUGEPAGE = 14
-_SYSTEM = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled"), pathlib.Path("/proc/sys/vm/overcommit_memory")
+_SYSTEM = [pathlib.Path(path) for path in (
+    "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/sys/vm/overcommit_memory", "/proc/self/limits")]
 
 # What mallopt sets, by glibc's numbers, to what.
 _RULES = {
@@ -60,14 +62,12 @@ def keep_memory() -> bool:
 
 def may_choose_pages() -> bool:
     """Whether the system gives huge pages to who asks for them, and memory that is not used yet costs nothing."""
-    import resource  # not there on Windows
-
     try:
-        pages, promises = (path.read_text(encoding="ascii") for path in _SYSTEM)
+        pages, promises, limits = (path.read_text(encoding="ascii") for path in _SYSTEM)
     except OSError:
         return False
-    limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
-    return "[madvise]" in pages and promises.strip() != "2" and set(limits) == {resource.RLIM_INFINITY}
+    unlimited = all(re.search(rf"^Max {kind} +unlimited", limits, re.MULTILINE) for kind in ("address space", "data size"))
+    return "[madvise]" in pages and promises.strip() != "2" and unlimited
 
 
 def _take_in_huge_pages(library: ctypes.CDLL) -> None:

@@ -5,6 +5,7 @@ files.
 """
 
 import contextlib
+import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from kyeo.saving.weights import save_variables
 __all__ = ["HDF5", "TENSORS", "metadata", "opened", "showing", "write_hdf5", "write_safetensors"]
 
 HDF5, TENSORS = ".weights.h5", ".safetensors"
-_SHOWN_FROM = 2**27  # bytes: what is smaller is loaded before one could read a line
+_LARGE = 2**27  # bytes: what is smaller is loaded before one could read a line
 
 
 def write_hdf5(model: Any, path: Path, skip: Iterable[Any] = ()) -> None:
@@ -58,11 +59,16 @@ def opened(path: Path) -> Iterator[Reader]:
 def showing(size: int, verbose: Any = None) -> Iterator[Callable[[int], None]]:
     """What is told of bytes that were read, and shows how far that has come.
 
+    Before a large file is read, memory is given back that JAX holds in circles since it found the shapes of the model's
+    layers: their first values among it.
+
     Args:
         size: of all files, in bytes.
         verbose: True or 1 shows it, False or 0 does not; None: on a terminal, where it takes long.
     """
-    if not (size >= _SHOWN_FROM and is_live() if verbose is None else verbose):
+    if size >= _LARGE:
+        gc.collect()
+    if not (size >= _LARGE and is_live() if verbose is None else verbose):
         yield lambda done: None
         return
     whole, loaded = max(size // 10**6, 1), 0

@@ -95,10 +95,12 @@ def open_for_reading(file: Any, where: str) -> Any:
     import h5py
 
     try:
-        return h5py.File(file, "r")
+        store = h5py.File(file, "r")
     except (KeyError, OSError, ValueError, RuntimeError) as error:
         raise problem("The weights cannot be read.", where=where, received=str(error).split("\n")[0],
                       expected="an HDF5 file, whole and not damaged") from None
+    store.source = file  # for `check_heaps`
+    return store
 
 
 def _refused(what: str, where: str) -> Exception:

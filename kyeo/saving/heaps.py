@@ -4,6 +4,7 @@ It follows the sizes that stand in a heap, and goes round for ever where one of 
 """
 
 import mmap
+import os
 from typing import Any
 
 from kyeo.core.errors import problem
@@ -13,6 +14,7 @@ __all__ = ["check_heaps"]
 _SIGN = b"GCOL\x01"
 _HEAD = 16  # bytes before the first object, and before the data of each
 _LEAST, _MOST = 4096, 2**32  # bytes of a heap
+_PIECE = 2**20  # bytes that are read at once
 
 
 def check_heaps(file: Any, where: str) -> None:
@@ -30,8 +32,34 @@ def check_heaps(file: Any, where: str) -> None:
         with mmap.mmap(file.id.get_vfd_handle(), 0, access=mmap.ACCESS_READ) as data:
             _walk(data, where)
     else:
-        _walk(file.id.get_file_image(), where)
+        _walk(_Pieces(file.source), where)
     file.heaps_are_checked = True
+
+
+class _Pieces:
+    """The bytes of a file without a name, of which one piece is held at a time."""
+
+    def __init__(self, file: Any):
+        self._file, self._begin, self._piece = file, 0, b""
+        self._size = file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return int(self._size)
+
+    def __getitem__(self, place: slice) -> bytes:
+        if not self._begin <= place.start <= place.stop <= self._begin + len(self._piece):
+            self._file.seek(place.start)
+            self._begin, self._piece = place.start, self._file.read(max(_PIECE, place.stop - place.start))
+        return self._piece[place.start - self._begin:place.stop - self._begin]
+
+    def find(self, sign: bytes, start: int = 0) -> int:
+        """Where some bytes are first found, or -1."""
+        while start < self._size:
+            found = self[start:min(start + _PIECE, self._size)].find(sign)
+            if found >= 0:
+                return start + found
+            start += _PIECE - len(sign) + 1
+        return -1
 
 
 def _walk(data: Any, where: str) -> None:

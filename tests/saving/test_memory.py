@@ -1,0 +1,132 @@
+"""A `.keras` file is read where it lies: of a large one little is in memory besides the model, packed or not."""
+
+import io
+import random
+import tracemalloc
+import zipfile
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo.saving import zips
+from kyeo.saving.hdf5 import ReadGroup, open_for_reading
+from kyeo.saving.heaps import check_heaps
+
+LAYERS, UNITS = 5, 1024
+TENSOR = 4 * UNITS**2  # bytes of the largest
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("memory")
+    model = kyeo.Sequential([kyeo.Input((UNITS,)), *(kyeo.layers.Dense(UNITS) for _ in range(LAYERS))])
+    model.layers[0].bias.assign(np.arange(UNITS))
+    model.save(folder / "plain.keras")
+    with zipfile.ZipFile(folder / "plain.keras") as old, zipfile.ZipFile(
+            folder / "packed.keras", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return folder, model
+
+
+@pytest.mark.parametrize("name", ["plain", "packed"])
+def test_little_is_held(name, saved, monkeypatch):
+    """One tensor after the other is read, and no more than one is held."""
+    folder, model = saved
+    monkeypatch.setattr(zips, "_BLOCK", 2**19)
+    monkeypatch.setattr(zips, "_KEPT", 3)
+    tracemalloc.start()
+    try:
+        with zips.opened_model(folder / f"{name}.keras") as (_, weights, _, _), open_for_reading(weights, name) as store:
+            for i in range(LAYERS):
+                assert ReadGroup(store, f"layers/dense_{i}" if i else "layers/dense", name)["0"].nbytes == TENSOR
+        assert tracemalloc.get_traced_memory()[1] < TENSOR + 6 * 2**20 < LAYERS * TENSOR / 1.5
+    finally:
+        tracemalloc.stop()
+    again = kyeo.saving.load_model(folder / f"{name}.keras")
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def packed(data):
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_back_and_forth(seed, monkeypatch):
+    """Any order of reading gives the bytes; beyond the end are zeros, as HDF5 expects; what is kept has a bound."""
+    monkeypatch.setattr(zips, "_BLOCK", 1000)
+    monkeypatch.setattr(zips, "_TIMES", 500)
+    draw = random.Random(seed)
+    data = b"".join(draw.randbytes(300) + bytes(draw.randrange(2000)) for _ in range(40))
+    stored = packed(data)
+    for window in (zips._Window(io.BytesIO(b"head" + data + b"tail"), 4, len(data), len(data)),
+                   zips._Unpacked(io.BytesIO(b"head" + stored + b"tail"), 4, len(stored), len(data))):
+        for _ in range(100):
+            at, size = draw.randrange(len(data) + 50), draw.randrange(3000)
+            assert window.seek(at) == at
+            buffer = bytearray(b"x" * size)
+            assert window.readinto(buffer) == max(0, min(size, len(data) - at))
+            assert buffer == data[at:at + size].ljust(size, b"\0")
+        window.seek(-5, 2)
+        assert window.read() == data[-5:]
+        assert len(getattr(window, "_blocks", ())) <= zips._KEPT
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda f: b"\xff" * 50 + f[50:], "invalid block"), (lambda f: f[:-50], "shorter"), (lambda f: b"", "shorter"),
+])
+def test_damage_that_comes_later(change, words):
+    data = random.Random(0).randbytes(10**5)
+    window = zips._Unpacked(io.BytesIO(change(packed(data))), 0, len(packed(data)), len(data))
+    with pytest.raises(OSError, match=words):
+        window.read()
+    with pytest.raises(OSError, match="shorter"):
+        zips._Window(io.BytesIO(data[:-1]), 0, len(data), len(data)).read()
+
+
+def test_unpacked_over_and_over(monkeypatch):
+    """A file that leads HDF5 from its end to its beginning and back costs no more than some times its size."""
+    monkeypatch.setattr(zips, "_BLOCK", 1000)
+    window = zips._Unpacked(io.BytesIO(packed(bytes(100_000))), 0, len(packed(bytes(100_000))), 100_000)
+    with pytest.raises(OSError, match="over and over"):
+        for at in range(10**5):
+            window.seek(at * 7919 % 100_000)
+            window.read(1)
+    assert window._done <= zips._TIMES * 100_000 + 1000
+
+
+def test_a_checksum_that_is_wrong(saved, tmp_path):
+    """One bit of an array, in which HDF5 would see nothing."""
+    folder, _ = saved
+    data = bytearray((folder / "plain.keras").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "m.keras").write_bytes(data)
+    with pytest.raises(ValueError, match=r"damaged(.|\n)*checksum"):
+        kyeo.saving.load_model(tmp_path / "m.keras")
+
+
+def test_heaps_of_a_file_without_a_name():
+    """Long texts are looked at piece by piece, those that lie across two pieces too."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["before"] = np.zeros(2**20 - 3000, "uint8")
+        for i in range(40):
+            file.attrs[f"text{i}"] = "long " * 200
+    good = buffer.getvalue()
+    assert good.count(b"GCOL\x01") > 3
+    for at in (None, good.find(b"GCOL\x01"), good.rfind(b"GCOL\x01")):
+        data = bytearray(good)
+        if at is not None:
+            data[at + 24:at + 32] = (2**40).to_bytes(8, "little")  # the length of its first object
+        with h5py.File(io.BytesIO(data), "r") as file:
+            file.source = io.BytesIO(data)
+            if at is None:
+                check_heaps(file, "here")
+            else:
+                with pytest.raises(ValueError, match="an object of 1,099,511,627,776"):
+                    check_heaps(file, "here")
