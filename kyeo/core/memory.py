@@ -66,8 +66,8 @@ def may_choose_pages() -> bool:
         pages, promises, limits = (path.read_text(encoding="ascii") for path in _SYSTEM)
     except OSError:
         return False
-    unlimited = all(re.search(rf"^Max {kind} +unlimited", limits, re.MULTILINE) for kind in ("address space", "data size"))
-    return "[madvise]" in pages and promises.strip() != "2" and unlimited
+    unlimited = re.findall(r"^Max (?:address space|data size) +unlimited", limits, re.MULTILINE)
+    return "[madvise]" in pages and promises.strip() != "2" and len(unlimited) == 2
 
 
 def _take_in_huge_pages(library: ctypes.CDLL) -> None:
