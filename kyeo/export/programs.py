@@ -52,6 +52,8 @@ def read_program(data: bytes, where: str) -> Any:
         if not _OLDEST <= exported.calling_convention_version <= _NEWEST:
             raise ValueError(f"version {exported.calling_convention_version} of the way in which programs are called")
         text = exported.mlir_module()
+        if "@main(" not in text:
+            raise ValueError("no function to call")
     except ImportError:
         raise
     except Exception as error:

@@ -154,6 +154,12 @@ def _archive(path, job):
     return texts
 
 
+def _editor(path, job):
+    found = kyeo.saving.KerasFileEditor(path)
+    found.summary()
+    return [str(found.weights_dict), str(found.object_metadata), str(found.compare(stack()))]
+
+
 def _tree(path, job):
     return [str(read_tree(path))]
 
@@ -189,7 +195,7 @@ ENTRIES = {
     "load_model": _load_model, "load_weights": _load_weights, "model_from_json": _model_from_json,
     "from_config": _from_config, "deserialize": _deserialize, "deserialize_in": _deserialize_in,
     "deserialize_legacy": _deserialize_legacy, "clone": _clone, "get": _get, "call": _call, "tensors": _tensors,
-    "archive": _archive, "tree": _tree, "unpack": _unpack, "pickle": _pickle, "batch": _batch,
+    "archive": _archive, "editor": _editor, "tree": _tree, "unpack": _unpack, "pickle": _pickle, "batch": _batch,
 }
 
 

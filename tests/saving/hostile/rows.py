@@ -176,10 +176,11 @@ def _weights(change: Change, kind: str, on_bytes: bool) -> Row:
             return _kept(folder / "m.keras", zipped({**members_of(good.zips["stack"]), "model.weights.h5": data}))
         return _kept(folder / ("m.h5" if kind == "legacy" else "m.weights.h5"), data)
 
-    refused = change.refused
+    refused = None if kind == "editor" else change.refused  # which has no model that the weights could not fit
     if kind == "legacy" and change.name.startswith(("soft link in the place", "no rows")):
         refused = None
-    return Row(f"{kind} HDF5: {change.name}", "load_model" if kind == "keras" else "load_weights", make, refused)
+    entry = {"keras": "load_model", "editor": "editor"}.get(kind, "load_weights")
+    return Row(f"{kind} HDF5: {change.name}", entry, make, refused)
 
 
 def _arrays(change: Change) -> Row:
@@ -202,7 +203,7 @@ def _at(change: Change, entry: str, name: str, **words: Any) -> Row:
 
 def rows(every_form: bool) -> list[Row]:
     """The whole table; with `every_form` each pattern in each form it can take."""
-    kinds = ("weights", "keras", "legacy")
+    kinds = ("weights", "keras", "legacy", "editor") if every_form else ("weights", "keras", "legacy")
     found = [
         *_descriptions(every_form),
         *(_archive(change, "stack", "load_model") for change in ZIPS),
@@ -211,6 +212,7 @@ def rows(every_form: bool) -> list[Row]:
         *(_weights(change, kind, on_bytes) for on_bytes, table in ((False, HDF5), (True, HDF5_BYTES))
           for number, change in enumerate(table) for kind in (kinds if every_form else [
               "legacy" if change.name.startswith("heap") else kinds[number % 3]])),
+        *(_weights(change, "editor", False) for change in HDF5[::6] if not every_form),
         *map(_arrays, TENSORS),
         *map(_exported, PROGRAMS if every_form else PROGRAMS[::8] + PROGRAMS[-10:]),
         *(_at(change, "load_weights", "m.weights.json") for change in INDEXES),
@@ -285,6 +287,7 @@ def _benign(good: Good, folder: Path) -> list[dict]:
     jobs: list[tuple[str, Path]] = [("load_model", folder / "v.keras")]
     jobs += [("load_model", _kept(folder / f"{base}.keras", good.zips[base])) for base in ("stack", "graph")]
     jobs.append(("load_weights", _kept(folder / "stack.weights.h5", good.weights["stack"])))
+    jobs.append(("editor", folder / "stack.weights.h5"))
     text = _kept(folder / "stack.json", good.specs["stack"].encode())
     jobs += [(entry, text) for entry in ("model_from_json", "from_config", "deserialize", "clone")]
     (folder / "f").mkdir()
