@@ -8,6 +8,7 @@ import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import one_of, problem
+from kyeo.core.files import atomic_write
 from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 
@@ -106,7 +107,11 @@ def save_img(path: Any, x: Any, data_format: str | None = None, file_format: str
     if img.mode == "RGBA" and file_format == "jpeg":
         warn("JPEG files keep no transparency, so the image is written without it.")
         img = img.convert("RGB")
-    img.save(path, format=file_format, **kwargs)
+    if not isinstance(path, (str, os.PathLike)):
+        img.save(path, format=file_format, **kwargs)
+        return
+    with atomic_write(path) as temporary:
+        img.save(temporary, format=file_format, **kwargs)
 
 
 def load_img(

@@ -2,11 +2,13 @@
 
 import functools
 import math
+import os
 from typing import Any
 
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.files import writing
 from kyeo.visualization.draw import as_pictures, draw_bounding_boxes, draw_segmentation_masks
 
 __all__ = ["plot_bounding_box_gallery", "plot_image_gallery", "plot_segmentation_mask_gallery"]
@@ -80,12 +82,19 @@ def _figure(pictures: np.ndarray, titles: list[str], rows: int, cols: int, scale
 def _deliver(figure: Any, path: Any, show: bool, transparent: bool, dpi: int) -> None:
     import matplotlib.pyplot as plt
 
-    if path is not None:
-        figure.savefig(path, pad_inches=0, bbox_inches="tight", transparent=transparent, dpi=dpi)
-    elif show:
-        plt.show()
-    if path is not None or show:
-        plt.close(figure)
+    words = {"pad_inches": 0, "bbox_inches": "tight", "transparent": transparent, "dpi": dpi}
+    try:
+        if isinstance(path, (str, os.PathLike)):
+            ending = os.path.splitext(path)[1][1:]
+            with writing(os.fspath(path) if ending else f"{os.fspath(path)}.png") as file:
+                figure.savefig(file, format=ending or "png", **words)
+        elif path is not None:
+            figure.savefig(path, **words)
+        elif show:
+            plt.show()
+    finally:
+        if path is not None or show:
+            plt.close(figure)
 
 
 def plot_bounding_box_gallery(
