@@ -8,6 +8,7 @@
 from kyeo.core.compile_cache import compile_cache
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import number, one_of, positive_int, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.dtype_policies import dtype_policy, set_dtype_policy
 
@@ -32,6 +33,7 @@ def floatx() -> str:
     return settings.floatx
 
 
+@checked
 def set_floatx(value: str) -> None:
     """Set the number type of floats: "float16", "bfloat16" or "float32".
 
@@ -45,6 +47,7 @@ def epsilon() -> float:
     return settings.epsilon
 
 
+@checked
 def set_epsilon(value: float) -> None:
     """Set the small number that keeps divisions and logarithms finite."""
     settings.epsilon = float(number("set_epsilon", low=0, value=value))
@@ -55,12 +58,14 @@ def image_data_format() -> str:
     return settings.image_data_format
 
 
+@checked
 def set_image_data_format(data_format: str) -> None:
     """Set where images have their channels."""
     settings.image_data_format = one_of("set_image_data_format", ("channels_last", "channels_first"),
                                         data_format=data_format)
 
 
+@checked
 def run_functions_eagerly(run_eagerly: bool) -> None:
     """Run the steps of every model without compiling, for debugging."""
     settings.run_eagerly = bool(run_eagerly)
@@ -71,6 +76,7 @@ def is_eager() -> bool:
     return settings.run_eagerly
 
 
+@checked
 def set_compile_cache(enabled: bool) -> None:
     """Say whether compiled steps are kept on disk for the next start. They are, unless this or the environment
     (`KYEO_COMPILE_CACHE=0`) says otherwise; `KYEO_COMPILE_CACHE=/a/folder` keeps them there instead of in the
@@ -82,6 +88,7 @@ def set_compile_cache(enabled: bool) -> None:
         compile_cache.switch_off()
 
 
+@checked
 def set_backend(backend: str) -> None:
     """Accepts "jax" alone: Kyeo has one engine."""
     if backend != "jax":
@@ -150,6 +157,7 @@ def max_epochs() -> int | None:
     return settings.max_epochs
 
 
+@checked
 def set_max_epochs(max_epochs: int | None) -> None:
     """Limit the epochs of every `fit`, to try a program out; None for no limit. Also `KERAS_MAX_EPOCHS=2`."""
     settings.max_epochs = positive_int("set_max_epochs", optional=True, max_epochs=max_epochs)
@@ -160,6 +168,7 @@ def max_steps_per_epoch() -> int | None:
     return settings.max_steps_per_epoch
 
 
+@checked
 def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
     """Limit the steps of every epoch of `fit`, `evaluate` and `predict`; None for no limit."""
     settings.max_steps_per_epoch = positive_int("set_max_steps_per_epoch", optional=True,

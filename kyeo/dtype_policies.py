@@ -7,6 +7,7 @@ from typing import Any
 from kyeo.core.configurable import Configurable, deserialize_value, serialize_value
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import did_you_mean, positive_int, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.ops.core import cast as cast_to
 from kyeo.ops.core import convert_to_tensor
@@ -284,6 +285,7 @@ def dtype_policy() -> DTypePolicy:
     return settings.dtype_policy or DTypePolicy(settings.floatx)
 
 
+@checked
 def set_dtype_policy(policy: "DTypePolicy | str | None") -> None:
     """Set the policy of layers made from now on.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kyeo.core.errors import describe, problem
+from kyeo.core.parameters import checked
 
 __all__ = [
     "MAP_TO_NONE", "assert_same_paths", "assert_same_structure", "flatten", "flatten_with_path", "is_nested",
@@ -72,6 +73,7 @@ def _keys_like(first: Any, other: Any) -> list[Any]:
     return keys if isinstance(other, dict) and set(keys) == set(other) else _children(other)[0]
 
 
+@checked
 def is_nested(structure: Any) -> bool:
     """Whether it is a container.
 
@@ -82,6 +84,7 @@ def is_nested(structure: Any) -> bool:
     return not _is_leaf(structure)
 
 
+@checked
 def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
     """Every leaf with the keys and indices that lead to it.
 
@@ -95,6 +98,7 @@ def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
     return [((key, *path), leaf) for key, child in pairs for path, leaf in flatten_with_path(child)]
 
 
+@checked
 def flatten(structure: Any) -> list[Any]:
     """The leaves as a list; dicts in the order of their keys.
 
@@ -105,6 +109,7 @@ def flatten(structure: Any) -> list[Any]:
     return [leaf for _, leaf in flatten_with_path(structure)]
 
 
+@checked
 def map_structure(func: Callable[..., Any], *structures: Any, none_is_leaf: bool = True) -> Any:
     """`func` of the leaves at every place of structures that are alike.
 
@@ -132,6 +137,7 @@ def map_structure(func: Callable[..., Any], *structures: Any, none_is_leaf: bool
     return _like(first, _children(first)[0], mapped)
 
 
+@checked
 def map_structure_up_to(shallow_structure: Any, func: Callable[..., Any], *structures: Any) -> Any:
     """`func` of what stands in the structures at the places of the leaves of a shallower one.
 
@@ -149,6 +155,7 @@ def map_structure_up_to(shallow_structure: Any, func: Callable[..., Any], *struc
     return _like(shallow_structure, _children(shallow_structure)[0], mapped)
 
 
+@checked
 def assert_same_structure(a: Any, b: Any, check_types: Any = None) -> None:
     """Raise ValueError unless two structures have the same containers; `check_types` has no effect.
 
@@ -161,6 +168,7 @@ def assert_same_structure(a: Any, b: Any, check_types: Any = None) -> None:
     map_structure(lambda *_: None, a, b)
 
 
+@checked
 def assert_same_paths(a: Any, b: Any) -> None:
     """Raise ValueError unless the same keys and indices lead to the leaves of both; lists and tuples are alike.
 
@@ -174,6 +182,7 @@ def assert_same_paths(a: Any, b: Any) -> None:
                                f"only in the second: {sorted(second - first, key=str)}", expected="the same paths")
 
 
+@checked
 def pack_sequence_as(structure: Any, flat_sequence: Sequence[Any]) -> Any:
     """A structure with other leaves, in the order of `flatten`.
 
@@ -196,6 +205,7 @@ def pack_sequence_as(structure: Any, flat_sequence: Sequence[Any]) -> Any:
     return packed(structure)
 
 
+@checked
 def traverse(func: Callable[[Any], Any], structure: Any, top_down: bool = True) -> Any:
     """`func` of every container and leaf; what it gives stands in their place.
 
@@ -221,6 +231,7 @@ def traverse(func: Callable[[Any], Any], structure: Any, top_down: bool = True) 
     return None if found is MAP_TO_NONE else found
 
 
+@checked
 def lists_to_tuples(structure: Any) -> Any:
     """Every list as a tuple.
 
@@ -231,6 +242,7 @@ def lists_to_tuples(structure: Any) -> Any:
     return traverse(lambda tree: tuple(tree) if isinstance(tree, list) else None, structure, top_down=False)
 
 
+@checked
 def map_shape_structure(func: Callable[[Any], Any], structure: Any) -> Any:
     """`func` of every shape: tuples and lists of ints and None are leaves.
 

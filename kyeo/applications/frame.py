@@ -15,6 +15,7 @@ from kyeo import activations
 from kyeo.applications.imagenet_utils import CLASSES
 from kyeo.applications.published import Weights
 from kyeo.core.errors import boolean, did_you_mean, one_of, positive_int, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
@@ -58,6 +59,7 @@ class Request:
         boolean(self.title, include_top=bool(self.include_top))
         one_of(self.title, (None, "avg", "max"), pooling=self.pooling)
         positive_int(self.title, classes=self.classes)
+        activations.get(self.classifier_activation)
         weights = self.weights
         if not (weights is None or weights == "imagenet" or _is_file(weights)):
             raise problem("There are no such weights.", received=f"weights={weights!r}", where=self.title,
@@ -104,7 +106,7 @@ def named(make: Any, title: str, module: str, about: str, more: str = "") -> Any
     make.__name__ = make.__qualname__ = title
     make.__module__ = module
     make.__doc__ = _TEXT.format(about=about, more=more)
-    return make
+    return checked(make)
 
 
 _TEXT = """{about}

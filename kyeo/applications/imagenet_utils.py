@@ -9,6 +9,7 @@ import numpy as np
 from kyeo import ops
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import describe, one_of, positive_int, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.datasets.fetch import fetch
 
@@ -18,6 +19,7 @@ CLASSES = 1000
 _INDEX = ("imagenet_class_index.json", "https://storage.googleapis.com/download.tensorflow.org/data/"
           "imagenet_class_index.json", "c2c37ea517e94d9795004a39431a14cb")
 # Form: order of colours, mean and deviation of each channel, in that order.
+_FORMATS = ("channels_last", "channels_first")
 _MODES = {
     "tf": (1, (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
     "torch": (1, (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255)),
@@ -25,6 +27,7 @@ _MODES = {
 }
 
 
+@checked
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe") -> Any:
     """Bring pixels into the form that the published weights of a network expect.
 
@@ -47,7 +50,7 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     """
     where = "preprocess_input"
     order, mean, deviation = _MODES[one_of(where, tuple(_MODES), mode=mode)]
-    data_format = one_of(where, ("channels_last", "channels_first"),
+    data_format = one_of(where, _FORMATS,
                          data_format=settings.image_data_format if data_format is None else data_format)
     x = x if hasattr(x, "shape") else np.asarray(x)
     axis = -1 if data_format == "channels_last" else -3
@@ -69,15 +72,19 @@ def preprocessing(mode: str | None) -> Callable[..., Any]:
     """The `preprocess_input` of a family of networks; of one that scales pixels itself where `mode` is None."""
 
     def preprocess(x: Any, data_format: str | None = None) -> Any:
+        if mode is None and data_format is not None:
+            one_of("preprocess_input", _FORMATS, data_format=data_format)
         return x if mode is None else preprocess_input(x, data_format, mode)
 
     preprocess.__name__ = preprocess.__qualname__ = "preprocess_input"
     preprocess.__doc__ = (
         "Gives `x` back as it is: these networks scale pixels of 0 to 255 themselves." if mode is None else
         f'`imagenet_utils.preprocess_input` with mode="{mode}": the form that these networks were trained on.')
-    return preprocess
+    preprocess.__module__ = __name__
+    return checked(preprocess)
 
 
+@checked
 def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, Any]]]:
     """The likeliest classes of each image, by name.
 

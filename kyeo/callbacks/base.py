@@ -8,7 +8,6 @@ import numpy as np
 
 from kyeo.core.errors import problem
 from kyeo.core.parameters import checked
-from kyeo.core.plain import plainly
 
 __all__ = ["HOOKS", "Callback", "LazyLogs", "Logs", "plain_logs"]
 
@@ -42,7 +41,7 @@ class Callback:
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("kyeo.") and "__init__" in cls.__dict__:
-            cls.__init__ = plainly(checked(cls.__init__))  # type: ignore[method-assign]
+            cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
 
     @checked
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 import numpy as np
 
 from kyeo.core.errors import describe, did_you_mean, is_told, problem
-from kyeo.core.plain import is_ours
+from kyeo.core.plain import is_ours, plainly
 
 __all__ = ["MISTAKES", "Check", "Checks", "checked", "checks_of", "explained", "is_misfit", "misfit"]
 
@@ -126,11 +126,13 @@ _NAMES: dict[str, Check] = {
     **dict.fromkeys(("filepath", "filename", "directory", "log_dir", "backup_dir"), _PATH),
     **dict.fromkeys(("crosses", "excluded", "layers", "devices"), _SEVERAL),
     **dict.fromkeys(("x_factor", "y_factor"), _FLOATS),
+    **dict.fromkeys(("height", "width"), _any_of([_KINDS[float], _NONE])),
 }
 # The least and the greatest of numbers that mean the same wherever they stand.
 _RANGES: dict[str, tuple[float, float]] = {
     "label_smoothing": (0, 1), "weight_decay": (0, np.inf), "stddev": (0, np.inf), "initial_learning_rate": (0, np.inf),
-    "epsilon": (0, np.inf), "delta": (0, np.inf), "gamma": (0, np.inf), "width": (1, np.inf),
+    "epsilon": (0, np.inf), "delta": (0, np.inf), "gamma": (0, np.inf),
+    "width": (1, np.inf), "height": (1, np.inf),
 }
 
 
@@ -244,9 +246,9 @@ def _general(where: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: E
 
 
 def checked(fn: Callable[P, R]) -> Callable[P, R]:
-    """Check the arguments of a function, by its annotations, before it runs."""
+    """Check the arguments of a function, by its annotations, before it runs; complaints come at the user's line."""
     is_method = fn.__qualname__.endswith(".__init__")
-    room = fn.__module__.split(".")[1]  # kyeo.<room>...
+    room = fn.__module__.split(".")[1].replace("core", "saving")  # kyeo.<room>..., names of objects are in core
     where = fn.__qualname__.removesuffix(".__init__") if is_method else f"{room}.{fn.__qualname__}"
 
     @functools.wraps(fn)
@@ -260,4 +262,4 @@ def checked(fn: Callable[P, R]) -> Callable[P, R]:
                 raise
             raise (_general(where, args, kwargs, error) if better is error else better) from None
 
-    return call
+    return plainly(call)

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from kyeo.core.errors import problem
+from kyeo.core.parameters import checked
 
 __all__ = [
     "custom_object_scope", "find", "get_custom_objects", "get_registered_name", "get_registered_object",
@@ -63,6 +64,7 @@ def public_module(cls: type) -> str | None:
     return "keras" if cls.__name__ in ("DTypePolicy", "FloatDTypePolicy") else f"keras.{room}"
 
 
+@checked
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
     """Class or function decorator: let files name this object as "package>name".
 
@@ -86,11 +88,13 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     return decorate
 
 
+@checked
 def get_registered_name(obj: Any) -> str:
     """The registered name of an object, or its own name."""
     return _names.get(obj, getattr(obj, "__name__", str(obj)))
 
 
+@checked
 def get_registered_object(
     name: str, custom_objects: dict[str, Any] | None = None, module_objects: dict[str, Any] | None = None,
 ) -> Any:
@@ -106,6 +110,7 @@ def get_custom_objects() -> dict[str, Any]:
     return _global_custom
 
 
+@checked
 @contextmanager
 def custom_object_scope(custom_objects: dict[str, Any] | None) -> Iterator[None]:
     """Let files and strings name these objects inside the block."""

@@ -6,6 +6,7 @@ anything but comparisons with old results. California housing is the better exam
 
 import numpy as np
 
+from kyeo.core.parameters import checked
 from kyeo.datasets.fetch import fetch
 from kyeo.datasets.housing import check_split, split
 from kyeo.datasets.mnist import Pair
@@ -16,6 +17,7 @@ _URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/boston_housi
 _SHA256 = "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5"
 
 
+@checked
 def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: int = 113) -> tuple[Pair, Pair]:
     """Load the districts and the median price of their houses in thousands of dollars.
 

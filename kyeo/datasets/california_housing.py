@@ -3,6 +3,7 @@
 import numpy as np
 
 from kyeo.core.errors import one_of
+from kyeo.core.parameters import checked
 from kyeo.datasets.fetch import fetch
 from kyeo.datasets.housing import check_split, split
 from kyeo.datasets.mnist import Pair
@@ -13,6 +14,7 @@ _URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/california_h
 _SHA256 = "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f"
 
 
+@checked
 def load_data(version: str = "large", path: str = "california_housing.npz", test_split: float = 0.2,
               seed: int = 113) -> tuple[Pair, Pair]:
     """Load the districts and the median value of their houses in dollars.

@@ -1,6 +1,7 @@
 """CIFAR-10: small colour pictures of ten kinds, by Alex Krizhevsky (2009), Learning Multiple Layers of Features from
 Tiny Images."""
 
+from kyeo.core.parameters import checked
 from kyeo.datasets.cifar import read_batches
 from kyeo.datasets.fetch import fetch
 from kyeo.datasets.mnist import Pair
@@ -12,6 +13,7 @@ _SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 _FOLDER = "cifar-10-batches-py"
 
 
+@checked
 def load_data() -> tuple[Pair, Pair]:
     """Load the pictures: 50,000 to train with and 10,000 to test with.
 

@@ -1,6 +1,7 @@
 """CIFAR-100: small colour pictures of a hundred kinds in twenty groups, by Alex Krizhevsky (2009)."""
 
 from kyeo.core.errors import one_of
+from kyeo.core.parameters import checked
 from kyeo.datasets.cifar import read_batches
 from kyeo.datasets.fetch import fetch
 from kyeo.datasets.mnist import Pair
@@ -12,6 +13,7 @@ _SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
 _FOLDER = "cifar-100-python"
 
 
+@checked
 def load_data(label_mode: str = "fine") -> tuple[Pair, Pair]:
     """Load the pictures: 50,000 to train with and 10,000 to test with.
 

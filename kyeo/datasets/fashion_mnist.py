@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kyeo.core.parameters import checked
 from kyeo.datasets.fetch import fetch
 from kyeo.datasets.mnist import Pair
 
@@ -19,6 +20,7 @@ _FILES = {  # images and labels of each part, with their SHA-256
 }
 
 
+@checked
 def load_data() -> tuple[Pair, Pair]:
     """Load the pictures: 60,000 to train with and 10,000 to test with.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.core.parameters import checked
 from kyeo.datasets.fetch import fetch
 from kyeo.datasets.restricted import read_npz
 from kyeo.datasets.words import as_objects, prepared, shuffled
@@ -16,6 +17,7 @@ _SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
 _INDEX_MD5 = "bfafd718b763782e994055a2d397834f"  # no other checksum was published
 
 
+@checked
 def load_data(
     path: str = "imdb.npz", num_words: int | None = None, skip_top: int = 0, maxlen: int | None = None,
     seed: int = 113, start_char: int | None = 1, oov_char: int | None = 2, index_from: int = 3, **kwargs: Any,

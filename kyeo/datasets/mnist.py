@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kyeo.core.parameters import checked
 from kyeo.datasets.fetch import fetch
 
 __all__ = ["load_data", "load_sample"]
@@ -20,6 +21,7 @@ _SAMPLE = Path(__file__).with_name("mnist_sample.npz")
 Pair: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
+@checked
 def load_data(path: str = "mnist.npz") -> tuple[Pair, Pair]:
     """Load the whole MNIST: 60,000 digits to train with and 10,000 to test with.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.core.parameters import checked
 from kyeo.datasets.fetch import fetch
 from kyeo.datasets.restricted import read_npz
 from kyeo.datasets.words import as_objects, prepared, shuffled
@@ -21,6 +22,7 @@ _TOPICS = (
 )
 
 
+@checked
 def load_data(
     path: str = "reuters.npz", num_words: int | None = None, skip_top: int = 0, maxlen: int | None = None,
     test_split: float = 0.2, seed: int = 113, start_char: int | None = 1, oov_char: int | None = 2,

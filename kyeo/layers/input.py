@@ -4,6 +4,7 @@ from typing import Any
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, problem
+from kyeo.core.parameters import checked
 from kyeo.core.symbolic import Node, SymbolicTensor
 from kyeo.layers.layer import Layer
 
@@ -87,6 +88,7 @@ def _sizes(owner: Any, shape: Any) -> tuple[int | None, ...]:
     return sizes
 
 
+@checked
 def Input(  # a function with a class's name: that is what Keras calls it
     shape: Any = None, batch_size: int | None = None, dtype: Any = None, sparse: bool | None = None,
     ragged: bool | None = None, batch_shape: Any = None, name: str | None = None, tensor: Any = None,

@@ -9,11 +9,13 @@
 from typing import Any
 
 from kyeo.core.errors import did_you_mean, problem
+from kyeo.core.parameters import checked
 from kyeo.core.registry import custom_object_scope, get_registered_name, get_registered_object
 
 __all__ = ["deserialize_keras_object", "serialize_keras_object"]
 
 
+@checked
 def serialize_keras_object(instance: Any) -> Any:
     """`{"class_name", "config"}` of an object with `get_config`, the name of a function; None stays None."""
     if instance is None:
@@ -26,6 +28,7 @@ def serialize_keras_object(instance: Any) -> Any:
                   expected="an object with `get_config`, a class or a function")
 
 
+@checked
 def deserialize_keras_object(
     identifier: Any, module_objects: dict[str, Any] | None = None, custom_objects: dict[str, Any] | None = None,
     printable_module_name: str = "object",

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from kyeo.core.errors import problem
+from kyeo.core.parameters import checked
 from kyeo.core.symbolic import Node, SymbolicTensor, map_tensors, tensors_in
 from kyeo.layers.input import Input, InputLayer
 from kyeo.layers.layer import Layer
@@ -17,6 +18,7 @@ from kyeo.models.sequential import Sequential
 __all__ = ["clone_model"]
 
 
+@checked
 def clone_model(
     model: Model, input_tensors: Any = None, clone_function: Callable[[Layer], Layer] | None = None,
     call_function: Callable[..., Any] | None = None, recursive: bool = False,

@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.core.parameters import checked
 from kyeo.ops.image import resize
 from kyeo.utils.images import array_to_img, img_to_array, load_img, save_img
 
 __all__ = ["array_to_img", "img_to_array", "load_img", "save_img", "smart_resize"]
 
 
+@checked
 def smart_resize(x: Any, size: Any, interpolation: str = "bilinear", data_format: str = "channels_last") -> Any:
     """Images in another size, cut off where they would be distorted.
 

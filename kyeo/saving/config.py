@@ -9,6 +9,7 @@ from typing import Any
 
 from kyeo.core.configurable import deserialize_value, serialize_value, sharing
 from kyeo.core.errors import problem
+from kyeo.core.parameters import checked
 from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
 
@@ -20,6 +21,7 @@ __all__ = [
 MAX_DEPTH = 400  # of lists and dicts in each other; a model inside a model costs about six
 
 
+@checked
 def serialize_keras_object(obj: Any) -> Any:
     """An object as plain values, as they stand in a file.
 
@@ -39,6 +41,7 @@ def serialize_keras_object(obj: Any) -> Any:
         return serialize_value(obj, name="object")
 
 
+@checked
 def deserialize_keras_object(
     config: Any, custom_objects: dict[str, Any] | None = None, safe_mode: bool = True, **kwargs: Any,
 ) -> Any:
@@ -102,6 +105,7 @@ def read_json(text: str | bytes, where: str) -> Any:
     return values
 
 
+@checked
 def model_to_json(model: Any, **kwargs: Any) -> str:
     """The architecture of a model, and how it is compiled, as JSON text.
 
@@ -117,6 +121,7 @@ def model_to_json(model: Any, **kwargs: Any) -> str:
     return json.dumps(serialize_keras_object(model), **kwargs)
 
 
+@checked
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model, with fresh weights, that `model_to_json` (or Keras's `to_json`) described.
 
@@ -127,6 +132,7 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     return model_from_config(read_json(json_string, "model_from_json"), custom_objects)
 
 
+@checked
 def model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
     """The model, with fresh weights, that a description stands for.
 

@@ -1,12 +1,11 @@
 """The files: `.keras` (a zip of config.json, metadata.json, model.weights.h5) and `.weights.h5`.
 
-A file appears whole or not at all. Members of a zip are read by their expected names, never extracted.
+A file appears whole or not at all.
 """
 
 import contextlib
 import datetime
 import json
-import os
 import shutil
 import tempfile
 import warnings
@@ -16,6 +15,7 @@ from typing import Any
 
 from kyeo.core.errors import number, problem
 from kyeo.core.files import atomic_write, writing
+from kyeo.core.parameters import checked
 from kyeo.core.reading import making, reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
@@ -25,17 +25,20 @@ from kyeo.saving.hdf5 import open_for_reading, open_for_writing, stored_bytes
 from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.legacy_config import modern, version_of
 from kyeo.saving.legacy_h5 import SIGNATURE, load_h5_model, save_h5_model
+from kyeo.saving.legacy_paths import OldPaths, old_paths
 from kyeo.saving.legacy_training import load_numbered_optimizer
+from kyeo.saving.opening import existing, local_path, may_write
 from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
-from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader
+from kyeo.saving.stores import Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
-from kyeo.saving.zips import CONFIG, METADATA, WEIGHTS, opened_model
+from kyeo.saving.zips import CONFIG, METADATA, WEIGHTS, opened_archive
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
 KERAS_VERSION = "3.15.1"  # the version of Keras whose form the files have
 
 
+@checked
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None,
                **kwargs: Any) -> None:
     """Write a model to a `.keras` file: architecture, weights, how it is compiled, state of the optimizer.
@@ -63,9 +66,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     """
     include_optimizer = kwargs.pop("include_optimizer", None)
     _no_more("save_model", kwargs)
-    path = _local_path(filepath)
+    path = local_path(filepath)
     if path.suffix in (".h5", ".hdf5") and zipped is None:
-        _may_write(path, overwrite)
+        may_write(path, overwrite)
         _check_built(model, "saved")
         return save_h5_model(model, path, include_optimizer is not False)
     zipped = True if zipped is None else zipped
@@ -74,7 +77,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
                       received=f"filepath={str(path)!r}, zipped={zipped}",
                       expected='a name that ends in ".keras", or zipped=False and another name',
                       fix=f'save to "{path.stem}.keras"' if path.suffix in (".h5", ".hdf5") else None)
-    _may_write(path, overwrite)
+    may_write(path, overwrite)
     if not getattr(model, "built", True):
         warnings.warn(f'The model "{model.name}" is saved before it is built, so without weights. Call it on '
                       "data, or begin it with Input(shape=...), first.", stacklevel=3)
@@ -112,6 +115,7 @@ def _write_weights(model: Any, file: Any) -> None:
         save_variables(model, Hdf5Writer(store))
 
 
+@checked
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
                safe_mode: bool = True) -> Any:
     """The model in a `.keras` or `.h5` file, as it was saved by Kyeo, Keras 3, tf.keras 2 or Keras 2.
@@ -132,10 +136,10 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         ValueError: it is not a whole file of this form, or weights do not fit.
     """
     check_safe_mode(safe_mode)
-    path = _existing(filepath)
+    path = existing(filepath)
     if _is_hdf5(path):
         return load_h5_model(path, custom_objects, compile)
-    with opened_model(path) as (texts, weights, names, read):
+    with opened_archive(path) as (texts, weights, names, read):
         spec, old = _todays(read_json(texts, f"{CONFIG} in {path}"), names, read, custom_objects)
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
@@ -149,14 +153,16 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
                 raise problem("The file holds something that is not a model.", where=str(path),
                               received=type(model).__name__)
             others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []
+            paths = old_paths(model, store, str(path)) if old else {}
             with showing(path.stat().st_size) as progress:
-                load_variables(model, Hdf5Reader(store, str(path)), skip=others, progress=progress)
+                load_variables(model, OldPaths(store, str(path), paths), skip=others, progress=progress)
             if old:
                 load_numbered_optimizer(model, store, str(path))
         load_assets(model, names, read, str(path))
     return model
 
 
+@checked
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, *,
                  objects_to_skip: Any = ()) -> None:
     """Write the weights of a model, and the state of its optimizer, to a `.weights.h5` or `.safetensors` file.
@@ -178,7 +184,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
     >>> model.save_weights(file)
     >>> model.load_weights(file)
     """
-    path = _local_path(filepath)
+    path = local_path(filepath)
     _check_built(model, "saved")
     skip = objects_to_skip or ()
     if max_shard_size is not None:
@@ -188,10 +194,10 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
                 path = path.with_name(path.name.removesuffix(files) + index)
                 warnings.warn(f"The weights go into several files; their index is {path}.", stacklevel=3)
         _check_ending(path, tuple(INDEXES.values()), "an index of weights")
-        _may_write(path, overwrite)
+        may_write(path, overwrite)
         return write_shards(model, path, int(max_shard_size * 2**30), skip)
     _check_ending(path, (HDF5, TENSORS), "a file of weights")
-    _may_write(path, overwrite)
+    may_write(path, overwrite)
     return (write_safetensors if path.name.endswith(TENSORS) else write_hdf5)(model, path, skip)
 
 
@@ -204,6 +210,7 @@ def _check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:
                       where="save_weights", received=f"filepath={str(path)!r}", fix=fix)
 
 
+@checked
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
     """Read the weights of a model from a `.weights.h5`, `.keras` or `.safetensors` file of Kyeo or Keras 3, an `.h5` of
     Keras 2, or by the index of several files (`.weights.json`, `.safetensors.index.json`).
@@ -223,7 +230,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     """
     by_name, skip, verbose = (kwargs.pop(name, None) for name in ("by_name", "objects_to_skip", "verbose"))
     _no_more("load_weights", kwargs)
-    path = _existing(filepath)
+    path = existing(filepath)
     _check_built(model, "loaded")
     with contextlib.ExitStack() as stack:
         size = path.stat().st_size
@@ -236,7 +243,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
             file = stack.enter_context(open_for_reading(_hdf5_in(path, stack), str(path)))
             if is_legacy(file, str(path)):
                 return load_legacy(model, file, str(path), bool(by_name), skip_mismatch)
-            store = Hdf5Reader(file, str(path))
+            store = OldPaths(file, str(path), old_paths(model, file, str(path)))
         if by_name:
             raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
                           expected="by_name=None: the layers of this file go by their places in the model")
@@ -249,7 +256,7 @@ def _hdf5_in(path: Path, stack: contextlib.ExitStack) -> Any:
     if path.name.endswith((".h5", ".hdf5")):
         return path
     if path.name.endswith(".keras"):
-        return stack.enter_context(opened_model(path))[1]
+        return stack.enter_context(opened_archive(path))[1]
     raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
                   expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
 
@@ -282,33 +289,6 @@ def _no_more(function: str, kwargs: dict[str, Any]) -> None:
     if kwargs:
         raise problem(f"`{function}` has no argument `{next(iter(kwargs))}`.", kind=TypeError, where=function,
                       received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()))
-
-
-def _local_path(filepath: Any) -> Path:
-    if not isinstance(filepath, (str, os.PathLike)):
-        raise problem("A file is named by a path.", received=f"filepath={filepath!r}", kind=TypeError,
-                      expected="a string or a pathlib.Path")
-    if "://" in str(filepath):
-        raise problem("Only files of this computer are read and written.", received=f"filepath={str(filepath)!r}",
-                      expected="a path", fix="download it first, and check where it comes from")
-    return Path(filepath)
-
-
-def _existing(filepath: Any) -> Path:
-    path = _local_path(filepath)
-    if not path.exists():
-        raise problem("There is no such file.", received=f"filepath={str(filepath)!r}", kind=FileNotFoundError,
-                      expected="the path of an existing file", fix=f"this program runs in {Path.cwd()}"
-                      if not path.is_absolute() else None)
-    if not path.is_file() and not path.is_dir():
-        raise problem("This is no file.", received=f"filepath={str(filepath)!r}", expected="a file or a folder")
-    return path
-
-
-def _may_write(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise problem("The file exists already.", received=f"filepath={str(path)!r}, overwrite=False",
-                      kind=FileExistsError, fix="choose another name, or pass overwrite=True")
 
 
 def _check_built(model: Any, done: str) -> None:

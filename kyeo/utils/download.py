@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kyeo.core.errors import problem
+from kyeo.core.parameters import checked
 from kyeo.datasets.archives import extract, is_archive
 from kyeo.datasets.fetch import cache_folder, checksum, download
 
@@ -14,6 +15,7 @@ __all__ = ["get_file"]
 _KINDS = {"auto": ("tar", "zip"), "tar": ("tar",), "zip": ("zip",), None: ()}
 
 
+@checked
 def get_file(
     fname: Any = None, origin: str | None = None, untar: bool = False, md5_hash: str | None = None,
     file_hash: str | None = None, cache_subdir: str = "datasets", hash_algorithm: str = "auto",
@@ -56,6 +58,7 @@ def get_file(
         raise problem("A cached file is named by its file name alone.", received=f"fname={name!r}", where="get_file",
                       expected="a name such as 'flowers.tgz'", fix="choose the folder by cache_dir and cache_subdir")
     digest = _digest(file_hash or md5_hash, hash_algorithm if file_hash or not md5_hash else "md5")
+    _wanted(archive_format)
     folder = (Path(cache_dir).expanduser() if cache_dir is not None else cache_folder().parent) / cache_subdir
     target, unpacked = _places(folder, name, bool(fname))
     if not (extract or untar):
@@ -85,13 +88,17 @@ def _places(folder: Path, name: str, named: bool) -> tuple[Path, Path]:
     return folder / f"{name}_archive", folder / name
 
 
-def _unpacked(archive: Path, folder: Path, kinds: Any) -> Path:
-    wanted = [kinds] if kinds is None or isinstance(kinds, str) else list(kinds)
-    unknown = [kind for kind in wanted if kind not in _KINDS]
-    if unknown:
+def _wanted(kinds: Any) -> list[Any]:
+    """The kinds of archives that `archive_format` names."""
+    wanted = list(kinds) if isinstance(kinds, (list, tuple)) else [kinds]
+    if any(kind not in _KINDS for kind in wanted):
         raise problem("`archive_format` is not known.", received=f"archive_format={kinds!r}", where="get_file",
                       expected='"auto", "tar", "zip", or a list of them')
-    if not is_archive(archive, tuple(kind for name in wanted for kind in _KINDS[name])):
+    return wanted
+
+
+def _unpacked(archive: Path, folder: Path, kinds: Any) -> Path:
+    if not is_archive(archive, tuple(kind for name in _wanted(kinds) for kind in _KINDS[name])):
         raise problem("The file is no archive of this kind.", received=str(archive), where="get_file",
                       expected=f"archive_format={kinds!r}")
     extract(archive, folder)

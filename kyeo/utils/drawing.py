@@ -12,10 +12,12 @@ from typing import Any
 
 from kyeo.core.errors import one_of, problem
 from kyeo.core.files import writing
+from kyeo.core.parameters import checked
 from kyeo.core.symbolic import Node, SymbolicTensor
 
 __all__ = ["DotGraph", "model_to_dot", "plot_model"]
 
+_LINES = ("ortho", "curved", "polyline", "spline", "line", "true", "false", "compound", "none")
 _FONT = 'fontname="Helvetica"'
 
 
@@ -68,6 +70,7 @@ class DotGraph:
         return self.create("svg").decode() if shutil.which("dot") else f"<pre>{html.escape(self.source)}</pre>"
 
 
+@checked
 def model_to_dot(
     model: Any, show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = True,
     rankdir: str = "TB", expand_nested: bool = False, dpi: int = 200, subgraph: bool = False,
@@ -98,6 +101,7 @@ def model_to_dot(
     True
     """
     _refuse(model, kwargs)
+    one_of("model_to_dot", _LINES, splines=splines)
     rankdir = one_of("model_to_dot", ("tb", "lr", "bt", "rl"), rankdir=rankdir).upper()
     show = {"shapes": show_shapes, "dtype": show_dtype, "names": show_layer_names,
             "activations": show_layer_activations, "trainable": show_trainable, "nested": expand_nested}
@@ -112,6 +116,7 @@ def model_to_dot(
     return _by_pydot(source, subgraph) or DotGraph(source)
 
 
+@checked
 def plot_model(
     model: Any, to_file: Any = "model.png", show_shapes: bool = False, show_dtype: bool = False,
     show_layer_names: bool = False, rankdir: str = "TB", expand_nested: bool = False, dpi: int = 200,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import boolean, one_of, positive_int, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.data.dataset import Dataset
 from kyeo.utils.directory import Choice, datasets_of, padded_batch
@@ -18,6 +19,7 @@ _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 _COLORS = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 
 
+@checked
 def image_dataset_from_directory(
     directory: Any, labels: Any = "inferred", label_mode: str | None = "int", class_names: Any = None,
     color_mode: str = "rgb", batch_size: int | None = 32, image_size: Any = (256, 256), shuffle: bool = True,
@@ -63,7 +65,9 @@ def image_dataset_from_directory(
     if len(size) != 2:
         raise problem("`image_size` is not valid.", received=f"image_size={image_size}", where=where,
                       expected="(height, width)")
-    first = (data_format or settings.image_data_format) == "channels_first"
+    data_format = one_of("image_dataset_from_directory", ("channels_last", "channels_first"),
+                         data_format=data_format or settings.image_data_format)
+    first = data_format == "channels_first"
 
     def load(path: str) -> np.ndarray:
         image = _picture(path, color_mode)
@@ -90,6 +94,7 @@ def _picture(path: str, color_mode: str) -> np.ndarray:
     return array[..., None] if array.ndim == 2 else array
 
 
+@checked
 def text_dataset_from_directory(
     directory: Any, labels: Any = "inferred", label_mode: str | None = "int", class_names: Any = None,
     batch_size: int | None = 32, max_length: int | None = None, shuffle: bool = True, seed: int | None = None,
@@ -119,6 +124,7 @@ def text_dataset_from_directory(
     return datasets_of(choice, (".txt",), load)
 
 
+@checked
 def audio_dataset_from_directory(
     directory: Any, labels: Any = "inferred", label_mode: str | None = "int", class_names: Any = None,
     batch_size: int | None = 32, sampling_rate: int | None = None, output_sequence_length: int | None = None,

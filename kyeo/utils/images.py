@@ -1,5 +1,6 @@
 """Images from files and to files, by Pillow (the extra `images`)."""
 
+import contextlib
 import io
 import os
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import one_of, problem
+from kyeo.core.errors import describe, int_tuple, one_of, problem
 from kyeo.core.files import atomic_write
+from kyeo.core.parameters import checked
 from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 
@@ -33,6 +35,7 @@ def _channels_first(where: str, data_format: Any) -> bool:
     return one_of(where, _LAYOUTS, data_format=layout) == "channels_first"
 
 
+@checked
 def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None) -> Any:
     """An array as a Pillow image.
 
@@ -63,6 +66,7 @@ def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dty
     return image.fromarray(x.astype("uint8"))
 
 
+@checked
 def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> np.ndarray:
     """A Pillow image as an array of three axes.
 
@@ -82,6 +86,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) ->
     return x.transpose(2, 0, 1) if _channels_first("utils.img_to_array", data_format) else x
 
 
+@checked
 def save_img(path: Any, x: Any, data_format: str | None = None, file_format: str | None = None, scale: bool = True,
              **kwargs: Any) -> None:
     """Write an array into a file.
@@ -107,13 +112,16 @@ def save_img(path: Any, x: Any, data_format: str | None = None, file_format: str
     if img.mode == "RGBA" and file_format == "jpeg":
         warn("JPEG files keep no transparency, so the image is written without it.")
         img = img.convert("RGB")
-    if not isinstance(path, (str, os.PathLike)):
-        img.save(path, format=file_format, **kwargs)
-        return
-    with atomic_write(path) as temporary:
-        img.save(temporary, format=file_format, **kwargs)
+    whole = atomic_write(path) if isinstance(path, (str, os.PathLike)) else contextlib.nullcontext(path)
+    try:
+        with whole as target:
+            img.save(target, format=file_format, **kwargs)
+    except (KeyError, ValueError) as error:
+        raise problem("Pillow cannot write this image.", received=f"path={describe(path)}, file_format={file_format!r}",
+                      expected=f"{error}", where="utils.save_img", fix='file_format="png"') from None
 
 
+@checked
 def load_img(
     path: Any, color_mode: str = "rgb", target_size: Any = None, interpolation: str = "nearest",
     keep_aspect_ratio: bool = False,
@@ -142,11 +150,11 @@ def load_img(
     else:
         raise problem("This is no file.", received=path, expected="a path or io.BytesIO", where=where, kind=TypeError)
     modes = _MODES[one_of(where, _MODES, color_mode=color_mode)]
+    method = one_of(where, _METHODS, interpolation=interpolation)
     img = img if img.mode in modes else img.convert(modes[0])
     if target_size is None:
         return img
-    height, width = target_size
-    method = one_of(where, _METHODS, interpolation=interpolation)
+    height, width = int_tuple(where, 2, target_size=target_size)
     if img.size == (width, height):
         return img
     resample = getattr(image.Resampling, method.upper())

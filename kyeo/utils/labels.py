@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import positive_int, problem
+from kyeo.core.parameters import checked
 
 __all__ = ["normalize", "to_categorical"]
 
 
+@checked
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Class numbers as one-hot rows.
 
@@ -41,6 +43,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     return one_hot.reshape(*labels.shape, num_classes)
 
 
+@checked
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     """Divide by the norm along an axis; what is all zeros stays so.
 

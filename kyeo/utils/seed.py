@@ -5,11 +5,13 @@ import random
 import numpy as np
 
 from kyeo.core.errors import positive_int
+from kyeo.core.parameters import checked
 from kyeo.core.settings import set_seed
 
 __all__ = ["set_random_seed"]
 
 
+@checked
 def set_random_seed(seed: int) -> None:
     """Seed Python's `random`, NumPy and Kyeo: first weights, dropout and shuffling repeat from here.
 

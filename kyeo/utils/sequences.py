@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import describe, one_of, problem
+from kyeo.core.parameters import checked
 
 __all__ = ["pad_sequences"]
 
 
+@checked
 def pad_sequences(
     sequences: Any, maxlen: int | None = None, dtype: Any = "int32", padding: str = "pre", truncating: str = "pre",
     value: Any = 0.0,

@@ -4,11 +4,13 @@ import gc
 from typing import Any
 
 from kyeo.core.naming import reset_names
+from kyeo.core.parameters import checked
 from kyeo.core.symbolic import SymbolicTensor
 
 __all__ = ["clear_session", "get_source_inputs", "is_keras_tensor"]
 
 
+@checked
 def clear_session(free_memory: bool = True) -> None:
     """Count automatic names from the beginning: the next Dense is `dense` again.
 
@@ -37,6 +39,7 @@ def is_keras_tensor(x: Any) -> bool:
     return isinstance(x, SymbolicTensor)
 
 
+@checked
 def get_source_inputs(tensor: Any) -> Any:
     """The symbolic inputs that a symbolic tensor is computed from, as a list; anything else as it is.
 

@@ -8,11 +8,13 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import describe, one_of, positive_int, problem
+from kyeo.core.parameters import checked
 from kyeo.data.dataset import Dataset
 
 __all__ = ["split_dataset", "timeseries_dataset_from_array"]
 
 
+@checked
 def timeseries_dataset_from_array(
     data: Any, targets: Any, sequence_length: int, sequence_stride: int = 1, sampling_rate: int = 1,
     batch_size: int | None = 128, shuffle: bool = False, seed: int | None = None, start_index: int | None = None,
@@ -72,6 +74,7 @@ def timeseries_dataset_from_array(
     return Dataset(elements, -(-len(starts) // (size or 1)), size)
 
 
+@checked
 def split_dataset(
     dataset: Any, left_size: float | None = None, right_size: float | None = None, shuffle: bool = False,
     seed: int | None = None, preferred_backend: str | None = None,

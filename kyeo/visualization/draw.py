@@ -1,31 +1,35 @@
 """Bounding boxes and segmentation masks drawn into images, on the host."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kyeo.core.errors import one_of, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.ops.bounding_boxes import convert_format
 
 __all__ = ["as_pictures", "draw_bounding_boxes", "draw_segmentation_masks"]
 
 
-def as_pictures(where: str, images: Any, data_format: Any) -> np.ndarray:
+def as_pictures(where: str, images: Any, data_format: Any, name: str = "images") -> np.ndarray:
     """A batch of images as a NumPy array, channels last."""
     images = np.asarray(images)
     if images.ndim != 4:
-        raise problem("`images` must be a batch.", received=images, where=where,
+        raise problem(f"`{name}` must be a batch.", received=images, where=where,
                       expected="4 axes: (batch, height, width, channels)",
-                      fix="`images[None]` makes a batch of one image")
+                      fix=f"`{name}[None]` makes a batch of one image")
     layout = data_format or settings.image_data_format
     first = one_of(where, ("channels_last", "channels_first"), data_format=layout) == "channels_first"
     return images.transpose(0, 2, 3, 1) if first else images
 
 
+@checked
 def draw_bounding_boxes(
-    images: Any, bounding_boxes: dict[str, Any], bounding_box_format: str, class_mapping: Any = None,
-    color: Any = (128, 128, 128), line_thickness: int = 2, text_thickness: int = 1, font_scale: float = 1.0,
+    images: Any, bounding_boxes: dict[str, Any], bounding_box_format: str,
+    class_mapping: Mapping[Any, str] | None = None,
+    color: Sequence[float] = (128, 128, 128), line_thickness: int = 2, text_thickness: int = 1, font_scale: float = 1.0,
     data_format: str | None = None,
 ) -> np.ndarray:
     """Images with their boxes, as bytes, channels last.
@@ -99,6 +103,7 @@ def _write(picture: np.ndarray, corners: Any, text: str, color: Any, scale: floa
     picture[...] = np.asarray(canvas).reshape(picture.shape)
 
 
+@checked
 def draw_segmentation_masks(
     images: Any, segmentation_masks: Any, num_classes: int | None = None, color_mapping: Any = None,
     alpha: float = 0.8, blend: bool = True, ignore_index: int = -1, data_format: str | None = None,

@@ -1,23 +1,29 @@
 """Many images in one figure."""
 
 import functools
+import io
 import math
 import os
+import types
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kyeo.core.errors import problem
 from kyeo.core.files import writing
+from kyeo.core.parameters import checked
 from kyeo.visualization.draw import as_pictures, draw_bounding_boxes, draw_segmentation_masks
 
 __all__ = ["plot_bounding_box_gallery", "plot_image_gallery", "plot_segmentation_mask_gallery"]
 
 
+@checked
 def plot_image_gallery(
-    images: Any, y_true: Any = None, y_pred: Any = None, label_map: Any = None, rows: int | None = None,
-    cols: int | None = None, value_range: Any = (0, 255), scale: float = 2, path: Any = None, show: bool | None = None,
-    transparent: bool = True, dpi: int = 60, legend_handles: Any = None, data_format: str | None = None,
+    images: Any, y_true: Any = None, y_pred: Any = None, label_map: Mapping[Any, str] | None = None,
+    rows: int | None = None, cols: int | None = None, value_range: Any = (0, 255), scale: float = 2, path: Any = None,
+    show: bool | None = None, transparent: bool = True, dpi: int = 60, legend_handles: Sequence[Any] | None = None,
+    data_format: str | None = None,
 ) -> None:
     """Show images in rows and columns, or write them into a file.
 
@@ -41,11 +47,15 @@ def plot_image_gallery(
     True
     """
     where = "visualization.plot_image_gallery"
+    if not isinstance(path, (str, os.PathLike, io.IOBase, types.NoneType)):
+        raise problem("`path` is not valid.", received=f"path={path!r}", expected="a path, an open file or None",
+                      where=where, kind=TypeError)
     if path is not None and show:
         raise problem("A figure is either written or shown.", received=f"path={path!r}, show=True", where=where,
                       expected="one of the two")
     if (y_true is not None or y_pred is not None) and label_map is None:
-        raise problem("Labels need texts.", received="label_map=None", expected="{label: text}", where=where)
+        raise problem("Labels need texts.", received="label_map=None beside y_true or y_pred",
+                      expected="{label: text}", where=where)
     pictures = as_pictures(where, images, data_format)
     rows = rows or math.ceil(math.sqrt(len(pictures)))
     cols = cols or math.ceil(len(pictures) / rows)
@@ -97,13 +107,14 @@ def _deliver(figure: Any, path: Any, show: bool, transparent: bool, dpi: int) ->
             plt.close(figure)
 
 
+@checked
 def plot_bounding_box_gallery(
     images: Any, bounding_box_format: str, y_true: Any = None, y_pred: Any = None, value_range: Any = (0, 255),
-    true_color: Any = (0, 188, 212), pred_color: Any = (255, 235, 59), line_thickness: int = 2,
-    font_scale: float = 1.0, text_thickness: int | None = None, class_mapping: Any = None,
-    ground_truth_mapping: Any = None, prediction_mapping: Any = None, legend: bool = False,
-    legend_handles: Any = None, rows: int | None = None, cols: int | None = None, data_format: str | None = None,
-    **kwargs: Any,
+    true_color: Sequence[float] = (0, 188, 212), pred_color: Sequence[float] = (255, 235, 59), line_thickness: int = 2,
+    font_scale: float = 1.0, text_thickness: int | None = None, class_mapping: Mapping[Any, str] | None = None,
+    ground_truth_mapping: Mapping[Any, str] | None = None, prediction_mapping: Mapping[Any, str] | None = None,
+    legend: bool = False, legend_handles: Sequence[Any] | None = None, rows: int | None = None, cols: int | None = None,
+    data_format: str | None = None, **kwargs: Any,
 ) -> None:
     """Show images with the boxes that are there and those that were predicted.
 
@@ -150,6 +161,7 @@ def _legend(colors: dict[str, Any]) -> list[Any]:
     return [patches.Patch(color=tuple(v / 255.0 for v in color), label=text) for text, color in colors.items()]
 
 
+@checked
 def plot_segmentation_mask_gallery(
     images: Any, num_classes: int | None, value_range: Any = (0, 255), y_true: Any = None, y_pred: Any = None,
     color_mapping: Any = None, blend: bool = True, alpha: float = 0.8, ignore_index: int = -1,
@@ -176,9 +188,9 @@ def plot_segmentation_mask_gallery(
     low, high = value_range
     pictures = (pictures - low) / (high - low) * 255
     columns = [pictures]
-    for masks in (y_true, y_pred):
+    for name, masks in (("y_true", y_true), ("y_pred", y_pred)):
         if masks is not None:
-            classes = as_pictures(where, masks, data_format).astype("int32")
+            classes = as_pictures(where, masks, data_format, name).astype("int32")
             columns.append(draw_segmentation_masks(
                 pictures, classes, num_classes, color_mapping, alpha, blend, ignore_index, last))
     rows = np.stack(columns, 1).reshape(-1, *pictures.shape[1:])

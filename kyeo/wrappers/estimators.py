@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import describe, problem
+from kyeo.core.parameters import checks_of
 from kyeo.models import Model, clone_model
 from kyeo.saving import load_model, save_model
 
@@ -70,6 +71,7 @@ class _Wrapped(BaseEstimator):
             y: targets.
             kwargs: for the model's `fit`, on top of `fit_kwargs`.
         """
+        _check_arguments(self)
         X, y = _validated(self, X, y, **({"multi_output": True, "y_numeric": True} if self._several_targets else {}))
         y = self._targets(y)
         goes_on = self.warm_start and hasattr(self, "model_")
@@ -299,6 +301,15 @@ def _alone(history: Any) -> Any:
     alone = copy.copy(history)
     alone.__dict__.update({k: None for k in ("_model", "model") if k in alone.__dict__})
     return alone
+
+
+def _check_arguments(estimator: Any) -> None:
+    """What the constructor was given: scikit-learn wants it looked at when fitting, not before."""
+    arguments, where = estimator.get_params(deep=False), type(estimator).__name__
+    checks_of(type(estimator).__init__).run(where, (), arguments)
+    if not callable(arguments["model"]):
+        raise problem("`model` is not valid.", received=f"model={describe(arguments['model'])}", where=where,
+                      expected="a compiled model, or a function of X and y that makes one", kind=TypeError)
 
 
 def _validated(estimator: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,12 +1,18 @@
-"""Wrong arguments made up from signatures: for each parameter, values that it cannot mean."""
+"""Wrong arguments made up from signatures: for each parameter, values that it cannot mean; and what is said of them.
+
+What may be accepted stands in `ACCEPTED`, with the reason.
+"""
 
 import inspect
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["NOTHING", "bad_values", "parameters_of"]
+from kyeo.core.errors import is_told
+
+__all__ = ["NOTHING", "bad_values", "complaints", "parameters_of"]
 
 
 class Nothing:
@@ -39,7 +45,7 @@ BY_NAME = {name: kind for kind, names in {
     "dtype": "dtype", "name": "name", "axis": "axis", "seed": "seed",
 }.items() for name in names.split()}
 FREE_TEXT = set("""monitor path root field filepath filename log_dir backup_dir directory separator encoding salt package prefix name
-    source_name mask_token oov_token student_layer_name teacher_layer_name unit_name signature""".split())
+    source_name mask_token oov_token student_layer_name teacher_layer_name unit_name signature printable_module_name cache_subdir""".split())
 
 
 def kinds_of(parameter: inspect.Parameter) -> set[str]:
@@ -81,3 +87,51 @@ def parameters_of(target: Any) -> Mapping[str, inspect.Parameter]:
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
     return found
+
+
+# What a parameter may mean, whoever has it or one owner: "owner.parameter" or "parameter", the values, the reason.
+ACCEPTED: dict[str, tuple[Any, str]] = {
+    "TensorBoard.embeddings_metadata": (NOTHING, "files are looked for when training begins"),
+    "CallbackList.model": (NOTHING, "whatever the callbacks take"), "Hashing.mask_value": (NOTHING, "any value may stand in the data"),
+    "Lambda.mask": (NOTHING, "a mask is any value"), "Lambda.output_shape": (NOTHING, "kept for files only"),
+    "weights": (NOTHING, "array-like; looked at when the layer is built"), "offset": (float("nan"), "arithmetic"),
+    "value": (float("nan"), "a constant may be NaN"), "nan": (float("nan"), "what NaN is replaced by"), "dx": (float("nan"), "arithmetic"),
+    "base": ((2.5, float("nan")), "arithmetic"), "default": ((2.5, float("nan")), "any number"), "is_tensor.x": (NOTHING, "the question"),
+    "ModelParallel.device_mesh": (NOTHING, "is that of the map, as in Keras"), "JaxLayer.params": (NOTHING, "any tree"),
+    "JaxLayer.state": (NOTHING, "any tree"), "JaxLayer.native_serialization_platforms": (NOTHING, "kept for files only"),
+    "window": ("no_such_name", "the names of SciPy, which is imported at the first call"), "unique.fill_value": (NOTHING, "unused without `size`"),
+    "get_registered_name.obj": (NOTHING, "any object has a name"), "plot_model.to_file": ("no_such_name", "needs Graphviz, as is told"),
+    "save_img.no_such": (NOTHING, "for Pillow"), "split_dataset.preferred_backend": ("no_such_name", "there is one engine"),
+    "get_source_inputs.tensor": (NOTHING, "given back, as in Keras"),
+    "structure": (NOTHING, "what is no container is a leaf"), "check_types": (NOTHING, "unused, as in Keras"),
+    "compute_iou.mask_val": (NOTHING, "unused without `use_masking`"), "preprocess_input.x": (NOTHING, "some give back what they get"),
+    "model_from_json.json_string": ("no_such_name", "names what JSON found"), "clone_model.input_tensors": (NOTHING, "told by their number"),
+    "assert_same_paths.b": (NOTHING, "shows both paths"), "get_file.origin": ("no_such_name", "told by where it is looked for"),
+    "deserialize_keras_object.config": (NOTHING, "an object in a config stands for itself"),
+}
+
+
+def is_accepted(owner, name, value):
+    for key in (name, f"{owner}.{name}"):
+        values = ACCEPTED.get(key, ((),))[0]
+        if any(value is v or repr(value) == repr(v) for v in (values if isinstance(values, tuple) else (values,))):
+            return True
+    return False
+
+
+def complaints(owner, name, values, call):
+    """A line for each wrong value that `call` takes, or refuses in unclear words."""
+    for value in values:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                call(value)
+        except Exception as error:
+            text = str(error)
+            if not is_told(error) or "\n  " not in text:
+                yield f"{owner}({name}={value!r}): not clear: {type(error).__name__}: {text}"
+            elif name not in text and repr(value) not in text and not is_accepted(owner, name, value):
+                yield f"{owner}({name}={value!r}): does not say which: {text}"
+        else:
+            if not is_accepted(owner, name, value):
+                yield f"{owner}({name}={value!r}): accepted"

@@ -1,23 +1,20 @@
 """Wrong arguments to every class and op, one at a time beside right ones: refused by the template, naming the argument.
 
-The right ones come from the tables of the differential tests, and from `RIGHT`. What may be accepted stands in
-`ACCEPTED`, with the reason.
+The right ones come from the tables of the differential tests, and from `RIGHT`.
 """
 
 import ast
 import functools
 import inspect
-import warnings
 from typing import Any
 
 import pytest
 
 import kyeo
 from kyeo import layers, optimizers
-from kyeo.core.errors import is_told
 from tests.conformance.case import made
 from tests.conformance.cases import CASES
-from tests.errors.arguments import NOTHING, bad_values, parameters_of
+from tests.errors.arguments import bad_values, complaints, parameters_of
 from tests.rooms import test_image_ops as image_ops
 from tests.rooms import test_ops as ops
 from tests.rooms import test_random as random
@@ -56,19 +53,6 @@ NOT_MADE = {
     "QuantizationConfig": "a base class", "Source": "a base class", "Distiller": "needs models: test_distillation.py",
     "Functional": "needs a graph: mistakes_building.py",
 }
-# What a parameter may mean, whoever has it or one owner: "owner.parameter" or "parameter", the values, the reason.
-ACCEPTED: dict[str, tuple[Any, str]] = {
-    "TensorBoard.embeddings_metadata": (NOTHING, "files are looked for when training begins"),
-    "CallbackList.model": (NOTHING, "whatever the callbacks take"), "Hashing.mask_value": (NOTHING, "any value may stand in the data"),
-    "Lambda.mask": (NOTHING, "a mask is any value"), "Lambda.output_shape": (NOTHING, "kept for files only"),
-    "weights": (NOTHING, "array-like; looked at when the layer is built"), "offset": (float("nan"), "arithmetic"),
-    "value": (float("nan"), "a constant may be NaN"), "nan": (float("nan"), "what NaN is replaced by"), "dx": (float("nan"), "arithmetic"),
-    "base": ((2.5, float("nan")), "arithmetic"), "default": ((2.5, float("nan")), "any number"), "is_tensor.x": (NOTHING, "the question"),
-    "ModelParallel.device_mesh": (NOTHING, "is that of the map, as in Keras"), "JaxLayer.params": (NOTHING, "any tree"),
-    "JaxLayer.state": (NOTHING, "any tree"), "JaxLayer.native_serialization_platforms": (NOTHING, "kept for files only"),
-    "window": ("no_such_name", "the names of SciPy, which is imported at the first call"), "unique.fill_value": (NOTHING, "unused without `size`"),
-}
-
 
 def room(path):
     return functools.reduce(getattr, path.split("."), kyeo)
@@ -107,32 +91,6 @@ def calls():
             args, kwargs = ([eval(ast.unparse(a), dict(names)) for a in node.args],
                             {k.arg: eval(ast.unparse(k.value), dict(names)) for k in node.keywords})
             yield node.func.id, names[node.func.id], args, kwargs
-
-
-def is_accepted(owner, name, value):
-    for key in (name, f"{owner}.{name}"):
-        values = ACCEPTED.get(key, ((),))[0]
-        if any(value is v or repr(value) == repr(v) for v in (values if isinstance(values, tuple) else (values,))):
-            return True
-    return False
-
-
-def complaints(owner, name, values, call):
-    """A line for each wrong value that `call` takes, or refuses in unclear words."""
-    for value in values:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                call(value)
-        except Exception as error:
-            text = str(error)
-            if not is_told(error) or "\n  " not in text:
-                yield f"{owner}({name}={value!r}): not clear: {type(error).__name__}: {text}"
-            elif name not in text and repr(value) not in text and not is_accepted(owner, name, value):
-                yield f"{owner}({name}={value!r}): does not say which: {text}"
-        else:
-            if not is_accepted(owner, name, value):
-                yield f"{owner}({name}={value!r}): accepted"
 
 
 @pytest.mark.parametrize(("name", "cls"), list(classes()))

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from kyeo.core.errors import describe, one_of, problem
+from kyeo.core.parameters import checked
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.ops.core import cast, convert_to_tensor, unstack
 from kyeo.ops.numpy import amax, amin, clip, cos, sin, stack, tan, where
@@ -24,6 +25,7 @@ def _swapped(parts: Any) -> tuple[Any, Any, Any, Any]:
     return parts[1], parts[0], parts[3], parts[2]
 
 
+@checked
 def convert_format(
     boxes: Any, source: str, target: str, height: Any = None, width: Any = None, dtype: Any = "float32",
 ) -> Any:
@@ -85,6 +87,7 @@ def _recoded(boxes: Any, source: str, target: str) -> Any:
     return stack(parts, axis=-1)
 
 
+@checked
 def clip_to_image_size(
     bounding_boxes: Any, height: Any = None, width: Any = None, bounding_box_format: str = "xyxy",
 ) -> Any:
@@ -125,6 +128,7 @@ def _only_xyxy(where_: str, bounding_box_format: str) -> None:
                       kind=NotImplementedError)
 
 
+@checked
 def crop(boxes: Any, top: Any, left: Any, height: Any, width: Any, bounding_box_format: str = "xyxy") -> Any:
     """Boxes in an image that is cropped to `height` x `width`, beginning at (top, left).
 
@@ -138,6 +142,7 @@ def crop(boxes: Any, top: Any, left: Any, height: Any, width: Any, bounding_box_
                   clip(y2 - top, 0, height)], axis=-1)
 
 
+@checked
 def pad(
     boxes: Any, top: Any, left: Any, height: Any = None, width: Any = None, bounding_box_format: str = "xyxy",
 ) -> Any:
@@ -167,6 +172,7 @@ def mapped(boxes: Any, transform: Any) -> Any:
     return stack([amin(x, -1), amin(y, -1), amax(x, -1), amax(y, -1)], axis=-1)
 
 
+@checked
 def affine_transform(
     boxes: Any, angle: Any, translate_x: Any, translate_y: Any, scale: Any, shear_x: Any, shear_y: Any, height: Any,
     width: Any, center_x: Any = None, center_y: Any = None, bounding_box_format: str = "xyxy",

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from kyeo.core.errors import one_of, problem
+from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.ops.bounding_boxes.formats import convert_format, parts_of
 from kyeo.ops.core import cast, convert_to_tensor
@@ -26,6 +27,7 @@ __all__ = ["compute_ciou", "compute_iou", "decode_deltas_to_boxes", "encode_box_
 _ENCODINGS = ("center_xywh", "center_yxhw")
 
 
+@checked
 def compute_iou(
     boxes1: Any, boxes2: Any, bounding_box_format: str, use_masking: bool = False, mask_val: Any = -1,
     image_shape: Any = None,
@@ -61,6 +63,7 @@ def compute_iou(
     return where(nothing, cast(mask_val, iou.dtype), iou)
 
 
+@checked
 def compute_ciou(boxes1: Any, boxes2: Any, bounding_box_format: str, image_shape: Any = None) -> Any:
     """Complete intersection over union of boxes, pair by pair: overlap, less distance of the middles and
     difference of shape.
@@ -116,6 +119,7 @@ def _variances(where_: str, variance: Any) -> Any:
     return variance
 
 
+@checked
 def encode_box_to_deltas(
     anchors: Any, boxes: Any, anchor_format: str, box_format: str, encoding_format: str = "center_yxhw",
     variance: Any = None, image_shape: Any = None,
@@ -145,6 +149,7 @@ def encode_box_to_deltas(
     return deltas if variance is None else deltas / variance
 
 
+@checked
 def decode_deltas_to_boxes(
     anchors: Any, boxes_delta: Any, anchor_format: str, box_format: str, encoded_format: str = "center_yxhw",
     variance: Any = None, image_shape: Any = None,
