@@ -209,6 +209,20 @@ def test_sizes_that_are_open(tmp_path):
         assert_same(exported(mask, x), function({"x": x, "mask": mask}))
 
 
+@pytest.mark.parametrize("policy, tolerance", [("mixed_float16", 1e-3), ("float16", 1e-3), ("int8", 1e-5)])
+def test_few_bits(policy, tolerance, tmp_path):
+    """What rounds to float16 may round otherwise in onnxruntime; ints are those of the file."""
+    words = {"dtype": "float32" if policy == "int8" else policy}
+    model = build({"shape": (8, 8, 2)}, layers.Conv2D(4, 3, activation="relu", **words), layers.BatchNormalization(**words),
+                  layers.MaxPooling2D(**words), layers.Flatten(**words), layers.Dense(5, "softmax", **words))
+    if policy == "int8":
+        model.quantize("int8")
+    x = np.random.default_rng(0).random((3, 8, 8, 2), "float32")
+    (made,), wanted = Exported(model, tmp_path / "m.onnx")(x), np.asarray(computed(model, x))
+    assert made.dtype == wanted.dtype
+    np.testing.assert_allclose(made, wanted, rtol=0, atol=tolerance)
+
+
 def lookup():
     return kyeo.Model(x := kyeo.Input((2,), dtype="int32"), layers.IntegerLookup(vocabulary=[1, 2], name="find")(x))
 
@@ -222,6 +236,7 @@ def lookup():
     (lambda: Own(lambda x: lax.complex(x, x)), {"input_signature": ((2, 2), "float32")}, ["complex"]),
     (lambda: build({"shape": (2,)}, layers.Lambda(lambda x: jnp.linalg.eigvalsh(x[:, :, None] * x[:, None]), name="volume")), {}, ["volume"]),
     (lambda: build({"shape": (4, 2)}, layers.Conv1D(1, 2, dtype="bfloat16")), {}, ["bfloat16", "float32"]),
+    (lambda: build({"shape": (4, 2)}, layers.Conv1D(1, 2, dtype="mixed_bfloat16", name="narrow")), {}, ["narrow", "bfloat16", "in float32"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset_version": 9}, ["opset_version=9", "at least 18"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset_version": 999}, ["at most"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset": 18}, ["no such argument", "opset=18"]),
