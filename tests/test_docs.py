@@ -25,6 +25,8 @@ def pictures():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_blocks(name, monkeypatch, tmp_path):
+    for package in ("onnx", "onnxruntime") if "onnxruntime" in "".join(FOUND[name]) else ():
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     model, images = pictures()
     model.save("huge.keras")

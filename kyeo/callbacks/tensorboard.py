@@ -15,6 +15,7 @@ from kyeo.callbacks.base import Callback, Logs
 from kyeo.callbacks.events import EventFile, histogram, image, scalar, text_of_plugin
 from kyeo.callbacks.learning_rate import rates_of
 from kyeo.core.errors import boolean, positive_int, problem
+from kyeo.core.files import writing
 
 __all__ = ["TensorBoard"]
 
@@ -152,7 +153,11 @@ class TensorBoard(Callback):
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             self._write_weights(epoch)
         if self.embeddings_freq and epoch % self.embeddings_freq == 0:
-            self._write_embeddings()
+            try:
+                self._write_embeddings()
+            except OSError as error:
+                warnings.warn(f"TensorBoard: the vectors of epoch {epoch + 1} are not written; training goes on. "
+                              f"{error}", stacklevel=3)
 
     def on_train_end(self, logs: Logs = None) -> None:
         self._training = False
@@ -194,13 +199,15 @@ class TensorBoard(Callback):
         os.makedirs(self.log_dir, exist_ok=True)
         for layer in self.model.layers:
             if type(layer).__name__ == "Embedding":
-                np.savetxt(os.path.join(self.log_dir, f"{layer.name}.tsv"), layer.embeddings.numpy(), "%.6g", "\t")
+                with writing(Path(self.log_dir, f"{layer.name}.tsv")) as file:
+                    np.savetxt(file, layer.embeddings.numpy(), "%.6g", "\t")
                 labels = self.embeddings_metadata
                 labels = labels.get(layer.name) if isinstance(labels, dict) else labels
                 labels = f'  metadata_path: "{labels}"\n' if labels else ""
                 lines.append(f'embeddings {{\n  tensor_name: "{layer.name}"\n  tensor_path: "{layer.name}.tsv"\n'
                              f"{labels}}}\n")
-        Path(self.log_dir, "projector_config.pbtxt").write_text("".join(lines), encoding="utf-8")
+        with writing(Path(self.log_dir, "projector_config.pbtxt")) as file:
+            file.write("".join(lines).encode())
 
 
 def _first_and_last(owner: Any, steps: Any) -> tuple[int, int]:

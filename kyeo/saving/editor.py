@@ -13,7 +13,7 @@ from kyeo.saving.config import read_json
 from kyeo.saving.hdf5 import WriteGroup, as_array, open_for_reading, open_for_writing, read_all, stored_bytes
 from kyeo.saving.paths import existing, local_path
 from kyeo.saving.weights import walk
-from kyeo.saving.zips import METADATA, opened_model
+from kyeo.saving.zips import METADATA, opened_archive
 
 __all__ = ["KerasFileEditor"]
 
@@ -60,7 +60,7 @@ class KerasFileEditor:
         self.model: Any = None
         self.console = Console(highlight=False)
         if path.name.endswith(".keras"):
-            with opened_model(path) as (text, weights, names, read):
+            with opened_archive(path) as (text, weights, names, read):
                 self.config = read_json(text, f"the config in {path}")
                 self.metadata = read_json(read(METADATA), METADATA) if METADATA in names else None
                 self._read(weights, str(path))

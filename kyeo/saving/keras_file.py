@@ -31,7 +31,7 @@ from kyeo.saving.paths import existing, local_path, may_write
 from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
 from kyeo.saving.stores import Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
-from kyeo.saving.zips import CONFIG, METADATA, WEIGHTS, opened_model
+from kyeo.saving.zips import CONFIG, METADATA, WEIGHTS, opened_archive
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
@@ -139,7 +139,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     path = existing(filepath)
     if _is_hdf5(path):
         return load_h5_model(path, custom_objects, compile)
-    with opened_model(path) as (texts, weights, names, read):
+    with opened_archive(path) as (texts, weights, names, read):
         spec, old = _todays(read_json(texts, f"{CONFIG} in {path}"), names, read, custom_objects)
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
@@ -256,7 +256,7 @@ def _hdf5_in(path: Path, stack: contextlib.ExitStack) -> Any:
     if path.name.endswith((".h5", ".hdf5")):
         return path
     if path.name.endswith(".keras"):
-        return stack.enter_context(opened_model(path))[1]
+        return stack.enter_context(opened_archive(path))[1]
     raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
                   expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from kyeo.core.errors import problem
 from kyeo.saving.assets import AssetReader
 
-__all__ = ["CONFIG", "METADATA", "WEIGHTS", "opened_model"]
+__all__ = ["CONFIG", "METADATA", "WEIGHTS", "opened_archive"]
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MAX_CONFIG = 64 * 2**20  # bytes
@@ -30,7 +30,7 @@ _TIMES = 20  # how often a member may be unpacked; a file that is read in any se
 
 
 @contextlib.contextmanager
-def opened_model(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetReader]]:
+def opened_archive(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetReader]]:
     """The text of the config and the weights (a path or an open file) of a `.keras` file or folder; the names of all
     that is in it, and what reads one of them."""
     if path.is_dir():

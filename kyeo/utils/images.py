@@ -1,5 +1,6 @@
 """Images from files and to files, by Pillow (the extra `images`)."""
 
+import contextlib
 import io
 import os
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, int_tuple, one_of, problem
+from kyeo.core.files import atomic_write
 from kyeo.core.parameters import checked
 from kyeo.core.plain import warn
 from kyeo.core.settings import settings
@@ -110,8 +112,10 @@ def save_img(path: Any, x: Any, data_format: str | None = None, file_format: str
     if img.mode == "RGBA" and file_format == "jpeg":
         warn("JPEG files keep no transparency, so the image is written without it.")
         img = img.convert("RGB")
+    whole = atomic_write(path) if isinstance(path, (str, os.PathLike)) else contextlib.nullcontext(path)
     try:
-        img.save(path, format=file_format, **kwargs)
+        with whole as target:
+            img.save(target, format=file_format, **kwargs)
     except (KeyError, ValueError) as error:
         raise problem("Pillow cannot write this image.", received=f"path={describe(path)}, file_format={file_format!r}",
                       expected=f"{error}", where="utils.save_img", fix='file_format="png"') from None

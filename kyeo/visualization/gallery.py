@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.files import writing
 from kyeo.core.parameters import checked
 from kyeo.visualization.draw import as_pictures, draw_bounding_boxes, draw_segmentation_masks
 
@@ -91,12 +92,19 @@ def _figure(pictures: np.ndarray, titles: list[str], rows: int, cols: int, scale
 def _deliver(figure: Any, path: Any, show: bool, transparent: bool, dpi: int) -> None:
     import matplotlib.pyplot as plt
 
-    if path is not None:
-        figure.savefig(path, pad_inches=0, bbox_inches="tight", transparent=transparent, dpi=dpi)
-    elif show:
-        plt.show()
-    if path is not None or show:
-        plt.close(figure)
+    words = {"pad_inches": 0, "bbox_inches": "tight", "transparent": transparent, "dpi": dpi}
+    try:
+        if isinstance(path, (str, os.PathLike)):
+            ending = os.path.splitext(path)[1][1:]
+            with writing(os.fspath(path) if ending else f"{os.fspath(path)}.png") as file:
+                figure.savefig(file, format=ending or "png", **words)
+        elif path is not None:
+            figure.savefig(path, **words)
+        elif show:
+            plt.show()
+    finally:
+        if path is not None or show:
+            plt.close(figure)
 
 
 @checked

@@ -25,7 +25,13 @@ WAYS = {
     "m.safetensors.index.json": lambda model, path: model.save_weights(path, **SHARDS),
     "m.stablehlo": lambda model, path: model.export(path, verbose=False),
     "m.dot": lambda model, path: kyeo.utils.plot_model(model, path),
+    "m.png": lambda model, path: kyeo.utils.save_img(path, picture(model), scale=False),
+    "m.rgba": lambda model, path: kyeo.visualization.plot_image_gallery(picture(model)[None], path=path, dpi=20),
 }
+
+
+def picture(model):
+    return np.abs(model.get_weights()[0])[:, :, None] * 60
 
 
 class Limit:
@@ -211,3 +217,25 @@ def test_checkpoints_stay_whole(tmp_path):
             checkpoints.write((0, 2), {"w": np.arange(50) + 1})
         np.testing.assert_array_equal(checkpoints.latest(pytest.fail)["w"], np.arange(50))
         assert len(list(pathlib.Path(tmp_path).iterdir())) == 1
+
+
+def test_vectors_for_the_projector_stay_whole(tmp_path):
+    model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Embedding(30, 4, name="words")])
+    model.compile("sgd", "mse")
+    board = kyeo.callbacks.TensorBoard(tmp_path, write_graph=False, embeddings_freq=1)
+    board.set_model(model)
+    board.on_epoch_end(0, {})
+    names = ("words.tsv", "projector_config.pbtxt")
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+    changed(model)
+    for room in (0, 100, len(before["words.tsv"]) // 2):
+        with Limit(room), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            board.on_epoch_end(1, {})
+        told = "".join(str(w.message) for w in caught)
+        assert all(words in told for words in ("vectors of epoch 2", "as it was", str(tmp_path / "words.tsv"))), told
+        assert {name: files(tmp_path)[name] for name in names} == before
+        assert not [left for left in files(tmp_path) if left.startswith(".")]
+    board.on_epoch_end(2, {})
+    assert (tmp_path / "words.tsv").read_bytes() != before["words.tsv"]
+    board.on_train_end()

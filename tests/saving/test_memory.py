@@ -40,7 +40,7 @@ def test_little_is_held(name, saved, monkeypatch):
     monkeypatch.setattr(zips, "_KEPT", 3)
     tracemalloc.start()
     try:
-        with zips.opened_model(folder / f"{name}.keras") as (_, weights, _, _), open_for_reading(weights, name) as store:
+        with zips.opened_archive(folder / f"{name}.keras") as (_, weights, _, _), open_for_reading(weights, name) as store:
             for i in range(LAYERS):
                 assert ReadGroup(store, f"layers/dense_{i}" if i else "layers/dense", name)["0"].nbytes == TENSOR
         assert tracemalloc.get_traced_memory()[1] < TENSOR + 6 * 2**20 < LAYERS * TENSOR / 1.5

@@ -123,6 +123,19 @@ class Own(kyeo.Model):
 
 
 AT = np.array([[2], [0]])
+
+
+def dilated(x, by, begin, padding):
+    """A window of two that has a hole."""
+    return lax.reduce_window(x, begin, by, (1, 2, 1), (1, 1, 1), padding, window_dilation=(1, 2, 1))
+
+
+def spread(x, groups, holes, padding):
+    """A transposed convolution over the axis of 3, in groups of its 4 channels, to 8 filters."""
+    kernel = np.random.default_rng(groups).normal(size=(2, 4 // groups, 8)).astype("float32")
+    return lax.conv_general_dilated(x, kernel, (1,), [padding], (2,), (holes,), ("NWC", "WIO", "NWC"), groups)
+
+
 PROGRAMS = {  # of x, of shape (any, 3, 4)
     "unary": lambda x: [f(x) for f in (
         jnp.expm1, jnp.log1p, jnp.cbrt, jnp.exp2, jnp.square, jnp.sign, jnp.round, jnp.floor, jnp.ceil, jnp.isfinite, jnp.sinh,
@@ -156,6 +169,9 @@ PROGRAMS = {  # of x, of shape (any, 3, 4)
                           x.at[:, 0].max(0.0), x.at[:, 0].min(0.0)],
     "products": lambda x: [x @ x.swapaxes(1, 2), jnp.einsum("bij,bkj->bik", x, x), jnp.einsum("bij,kj->bki", x, np.ones((5, 4), "f")), x @ np.ones(4, "f"),
                            jnp.einsum("bij,bij->b", x, x), jnp.tensordot(x, np.ones((3, 4, 2), "f"), 2), jnp.outer(x[0, 0], x[0, 1]), x[0] @ x[0].T],
+    "windows": lambda x: [dilated(x, lax.max, -jnp.inf, "VALID"), dilated(x, lax.max, -jnp.inf, ((0, 0), (3, 4), (0, 0))),
+                          dilated(x, lax.add, 0.0, "VALID"), dilated(x, lax.add, 0.0, ((0, 0), (3, 1), (0, 0))),
+                          *(spread(x, *row) for row in ((2, 1, (0, 0)), (2, 2, (2, 1)), (4, 1, (1, 2)), (1, 1, (2, 2))))],
     "loops": lambda x: [lax.fori_loop(0, 3, lambda i, c: c * 0.5 + i, x), lax.while_loop(lambda c: jnp.max(c) < 50, lambda c: c * 2 + 1, jnp.abs(x)),
                         lax.scan(lambda c, v: (c + v, (c * v, c[0])), x[:, 0], x.swapaxes(0, 1), reverse=True),
                         lax.cond(x.sum() > 0, lambda v: v + 1, lambda v: v * 2, x), lax.map(lambda v: v.sum(0), x),
@@ -193,6 +209,20 @@ def test_sizes_that_are_open(tmp_path):
         assert_same(exported(mask, x), function({"x": x, "mask": mask}))
 
 
+@pytest.mark.parametrize("policy, tolerance", [("mixed_float16", 1e-3), ("float16", 1e-3), ("int8", 1e-5)])
+def test_few_bits(policy, tolerance, tmp_path):
+    """What rounds to float16 may round otherwise in onnxruntime; ints are those of the file."""
+    words = {"dtype": "float32" if policy == "int8" else policy}
+    model = build({"shape": (8, 8, 2)}, layers.Conv2D(4, 3, activation="relu", **words), layers.BatchNormalization(**words),
+                  layers.MaxPooling2D(**words), layers.Flatten(**words), layers.Dense(5, "softmax", **words))
+    if policy == "int8":
+        model.quantize("int8")
+    x = np.random.default_rng(0).random((3, 8, 8, 2), "float32")
+    (made,), wanted = Exported(model, tmp_path / "m.onnx")(x), np.asarray(computed(model, x))
+    assert made.dtype == wanted.dtype
+    np.testing.assert_allclose(made, wanted, rtol=0, atol=tolerance)
+
+
 def lookup():
     return kyeo.Model(x := kyeo.Input((2,), dtype="int32"), layers.IntegerLookup(vocabulary=[1, 2], name="find")(x))
 
@@ -206,6 +236,7 @@ def lookup():
     (lambda: Own(lambda x: lax.complex(x, x)), {"input_signature": ((2, 2), "float32")}, ["complex"]),
     (lambda: build({"shape": (2,)}, layers.Lambda(lambda x: jnp.linalg.eigvalsh(x[:, :, None] * x[:, None]), name="volume")), {}, ["volume"]),
     (lambda: build({"shape": (4, 2)}, layers.Conv1D(1, 2, dtype="bfloat16")), {}, ["bfloat16", "float32"]),
+    (lambda: build({"shape": (4, 2)}, layers.Conv1D(1, 2, dtype="mixed_bfloat16", name="narrow")), {}, ["narrow", "bfloat16", "in float32"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset_version": 9}, ["opset_version=9", "at least 18"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset_version": 999}, ["at most"]),
     (lambda: build({"shape": (2,)}, layers.Dense(1)), {"opset": 18}, ["no such argument", "opset=18"]),

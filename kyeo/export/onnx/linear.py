@@ -63,11 +63,13 @@ def _conv(b: Builder, eqn: Any, x: Tensor, kernel: Tensor) -> Tensor:
 
 def _conv_transpose(b: Builder, params: Any, x: Tensor, kernel: Tensor, shape: Any, perm: Any) -> Tensor:
     """A convolution of an array whose elements stand apart. ONNX cuts off where JAX pads, and turns the kernel."""
-    if params["feature_group_count"] > 1 or max(params["window_strides"]) > 1:
-        raise Unsupported("a transposed convolution in groups, or with strides of its own")
-    axes = list(range(2, len(x.shape)))
+    if max(params["window_strides"]) > 1:
+        raise Unsupported("a transposed convolution with strides of its own")
+    axes, groups = list(range(2, len(x.shape))), params["feature_group_count"]
     if kernel.weight or kernel.const is not None:
-        kernel = b.derive(kernel, lambda array: np.flip(array, tuple(axes)).swapaxes(0, 1))
+        kernel = b.derive(kernel, lambda array: _turned(np.flip(array, tuple(axes)), groups))
+    elif groups > 1:
+        raise Unsupported("a transposed convolution in groups with a kernel that is computed")
     else:
         kernel = Tensor(kernel.shape, kernel.dtype, kernel.name)
         count = len(axes)
@@ -78,17 +80,24 @@ def _conv_transpose(b: Builder, params: Any, x: Tensor, kernel: Tensor, shape: A
     pads = [(r - lo, r - hi) for r, (lo, hi) in zip(reach, params["padding"])]
     inner = [n - max(-lo, 0) - max(-hi, 0) for n, (lo, hi) in zip(shape[2:], pads)]
     y = b.emit("ConvTranspose", [x, kernel], (*shape[:2], *inner), x.dtype, perm, kernel_shape=list(kernel.shape[2:]),
-               strides=list(params["lhs_dilation"]), dilations=list(params["rhs_dilation"]),
+               strides=list(params["lhs_dilation"]), dilations=list(params["rhs_dilation"]), group=groups,
                pads=[max(lo, 0) for lo, _ in pads] + [max(hi, 0) for _, hi in pads])
     more = [0, 0, *(max(-lo, 0) for lo, _ in pads), 0, 0, *(max(-hi, 0) for _, hi in pads)]  # nothing reaches there
     return b.emit("Pad", [y, b.ints(*more)], shape, x.dtype, perm) if any(more) else y
 
 
+def _turned(kernel: np.ndarray, groups: int) -> np.ndarray:
+    """(filters, channels of a group, window) -> (channels, filters of a group, window)."""
+    filters, channels, *window = kernel.shape
+    apart = kernel.reshape(groups, filters // groups, channels, *window).swapaxes(1, 2)
+    return apart.reshape(groups * channels, filters // groups, *window)
+
+
 def _windows(b: Builder, params: Any, x: Tensor) -> tuple[Tensor, Any, dict[str, Any]]:
     """The array as a batch with channels, stored for a pool, the window's axes, and the pool's attributes."""
     window = params["window_dimensions"]
-    if max(params["base_dilation"]) > 1 or max(params["window_dilation"]) > 1:
-        raise Unsupported("a pool with dilation")
+    if max(params["base_dilation"]) > 1:
+        raise Unsupported("a pool of an array whose elements stand apart")
     used = [a for a, w in enumerate(window) if w > 1 or params["window_strides"][a] > 1]
     others = [a for a in range(len(window)) if a not in used]
     while len(others) > 2:  # an axis the window leaves alone
@@ -99,7 +108,27 @@ def _windows(b: Builder, params: Any, x: Tensor) -> tuple[Tensor, Any, dict[str,
     pads = [params["padding"][a] for a in order[2:]]
     return b.stored(x, order), order, {
         "kernel_shape": [window[a] for a in order[2:]], "strides": [params["window_strides"][a] for a in order[2:]],
+        "dilations": [params["window_dilation"][a] for a in order[2:]],
         "pads": [lo for lo, _ in pads] + [hi for _, hi in pads]}
+
+
+def _dilated(b: Builder, op: str, x: Tensor, shape: Any, perm: Any, attributes: dict[str, Any]) -> Tensor:
+    """A pool whose window has holes. Padding is made first, as a pool takes none that is longer than its window; a sum
+    is a convolution by ones, for operators of version 18 know holes only in MaxPool."""
+    pads, count = attributes["pads"], len(attributes["kernel_shape"])
+    if any(pads):
+        edge = b.const(0 if op == "AveragePool" else -np.inf, x.dtype)
+        size = [s + lo + hi for s, lo, hi in zip(x.shape[2:], pads[:count], pads[count:])]
+        x = b.emit("Pad", [x, b.ints(0, 0, *pads[:count], 0, 0, *pads[count:]), edge], (*x.shape[:2], *size), x.dtype,
+                   x.perm)
+    attributes = {**attributes, "pads": [0] * len(pads)}
+    if op == "MaxPool":
+        return b.emit(op, [x], shape, x.dtype, perm, **attributes)
+    channels = x.shape[1]
+    if not isinstance(channels, int):
+        raise Unsupported("a sum in a window with dilation over open sizes")
+    ones = b.const(np.ones((channels, 1, *attributes["kernel_shape"])), x.dtype)
+    return b.emit("Conv", [x, ones], shape, x.dtype, perm, group=channels, **attributes)
 
 
 def _pool(op: str, **more: Any) -> Any:
@@ -107,6 +136,9 @@ def _pool(op: str, **more: Any) -> Any:
         kind, shape = x.dtype, eqn.outvars[0].aval.shape
         x, order, attributes = _windows(b, eqn.params, b.cast(x, np.float64) if x.dtype.kind != "f" else x)
         perm = None if order == tuple(range(len(order))) else order
+        if max(attributes["dilations"]) > 1:
+            return b.cast(_dilated(b, op, x, permuted(order, shape), perm, attributes), kind)
+        del attributes["dilations"]
         out = b.emit(op, [x], permuted(order, shape), x.dtype, perm, (dict(eqn.params), eqn.invars[0].aval.shape),
                      **attributes, **more)
         if op == "AveragePool":
