@@ -9,13 +9,26 @@ pay for it where XLA's threads wait for each other's `malloc`: the MLP 20-32-16-
 Sapphire Rapids, with eight arenas 17; but then large steps map their memory anew again (17,000 faults a step of the
 CNN, batch 128, whatever M_MMAP_MAX and M_TOP_PAD are). The price of it all is a process that keeps what it once used,
 up to 2 GB of what is free, and copies of it where pieces do not fit: the ResNet's peak is 0.9 to 1.0 instead of 0.7 GB.
+Compiling pays too: the tutorial's first fit takes 2.4 s instead of 2.0, since XLA's compiling threads share the arena.
+
+The first gigabyte of that memory is asked for at once and lies in pages of 2 MB instead of 4 kB where Linux lets a
+program choose: fewer pages to look up. (Until it is used it is a number, no memory.) Measured in pairs on an Intel
+Sapphire Rapids, before -> after: ResNet-20 142 -> 116 and 167 -> 147 ms, transformer 45 -> 39; the others the same.
 """
 
 import ctypes
 import os
+import pathlib
 import sys
 
-__all__ = ["keep_memory"]
+__all__ = ["keep_memory", "may_choose_pages"]
+
+_TOP_PAD = -2  # M_TOP_PAD: how much more than needed is asked of the system
+_USUAL_PAD = 128 * 1024
+_FIRST = 2**30
+_HUGE_PAGE = 2**21
+_MADV_HUGEPAGE = 14
+_SYSTEM = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled"), pathlib.Path("/proc/sys/vm/overcommit_memory")
 
 # What mallopt sets, by glibc's numbers, to what.
 _RULES = {
@@ -36,7 +49,36 @@ def keep_memory() -> bool:
     if sys.platform != "linux" or own_rules:
         return False
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        library = ctypes.CDLL(None)
+        kept = all(library.mallopt(rule, value) for rule, value in _RULES.items())
     except (OSError, AttributeError):  # another C library has no such function
         return False
-    return all(mallopt(rule, value) for rule, value in _RULES.items())
+    if kept and may_choose_pages():
+        _take_in_huge_pages(library)
+    return kept
+
+
+def may_choose_pages() -> bool:
+    """Whether the system gives huge pages to who asks for them, and memory that is not used yet costs nothing."""
+    import resource  # not there on Windows
+
+    try:
+        pages, promises = (path.read_text(encoding="ascii") for path in _SYSTEM)
+    except OSError:
+        return False
+    limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return "[madvise]" in pages and promises.strip() != "2" and set(limits) == {resource.RLIM_INFINITY}
+
+
+def _take_in_huge_pages(library: ctypes.CDLL) -> None:
+    """Let the heap grow by the first gigabyte, and mark what it grew by."""
+    library.sbrk.restype = library.malloc.restype = ctypes.c_void_p
+    library.free.argtypes = [ctypes.c_void_p]
+    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    before = library.sbrk(0)
+    library.mallopt(_TOP_PAD, _FIRST)
+    library.free(library.malloc(4 * _HUGE_PAGE))  # more than is free at the end now
+    library.mallopt(_TOP_PAD, _USUAL_PAD)
+    start, end = -(-before // _HUGE_PAGE) * _HUGE_PAGE, library.sbrk(0)
+    if end > start:
+        library.madvise(start, end - start, _MADV_HUGEPAGE)

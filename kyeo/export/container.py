@@ -16,6 +16,7 @@ from typing import Any
 
 from kyeo.core.errors import problem
 from kyeo.core.files import writing
+from kyeo.core.headers import read_header
 
 __all__ = ["read_parts", "write_parts"]
 
@@ -56,13 +57,20 @@ def read_parts(path: Any) -> tuple[dict[str, Any], list[bytes]]:
         header = file.read(length)
         if hashlib.sha256(header).digest() != head[-32:]:
             raise _broken(path, "a header with another checksum")
-        facts = json.loads(header)
-        listed = facts["parts"]
+        facts = read_header(header, lambda what: _broken(path, what))
+        listed = facts.get("parts")
+        if not isinstance(listed, list) or not all(map(_is_part, listed)):
+            raise _broken(path, "parts without a size and a checksum")
         sizes = [part["size"] for part in listed]
-        if sum(sizes) != size - _HEAD - length or min(sizes, default=0) < 0:
+        if sum(sizes) != size - _HEAD - length:
             raise _broken(path, "parts of another size than the file's")
         parts = [file.read(count) for count in sizes]
     for number, (part, said) in enumerate(zip(parts, listed)):
         if hashlib.sha256(part).hexdigest() != said["sha256"]:
             raise _broken(path, f"part {number} with another checksum")
     return facts, parts
+
+
+def _is_part(said: Any) -> bool:
+    return (isinstance(said, dict) and type(said.get("size")) is int and said["size"] >= 0
+            and isinstance(said.get("sha256"), str))

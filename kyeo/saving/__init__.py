@@ -1,8 +1,5 @@
 """Files of models: the `.keras` zip, weights in HDF5, JSON; and the names under which files know classes."""
 
-from typing import Any
-
-from kyeo.core.errors import problem
 from kyeo.core.reading import reading_limits
 from kyeo.core.registry import (
     custom_object_scope,
@@ -18,20 +15,14 @@ from kyeo.saving.config import (
     model_to_json,
     serialize_keras_object,
 )
+from kyeo.saving.editor import KerasFileEditor
 from kyeo.saving.keras_file import load_model, load_weights, save_model, save_weights
 
 CustomObjectScope = custom_object_scope
 
 __all__ = [
-    "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects",
+    "CustomObjectScope", "KerasFileEditor", "custom_object_scope", "deserialize_keras_object", "get_custom_objects",
     "get_registered_name", "get_registered_object", "load_model", "load_weights", "model_from_config",
     "model_from_json", "model_to_json", "reading_limits", "register_keras_serializable", "save_model", "save_weights",
     "serialize_keras_object",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "KerasFileEditor":  # also in docs/differences.md
-        raise problem("`saving.KerasFileEditor` is left out: there is no editor of files yet.", kind=AttributeError,
-                      fix="load the file, change the model with get_weights and set_weights, and save it")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import is_told, problem
+from kyeo.core.reading import spend
 from kyeo.core.variable import Variable
 from kyeo.saving.heaps import check_heaps
 
 __all__ = ["ReadGroup", "WriteGroup", "as_array", "is_known_part", "open_for_reading", "open_for_writing",
-           "stored_bytes", "stray_groups"]
+           "read_all", "stored_bytes", "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
@@ -27,6 +28,7 @@ _PACKED = 20  # how often packed bytes count as evidence
 _FREE = 2**26  # bytes that may be packed closer
 _MAX_DEPTH = 100  # groups in groups
 _CHUNK = 2**24  # bytes of a chunk, which is read whole
+LAYERS_2_12 = "_layer_checkpoint_dependencies"  # where Keras 2.12 kept the layers of a graph
 
 
 @contextlib.contextmanager
@@ -342,10 +344,45 @@ def stored_bytes(file: Any, where: str) -> int:
     return min(total, _PACKED * file.id.get_filesize())
 
 
+def read_all(file: Any, where: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """All arrays of a file by their paths, and the names that stand beside groups; only inside of `reading`.
+
+    What may be in memory is what the bytes in the file speak for.
+    """
+    import h5py
+
+    arrays: dict[str, np.ndarray] = {}
+    names: dict[str, str] = {}
+    seen: set[int] = set()
+    stack = [""]
+    while stack:
+        path = stack.pop()
+        group = ReadGroup(file, path, where, plain=True)
+        for name in (group.texts("name") or [])[:1] if path else []:
+            names[path] = name
+        inner = []
+        for key in group:
+            with _telling(f'"{key}"', where):
+                item = group._inside(group._group, key)
+                address = h5py.h5o.get_info(item.id).addr
+            if address in seen or path.count("/") >= _MAX_DEPTH:
+                raise _refused(f'"{key}", which is in two places or too deep', f"{path or 'the top'} in {where}")
+            seen.add(address)
+            full = f"{path}/{key}" if path else key
+            if isinstance(item, h5py.Group):
+                inner.append(full)
+            else:
+                spend(group.shape(key), group.dtype(key), where)
+                arrays[full] = group[key]
+        stack += reversed(inner)
+    return arrays, names
+
+
 def is_known_part(path: str) -> bool:
     """Whether a path is that of something a model may do without, such as its optimizer."""
     parts = path.split("/")
-    return bool({"optimizer", "metrics", "seed_generator"} & set(parts)) or any(p.startswith("_") for p in parts)
+    private = any(part.startswith("_") and part != LAYERS_2_12 for part in parts)
+    return private or bool({"optimizer", "metrics", "seed_generator"} & set(parts))
 
 
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:

@@ -1,19 +1,15 @@
 """The files: `.keras` (a zip of config.json, metadata.json, model.weights.h5) and `.weights.h5`.
 
-A file appears whole or not at all. Members of a zip are read by their expected names, never extracted.
+A file appears whole or not at all.
 """
 
 import contextlib
 import datetime
-import io
 import json
-import os
 import shutil
 import tempfile
 import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +25,16 @@ from kyeo.saving.hdf5 import open_for_reading, open_for_writing, stored_bytes
 from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.legacy_config import modern, version_of
 from kyeo.saving.legacy_h5 import SIGNATURE, load_h5_model, save_h5_model
+from kyeo.saving.legacy_paths import OldPaths, old_paths
 from kyeo.saving.legacy_training import load_numbered_optimizer
+from kyeo.saving.opening import CONFIG, METADATA, WEIGHTS, existing, local_path, may_write, opened_archive
 from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
-from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader
+from kyeo.saving.stores import Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # the version of Keras whose form the files have
-MAX_CONFIG = 64 * 2**20  # bytes
-MAX_MEMBERS = 20_000
-_EXPANSION = 100  # how many times bigger than stored a packed member may say it is, beyond MAX_CONFIG
 
 
 @checked
@@ -71,9 +65,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     """
     include_optimizer = kwargs.pop("include_optimizer", None)
     _no_more("save_model", kwargs)
-    path = _local_path(filepath)
+    path = local_path(filepath)
     if path.suffix in (".h5", ".hdf5") and zipped is None:
-        _may_write(path, overwrite)
+        may_write(path, overwrite)
         _check_built(model, "saved")
         return save_h5_model(model, path, include_optimizer is not False)
     zipped = True if zipped is None else zipped
@@ -82,7 +76,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
                       received=f"filepath={str(path)!r}, zipped={zipped}",
                       expected='a name that ends in ".keras", or zipped=False and another name',
                       fix=f'save to "{path.stem}.keras"' if path.suffix in (".h5", ".hdf5") else None)
-    _may_write(path, overwrite)
+    may_write(path, overwrite)
     if not getattr(model, "built", True):
         warnings.warn(f'The model "{model.name}" is saved before it is built, so without weights. Call it on '
                       "data, or begin it with Input(shape=...), first.", stacklevel=3)
@@ -141,10 +135,10 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         ValueError: it is not a whole file of this form, or weights do not fit.
     """
     check_safe_mode(safe_mode)
-    path = _existing(filepath)
+    path = existing(filepath)
     if _is_hdf5(path):
         return load_h5_model(path, custom_objects, compile)
-    with _opened(path) as (texts, weights, names, read):
+    with opened_archive(path) as (texts, weights, names, read):
         spec, old = _todays(read_json(texts, f"{CONFIG} in {path}"), names, read, custom_objects)
         if not isinstance(spec, dict) or "class_name" not in spec or "config" not in spec:
             raise problem("The file does not describe a model.", where=f"{CONFIG} in {path}",
@@ -158,7 +152,8 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
                 raise problem("The file holds something that is not a model.", where=str(path),
                               received=type(model).__name__)
             others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []
-            load_variables(model, Hdf5Reader(store, str(path)), skip=others)
+            paths = old_paths(model, store, str(path)) if old else {}
+            load_variables(model, OldPaths(store, str(path), paths), skip=others)
             if old:
                 load_numbered_optimizer(model, store, str(path))
         load_assets(model, names, read, str(path))
@@ -187,7 +182,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
     >>> model.save_weights(file)
     >>> model.load_weights(file)
     """
-    path = _local_path(filepath)
+    path = local_path(filepath)
     _check_built(model, "saved")
     skip = objects_to_skip or ()
     if max_shard_size is not None:
@@ -197,10 +192,10 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
                 path = path.with_name(path.name.removesuffix(files) + index)
                 warnings.warn(f"The weights go into several files; their index is {path}.", stacklevel=3)
         _check_ending(path, tuple(INDEXES.values()), "an index of weights")
-        _may_write(path, overwrite)
+        may_write(path, overwrite)
         return write_shards(model, path, int(max_shard_size * 2**30), skip)
     _check_ending(path, (HDF5, TENSORS), "a file of weights")
-    _may_write(path, overwrite)
+    may_write(path, overwrite)
     return (write_safetensors if path.name.endswith(TENSORS) else write_hdf5)(model, path, skip)
 
 
@@ -233,7 +228,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     """
     by_name, skip, verbose = (kwargs.pop(name, None) for name in ("by_name", "objects_to_skip", "verbose"))
     _no_more("load_weights", kwargs)
-    path = _existing(filepath)
+    path = existing(filepath)
     _check_built(model, "loaded")
     with contextlib.ExitStack() as stack:
         size = path.stat().st_size
@@ -246,7 +241,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
             file = stack.enter_context(open_for_reading(_hdf5_in(path, stack), str(path)))
             if is_legacy(file, str(path)):
                 return load_legacy(model, file, str(path), bool(by_name), skip_mismatch)
-            store = Hdf5Reader(file, str(path))
+            store = OldPaths(file, str(path), old_paths(model, file, str(path)))
         if by_name:
             raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
                           expected="by_name=None: the layers of this file go by their places in the model")
@@ -259,7 +254,7 @@ def _hdf5_in(path: Path, stack: contextlib.ExitStack) -> Any:
     if path.name.endswith((".h5", ".hdf5")):
         return path
     if path.name.endswith(".keras"):
-        return stack.enter_context(_opened(path))[1]
+        return stack.enter_context(opened_archive(path))[1]
     raise problem("This is not a file of weights.", received=f"filepath={str(path)!r}", where="load_weights",
                   expected='a name that ends in ".weights.h5", ".safetensors", ".keras" or ".h5"')
 
@@ -282,69 +277,6 @@ def _todays(spec: Any, names: list[str], read: AssetReader, custom_objects: dict
         return modern(spec, version), version < (3, 0)
 
 
-# -- opening -----------------------------------------------------------------------------------------------
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetReader]]:
-    """The text of the config and the weights (a path or an open file) of a `.keras` file or folder; the names of all
-    that is in it, and what reads one of them."""
-    if path.is_dir():
-        names = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file() and not f.is_symlink()]
-        missing = [name for name in (CONFIG, WEIGHTS) if name not in names]
-        if missing:
-            raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path),
-                          expected="the files themselves, not links to them")
-        if (path / CONFIG).stat().st_size > MAX_CONFIG:
-            raise problem("The config is too big.", where=str(path / CONFIG), expected=f"at most {MAX_CONFIG:,} bytes")
-        yield (path / CONFIG).read_bytes(), path / WEIGHTS, names, lambda name: (path / name).read_bytes()
-        return
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        raise problem("The file is not a whole `.keras` file.", where=str(path), received=str(error),
-                      expected="a zip written by `model.save`") from None
-    with archive:
-        _check_archive(archive, path)
-        yield (_member(archive, CONFIG, path, MAX_CONFIG), io.BytesIO(_member(archive, WEIGHTS, path)),
-               archive.namelist(), lambda name: _member(archive, name, path))
-
-
-def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """Hold what a zip says of itself against the bytes there are; nothing is unpacked yet."""
-    members, size = archive.infolist(), path.stat().st_size
-    stored, declared = sum(m.compress_size for m in members), sum(m.file_size for m in members)
-    if len(members) > MAX_MEMBERS or stored > size or declared > max(MAX_CONFIG, _EXPANSION * size):
-        raise problem("The file cannot be read safely.", where=str(path), expected=f"at most {MAX_MEMBERS} members, "
-                      f"unpacked at most {_EXPANSION} times as big as the file", fix="write it again by `model.save`",
-                      received=f"{size:,} bytes, said to hold {len(members)} members of {stored:,} bytes, unpacked "
-                               f"{declared:,}")
-
-
-def _member(archive: zipfile.ZipFile, name: str, path: Path, limit: int | None = None) -> bytes:
-    """The bytes of one member, after looking at what the zip says of it."""
-    found = [info for info in archive.infolist() if info.filename == name]
-    where = f"{name} in {path}"
-    if len(found) != 1:
-        raise problem("The file is not as `model.save` writes it.", where=where, received=f"{len(found)} such members",
-                      expected="one")
-    (info,) = found
-    limit = max(MAX_CONFIG, _EXPANSION * info.compress_size) if limit is None else limit
-    wrong = ("it is encrypted" if info.flag_bits & 1 else f"it is packed in the way {info.compress_type}"
-             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else
-             f"it says it has {info.file_size:,} bytes" if info.file_size > limit else None)
-    if wrong:
-        raise problem("This member of the file cannot be read safely.", where=where, received=wrong,
-                      expected=f"at most {limit:,} bytes, plain or deflated, not encrypted")
-    try:
-        with archive.open(info) as member:
-            data = member.read(info.file_size + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError, RuntimeError, ValueError) as error:
-        raise problem("The file is damaged.", where=where, received=str(error)) from None
-    if len(data) != info.file_size:
-        raise problem("The file is damaged.", where=where, received=f"{len(data)} bytes",
-                      expected=f"{info.file_size} bytes")
-    return data
-
-
 # -- checks ------------------------------------------------------------------------------------------------
 def _now() -> str:
     return datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -355,33 +287,6 @@ def _no_more(function: str, kwargs: dict[str, Any]) -> None:
     if kwargs:
         raise problem(f"`{function}` has no argument `{next(iter(kwargs))}`.", kind=TypeError, where=function,
                       received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()))
-
-
-def _local_path(filepath: Any) -> Path:
-    if not isinstance(filepath, (str, os.PathLike)):
-        raise problem("A file is named by a path.", received=f"filepath={filepath!r}", kind=TypeError,
-                      expected="a string or a pathlib.Path")
-    if "://" in str(filepath):
-        raise problem("Only files of this computer are read and written.", received=f"filepath={str(filepath)!r}",
-                      expected="a path", fix="download it first, and check where it comes from")
-    return Path(filepath)
-
-
-def _existing(filepath: Any) -> Path:
-    path = _local_path(filepath)
-    if not path.exists():
-        raise problem("There is no such file.", received=f"filepath={str(filepath)!r}", kind=FileNotFoundError,
-                      expected="the path of an existing file", fix=f"this program runs in {Path.cwd()}"
-                      if not path.is_absolute() else None)
-    if not path.is_file() and not path.is_dir():
-        raise problem("This is no file.", received=f"filepath={str(filepath)!r}", expected="a file or a folder")
-    return path
-
-
-def _may_write(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise problem("The file exists already.", received=f"filepath={str(path)!r}, overwrite=False",
-                      kind=FileExistsError, fix="choose another name, or pass overwrite=True")
 
 
 def _check_built(model: Any, done: str) -> None:

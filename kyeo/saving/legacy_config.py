@@ -161,6 +161,18 @@ def _arguments(name: str, config: Any, version: tuple[int, int], own: bool) -> A
     return made if own else _values(name, made, version)
 
 
+def _old_optimizer(name: str, config: dict[str, Any]) -> None:
+    """Put the arguments of an optimizer of `optimizers.legacy` and before (all have a `decay`) in today's words."""
+    decay = config.pop("decay")
+    if decay and name != "Nadam":  # there it is how fast the momenta rise
+        falling = {"initial_learning_rate": config.get("learning_rate"), "decay_steps": 1, "decay_rate": decay}
+        config["learning_rate"] = {"module": "keras.optimizers.schedules", "class_name": "InverseTimeDecay",
+                                   "config": falling}
+    epsilon = config.get("epsilon")
+    if name == "RMSprop" and not config.get("momentum") and isinstance(epsilon, float):
+        config["epsilon"] = epsilon**2  # it was added to the root, today it is added inside of the root
+
+
 def _values(name: str, config: dict[str, Any], version: tuple[int, int]) -> dict[str, Any]:
     """Values that mean something else today."""
     if config.get("name", "") is None:
@@ -173,11 +185,7 @@ def _values(name: str, config: dict[str, Any], version: tuple[int, int]) -> dict
     if config.get("reduction") == "auto":
         config["reduction"] = "sum_over_batch_size"
     if name in OPTIMIZERS.split() and "decay" in config:
-        decay = config.pop("decay")
-        if decay:
-            falling = {"initial_learning_rate": config.get("learning_rate"), "decay_steps": 1, "decay_rate": decay}
-            config["learning_rate"] = {"module": "keras.optimizers.schedules", "class_name": "InverseTimeDecay",
-                                       "config": falling}
+        _old_optimizer(name, config)
     if name == "CategoryEncoding" and config.get("output_mode") == "binary":
         config["output_mode"] = "multi_hot"
     if version < (3, 0):

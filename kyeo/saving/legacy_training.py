@@ -133,6 +133,8 @@ def _by_slots(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | No
         parts = name.partition(":")[0].split("/")
         if parts[-1] in ("iter", "iteration", "iterations"):
             steps = int(np.asarray(group[name]).ravel()[0])
+            if parts[-1] == "iterations":  # Keras up to 2.3 counted a step before it looked at the count
+                steps += 1
         elif parts[-1] in ("momentum_cache", "m_schedule", "u_product"):
             product = group[name]
         elif parts[-1] not in ("learning_rate", "decay"):

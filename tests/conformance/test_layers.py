@@ -173,7 +173,7 @@ CLOSELY = {*ONE_EACH, *thinned(CASES, 3)}
 
 
 @functools.cache
-def compared(case, training=False):
+def compared(case, training):
     """What `everything` finds out about our layer and about Keras's, both compiled."""
     ours, theirs, inputs = pair(case)
     return jax.jit(lambda a, b, *rest: [everything(layer, *state, *rest, training, case in CLOSELY)
@@ -190,7 +190,7 @@ def test_same_as_keras(case):
     for training in [False] + [True] * (case.name == "BatchNormalization" or case.config.get("rate") in (0, 1.0)):
         assert_close(*compared(case, training), floor=case.floor)
     if case in CLOSELY:
-        assert_close(ours(*apart(inputs), **call_words(case), training=False), compared(case)[0]["output"])
+        assert_close(ours(*apart(inputs), **call_words(case), training=False), compared(case, False)[0]["output"])
 
 
 def plain(config):
@@ -261,7 +261,7 @@ def unknown(shape, first):
 def test_shapes(case):
     """The shapes found by tracing are those of the outputs, and those of Keras, also with unknown sizes."""
     ours, theirs, _ = pair(case)
-    outputs = jax.tree.leaves(compared(case)[0]["output"])
+    outputs = jax.tree.leaves(compared(case, False)[0]["output"])
     many = isinstance(case.shapes[0], tuple)
     firsts = [0, 1] if SLOW or case in ONE_EACH else [1]
     has_channels = case.name.startswith((

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from kyeo.core import memory
+
 # A step with 100 MB of its own, as a program runs it: prints how many pages ten more runs take from the system.
 STEP = """
 import resource
@@ -42,3 +44,23 @@ def test_later_steps_take_no_pages_from_the_system():
 def test_the_users_own_rules_stay(name):
     script = "from kyeo.core.memory import keep_memory; print(keep_memory())"
     assert run(script) == "True" and run(script, **{name: RULES[name]}) == "False"
+
+
+HEAP = """
+import pathlib, re
+parts = re.split(r"\\n(?=[0-9a-f]+-[0-9a-f]+ )", pathlib.Path("/proc/self/smaps").read_text())
+print(sum(int(re.search(rf"{name}: *([0-9]+)", part)[1]) for part in parts if "[heap]" in part))
+"""
+
+
+@pytest.mark.skipif(not memory.may_choose_pages(), reason="this system gives all programs the same pages")
+def test_large_arrays_lie_in_huge_pages():
+    script = STEP.replace("print(resource", "(resource") + "name = 'AnonHugePages'" + HEAP
+    assert int(run(script)) > 50_000  # kB of the 100 MB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_nothing_is_asked_for_at_once_where_memory_is_limited(limit):
+    script = f"import resource; resource.setrlimit(resource.{limit}, (2**33, 2**33))\nname = 'Size'\nimport kyeo.core" + HEAP
+    assert int(run(script)) < 500_000  # kB

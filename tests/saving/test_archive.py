@@ -11,6 +11,7 @@ from jax import export as jax_export
 import kyeo
 from kyeo import layers
 from kyeo.export import ExportArchive, container, load
+from tests.saving.hostile.archives import archived
 
 
 def make():
@@ -90,17 +91,21 @@ def test_changed_files_are_refused(tmp_path):
                    {"variables": [{"path": "v", "shape": [2], "dtype": "object", "trainable": True}]}, {"collections": {"kept": [7]}},
                    {"collections": 3}, {"variables": [{}]}, {"tracked": "x"}):
         container.write_parts(bad, {**facts, **change}, parts)
-        with pytest.raises(ValueError, match=r"This file|A variable of this file"):
+        with pytest.raises(ValueError, match=r"This file|A variable of this file|A program in this file"):
+            load(bad)
+    for header in ({}, {"parts": 3}, {"parts": [{}]}, {"parts": [{"size": 1 << 60, "sha256": ""}]}, {"parts": [{"size": "1", "sha256": ""}]}):
+        bad.write_bytes(archived(header, []))
+        with pytest.raises(ValueError, match="not whole"):
             load(bad)
     calling = jax_export.export(jax.jit(lambda x: jax.pure_callback(lambda v: v, x, x)),
                                 disabled_checks=[jax_export.DisabledSafetyCheck.custom_call("xla_ffi_python_cpu_callback")])
     with pytest.raises(Exception, match=r"callback|effect|serializ"):
         calling(jax.ShapeDtypeStruct((2,), "float32")).serialize()  # JAX does not write such a program itself
-    from kyeo.export.artifact import _check_calls
+    from kyeo.export.programs import check_calls
     for text in ('stablehlo.custom_call @xla_ffi_python_cpu_callback(%0)', 'stablehlo.custom_call @"a b"(%0)',
                  '"stablehlo.custom_call"(%0) <{call_target_name = "xla_python_cpu_callback"}>'):
         with pytest.raises(ValueError, match="not part of StableHLO"):
-            _check_calls("f", text)
+            check_calls(text, "f")
     assert json.loads(json.dumps(facts)) == facts
 
 

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from kyeo.core.tensors import write_tensors
+from tests.saving.hostile.archives import with_facts, with_program
 from tests.saving.hostile.harness import verdict
 from tests.saving.hostile.rows import members_of, zipped
 
@@ -112,6 +113,8 @@ TARGETS = {  # way in, name of a file, its edits, (good files, edits) -> bytes
     "arrays": ("tensors", "m.safetensors", BYTES, lambda g, e: damaged(g.tensors, e)),
     "header": ("tensors", "m.safetensors", EDITS, lambda g, e: _headed(g.tensors, e)),
     "checkpoint": ("tree", "c", BYTES, lambda g, e: damaged(_checkpoint({"a": {"__array__": "w", "scalar": False}}), e)),
+    "archive": ("archive", "a.kyeo", EDITS, lambda g, e: with_facts(g.archive, lambda facts: edited(facts, e))),
+    "program": ("archive", "a.kyeo", BYTES, lambda g, e: with_program(g.archive, lambda data: damaged(data, e))),
     "tree": ("tree", "c", EDITS, lambda g, e: _checkpoint(edited(TREE, e))),
 }
 TREE = {"a": {"__array__": "w", "scalar": False}, "b": {"__tuple__": [1, {"__bytes__": "v"}]}, "c": {

@@ -205,3 +205,24 @@ def test_what_is_no_such_file(tmp_path):
         ours.load_weights(tmp_path / "v.weights.h5", by_name=True)
     with pytest.raises(ValueError, match="not a file of weights"):
         ours.load_weights(__file__)
+
+
+def test_weights_of_2_12_in_graphs_inside_of_graphs(tmp_path):
+    """Layers with weights count twice in the numbers of that version; what nobody asks for is told."""
+    inner = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(2), kyeo.layers.Dropout(0.5), kyeo.layers.Dense(2)])
+    model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(2), inner, kyeo.layers.Dropout(0.1), kyeo.layers.Dense(2)])
+    top = "_layer_checkpoint_dependencies"
+    places = [f"{top}/dense", f"{top}/sequential/{top}/dense", f"{top}/sequential/{top}/dense_2", f"{top}/dense_2"]
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        for number, place in enumerate(places):
+            file[f"{place}/vars/0"], file[f"{place}/vars/1"] = np.full((2, 2), number, "float32"), np.full(2, number, "float32")
+    model.load_weights(tmp_path / "m.weights.h5")
+    assert [w.flat[0] for w in model.get_weights()] == [0, 0, 1, 1, 2, 2, 3, 3]
+    with h5py.File(tmp_path / "m.weights.h5", "a") as file:
+        file[f"{top}/dense_4/vars/0"] = np.ones((2, 2), "float32")
+    with pytest.warns(UserWarning, match="dense_4"):
+        model.load_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "a") as file:
+        del file[f"{top}/dense_2"]
+    with pytest.raises(ValueError, match="layers/dense_1"):
+        model.load_weights(tmp_path / "m.weights.h5")

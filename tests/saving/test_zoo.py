@@ -21,11 +21,12 @@ from tests.saving import zoo_models as zoo
 FOLDER = Path(__file__).parent / "zoo"
 LIBRARIES = sorted(path.stem for path in FOLDER.glob("*.zip"))
 NO_STATE = {  # files whose next steps are not those of the version that wrote them, and why
-    ("trained_nadam", "2"): "the product of momenta is not in the file, and Keras 2 takes it several times a step",
+    ("trained_nadam", "2"): "Keras 2 scheduled the momenta otherwise, or took their product several times a step",
     ("trained_shrinking.keras", "2"): "an optimizer of `optimizers.legacy` has no state in the file",
-    ("trained_adam.h5", "2.3"): "not understood yet: its weights differ after two more steps",
-    ("trained_rmsprop", "2.4"): "epsilon stood outside of the root",
-    ("trained_rmsprop", "2.3"): "epsilon stood outside of the root",
+}
+OTHERWISE = {  # (stem, version): the outputs that are another thing today, in Keras 3.15 too
+    ("looked_at", "3.0.5"): [1],  # CategoryEncoding kept the axis of size 1
+    ("looked_at", "3.6.0"): [2],  # Discretization cut numbers to whole ones before it looked for their place
 }
 
 
@@ -48,8 +49,9 @@ def files(*endings):
 
 MODELS = [(lib, name) for lib, name in files(".h5", ".keras")  # two of Keras 2.3 do not say the shape of the input
           if (lib, name) not in (("keras-2.3.1", "chain.h5"), ("keras-2.3.1", "half.h5"))]
+OLD_STEPS = {("keras-2.3.1", "trained_adamax.h5"), ("keras-2.3.1", "trained_shrinking.h5"), ("tf-2.4.4", "trained_rmsprop.h5")}
 QUICK = [(lib, name) for i, (lib, name) in enumerate(MODELS)
-         if i % 12 == 0 or (lib == "keras-2.15.0" and i % 4 == 0)]
+         if i % 12 == 0 or (lib == "keras-2.15.0" and i % 4 == 0) or (lib, name) in OLD_STEPS]
 CHOSEN = MODELS if os.environ.get("KYEO_WHOLE_ZOO") else QUICK
 
 
@@ -60,11 +62,13 @@ def taken_out(library, name, folder):
     return archive(library).extract(name, folder), stem, arrays
 
 
-def assert_outputs(model, stem, arrays):
+def assert_outputs(model, stem, arrays, without=()):
     xs = [arrays[f"x{i}"] for i in range(9) if f"x{i}" in arrays] or [zoo.labels_for(stem.removeprefix("trained_"))[0]]
     outputs = jax.tree.leaves(model.predict(xs if len(xs) > 1 else xs[0], verbose=0))
     within = 2e-3 if stem == "half" else 1e-5
     for i, mine in enumerate(outputs):
+        if i in without:
+            continue
         np.testing.assert_allclose(np.asarray(mine, "float32"), arrays[f"y{i}"].astype("float32"), rtol=within, atol=within)
 
 
@@ -80,7 +84,7 @@ def test_files_are_those_that_were_written(library):
 def test_model(library, name, tmp_path):
     path, stem, arrays = taken_out(library, name, tmp_path)
     model = kyeo.saving.load_model(path, custom_objects=zoo.custom_objects(kyeo) if stem == "own" else None)
-    assert_outputs(model, stem, arrays)
+    assert_outputs(model, stem, arrays, OTHERWISE.get((stem, version_in(library)), ()))
     if stem.startswith("trained") and not any(
             name.startswith(begin) and version_in(library).startswith(version) for begin, version in NO_STATE):
         step_on(model, stem.removeprefix("trained_"), arrays)
@@ -95,8 +99,14 @@ def step_on(model, name, arrays):
         np.testing.assert_allclose(mine, arrays[f"after{i}"], rtol=1e-4, atol=2e-5)
 
 
-WEIGHTS = [(lib, name) for lib, name in files(".weights.h5") if lib != "keras-2.12.0"]  # a layout of that version alone
-CHOSEN_WEIGHTS = WEIGHTS if os.environ.get("KYEO_WHOLE_ZOO") else WEIGHTS[::4]
+def test_the_decay_of_nadam_is_none_of_its_learning_rate(tmp_path):
+    model = kyeo.saving.load_model(taken_out("tf-2.4.4", "trained_nadam.h5", tmp_path)[0])
+    assert model.optimizer.get_config()["learning_rate"] == pytest.approx(0.05)
+
+
+WEIGHTS = list(files(".weights.h5"))
+CHOSEN_WEIGHTS = WEIGHTS if os.environ.get("KYEO_WHOLE_ZOO") else [
+    row for i, row in enumerate(WEIGHTS) if i % 4 == 0 or row[0] == "keras-2.12.0"]  # a layout of that version alone
 
 
 @pytest.mark.parametrize("library, name", CHOSEN_WEIGHTS, ids=[f"{a}:{b}" for a, b in CHOSEN_WEIGHTS])

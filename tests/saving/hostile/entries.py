@@ -146,6 +146,14 @@ def _tensors(path, job):
         return [str(tensors[name].copy())[:100] for name in tensors] + list(tensors.metadata.values())
 
 
+def _archive(path, job):
+    loaded = kyeo.export.load(path)
+    texts = [repr(loaded), repr(loaded.endpoints), *(np.asarray(v.value).tobytes().decode("latin-1") for v in loaded.variables)]
+    if job.get("run"):
+        texts.append(str(loaded.serve(np.ones((2, 3), "float32"))))
+    return texts
+
+
 def _tree(path, job):
     return [str(read_tree(path))]
 
@@ -181,7 +189,7 @@ ENTRIES = {
     "load_model": _load_model, "load_weights": _load_weights, "model_from_json": _model_from_json,
     "from_config": _from_config, "deserialize": _deserialize, "deserialize_in": _deserialize_in,
     "deserialize_legacy": _deserialize_legacy, "clone": _clone, "get": _get, "call": _call, "tensors": _tensors,
-    "tree": _tree, "unpack": _unpack, "pickle": _pickle, "batch": _batch,
+    "archive": _archive, "tree": _tree, "unpack": _unpack, "pickle": _pickle, "batch": _batch,
 }
 
 

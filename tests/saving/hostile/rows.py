@@ -16,6 +16,7 @@ import kyeo
 from kyeo.core.tensors import write_tensors
 from tests.conformance.case import Case, Inner
 from tests.conformance.cases import CASES
+from tests.saving.hostile.archives import PROGRAMS, good_archive
 from tests.saving.hostile.configs import CONFIGS, TEXTS, Pattern
 from tests.saving.hostile.entries import graph, stack
 from tests.saving.hostile.files import (
@@ -50,6 +51,7 @@ class Good:
         self.weights["legacy"] = _legacy_weights(stack())
         write_tensors(folder / "t", {"a": np.arange(6.0), "b": np.ones((2, 2), "int32")}, {"k": "v"})
         self.tensors = (folder / "t").read_bytes()
+        self.archive = good_archive(stack())
 
 
 def _legacy_weights(model: Any) -> bytes:
@@ -185,6 +187,11 @@ def _arrays(change: Change) -> Row:
         d / "m.safetensors", change.change(g.tensors, f)), change.refused)
 
 
+def _exported(change: Change) -> Row:
+    return Row(f"archive: {change.name}", "archive", lambda d, g, f: _kept(
+        d / "a.kyeo", change.change(g.archive, f)), change.refused)
+
+
 def _at(change: Change, entry: str, name: str, **words: Any) -> Row:
     def make(folder: Path, good: Good, facts: dict) -> Path:
         change.change(folder / name, facts)
@@ -205,6 +212,7 @@ def rows(every_form: bool) -> list[Row]:
           for number, change in enumerate(table) for kind in (kinds if every_form else [
               "legacy" if change.name.startswith("heap") else kinds[number % 3]])),
         *map(_arrays, TENSORS),
+        *map(_exported, PROGRAMS if every_form else PROGRAMS[::8] + PROGRAMS[-10:]),
         *(_at(change, "load_weights", "m.weights.json") for change in INDEXES),
         *(_at(change, "tree", "epoch-000001-step-00000001.checkpoint") for change in CHECKPOINTS),
         *(_at(change, "unpack", "a.zip" if change.name.startswith("zip") else "a.tar", may_write=True) for change in ARCHIVES),
@@ -283,6 +291,7 @@ def _benign(good: Good, folder: Path) -> list[dict]:
     jobs += [("load_model", _unzipped(folder / "f", members_of(good.zips["stack"]))),
              ("load_weights", _kept(folder / "l.h5", good.weights["legacy"])),
              ("tensors", _kept(folder / "t.safetensors", good.tensors))]
+    jobs.append(("archive", _kept(folder / "a.kyeo", good.archive)))
     kyeo.callbacks.checkpoint.write_tree(folder / "c", {"a": np.ones(3), "b": (1, b"x")})
     layer = kyeo.saving.serialize_keras_object(kyeo.layers.Dense(3, name="d"))
     spectrogram = kyeo.Sequential([kyeo.Input((64, 1)), kyeo.layers.STFTSpectrogram(frame_length=16, frame_step=8)])
@@ -293,7 +302,7 @@ def _benign(good: Good, folder: Path) -> list[dict]:
     jobs += [("tree", folder / "c"), ("call", calls), ("deserialize_in", one), ("deserialize_legacy", one)]
     (folder / "p").write_bytes(pickle.dumps({b"data": [1, 2]}, 2))
     (folder / "z").mkdir()
-    made = [{"entry": entry, "path": str(path), "run": path.name == "stack.keras"} for entry, path in jobs]
+    made = [{"entry": entry, "path": str(path), "run": path.name in ("stack.keras", "a.kyeo")} for entry, path in jobs]
     return [*made, {"entry": "unpack", "path": str(_kept(folder / "z" / "a.zip", zipped({"a/b": b"x"}))), "may_write": True,
                     "folder": str(folder / "z")}, {"entry": "pickle", "path": str(folder / "p")}]
 

@@ -45,6 +45,7 @@ _IN_OPEN, _IN_CHANGES = 0x20, 0xFC6  # opened; written, moved, made, removed, ..
 
 for _room in registry._ROOMS:
     importlib.import_module(f"kyeo.{_room}")
+importlib.import_module("kyeo.export")
 importlib.import_module("kyeo.legacy.saving")
 importlib.import_module("kyeo.saving.legacy")
 importlib.import_module("kyeo.callbacks.checkpoint")
