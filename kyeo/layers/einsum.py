@@ -7,8 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from kyeo import initializers
-from kyeo.core.errors import describe, problem
-from kyeo.layers.arguments import activation_of, make_weight, refuse, weight_rules
+from kyeo.core.errors import describe, positive_int, problem
+from kyeo.layers.arguments import activation_of, make_weight, weight_rules
 from kyeo.layers.layer import InputSpec
 from kyeo.layers.low_rank import Adaptable, adapted
 from kyeo.ops.kernels import product
@@ -32,7 +32,7 @@ class EinsumDense(Adaptable):
         kernel_regularizer, bias_regularizer: penalties on the weights.
         kernel_constraint, bias_constraint: applied to the weights after each step.
         lora_rank, lora_alpha: train only a change of this rank; see `Dense.enable_lora`.
-        gptq_unpacked_column_size: not supported.
+        gptq_unpacked_column_size: what files of a layer quantized by GPTQ say; found out when the layer is built.
         quantization_config: how the weight is quantized where the dtype policy says that it is; see `quantize`.
 
     >>> import kyeo
@@ -70,7 +70,8 @@ class EinsumDense(Adaptable):
             kernel_constraint=kernel_constraint, bias_constraint=bias_constraint)
         self._set_lora(lora_rank, lora_alpha)
         self._set_quantization(quantization_config)
-        refuse(self, "leave it out", gptq_unpacked_column_size=gptq_unpacked_column_size)
+        self.gptq_unpacked_column_size = positive_int(
+            self, optional=True, gptq_unpacked_column_size=gptq_unpacked_column_size)
 
     def build(self, input_shape: Any) -> None:
         """Make `kernel` and `bias` of the sizes that the letters have."""
@@ -145,6 +146,12 @@ class EinsumDense(Adaptable):
         """The kernel as a matrix: what is summed over, and what is not."""
         rows = math.prod(shape[i] for i in self.summed_axes())
         return rows, math.prod(shape) // rows
+
+    def calibration_rows(self, inputs: Any) -> Any:
+        """The input as a matrix: what is summed over last, in the kernel's order."""
+        axes = [self._made_of.index(self._letters[0][i]) for i in self.summed_axes()]
+        last = jnp.moveaxis(inputs, axes, range(-len(axes), 0))
+        return last.reshape(-1, math.prod(last.shape[-len(axes):]))
 
     def scale_to_file(self, scale: Any) -> Any:
         """A scale with the kernel's axes as one with the output's, as files have it: 1 where the kernel has none."""

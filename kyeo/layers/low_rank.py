@@ -93,6 +93,14 @@ class Adaptable(Layer):
         """The axes of the input whose values share a scale."""
         return -1
 
+    def flat_shape(self, shape: Any) -> Any:
+        """The weight as a matrix: what is summed over, and what is not."""
+        return shape
+
+    def calibration_rows(self, inputs: Any) -> Any:
+        """The input as a matrix of what is summed over."""
+        return inputs.reshape(-1, inputs.shape[-1])
+
     # -- LoRA ----------------------------------------------------------------------------------------------
     def _lora_from_arguments(self) -> None:
         """At the end of `build`."""
@@ -121,7 +129,8 @@ class Adaptable(Layer):
         weight: Variable | None = self.__dict__.get(f"_{name}")
         wrong = (
             "The layer is not built." if weight is None else
-            "LoRA does not go together with float8." if self.quantization_mode == "float8" else
+            f"LoRA does not go together with {self.quantization_mode}."
+            if self.quantization_mode in ("float8", "gptq", "awq") else
             "LoRA is on already." if self.lora_enabled else
             f"LoRA and `{name}_constraint` do not go together." if getattr(self, f"{name}_constraint") else None)
         if wrong or weight is None:

@@ -16,7 +16,7 @@ from kyeo.models.graph import Graph
 from kyeo.models.graph_config import constructor_takes, graph_config, graph_from_config
 from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
-from kyeo.quantizers.schemes import quantize_layers
+from kyeo.quantizers.calibration import quantize_model
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
 from kyeo.train.trainer import Trainer
 
@@ -222,7 +222,7 @@ class Model(StateTree, Trainer, Layer):
         """Quantize every layer inside that can be; a layer that the scheme does not know stays as it is.
 
         Args:
-            mode: "int8", "int4" or "float8".
+            mode: "int8", "int4", "float8", or with a config "gptq", "awq": these run data through the model.
             config: a `kyeo.quantizers.QuantizationConfig`, which says more than the mode.
             filters: which layers: a regular expression found in their names, several, or a function of a layer.
             type_check: whether subclasses of built-in layers are left out.
@@ -233,7 +233,12 @@ class Model(StateTree, Trainer, Layer):
         >>> [layer.quantization_mode for layer in model.layers]
         ['int8', None]
         """
-        quantize_layers(self, mode, config, filters, type_check)
+        quantize_model(self, mode, config, filters, type_check)
+
+    def get_quantization_layer_structure(self, mode: str | None = None) -> dict[str, Any] | None:
+        """For a subclass to write: {"pre_block_layers": [...], "sequential_blocks": [...]} for "gptq" and "awq", where
+        the config does not say it. None here."""
+        return None
 
     # -- words and files -----------------------------------------------------------------------------------
     def summary(self, line_length: int | None = None, positions: Any = None, print_fn: Callable[..., Any] | None = None,

@@ -7,7 +7,9 @@ from kyeo.core.errors import problem
 from kyeo.core.lookup import deserialize_in, register_aliases
 from kyeo.quantizers.config import (
     AbsMaxQuantizer,
+    AWQConfig,
     Float8QuantizationConfig,
+    GPTQConfig,
     Int4QuantizationConfig,
     Int8QuantizationConfig,
     QuantizationConfig,
@@ -25,15 +27,13 @@ from kyeo.quantizers.functions import (
 )
 
 __all__ = [
-    "AbsMaxQuantizer", "Float8QuantizationConfig", "Int4QuantizationConfig", "Int8QuantizationConfig",
-    "QuantizationConfig", "Quantizer", "abs_max_quantize", "abs_max_quantize_grouped_with_zero_point",
-    "compute_float8_amax_history", "compute_float8_scale", "deserialize", "fake_quant_with_min_max_vars", "get",
-    "pack_int4", "quantize_and_dequantize", "serialize", "unpack_int4",
+    "AWQConfig", "AbsMaxQuantizer", "Float8QuantizationConfig", "GPTQConfig", "Int4QuantizationConfig",
+    "Int8QuantizationConfig", "QuantizationConfig", "Quantizer", "abs_max_quantize",
+    "abs_max_quantize_grouped_with_zero_point", "compute_float8_amax_history", "compute_float8_scale", "deserialize",
+    "fake_quant_with_min_max_vars", "get", "pack_int4", "quantize_and_dequantize", "serialize", "unpack_int4",
 ]
 
 register_aliases("quantizers", {"quantizer": Quantizer, "abs_max_quantizer": AbsMaxQuantizer})
-
-_LEFT_OUT = ("AWQConfig", "GPTQConfig")  # also in docs/differences.md
 
 
 def get(identifier: Any, **kwargs: Any) -> Any:
@@ -66,10 +66,3 @@ def serialize(initializer: Any) -> Any:
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The quantizer `serialize` wrote."""
     return deserialize_in(config, "quantizers", custom_objects)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LEFT_OUT:
-        raise problem(f"`quantizers.{name}` is left out: weights are not calibrated on data here.",
-                      kind=AttributeError, fix="Int4QuantizationConfig(block_size=...) rounds in blocks without data")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,14 +4,14 @@ from typing import Any
 
 import jax
 
-from kyeo.core.configurable import Configurable
+from kyeo.core.configurable import Configurable, parameters_of
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import describe, int_tuple, positive_int, problem
+from kyeo.core.errors import boolean, describe, fraction, int_tuple, one_of, positive_int, problem
 from kyeo.quantizers.functions import abs_max_quantize
 
 __all__ = [
-    "AbsMaxQuantizer", "Float8QuantizationConfig", "Int4QuantizationConfig", "Int8QuantizationConfig",
-    "QuantizationConfig", "Quantizer",
+    "AWQConfig", "AbsMaxQuantizer", "CalibratedConfig", "Float8QuantizationConfig", "GPTQConfig",
+    "Int4QuantizationConfig", "Int8QuantizationConfig", "QuantizationConfig", "Quantizer",
 ]
 
 
@@ -172,3 +172,102 @@ class Float8QuantizationConfig(QuantizationConfig):
 
     def __init__(self) -> None:
         super().__init__(None, None)
+
+
+class CalibratedConfig(QuantizationConfig):
+    """Base of configs whose rounding looks at data. The data is not kept in files, nor in the layers."""
+
+    def _set(self, dataset: Any, tokenizer: Any, structure: Any, **counts: Any) -> None:
+        super().__init__(None, None)
+        if isinstance(dataset, (str, bytes)) or not (dataset is None or hasattr(dataset, "__iter__")):
+            raise problem("`dataset` is not valid.", received=f"dataset={describe(dataset)}", where=type(self),
+                          expected="texts, rows of tokens, or None", kind=TypeError)
+        if not (tokenizer is None or callable(tokenizer) or hasattr(tokenizer, "tokenize")):
+            raise problem("`tokenizer` is not valid.", received=f"tokenizer={describe(tokenizer)}", where=type(self),
+                          expected="a function, an object with `tokenize`, or None", kind=TypeError)
+        self.dataset, self.tokenizer, self.quantization_layer_structure = dataset, tokenizer, structure
+        for name, value in counts.items():
+            setattr(self, name, -1 if (name, value) == ("group_size", -1) else positive_int(self, **{name: value}))
+
+    def dtype_policy_string(self) -> str:
+        """The beginning of the dtype policy's name, such as "gptq/4/128"."""
+        return f"{self.mode}/{self.weight_bits}/{self.group_size}"  # type: ignore[attr-defined]
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, without what was only needed to calibrate."""
+        dropped = ("dataset", "tokenizer", "quantization_layer_structure")
+        return {name: None if name in dropped else getattr(self, name) for name in parameters_of(type(self))}
+
+
+class GPTQConfig(CalibratedConfig):
+    """Weights of 2, 3, 4 or 8 bits, rounded so that the errors of a layer's inputs make up for each other.
+
+    E. Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers" (2022),
+    https://arxiv.org/abs/2210.17323
+
+    Args:
+        dataset: what to calibrate on: texts, or rows of tokens.
+        tokenizer: makes tokens of texts: a function, or an object with `tokenize`. Not needed for tokens.
+        weight_bits: 2, 3, 4 or 8; those of 4 bits lie two in a byte, others in a byte each.
+        num_samples: how many pieces of the data to look at.
+        per_channel: whether each output has a scale of its own.
+        sequence_length: tokens of a piece.
+        hessian_damping: from 0 to 1; how much of the mean is added to the Hessian's diagonal.
+        group_size: how many inputs of an output share a scale; all of them where -1.
+        symmetric: whether ints reach as far below 0 as above it.
+        activation_order: whether inputs that matter most are rounded first.
+        quantization_layer_structure: {"pre_block_layers": layers that make the first block's input of tokens,
+            "sequential_blocks": what to quantize, one after the other}; what the model's
+            `get_quantization_layer_structure` gives where None.
+
+    >>> import kyeo
+    >>> model = kyeo.Sequential([kyeo.layers.Embedding(9, 8), kyeo.layers.Dense(4)])
+    >>> model.build((None, None))
+    >>> structure = {"pre_block_layers": model.layers[:1], "sequential_blocks": model.layers[1:]}
+    >>> model.quantize(config=kyeo.quantizers.GPTQConfig([[1, 5, 7, 2]], None, num_samples=2, sequence_length=4,
+    ...                                                  quantization_layer_structure=structure))
+    >>> [(w.name, w.shape) for w in model.layers[1].weights]
+    [('bias', (4,)), ('kernel', (2, 8)), ('kernel_scale', (4, 1)), ('kernel_zero', (4, 1)), ('g_idx', (8,))]
+    """
+
+    mode = "gptq"
+
+    def __init__(
+        self, dataset: Any, tokenizer: Any, *, weight_bits: int = 4, num_samples: int = 128, per_channel: bool = True,
+        sequence_length: int = 512, hessian_damping: float = 0.01, group_size: int = 128, symmetric: bool = False,
+        activation_order: bool = False, quantization_layer_structure: dict[str, Any] | None = None,
+    ):
+        self._set(dataset, tokenizer, quantization_layer_structure, num_samples=num_samples,
+                  sequence_length=sequence_length, group_size=group_size)
+        self.weight_bits = one_of(self, (2, 3, 4, 8), weight_bits=weight_bits)
+        self.per_channel = boolean(self, per_channel=per_channel)
+        self.hessian_damping = fraction(self, hessian_damping=hessian_damping)
+        self.symmetric = boolean(self, symmetric=symmetric)
+        self.activation_order = boolean(self, activation_order=activation_order)
+
+
+class AWQConfig(CalibratedConfig):
+    """Weights of 4 bits, those of large inputs rounded more finely.
+
+    J. Lin et al., "AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration" (2023),
+    https://arxiv.org/abs/2306.00978
+
+    Args:
+        dataset, tokenizer, num_samples, sequence_length, group_size, quantization_layer_structure: see `GPTQConfig`.
+        weight_bits: 4.
+        num_grid_points: how many powers of the inputs' size are tried.
+
+    >>> import kyeo
+    >>> kyeo.quantizers.AWQConfig(None, None).dtype_policy_string()
+    'awq/4/128'
+    """
+
+    mode = "awq"
+
+    def __init__(
+        self, dataset: Any, tokenizer: Any, *, weight_bits: int = 4, num_samples: int = 128, sequence_length: int = 512,
+        group_size: int = 128, num_grid_points: int = 20, quantization_layer_structure: dict[str, Any] | None = None,
+    ):
+        self._set(dataset, tokenizer, quantization_layer_structure, num_samples=num_samples,
+                  sequence_length=sequence_length, group_size=group_size, num_grid_points=num_grid_points)
+        self.weight_bits = one_of(self, (4,), weight_bits=weight_bits)

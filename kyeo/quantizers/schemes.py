@@ -4,6 +4,7 @@ A scheme knows layers only by their attributes. `SCHEMES` says which layers have
 lie: which axis is summed over in a product, and along which one two ints are packed in a byte.
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,7 +19,10 @@ from kyeo.dtype_policies import Int4DTypePolicy
 from kyeo.dtype_policies import get as policy_of
 from kyeo.quantizers.config import (
     AbsMaxQuantizer,
+    AWQConfig,
+    CalibratedConfig,
     Float8QuantizationConfig,
+    GPTQConfig,
     Int4QuantizationConfig,
     Int8QuantizationConfig,
     QuantizationConfig,
@@ -26,7 +30,9 @@ from kyeo.quantizers.config import (
 from kyeo.quantizers.float8 import Float8
 from kyeo.quantizers.functions import abs_max_quantize_grouped_with_zero_point, pack_int4, unpack_int4
 
-__all__ = ["SCHEMES", "forms_of", "quantize", "quantize_layers", "scheme_of"]
+__all__ = [
+    "SCHEMES", "can_be", "chosen", "forms_of", "put", "quantize", "quantize_layers", "resolved", "scheme_of",
+]
 
 
 class Form(NamedTuple):
@@ -190,7 +196,7 @@ class Int4(_Ints):
 
     def of_weight(self, layer: Any, form: Form, value: Any, empty: bool = False) -> dict[str, tuple[str, Any]]:
         """Packed ints, scale, and with blocks a zero and the block of each row."""
-        flat = np.asarray(value).reshape(layer.flat_shape(value.shape)) if hasattr(layer, "flat_shape") else value
+        flat = np.asarray(value).reshape(layer.flat_shape(value.shape))
         block, name = self.block_size(layer), form.name
         more = {}
         if block is None:
@@ -214,7 +220,7 @@ class Int4(_Ints):
         """Ints through their scales."""
         form = form or forms_of(layer)[0]
         shape = layer.weight_shape if form.name == layer.adaptable else layer.weight_shape[::-1]
-        rows = layer.flat_shape(shape) if hasattr(layer, "flat_shape") else shape
+        rows = layer.flat_shape(shape)
         ints = unpack_int4(getattr(layer, _attribute(layer, form)).value, rows[form.packed], axis=form.packed)
         ints, scale = ints.astype(layer.compute_dtype), getattr(layer, f"{form.name}_scale").value
         if self.block_size(layer) is None:
@@ -234,13 +240,57 @@ class Int4(_Ints):
         return (ints - jnp.take(zero.astype(scale.dtype), blocks, axis=-1)) * jnp.take(scale, blocks, axis=-1)
 
 
+class Calibrated(_Ints):
+    """Bytes, or half bytes, with a scale and a zero for each group of an output's weights, chosen by data."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+
+    def inputs_quantizer(self, layer: Any) -> Any:
+        """None: inputs stay as they are."""
+        return None
+
+    def saved(self, layer: Any) -> list[str]:
+        """The attributes a file holds, in its order."""
+        return ["bias", "_kernel", "kernel_scale", "kernel_zero", *["awq_scales"] * (self.mode == "awq"), "g_idx"]
+
+    def build(self, layer: Any, shape: tuple[int, ...]) -> None:
+        """Make the variables of a layer whose kernel has this shape."""
+        config = layer.quantization_config
+        source = config if isinstance(config, CalibratedConfig) else layer.dtype_policy.for_path(layer.path)
+        (rows, columns), size = layer.flat_shape(shape), source.group_size
+        groups = 1 if size == -1 else math.ceil(rows / size)
+        for attribute, kind, start, sizes in (
+            ("_kernel", "uint8", "zeros", (math.ceil(columns / 2) if source.weight_bits == 4 else columns, rows)),
+            ("kernel_scale", None, "ones", (columns, groups)), ("kernel_zero", "uint8", "zeros", (columns, groups)),
+            *[("awq_scales", None, "ones", (rows,))] * (self.mode == "awq"), ("g_idx", "float32", "zeros", (rows,)),
+        ):
+            setattr(layer, attribute, layer.add_weight(
+                name=attribute.lstrip("_"), shape=sizes, dtype=kind, initializer=start, trainable=False))
+        layer.gptq_unpacked_column_size = columns if hasattr(layer, "equation") else None
+
+    def weight(self, layer: Any, form: Form | None = None) -> Any:
+        """Ints through their scales."""
+        columns = layer.flat_shape(layer.weight_shape)[1]
+        ints, scale, groups = layer._kernel.value, layer.kernel_scale.value, layer.g_idx.value.astype("int32")
+        if ints.shape[0] != columns:
+            ints = unpack_int4(ints, columns, axis=0, dtype="uint8")
+        scale, zero = (jnp.take(part, groups, axis=1) for part in (scale, layer.kernel_zero.value))
+        weight = (ints.astype(scale.dtype) - zero.astype(scale.dtype)) * scale
+        if self.mode == "awq":
+            weight = weight / layer.awq_scales.value
+        return weight.T.astype(layer.compute_dtype).reshape(layer.weight_shape)
+
+
 _INTS = {"int8": Int8(), "int4": Int4()}
 SCHEMES: dict[tuple[str, str], Any] = {
     **{(name, mode): scheme for name in FORMS for mode, scheme in _INTS.items()},
     ("Dense", "float8"): Float8(), ("EinsumDense", "float8"): Float8(),
+    **{(name, mode): Calibrated(mode) for name in ("Dense", "EinsumDense") for mode in ("gptq", "awq")},
 }
 _CONFIGS: dict[str, type[QuantizationConfig]] = {
-    "int8": Int8QuantizationConfig, "int4": Int4QuantizationConfig, "float8": Float8QuantizationConfig}
+    "int8": Int8QuantizationConfig, "int4": Int4QuantizationConfig, "float8": Float8QuantizationConfig,
+    "gptq": GPTQConfig, "awq": AWQConfig}
 
 
 def scheme_of(layer: Any) -> Any:
@@ -252,9 +302,7 @@ def scheme_of(layer: Any) -> Any:
 def _scheme(layer: Any, mode: str, type_check: bool = False) -> Any:
     if mode not in _CONFIGS:
         raise problem("This mode is not valid.", received=f"mode={mode!r}", where=layer, kind=ValueError,
-                      expected="one of " + ", ".join(_CONFIGS), fix=did_you_mean(mode, _CONFIGS) or (
-                          "quantize by calibration where the model was made; int4 with blocks is nearest to it"
-                          if mode in ("gptq", "awq") else None))
+                      expected="one of " + ", ".join(_CONFIGS), fix=did_you_mean(mode, _CONFIGS))
     found = SCHEMES.get((_kind(layer), mode))
     if found is None or (type_check and not type(layer).__module__.startswith("kyeo.")):
         raise problem(f"This layer cannot be quantized to {mode}.", where=layer, kind=NotImplementedError,
@@ -266,12 +314,13 @@ def resolved(mode: Any, config: Any) -> QuantizationConfig:
     """The config meant by the two arguments of `quantize`."""
     if isinstance(config, str):
         mode, config = config, None
-    if config is None and mode in _CONFIGS:
+    if config is None and mode in _CONFIGS and not issubclass(_CONFIGS[mode], CalibratedConfig):
         return _CONFIGS[mode]()
     if not isinstance(config, QuantizationConfig) or mode not in (None, config.mode):
         raise problem("`mode` and `config` do not say how to quantize.", where="quantize",
                       received=f"mode={mode!r}, config={describe(config)}",
-                      expected="one of " + ", ".join(map(repr, _CONFIGS)) + ", or a QuantizationConfig")
+                      expected="one of " + ", ".join(map(repr, _CONFIGS)) + ", or a QuantizationConfig",
+                      fix=f"config={_CONFIGS[mode].__name__}(dataset, tokenizer)" if mode in ("gptq", "awq") else None)
     return config
 
 
@@ -283,6 +332,9 @@ def quantize(layer: Any, mode: Any, config: Any, type_check: bool = True) -> Non
                       received="a layer that is not built" if not layer.built else layer.quantization_mode,
                       fix=None if layer.built else "call it on data, or `build(input_shape)`, first")
     scheme, name = _scheme(layer, config.mode, type_check), layer.dtype_policy.name
+    if isinstance(config, CalibratedConfig):
+        raise problem(f"A layer alone cannot be quantized by {config.mode}.", where=layer, received=config,
+                      expected="a model, through which the data runs", fix="model.quantize(config=...)")
     mode = config.mode
     if isinstance(config, Int4QuantizationConfig):
         mode = f"int4/{-1 if config.block_size is None else config.block_size}"
@@ -295,16 +347,44 @@ def quantize(layer: Any, mode: Any, config: Any, type_check: bool = True) -> Non
     Structure.version += 1
 
 
-def quantize_layers(model: Any, mode: Any, config: Any, filters: Any, type_check: bool = True) -> None:
-    """Quantize the layers of a model; see `Model.quantize`."""
+def put(layer: Any, config: CalibratedConfig, values: tuple[Any, ...]) -> None:
+    """Give a layer the ints, scales, zeros, groups (and stretches) that were found for its weight."""
+    ints, scale, zero, groups, *stretches = values
+    name, weight = layer.dtype_policy.name, layer._kernel
+    scheme, policy = _scheme(layer, config.mode), policy_of(f"{config.dtype_policy_string()}_from_{name}")
+    layer.quantization_config = type(config).from_config(config.get_config())
+    _drop(layer, "_kernel", weight)
+    scheme.build(layer, weight.shape)
+    packed = pack_int4(ints, dtype="uint8")[0] if config.weight_bits == 4 else ints  # type: ignore[attr-defined]
+    for attribute, value in zip(("_kernel", "kernel_scale", "kernel_zero", "g_idx", "awq_scales"),
+                                (packed, scale, zero.astype("uint8"), groups, *stretches)):
+        getattr(layer, attribute).assign(value)
+    layer.dtype_policy, layer.scheme = policy, scheme
+    Structure.version += 1
+
+
+def can_be(layer: Any, mode: str, type_check: bool) -> bool:
+    """Whether a layer can be quantized so."""
+    known = (_kind(layer), mode) in SCHEMES and (not type_check or type(layer).__module__.startswith("kyeo."))
+    if mode not in ("gptq", "awq"):
+        return known
+    axes = layer.summed_axes() if known and layer.built and hasattr(layer, "summed_axes") else (0,)
+    return known and layer.built and axes == tuple(range(len(axes))) and not layer.lora_enabled
+
+
+def chosen(model: Any, filters: Any) -> Callable[[Any], bool]:
+    """Which layers the argument `filters` means."""
     patterns = [filters] if isinstance(filters, str) else filters
     if patterns is not None and not callable(patterns) and not isinstance(patterns, (list, tuple)):
         raise problem("`filters` is not valid.", received=f"filters={describe(filters)}", where=model, kind=TypeError,
                       expected="a regular expression, a list of them, or a function of a layer")
-    config = resolved(mode, config)
+    return lambda layer: patterns is None or (patterns(layer) if callable(patterns) else any(
+        re.search(pattern, layer.name) for pattern in patterns))
+
+
+def quantize_layers(model: Any, mode: Any, config: Any, filters: Any, type_check: bool = True) -> None:
+    """Quantize the layers of a model by a config that needs no data; see `Model.quantize`."""
+    wanted, config = chosen(model, filters), resolved(mode, config)
     for layer in model._flatten_layers():
-        wanted = patterns is None or (patterns(layer) if callable(patterns) else any(
-            re.search(pattern, layer.name) for pattern in patterns))
-        known = (_kind(layer), config.mode) in SCHEMES
-        if wanted and known and (not type_check or type(layer).__module__.startswith("kyeo.")):
+        if wanted(layer) and can_be(layer, config.mode, type_check):
             quantize(layer, None, config, type_check)

@@ -42,7 +42,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "Cross": {"feature_names": ["a", "b"], "crossing_dim": 3}, "Progbar": {"target": 3}, "DeviceMesh": {"shape": (1,), "axis_names": ["a"]},
     "Feature": {"dtype": "int64", "preprocessor": None, "output_mode": "int"}, "TensorLayout": {"axes": ["batch", None]},
     "LayoutMap": {"device_mesh": MESH}, "ModelParallel": {"layout_map": kyeo.distribution.LayoutMap(MESH)},
-    "Dataset": {"elements": list},
+    "Dataset": {"elements": list}, "GPTQConfig": {"dataset": None, "tokenizer": None}, "AWQConfig": {"dataset": None, "tokenizer": None},
 }
 for _case in CASES:
     if _case.name not in RIGHT:

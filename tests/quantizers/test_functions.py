@@ -81,7 +81,7 @@ def test_quantizers_and_configs():
                 lambda q: q.Int4QuantizationConfig(weight_quantizer=q.AbsMaxQuantizer()),
                 lambda q: q.Int8QuantizationConfig(weight_quantizer=q.Quantizer("int4")),
                 lambda q: q.Int4QuantizationConfig(activation_quantizer=q.AbsMaxQuantizer()),
-                lambda q: q.pack_int4(X), lambda q: q.unpack_int4(X, 3), lambda q: q.GPTQConfig):
+                lambda q: q.pack_int4(X), lambda q: q.unpack_int4(X, 3)):
         with pytest.raises((ValueError, TypeError, NotImplementedError, AttributeError), match=r"\n  "):
             bad(kyeo.quantizers)
 

@@ -10,7 +10,7 @@ from kyeo.core.configurable import parameters_of
 
 ROOMS = ("activations", "constraints", "distillation", "distribution", "dtype_policies", "initializers", "losses",
          "metrics", "optimizers", "optimizers.legacy", "optimizers.schedules", "quantizers", "regularizers")
-LEFT_OUT = {"AWQConfig", "GPTQConfig"}  # docs/differences.md
+LEFT_OUT: set[str] = set()
 
 
 def parameters(value):
