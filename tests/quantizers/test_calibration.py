@@ -14,6 +14,7 @@ import pytest
 import kyeo
 from kyeo.quantizers.calibrated import awq, gptq, scale_and_zero
 from kyeo.quantizers.calibration import windows
+from tests.thin import thinned
 
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`:UserWarning")
 RNG = np.random.default_rng(0)
@@ -58,10 +59,10 @@ def looking(monkeypatch):
             kyeo.quantizers.GPTQConfig(data, tokenizer, num_samples=num_samples, sequence_length=length)))
 
 
-@pytest.mark.parametrize("kind, words", [
+@pytest.mark.parametrize("kind, words", thinned([
     ("GPTQConfig", {"group_size": -1}), ("GPTQConfig", {"group_size": 8, "activation_order": True, "hessian_damping": 0.1}),
     ("GPTQConfig", {"weight_bits": 8, "symmetric": True}), ("GPTQConfig", {"weight_bits": 3, "per_channel": False}),
-    ("AWQConfig", {}), ("AWQConfig", {"group_size": 10, "num_grid_points": 5})])
+    ("AWQConfig", {}), ("AWQConfig", {"group_size": 10, "num_grid_points": 5})]))
 def test_as_in_keras(looking, tmp_path, kind, words):
     (ours, layers), (theirs, wanted) = (quantized(room, kind, **words) for room in (kyeo, keras))
     bits = words.get("weight_bits", 4)
