@@ -49,7 +49,6 @@ cli: ALL
 LATE_PACKAGES = {
     "h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn", "pydot", "onnx"}
 LATE = {
-    ("core.memory", ":resource"),  # not there on Windows
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"),  # likewise
     ("models.model", "models.functional"),  # Model(inputs, outputs) makes the class that Keras's files name
