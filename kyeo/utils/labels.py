@@ -44,13 +44,13 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
 
 
 @checked
-def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
+def normalize(x: Any, axis: int = -1, order: float = 2) -> Any:
     """Divide by the norm along an axis; what is all zeros stays so.
 
     Args:
         x: an array.
         axis: the axis that becomes one long.
-        order: of the norm.
+        order: of the norm, `float("inf")` too.
 
     >>> import kyeo, numpy as np
     >>> kyeo.utils.normalize(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()

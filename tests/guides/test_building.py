@@ -178,7 +178,7 @@ def test_subclassed_model_and_layers_saved(tmp_path):
 def test_saving_weights_and_unregistered_objects(tmp_path):
     keras.utils.set_random_seed(4)
 
-    class Scale(layers.Layer):
+    class ScaleOfThisTest(layers.Layer):
         def build(self, shape):
             self.scale = self.add_weight(shape=(shape[-1],), initializer="ones", name="scale")
 
@@ -189,7 +189,7 @@ def test_saving_weights_and_unregistered_objects(tmp_path):
         return x * ops.sigmoid(1.7 * x)
 
     def build():
-        return keras.Sequential([keras.Input((3,)), Scale(), layers.Dense(4, activation=swish_ish), layers.Dense(2)])
+        return keras.Sequential([keras.Input((3,)), ScaleOfThisTest(), layers.Dense(4, activation=swish_ish), layers.Dense(2)])
 
     model = build()
     x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
@@ -203,9 +203,9 @@ def test_saving_weights_and_unregistered_objects(tmp_path):
     np.testing.assert_allclose(other.predict(x, verbose=0), expected, rtol=1e-6)
 
     model.save(tmp_path / "x.keras")
-    with pytest.raises((TypeError, ValueError), match="Scale"):
+    with pytest.raises((TypeError, ValueError), match="ScaleOfThisTest"):
         keras.models.load_model(tmp_path / "x.keras")
-    custom = {"Scale": Scale, "swish_ish": swish_ish}
+    custom = {"ScaleOfThisTest": ScaleOfThisTest, "swish_ish": swish_ish}
     loaded = keras.models.load_model(tmp_path / "x.keras", custom_objects=custom)
     np.testing.assert_allclose(loaded.predict(x, verbose=0), expected, rtol=1e-6)
     with keras.saving.custom_object_scope(custom):
