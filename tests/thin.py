@@ -8,7 +8,9 @@ __all__ = ["SLOW", "thinned"]
 SLOW = os.environ.get("KYEO_TESTS") == "slow"
 
 
-def thinned(rows, every=2):
-    """Every row, or in a usual run each second (or `every`-th)."""
+def thinned(rows, every=2, kind=None):
+    """Every row, or in a usual run each second (or `every`-th), and the first of each `kind(row)` where that is given."""
     rows = list(rows)
-    return rows if SLOW else rows[::every]
+    firsts = {kind(row): number for number, row in reversed([*enumerate(rows)])} if kind else {}
+    kept = {*firsts.values(), *range(0, len(rows), every)}
+    return [row for number, row in enumerate(rows) if SLOW or number in kept]

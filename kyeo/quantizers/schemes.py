@@ -282,15 +282,16 @@ class Calibrated(_Ints):
         return weight.T.astype(layer.compute_dtype).reshape(layer.weight_shape)
 
 
+_CONFIGS: dict[str, type[QuantizationConfig]] = {
+    "int8": Int8QuantizationConfig, "int4": Int4QuantizationConfig, "float8": Float8QuantizationConfig,
+    "gptq": GPTQConfig, "awq": AWQConfig}
+_BY_DATA = [mode for mode, config in _CONFIGS.items() if issubclass(config, CalibratedConfig)]
 _INTS = {"int8": Int8(), "int4": Int4()}
 SCHEMES: dict[tuple[str, str], Any] = {
     **{(name, mode): scheme for name in FORMS for mode, scheme in _INTS.items()},
     ("Dense", "float8"): Float8(), ("EinsumDense", "float8"): Float8(),
-    **{(name, mode): Calibrated(mode) for name in ("Dense", "EinsumDense") for mode in ("gptq", "awq")},
+    **{(name, mode): Calibrated(mode) for name in ("Dense", "EinsumDense") for mode in _BY_DATA},
 }
-_CONFIGS: dict[str, type[QuantizationConfig]] = {
-    "int8": Int8QuantizationConfig, "int4": Int4QuantizationConfig, "float8": Float8QuantizationConfig,
-    "gptq": GPTQConfig, "awq": AWQConfig}
 
 
 def scheme_of(layer: Any) -> Any:
@@ -314,13 +315,13 @@ def resolved(mode: Any, config: Any) -> QuantizationConfig:
     """The config meant by the two arguments of `quantize`."""
     if isinstance(config, str):
         mode, config = config, None
-    if config is None and mode in _CONFIGS and not issubclass(_CONFIGS[mode], CalibratedConfig):
+    if config is None and mode in _CONFIGS and mode not in _BY_DATA:
         return _CONFIGS[mode]()
     if not isinstance(config, QuantizationConfig) or mode not in (None, config.mode):
         raise problem("`mode` and `config` do not say how to quantize.", where="quantize",
                       received=f"mode={mode!r}, config={describe(config)}",
                       expected="one of " + ", ".join(map(repr, _CONFIGS)) + ", or a QuantizationConfig",
-                      fix=f"config={_CONFIGS[mode].__name__}(dataset, tokenizer)" if mode in ("gptq", "awq") else None)
+                      fix=f"config={_CONFIGS[mode].__name__}(dataset, tokenizer)" if mode in _BY_DATA else None)
     return config
 
 
@@ -366,7 +367,7 @@ def put(layer: Any, config: CalibratedConfig, values: tuple[Any, ...]) -> None:
 def can_be(layer: Any, mode: str, type_check: bool) -> bool:
     """Whether a layer can be quantized so."""
     known = (_kind(layer), mode) in SCHEMES and (not type_check or type(layer).__module__.startswith("kyeo."))
-    if mode not in ("gptq", "awq"):
+    if mode not in _BY_DATA:
         return known
     axes = layer.summed_axes() if known and layer.built and hasattr(layer, "summed_axes") else (0,)
     return known and layer.built and axes == tuple(range(len(axes))) and not layer.lora_enabled

@@ -77,12 +77,15 @@ class KerasFileEditor:
     def _read(self, file: Any, where: str) -> None:
         with open_for_reading(file, where) as store, reading(where, stored_bytes(store, where)):
             arrays, names = read_all(store, where)
-        plain = {f"{_owner(owner)}/{key}".lstrip("/"): array for owner, key, array in _parted(arrays)}
+        plain = {}
+        for path, array in arrays.items():
+            owner, _, key = path.rpartition("/")
+            plain[f"{_owner(owner)}/{key}".lstrip("/")] = array
         self.weights_dict: dict[str, Any] = _nested(plain)
         self.object_metadata = {_owner(path): {"name": name} for path, name in names.items()}
 
     def _say(self, text: str, style: str = "") -> None:
-        self.console.print(text if text.isprintable() else ascii(text), style=style or None, markup=False)
+        self.console.print(_printable(text), style=style or None, markup=False)
 
     def summary(self) -> None:
         """Print the objects and the shapes of their weights as a tree."""
@@ -95,10 +98,9 @@ class KerasFileEditor:
                 if isinstance(value, dict):
                     name = self.object_metadata.get(place, {}).get("name")
                     text = key if name is None else f"{key} ({name!r})"
-                    grow(branch.add(Text(text if text.isprintable() else ascii(text), style="bold")), value, place)
+                    grow(branch.add(Text(_printable(text), style="bold")), value, place)
                 else:
-                    text = f"{key}: shape={value.shape}, dtype={value.dtype}"
-                    branch.add(Text(text if text.isprintable() else ascii(text)))
+                    branch.add(Text(_printable(f"{key}: shape={value.shape}, dtype={value.dtype}")))
 
         top = Tree("Weights structure")
         grow(top, self.weights_dict, "")
@@ -237,10 +239,9 @@ def _owner(path: str) -> str:
     return path[:-len(_VARS)].rstrip("/") if path == _VARS or path.endswith(f"/{_VARS}") else path
 
 
-def _parted(arrays: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    for path, array in arrays.items():
-        owner, _, key = path.rpartition("/")
-        yield owner, key, array
+def _printable(text: str) -> str:
+    """Text from a file, without what could steer a terminal."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _nested(plain: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from kyeo.saving.hdf5 import open_for_reading, open_for_writing
 from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader, TensorReader, TensorWriter
 from kyeo.saving.weights import save_variables
 
-__all__ = ["HDF5", "TENSORS", "metadata", "opened", "showing", "write_hdf5", "write_safetensors"]
+__all__ = ["HDF5", "TENSORS", "metadata", "loading", "opened", "write_hdf5", "write_safetensors"]
 
 HDF5, TENSORS = ".weights.h5", ".safetensors"
 _LARGE = 2**27  # bytes: what is smaller is loaded before one could read a line
@@ -56,10 +56,10 @@ def opened(path: Path) -> Iterator[Reader]:
 
 
 @contextlib.contextmanager
-def showing(size: int, verbose: Any = None) -> Iterator[Callable[[int], None]]:
-    """What is told of bytes that were read, and shows how far that has come.
+def loading(size: int, verbose: Any = None) -> Iterator[Callable[[int], None]]:
+    """Around the loading of files: gives what is told of bytes that were read, and shows how far that has come.
 
-    Before a large file is read, memory is given back that JAX holds in circles since it found the shapes of the model's
+    Before a large one is read, memory is given back that JAX holds in circles since it found the shapes of the model's
     layers: their first values among it.
 
     Args:

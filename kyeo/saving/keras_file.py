@@ -20,7 +20,7 @@ from kyeo.core.reading import making, reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
-from kyeo.saving.forms import HDF5, TENSORS, opened, showing, write_hdf5, write_safetensors
+from kyeo.saving.forms import HDF5, TENSORS, loading, opened, write_hdf5, write_safetensors
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing, stored_bytes
 from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.legacy_config import modern, version_of
@@ -154,7 +154,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
                               received=type(model).__name__)
             others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []
             paths = old_paths(model, store, str(path)) if old else {}
-            with showing(path.stat().st_size) as progress:
+            with loading(path.stat().st_size) as progress:
                 load_variables(model, OldPaths(store, str(path), paths), skip=others, progress=progress)
             if old:
                 load_numbered_optimizer(model, store, str(path))
@@ -247,7 +247,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         if by_name:
             raise problem("Only files of Keras 2 are matched by names.", received="by_name=True", where=str(path),
                           expected="by_name=None: the layers of this file go by their places in the model")
-        progress = stack.enter_context(showing(size, verbose))
+        progress = stack.enter_context(loading(size, verbose))
         return load_variables(model, store, skip_mismatch, skip or (), progress)
 
 
