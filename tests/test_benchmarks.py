@@ -5,10 +5,14 @@ import importlib
 import pathlib
 import sys
 
+import numpy as np
 import pytest
 
+import kyeo
+from kyeo.train import prepare
+
 FOLDER = pathlib.Path(__file__).parents[1] / "benchmarks"
-MODULES = ("data", "setup_envs", "suite", "tables")
+MODULES = ("data", "floors", "models_keras", "setup_envs", "suite", "tables")
 
 
 @pytest.fixture
@@ -90,3 +94,40 @@ def test_report(load):
     assert "- `lstm`, kyeo: AttributeError: no LSTM" in text
     assert "one batch, MLP 20-32-16-1, ms | 2.00 | - | - | - | - | - | - ~ |" in text
     assert "| XLA | 200 | 20.0 |" in text
+
+
+def test_floors_count_what_the_step_of_a_dense_network_does(load):
+    floors, networks, suite = load("floors", "models_keras", "suite")
+    model, batch = networks.MODELS["mnist_mlp"](kyeo), suite.TRAINING["mnist_mlp"].batch
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, y = np.zeros((batch, 784), "float32"), np.zeros(batch, "int32")
+    prepare.build_for(model, (x, y, None))
+    traced, _ = model.runner("train")._cost((x, y, None), None)
+    products = 784 * 512 + 512 * 512 + 512 * 10
+    assert floors.work_of(model, batch).operations == 2 * batch * (3 * products - 784 * 512) == traced
+    assert floors.work_of(model, 1, training=False).operations == 2 * products
+    weights, outputs = products + 512 + 512 + 10, 512 + 512 + 10
+    assert floors.work_of(model, batch).bytes == 4 * (6 * weights + batch * (784 + 4 * outputs))
+
+
+def test_floors_tell_products_from_the_rest(load):
+    (floors,) = load("floors")
+    program = """HloModule step, entry_computation_layout={(f32[4,4]{1,0})->f32[4,4]{1,0}}
+
+%fused_computation (p.1: f32[4,4], p.2: f32[4,4]) -> f32[4,4] {
+  %p.1 = f32[4,4]{1,0} parameter(0)
+  ROOT %dot.9 = f32[4,4]{1,0} dot(%p.1, %p.2), lhs_contracting_dims={1}
+}
+
+ENTRY %main (x.1: f32[4,4]) -> f32[4,4] {
+  %x.1 = f32[4,4]{1,0} parameter(0)
+  %ynn_fusion = f32[4,4]{1,0} fusion(%x.1, %x.1), kind=kCustom, calls=%fused_computation, metadata={op_name="relu"}
+  %add_fusion.1 = f32[4,4]{1,0} fusion(%ynn_fusion), kind=kLoop, calls=%other, metadata={op_name="dot("}
+  %conv.2 = (f32[4,4]{1,0}, u8[0]{0}) custom-call(%x.1), custom_call_target="__onednn$convolution"
+  %while.3 = (s32[], f32[4,4]{1,0}) while(%tuple), condition=%c, body=%b
+  ROOT %copy.4 = f32[4,4]{1,0} copy(%add_fusion.1)
+}
+"""
+    kinds = floors.kinds_of(program)
+    names = ("ynn_fusion", "add_fusion.1", "conv.2", "while.3", "copy.4")
+    assert [kinds[name] for name in names] == ["products", "element by element", "convolutions", "", "copies"]
