@@ -7,10 +7,11 @@ python benchmarks/floors.py --profile resnet lstm            # where the time of
 ```
 
 Run it in kyeo's environment. Operations are the multiplications and additions of the network's matrix products and
-convolutions as mathematics needs them, whatever form a kernel gives them. Bytes are what must be written and read: weights
-and the optimizer's two means, the outputs of layers that hold products, and in a training the gradients of these.
-What is done element by element (activations, normalisation, pools) can ride along and counts as free.
-The floor is the longer of two times: the operations at the speed of a plain matmul, the bytes at that of a plain copy.
+convolutions as mathematics needs them, whatever form a kernel gives them. Bytes are what must be written and read:
+weights and the optimizer's two means, the outputs of layers that hold products, and in a training the gradients of
+these. What is done element by element (activations, normalisation, pools) can ride along and counts as free.
+The floor is the longer of two times: the operations at the speed of a plain matmul, the bytes at that of a plain copy,
+each in the library that does it better.
 """
 
 import argparse
@@ -34,15 +35,12 @@ from tables import Results, brief, middle, table
 __all__ = ["Work", "kinds_of", "main", "work_of"]
 
 ROWS = (*TRAINING, "predict_one")
+PEAKS = ("jax", "torch")  # what peak.py measures
 NUMBER = 4  # bytes
 STEPS = 20  # of a profile
-# What an instruction of XLA is called by: the first that is found in its text, or in that of the fusion it calls.
-KINDS = (
-    ("convolutions", r"(?<![\w-])convolution\(|onednn\$convolution"),
-    ("products", r"(?<![\w-])dot\(|onednn\$matmul"),
-    ("element by element", r"kind=kLoop|kind=kInput|kind=kOutput|reduce\("),
-    ("copies", r"(?<![\w-])(copy|transpose|concatenate|pad|slice|bitcast)\("),
-)  # fmt: skip
+KINDS = ("convolutions", "products", "element by element", "copies")
+MOVES = {"bitcast", "broadcast", "concatenate", "constant", "copy", "fusion", "pad", "parameter", "reshape", "slice",
+         "transpose", "tuple"}  # fmt: skip
 WITHIN = {"while", "call", "conditional"}  # they last as long as what they call
 
 
@@ -94,10 +92,12 @@ def work_of(model: Any, batch: int, training: bool = True) -> Work:
 
 def floors(kept: Results, names: list[str]) -> list[str]:
     """Give the table of the workloads."""
-    import kyeo
     from models_keras import MODELS
 
-    speed, bandwidth = (middle(kept, "peak", "jax", key) or math.nan for key in ("gigaflops", "gigabytes"))
+    import kyeo
+
+    found = [[middle(kept, "peak", side, key) for side in PEAKS] for key in ("gigaflops", "gigabytes")]
+    speed, bandwidth = (max((v for v in values if v), default=math.nan) for values in found)  # the better library
     rows = []
     for name in names:
         training = name in TRAINING
@@ -115,7 +115,7 @@ def floors(kept: Results, names: list[str]) -> list[str]:
 
 
 def kinds_of(program: str) -> dict[str, str]:
-    """Give the kind of each instruction of a compiled program, from its text."""
+    """Give the kind of what a compiled program runs, by the names of the profiler, from the program's text."""
     bodies: dict[str, str] = collections.defaultdict(str)
     lines, inside = {}, ""
     for line in program.splitlines():
@@ -125,19 +125,24 @@ def kinds_of(program: str) -> dict[str, str]:
             inside = begin[1]
         elif found:
             text = re.sub(r", (metadata|backend_config)=.*", "", found[2])
+            target = re.search('custom_call_target="(.*?)"', text)
             bodies[inside] += text + "\n"
-            lines[found[1]] = text
+            lines[found[1] + (target[1] if target else "")] = text
     return {name: kind_of(text, bodies) for name, text in lines.items()}
 
 
 def kind_of(text: str, bodies: dict[str, str]) -> str:
-    """Give the kind of one instruction."""
-    opcode = re.search(r"(?<=[\s}\])])([a-z][\w-]*)\(", " " + text)
-    if opcode and opcode[1] in WITHIN:
-        return ""
+    """Give the kind of one instruction: of what it calls, if it is a fusion; nothing if it only waits for others."""
     called = re.search(r"calls=%?([\w.$-]+)", text)
     whole = text + "\n" + (bodies[called[1]] if called else "")
-    return next((kind for kind, pattern in KINDS if re.search(pattern, whole)), "others")
+    opcodes = {found[1] for line in whole.splitlines() if (found := re.search(r"\s([a-z][\w-]*)\(", " " + line))}
+    if opcodes & WITHIN:
+        return ""
+    if "convolution" in opcodes or "onednn$convolution" in whole:
+        return "convolutions"
+    if "dot" in opcodes or "onednn$matmul" in whole:
+        return "products"
+    return "copies" if opcodes <= MOVES else "element by element"
 
 
 def profile(name: str) -> list[str]:
@@ -167,15 +172,16 @@ def profile(name: str) -> list[str]:
             if kinds.get(event.name):
                 seen[kinds[event.name]] += event.duration_ns / 1e6 / steps
     total = sum(seen.values())
-    shares = [f"{seen[kind] / total:.0%}" for kind in (*(kind for kind, _ in KINDS), "others")]
+    shares = [f"{seen[kind] / total:.0%}" for kind in KINDS]
     return [f"`{name}`", *shares, brief(total), brief(statistics.median(times) * 1000)]
 
 
 def compiled_step(name: str) -> tuple[Any, Any, tuple[Any, ...], int]:
     """Give the compiled training step of a workload, its state to give up, its other arguments; how often to run it."""
     import jax
-    import kyeo
     from models_keras import compiled
+
+    import kyeo
 
     plan = TRAINING[name]
     x, y = getattr(data, plan.data)(plan.batch * 2)
@@ -204,7 +210,7 @@ def main() -> None:
         print("\n".join(floors(json.loads(options.kept.read_text()), options.only)))
     rows = [profile(name) for name in options.profile]
     if rows:
-        head = ("a step of", *(kind for kind, _ in KINDS), "others", "seen, ms", "by the clock, ms")
+        head = ("a step of", *KINDS, "seen, ms", "by the clock, ms")
         print("\n".join(table(head, rows)))
     if not rows and not options.kept:
         sys.exit("Nothing to do: pass --kept FILE, --profile WORKLOAD, or both.")
