@@ -16,6 +16,7 @@ import kyeo
 from kyeo.core.scope import scope
 from tests.conformance.cases import BAD, CASES, NOISE, NORM, RANDOM
 from tests.conformance.image_cases import MIXES_ROWS
+from tests.numpy_jaxpr import in_numpy
 from tests.thin import SLOW, thinned
 
 OURS = {name: value for name, value in vars(kyeo.layers).items()
@@ -174,11 +175,11 @@ CLOSELY = {*thinned(CASES, 3, kind=lambda case: case.name)}
 
 @functools.cache
 def compared(case, training):
-    """What `everything` finds out about our layer and about Keras's, both compiled."""
-    ours, theirs, inputs = pair(case)
-    return jax.jit(lambda a, b, *rest: [everything(layer, *state, *rest, training, case in CLOSELY)
-                                        for layer, state in ((ours, a), (theirs, b))])(
-        state_of(ours), state_of(theirs), to_jax(inputs), to_jax(call_words(case)))
+    """What `everything` finds out about our layer, compiled, and about Keras's."""
+    *layers, inputs = pair(case)
+    return [run(lambda state, *rest: everything(layer, *state, *rest, training, case in CLOSELY),
+                state_of(layer), to_jax(inputs), to_jax(call_words(case)))
+            for layer, run in zip(layers, (lambda f, *args: jax.jit(f)(*args), in_numpy))]
 
 
 @each
