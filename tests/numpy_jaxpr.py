@@ -42,8 +42,7 @@ def evaluate(jaxpr, consts, args):
     with np.errstate(all="ignore"):
         for equation in jaxpr.eqns:
             results = outputs(equation, [read(atom) for atom in equation.invars])
-            for variable, result in zip(equation.outvars, results, strict=True):
-                values[variable] = result
+            values.update(zip(equation.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
