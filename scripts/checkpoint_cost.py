@@ -20,9 +20,9 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import numpy as np
+from kyeo.keras import layers
 
 import kyeo
-from kyeo.keras import layers
 
 
 def build():
@@ -61,7 +61,9 @@ def main():
     data = draw.random((32 * arguments.steps, 28, 28, 1), "float32"), draw.integers(0, 10, 32 * arguments.steps)
     for every in (None, arguments.every):  # compiles
         seconds(model, data, every)
-    pairs = [json.loads(line) for line in arguments.into.read_text().splitlines()] if arguments.into and arguments.into.exists() else []
+    pairs = []
+    if arguments.into and arguments.into.exists():
+        pairs = [json.loads(line) for line in arguments.into.read_text().splitlines()]
     for number in range(arguments.pairs):
         order = (None, arguments.every) if number % 2 else (arguments.every, None)
         taken = {every: seconds(model, data, every) for every in order}
@@ -72,9 +74,11 @@ def main():
     slower = sum(ratio > 1 for ratio in ratios)
     chance = sum(math.comb(len(pairs), k) for k in range(slower, len(pairs) + 1)) / 2 ** len(pairs)
     print(json.dumps({
-        "pairs": len(pairs), "median": f"{statistics.median(ratios) - 1:+.1%}", "slower": slower, "sign test": round(chance, 3),
+        "pairs": len(pairs), "median": f"{statistics.median(ratios) - 1:+.1%}", "slower": slower,
+        "sign test": round(chance, 3),
         "quartiles": [f"{q - 1:+.1%}" for q in statistics.quantiles(ratios, n=4)[::2]],
-        **{name: [round(min(each), 2), round(statistics.median(each), 2)] for name, each in zip(("without", "with"), zip(*pairs))}}))
+        **{name: [round(min(each), 2), round(statistics.median(each), 2)]
+           for name, each in zip(("without", "with"), zip(*pairs))}}))
 
 
 if __name__ == "__main__":
