@@ -1,6 +1,7 @@
 """Kills trainings with SIGKILL again and again and compares what comes out with a run that was left alone.
 
     python scripts/kill_matrix.py --kills 200
+    python scripts/kill_matrix.py --kills 200 --devices 2   # the same by DataParallel over so many devices of the CPU
 
 Each run is one combination of a model (Dropout, BatchNormalization, EarlyStopping, a schedule) and a kind of data
 (arrays, a generator, a PyDataset with workers). A process is forked for it, killed at a random moment, or at a random
@@ -39,6 +40,7 @@ from kyeo.core import tensors
 MODELS = ("dropout", "batchnorm", "early stopping", "schedule")
 DATA = ("arrays", "generator", "pydataset")
 EPOCHS, ROWS, BATCH = 5, 88, 8
+DEVICES = 1
 
 
 def model_for(kind):
@@ -100,6 +102,9 @@ def data_for(kind):
 
 def train(model_kind, data_kind, folder):
     """The script that is killed. Writes what came out to folder/result."""
+    if DEVICES > 1:
+        kyeo.distribution.set_distribution(kyeo.distribution.DataParallel())
+        assert len(kyeo.distribution.list_devices()) == DEVICES
     model = model_for(model_kind)
     x, y = rows()
     callbacks = [
@@ -221,9 +226,13 @@ def main():
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no run after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--short", action="store_true", help="one model with everything")
+    parser.add_argument("--devices", type=int, default=1, help="divide batches among so many devices of the CPU")
     arguments = parser.parse_args()
+    global DEVICES
+    DEVICES = arguments.devices
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"  # read by each child
     draw, start = random.Random(arguments.seed), time.monotonic()
-    for room in ("layers", "models", "optimizers", "callbacks", "utils"):
+    for room in ("layers", "models", "optimizers", "callbacks", "utils", "distribution"):
         importlib.import_module(f"kyeo.{room}")  # before the first fork
     combinations = list(itertools.product(["all"] if arguments.short else MODELS, DATA))
     killed = in_save = runs = different = 0

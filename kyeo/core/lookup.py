@@ -59,6 +59,7 @@ def deserialize_in(config: Any, room: str, custom_objects: dict[str, Any] | None
         if isinstance(config, str):
             found = _named(config, room)
             return found() if isinstance(found, type) else found
-        if isinstance(config, dict) and not config.get("module"):
-            config = {**config, "module": f"keras.{room}", "config": config.get("config", {})}
+        if isinstance(config, dict) and not (config.get("module") and "config" in config):
+            module = config.get("module") or f"keras.{room}"
+            config = {**config, "module": module, "config": config.get("config", {})}
         return deserialize_value(config)

@@ -87,7 +87,7 @@ class IterableSource(Source):
         if not count:
             own = ("none", None)  # what `peek` took would be missing from it
         elif _pair(self._iterable) is not None and self._restarts:
-            own = ("iterable", own_state(self._iterable))
+            own = ("iterable", own_state(self._iterable), own_state(_generator(self._iterable)))
         elif self._keeps_state:
             own = ("iterator", None if ended else own_state(self._inner))
         return {"passes": passes, "own": own}
@@ -95,14 +95,13 @@ class IterableSource(Source):
     def restore(self, state: dict[str, Any], step: int) -> None:
         passes, own = state["passes"], state["own"]
         ended = bool(passes) and passes[-1][1]
-        kind, value = own or ("", None)
+        kind, value, *drawn = own or ("", None)
         if not kind:
             for number, (count, was_read) in enumerate(passes):
                 self._read_again(number, count, was_read)
         elif kind == "iterable":
             restore_own_state(self._iterable, value)
-            self._inner = None if ended else iter(self._iterable)
-            self._iterator = self._inner
+            self._restore_iterator(ended, *drawn)
         elif kind == "iterator" and not ended:
             if self._restarts:
                 self._inner = iter(self._iterable)
@@ -112,6 +111,19 @@ class IterableSource(Source):
             self._iterator = self._inner = None
         self._passes = [list(one) for one in passes] or self._passes
         self._begun, self._restored = bool(passes) and passes[-1][0] > 0, True
+
+    def _restore_iterator(self, ended: bool, drawn: Any = None) -> None:
+        """Begin where the iterable now stands; what it draws from at random is set to what was `drawn` so far.
+
+        torchdata's StatefulDataLoader draws a seed for its workers as an iterator is made, which its state leaves out:
+        every later epoch had another order. What it makes of a state is made here, before its generator is set.
+        """
+        generator = _generator(self._iterable)
+        known = drawn is not None and generator is not None
+        self._inner = iter(self._iterable) if known or not ended else None
+        if known:
+            restore_own_state(generator, drawn)
+        self._iterator = self._inner
 
     def _read_again(self, number: int, count: int, ended: bool) -> None:
         """Take the batches of a pass that an earlier process took."""
@@ -154,6 +166,12 @@ class IterableSource(Source):
 
 def _pair(owner: Any) -> tuple[str, str] | None:
     return next((pair for pair in _OWN_STATES if all(callable(getattr(owner, name, None)) for name in pair)), None)
+
+
+def _generator(owner: Any) -> Any:
+    """What a loader draws its order from, if it is told and has a state, as torch's is and has."""
+    found = getattr(owner, "generator", None)
+    return found if _pair(found) is not None else None
 
 
 def own_state(owner: Any) -> Any:

@@ -95,6 +95,70 @@ class Loader:
         self.at, self.order, self.goes_on = state["at"], state["order"], state["at"] < 20
 
 
+class Generator:
+    """As torch's."""
+
+    def __init__(self):
+        self.draw = np.random.default_rng(4)
+
+    def get_state(self):
+        return json.dumps(self.draw.bit_generator.state)
+
+    def set_state(self, state):
+        self.draw.bit_generator.state = json.loads(state)
+
+
+class StatefulLoader:
+    """As torchdata's with one process: its iterator draws an order and then a seed from the generator, and its state is
+    that of the generator before the order, and how much was read."""
+
+    def __init__(self):
+        self.generator, self.iterator, self.next_state, self.first = Generator(), None, None, False
+
+    def __iter__(self):
+        if not self.first:
+            self.iterator = Orders(self)
+        if self.iterator.finished:
+            self.iterator = Orders(self)
+        self.first = False
+        return self.iterator
+
+    def state_dict(self):
+        if self.iterator is None:
+            self.iterator, self.first = Orders(self), True
+        return {"begin": self.iterator.begin, "at": self.iterator.at, "finished": self.iterator.finished}
+
+    def load_state_dict(self, state):
+        self.next_state, self.iterator = state, None
+
+
+class Orders:
+    def __init__(self, loader):
+        self.loader, self.at, self.finished = loader, 0, False
+        self.draw()
+        loader.generator.draw.integers(2**62)
+        state, loader.next_state = loader.next_state, None
+        if state is not None:
+            loader.generator.set_state(state["begin"])
+            self.draw()
+            self.at, self.finished = state["at"], state["finished"]
+
+    def draw(self):
+        self.begin = self.loader.generator.get_state()
+        self.order = self.loader.generator.draw.permutation(22)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.at >= 20:
+            self.finished = True
+            raise StopIteration
+        self.at += 4
+        chosen = self.order[self.at - 4:self.at]
+        return X[chosen], Y[chosen]
+
+
 class Iterator:
     """Its iterator has a state, as grain's does."""
 
@@ -158,6 +222,7 @@ DATA = {
     "batches": lambda: {"x": Batches()},
     "endless list": lambda: {"x": Batches(), "steps_per_epoch": 3},
     "loader with a state": lambda: {"x": Loader()},
+    "loader with a generator": lambda: {"x": StatefulLoader()},
     "iterator with a state": lambda: {"x": Iterator()},
     "data set": lambda: {"x": Rows(False)},
     "data set with a state": lambda: {"x": Rows(True), "shuffle": False},

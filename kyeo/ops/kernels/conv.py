@@ -39,6 +39,8 @@ TOGETHER = 32
 FEW = 32
 # From this many channels on, the transpose of a convolution with strides is done in phases.
 FEWEST_IN_PHASES = 16
+# Larger windows are left to XLA: forms that write an operation for each tap would be traced for minutes.
+MOST_TAPS = 4096
 # Partial sums over the batch, so that the product is never written out whole.
 PARTIAL = 8
 
@@ -64,7 +66,7 @@ def conv(
     strides, dilation, window = tuple(strides), tuple(dilation), kernel.shape[:-2]
     if padding == "causal":
         padding = [(dilation[0] * (window[0] - 1), 0)]
-    if not on_cpu() or not static(x.shape[1:]):
+    if not on_cpu() or not static(x.shape[1:]) or math.prod(window) > MOST_TAPS:
         return plain(x, kernel, strides, padding, dilation, groups)
     if isinstance(padding, str):
         padding = pads_of(padding, x.shape[1:-1], spans(window, dilation), strides)

@@ -1,0 +1,85 @@
+"""Measures what checkpoints every 100 steps cost the training of README's CNN: many short trainings with and without
+them, in pairs, which comes first by turns.
+
+    python scripts/checkpoint_cost.py --pairs 8 --into ratios.txt     # again and again: pairs are added to the file
+
+Prints the median of the pairs' ratios, how many pairs were slower with checkpoints, the probability of so many or
+more among pairs that are alike (a sign test), and the fastest and the median training of each kind.
+"""
+
+import argparse
+import json
+import math
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import numpy as np
+from kyeo.keras import layers
+
+import kyeo
+
+
+def build():
+    inputs = layers.Input(shape=(28, 28, 1))
+    x = layers.Conv2D(32, 3, padding="same", activation="relu")(inputs)
+    x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    x = layers.MaxPool2D(2, 2)(x)
+    x = layers.Dropout(0.5)(x)
+    x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
+    x = layers.MaxPool2D(2, 2)(x)
+    x = layers.Dense(128, activation="relu")(layers.Flatten()(x))
+    model = kyeo.Model(inputs, layers.Dense(10, activation="softmax")(x), name="basic_cnn")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def seconds(model, data, every):
+    """One training; with checkpoints every so many steps, or without where it is None."""
+    folder = tempfile.mkdtemp(prefix="checkpoint_cost_")
+    kept = kyeo.callbacks.BackupAndRestore(folder, save_freq=every) if every else kyeo.callbacks.Callback()
+    begin = time.perf_counter()
+    model.fit(*data, batch_size=32, epochs=1, verbose=0, callbacks=[kept])
+    taken = time.perf_counter() - begin
+    shutil.rmtree(folder, ignore_errors=True)
+    return taken
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=400, help="of a training")
+    parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--into", type=Path, help="a file of the pairs so far")
+    arguments = parser.parse_args()
+    draw, model = np.random.default_rng(0), build()
+    data = draw.random((32 * arguments.steps, 28, 28, 1), "float32"), draw.integers(0, 10, 32 * arguments.steps)
+    for every in (None, arguments.every):  # compiles
+        seconds(model, data, every)
+    pairs = []
+    if arguments.into and arguments.into.exists():
+        pairs = [json.loads(line) for line in arguments.into.read_text().splitlines()]
+    for number in range(arguments.pairs):
+        order = (None, arguments.every) if number % 2 else (arguments.every, None)
+        taken = {every: seconds(model, data, every) for every in order}
+        pairs.append([taken[None], taken[arguments.every]])
+        if arguments.into:
+            arguments.into.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    ratios = [kept / plain for plain, kept in pairs]
+    slower = sum(ratio > 1 for ratio in ratios)
+    chance = sum(math.comb(len(pairs), k) for k in range(slower, len(pairs) + 1)) / 2 ** len(pairs)
+    print(json.dumps({
+        "pairs": len(pairs), "median": f"{statistics.median(ratios) - 1:+.1%}", "slower": slower,
+        "sign test": round(chance, 3),
+        "quartiles": [f"{q - 1:+.1%}" for q in statistics.quantiles(ratios, n=4)[::2]],
+        **{name: [round(min(each), 2), round(statistics.median(each), 2)]
+           for name, each in zip(("without", "with"), zip(*pairs))}}))
+
+
+if __name__ == "__main__":
+    main()
