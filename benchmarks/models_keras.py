@@ -104,7 +104,8 @@ def audio(keras: ModuleType) -> Any:
     """Make a network on raw sound: a wide strided convolution, then narrow ones, each with batch normalisation."""
     layers = keras.layers
     x = inputs = layers.Input(shape=(8000, 1))
-    for filters, size, strides, padding in ((32, 80, 4, "valid"), (32, 3, 1, "same"), (64, 3, 1, "same"), (128, 3, 1, "same")):
+    narrow = [(filters, 3, 1, "same") for filters in (32, 64, 128)]
+    for filters, size, strides, padding in [(32, 80, 4, "valid"), *narrow]:
         x = layers.Conv1D(filters, size, strides, padding=padding, use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
         x = layers.MaxPool1D(4)(x)

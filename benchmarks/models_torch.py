@@ -137,7 +137,7 @@ def audio() -> nn.Module:
 
 
 class ConvLSTM(nn.Module):
-    """A convolutional LSTM over (batch, time, channels, height, width): the inputs of all steps are convolved at once."""
+    """A convolutional LSTM over (batch, time, channels, height, width); the inputs of all steps go in at once."""
 
     def __init__(self, before: int, filters: int) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class Films(nn.Module):
 
 
 class Masked(nn.Module):
-    """Two attentions over texts of several lengths, each with a sum and a normalisation; mean over what is not padding."""
+    """Two attentions over texts of several lengths, each with a sum and a normalisation; mean over the real tokens."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -62,8 +62,8 @@ TRAINING = {
     "audio": Training("Conv1D net on waves of 8,000 samples, batch 32", _SPARSE, "waves", 320, 32, epochs=8, repeats=2),
     "gru": Training("Embedding 10,000x64, GRU 64 over 80 steps, batch 32", _BINARY, "words", 960, 32),
     "bidirectional": Training("the same with a bidirectional LSTM of 64", _BINARY, "words", 960, 32),
-    "conv_lstm": Training("two ConvLSTM2D of 16 over 8 pictures of 24x24, batch 16", _SPARSE, "films", 160, 16, epochs=3),
-    "masked": Training("MultiHeadAttention with a padding mask, length 64, batch 32", _SPARSE, "padded", 320, 32, epochs=3),
+    "conv_lstm": Training("two ConvLSTM2D of 16, 8 pictures of 24x24, batch 16", _SPARSE, "films", 160, 16, epochs=3),
+    "masked": Training("MultiHeadAttention, padding mask, length 64, batch 32", _SPARSE, "padded", 320, 32, epochs=3),
 }
 
 

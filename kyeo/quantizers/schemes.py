@@ -147,7 +147,7 @@ def _constant(value: Any) -> Callable[..., Any]:
 
 
 def _multiplies_ints(layer: Any, inputs: Any, ints: Any) -> bool:
-    """Whether a layer's ints are multiplied with those of its inputs: a matrix of many, with a scale for each output."""
+    """Whether a layer's ints are multiplied with its inputs': a matrix of many, with a scale for each output."""
     return (_kind(layer) == "Dense" and ints.dtype == "int8" and suits_ints(inputs, layer._kernel.value)
             and layer.kernel_scale.shape == layer._kernel.shape[1:])
 
