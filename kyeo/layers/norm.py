@@ -372,4 +372,5 @@ class UnitNormalization(_Normalization):
         """The inputs at unit length."""
         inputs = inputs.astype(self.compute_dtype)
         squares = jnp.sum(jnp.square(inputs), tuple(counted_axes(self, self.axis, inputs.ndim)), keepdims=True)
-        return inputs * jnp.minimum(jax.lax.rsqrt(squares), 1e12)
+        largest = min(1e12, float(jnp.finfo(inputs.dtype).max))  # float16 ends before 1e12: zeros stay zeros there too
+        return inputs * jnp.minimum(jax.lax.rsqrt(squares), largest)
