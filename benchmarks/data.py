@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "BATCH", "digits", "flat_digits", "maps", "measure", "memory", "pictures", "report", "rows", "slope",
-    "tokens", "words",
+    "BATCH", "digits", "films", "flat_digits", "maps", "measure", "memory", "padded", "pictures", "report", "rows",
+    "slope", "texts", "tokens", "waves", "words",
 ]  # fmt: skip
 
 BATCH = 32
@@ -58,6 +58,44 @@ def words(count: int) -> tuple[np.ndarray, np.ndarray]:
 def tokens(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Give texts of 64 tokens out of 1,000, and the half they prefer as int32 labels."""
     return _texts(count, 64, 1_000)
+
+
+def padded(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give texts of 20 to 64 tokens, filled up with zeros, and the half they prefer as int32 labels."""
+    x, labels = _texts(count, 64, 998)
+    return np.where(np.arange(64) < _generator().integers(20, 65, (count, 1)), x + 1, 0).astype("int32"), labels
+
+
+def waves(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give noisy tones (count, 8000, 1), a second each, of ten pitches."""
+    generator = _generator()
+    labels = generator.integers(10, size=count).astype("int32")
+    turns = np.arange(8000) / 8000 * (200 * 1.3 ** labels[:, None]) + generator.random((count, 1))
+    return (np.sin(2 * np.pi * turns) + generator.normal(size=turns.shape))[..., None].astype("float32"), labels
+
+
+def films(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give noisy films (count, 8, 24, 24, 1) of a square that goes in one of four directions."""
+    generator = _generator()
+    labels, start = generator.integers(4, size=count).astype("int32"), generator.integers(24, size=(count, 2))
+    steps = np.array([(0, 2), (2, 0), (0, -2), (-2, 0)])[labels]
+    corner = (start[:, None] + steps[:, None] * np.arange(8)[:, None])[..., None]
+    inside = (np.arange(24) - corner) % 24 < 6  # (count, 8, 2, 24)
+    squares = inside[:, :, 0, :, None] & inside[:, :, 1, None]
+    return (squares + generator.normal(size=squares.shape, scale=0.3))[..., None].astype("float32"), labels
+
+
+def texts(count: int, vocabulary: int = 30_000) -> list[str]:
+    """Give texts of 10 to 70 words by Zipf's law, some with capitals and punctuation."""
+    generator = _generator()
+    letters = np.array(list("etaoinshrdlucmfwypvbgkjqxz"))
+    known = ["".join(generator.choice(letters, generator.integers(2, 11))) for _ in range(vocabulary)]
+    known = np.array(known, dtype=object)
+    known[::7] = [word.capitalize() for word in known[::7]]
+    known[::11] = [word + "," for word in known[::11]]
+    sizes = generator.integers(10, 71, count)
+    drawn = known[np.minimum(generator.zipf(1.3, int(sizes.sum())) - 1, vocabulary - 1)]
+    return [" ".join(drawn[end - size : end]) + "." for size, end in zip(sizes, np.cumsum(sizes))]
 
 
 def _kinds(count: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -100,6 +100,55 @@ def separable(keras: ModuleType) -> Any:
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
 
 
+def audio(keras: ModuleType) -> Any:
+    """Make a network on raw sound: a wide strided convolution, then narrow ones, each with batch normalisation."""
+    layers = keras.layers
+    x = inputs = layers.Input(shape=(8000, 1))
+    narrow = [(filters, 3, 1, "same") for filters in (32, 64, 128)]
+    for filters, size, strides, padding in [(32, 80, 4, "valid"), *narrow]:
+        x = layers.Conv1D(filters, size, strides, padding=padding, use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.MaxPool1D(4)(x)
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
+
+
+def gru(keras: ModuleType) -> Any:
+    """Make the reader of texts with a GRU."""
+    layers = keras.layers
+    parts = [layers.Input(shape=(80,), dtype="int32"), layers.Embedding(10_000, 64), layers.GRU(64)]
+    return keras.Sequential([*parts, layers.Dense(1, activation="sigmoid")])
+
+
+def bidirectional(keras: ModuleType) -> Any:
+    """Make the reader that goes both ways."""
+    layers = keras.layers
+    both = layers.Bidirectional(layers.LSTM(64))
+    parts = [layers.Input(shape=(80,), dtype="int32"), layers.Embedding(10_000, 64), both]
+    return keras.Sequential([*parts, layers.Dense(1, activation="sigmoid")])
+
+
+def conv_lstm(keras: ModuleType) -> Any:
+    """Make two convolutional LSTMs, the first of which gives all its steps."""
+    layers = keras.layers
+    x = inputs = layers.Input(shape=(8, 24, 24, 1))
+    x = layers.ConvLSTM2D(16, 3, padding="same", return_sequences=True)(x)
+    x = layers.ConvLSTM2D(16, 3, padding="same")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
+
+
+def masked(keras: ModuleType) -> Any:
+    """Make attention over texts of several lengths; the embedding says which tokens are padding."""
+    layers = keras.layers
+    inputs = layers.Input(shape=(64,), dtype="int32")
+    x = layers.Embedding(1_000, 128, mask_zero=True)(inputs)
+    for _ in range(2):
+        x = layers.LayerNormalization(epsilon=1e-6)(x + layers.MultiHeadAttention(num_heads=4, key_dim=32)(x, x))
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, layers.Dense(2, activation="softmax")(x))
+
+
 MODELS = {
     "cnn_32": cnn,
     "cnn_128": cnn,
@@ -109,6 +158,11 @@ MODELS = {
     "transformer": transformer,
     "resnet": resnet,
     "separable": separable,
+    "audio": audio,
+    "gru": gru,
+    "bidirectional": bidirectional,
+    "conv_lstm": conv_lstm,
+    "masked": masked,
 }
 
 

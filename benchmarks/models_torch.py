@@ -1,5 +1,7 @@
 """The same networks in PyTorch as an expert writes them; softmax and sigmoid are left to the losses."""
 
+import functools
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -30,17 +32,19 @@ def mnist_mlp() -> nn.Module:
 
 
 class Reader(nn.Module):
-    """Embedding, LSTM, and a score from its last output."""
+    """Embedding, a recurrent layer, and a score from its last output in each direction."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[nn.RNNBase] = nn.LSTM, both: bool = False) -> None:
         super().__init__()
         self.embedding = nn.Embedding(10_000, 64)
         nn.init.uniform_(self.embedding.weight, -0.05, 0.05)  # Keras' start; PyTorch's normal(0, 1) learns otherwise
-        self.lstm = nn.LSTM(64, 64, batch_first=True)
-        self.score = nn.Linear(64, 1)
+        self.recurrent = kind(64, 64, batch_first=True, bidirectional=both)
+        self.score = nn.Linear(128 if both else 64, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.score(self.lstm(self.embedding(x))[1][0][0])
+        state = self.recurrent(self.embedding(x))[1]
+        last = state[0] if isinstance(state, tuple) else state
+        return self.score(last.movedim(0, 1).flatten(1))
 
 
 class Block(nn.Module):
@@ -121,6 +125,71 @@ def separable() -> nn.Module:
     return nn.Sequential(*parts).to(memory_format=torch.channels_last)
 
 
+def audio() -> nn.Module:
+    """Make a network on raw sound: a wide strided convolution, then narrow ones, each with batch normalisation."""
+    parts: list[nn.Module] = []
+    before = 1
+    for filters, size, stride, padding in ((32, 80, 4, 0), (32, 3, 1, 1), (64, 3, 1, 1), (128, 3, 1, 1)):
+        parts += [nn.Conv1d(before, filters, size, stride, padding, bias=False)]
+        parts += [nn.BatchNorm1d(filters, eps=1e-3, momentum=0.01), nn.ReLU(inplace=True), nn.MaxPool1d(4)]
+        before = filters
+    return nn.Sequential(*parts, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(128, 10))
+
+
+class ConvLSTM(nn.Module):
+    """A convolutional LSTM over (batch, time, channels, height, width); the inputs of all steps go in at once."""
+
+    def __init__(self, before: int, filters: int) -> None:
+        super().__init__()
+        self.filters = filters
+        self.inputs = nn.Conv2d(before, 4 * filters, 3, padding=1)
+        self.state = nn.Conv2d(filters, 4 * filters, 3, padding=1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps = self.inputs(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        h = c = x.new_zeros(len(x), self.filters, *x.shape[3:])
+        outputs = []
+        for step in steps.unbind(1):
+            i, f, g, o = (step + self.state(h)).chunk(4, 1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            outputs.append(h)
+        return torch.stack(outputs, 1)
+
+
+class Films(nn.Module):
+    """Two convolutional LSTMs and scores from the last step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.score = ConvLSTM(1, 16), ConvLSTM(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.score(self.second(self.first(x.movedim(-1, 2)))[:, -1].mean((2, 3)))
+
+
+class Masked(nn.Module):
+    """Two attentions over texts of several lengths, each with a sum and a normalisation; mean over the real tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(1_000, 128)
+        nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+        self.mixes = nn.ModuleList(nn.Linear(128, 3 * 128) for _ in range(2))
+        self.outs = nn.ModuleList(nn.Linear(128, 128) for _ in range(2))
+        self.norms = nn.ModuleList(nn.LayerNorm(128, eps=1e-6) for _ in range(2))
+        self.score = nn.Linear(128, 2)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        mask, x = tokens != 0, self.embedding(tokens)
+        for mix, out, norm in zip(self.mixes, self.outs, self.norms):
+            parts = mix(x).view(*x.shape[:2], 3, 4, 32).permute(2, 0, 3, 1, 4)
+            seen = functional.scaled_dot_product_attention(*parts, attn_mask=mask[:, None, None])
+            x = norm(x + out(seen.transpose(1, 2).reshape(x.shape)))
+        real = mask[..., None].to(x.dtype)
+        return self.score((x * real).sum(1) / real.sum(1))
+
+
 MODELS = {
     "cnn_32": cnn,
     "cnn_128": cnn,
@@ -130,6 +199,11 @@ MODELS = {
     "transformer": Encoder,
     "resnet": resnet,
     "separable": separable,
+    "audio": audio,
+    "gru": functools.partial(Reader, nn.GRU),
+    "bidirectional": functools.partial(Reader, nn.LSTM, True),
+    "conv_lstm": Films,
+    "masked": Masked,
 }
 LOSSES = {
     "sparse_categorical_crossentropy": functional.cross_entropy,

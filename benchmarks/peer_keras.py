@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import data
+import numpy as np
+from augment import PIPELINE
 from data import BATCH, digits, measure, memory, report, slope
 from models_keras import MODELS, compiled
 from suite import TRAINING
@@ -104,6 +106,48 @@ def start(keras: ModuleType) -> dict[str, Any]:
     return {"loss": float(history.history["loss"][-1])}
 
 
+def efficientnet(keras: ModuleType, count: int) -> dict[str, Any]:
+    """Time `predict` of so many images with EfficientNetB0, after one that compiles."""
+    x = np.random.default_rng(0).uniform(0, 255, (count, 224, 224, 3)).astype("float32")
+    start = time.perf_counter()
+    model = keras.applications.EfficientNetB0(weights=None)
+    model.predict(x, verbose=0)
+    first = time.perf_counter() - start
+    return {"seconds": measure(lambda: model.predict(x, verbose=0), 8), "first": first, "memory": memory()}
+
+
+def augment(keras: ModuleType) -> dict[str, Any]:
+    """Time a pipeline of augmentations on 32 images of 64x64x3, up to the NumPy array; TensorFlow as a tf.function."""
+    batch = np.random.default_rng(0).uniform(0, 255, (32, 64, 64, 3)).astype("float32")
+    pipeline = keras.layers.Pipeline([getattr(keras.layers, name)(**words) for name, words in PIPELINE])
+    called = functools.partial(pipeline, training=True)
+    if keras.backend.backend() == "tensorflow":
+        called = sys.modules["tensorflow"].function(called)
+    start = time.perf_counter()
+    keras.ops.convert_to_numpy(called(batch))
+    first = time.perf_counter() - start
+    measure(lambda: keras.ops.convert_to_numpy(called(batch)), 3)
+    return {"seconds": measure(lambda: keras.ops.convert_to_numpy(called(batch)), 20), "first": first}
+
+
+def text(keras: ModuleType, **words: Any) -> dict[str, Any]:
+    """Time 100,000 texts through TextVectorization, up to the NumPy array."""
+    texts = data.texts(100_000)
+    layer = keras.layers.TextVectorization(**words)
+    layer.adapt(texts[:10_000])
+    return {"seconds": measure(lambda: np.asarray(layer(texts)), 3), "memory": memory()}
+
+
+def text_adapt(keras: ModuleType) -> dict[str, Any]:
+    """Time the count of the words of 100,000 texts."""
+    texts = data.texts(100_000)
+
+    def adapt() -> None:
+        keras.layers.TextVectorization(max_tokens=20_000).adapt(texts)
+
+    return {"seconds": measure(adapt, 3), "memory": memory()}
+
+
 WORKLOADS = {name: functools.partial(training, name=name) for name in TRAINING} | {
     "predict_one": predict_one,
     "call_one": call_one,
@@ -113,6 +157,12 @@ WORKLOADS = {name: functools.partial(training, name=name) for name in TRAINING} 
     "models_200": models_200,
     "start_cold": start,
     "start_warm": start,
+    "efficientnet_1": functools.partial(efficientnet, count=1),
+    "efficientnet_16": functools.partial(efficientnet, count=16),
+    "augment": augment,
+    "text_adapt": text_adapt,
+    "text_int": functools.partial(text, max_tokens=20_000, output_sequence_length=64),
+    "text_count": functools.partial(text, max_tokens=1_000, output_mode="count"),
 }
 # peer: the engine behind the API
 ENGINES = {"kyeo": "jax", "tensorflow": "tensorflow", "keras_jax": "jax", "keras_torch": "torch"}

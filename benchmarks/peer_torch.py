@@ -29,8 +29,10 @@ def images(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def tensors(name: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give the data of this name; pictures with the channels first in the shape and last in memory."""
+    """Give the data of this name; pictures with channels first in the shape and last in memory, sound first in both."""
     x, y = map(torch.from_numpy, getattr(data, name)(count))
+    if x.ndim == 3:
+        x = x.movedim(-1, 1).contiguous()
     if x.ndim == 4:
         x = x.permute(0, 3, 1, 2)
     return x, y if y.is_floating_point() else y.long()

@@ -27,6 +27,8 @@ PEERS = {
 }
 _PLAIN = tuple(peer for peer in PEERS if peer != "torch_compiled")
 KERAS = ("tensorflow", "keras_jax", "keras_torch")
+_APPLICATIONS = ("kyeo", *KERAS)
+_TEXT = ("kyeo", "tensorflow")  # Keras has these layers with TensorFlow only
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ TRAINING = {
     "transformer": Training("two encoder blocks, d 128, 4 heads, length 64, batch 32", _SPARSE, "tokens", 320, 32),
     "resnet": Training("ResNet-20 on 32x32x3, batch 64", _SPARSE, "pictures", 320, 64, epochs=7, repeats=2),
     "separable": Training("depthwise-separable CNN on 32x32x32", _SPARSE, "maps", 320, 32, epochs=8, repeats=2),
+    "audio": Training("Conv1D net on waves of 8,000 samples, batch 32", _SPARSE, "waves", 320, 32, epochs=8, repeats=2),
+    "gru": Training("Embedding 10,000x64, GRU 64 over 80 steps, batch 32", _BINARY, "words", 960, 32),
+    "bidirectional": Training("the same with a bidirectional LSTM of 64", _BINARY, "words", 960, 32),
+    "conv_lstm": Training("two ConvLSTM2D of 16, 8 pictures of 24x24, batch 16", _SPARSE, "films", 160, 16, epochs=3),
+    "masked": Training("MultiHeadAttention, padding mask, length 64, batch 32", _SPARSE, "padded", 320, 32, epochs=3),
 }
 
 
@@ -81,6 +88,12 @@ WORKLOADS = {name: Workload(f"step: {plan.title}", peers=tuple(PEERS)) for name,
     "start_cold": Workload("start to the end of 10 CNN steps, no caches", "s"),
     "start_warm": Workload("the same, the second time", "s"),
     "installed": Workload("installed size", "MB", key="megabytes"),
+    "efficientnet_1": Workload("`predict` of one image, EfficientNetB0", peers=_APPLICATIONS),
+    "efficientnet_16": Workload("`predict` of 16 images, EfficientNetB0", peers=_APPLICATIONS),
+    "augment": Workload("32 images through flip, rotation, zoom, contrast, brightness", peers=_APPLICATIONS),
+    "text_adapt": Workload("TextVectorization, `adapt` to 100,000 texts", "s", peers=_TEXT),
+    "text_int": Workload("TextVectorization, 100,000 texts to 64 indices each", "s", peers=_TEXT),
+    "text_count": Workload("TextVectorization, 100,000 texts to counts of 1,000 tokens", "s", peers=_TEXT),
 }
 
 
@@ -106,6 +119,7 @@ class Limit:
 
 _BEST, _JAX = tuple(peer for peer in PEERS if peer != "kyeo"), ("keras_jax",)
 _OTHERS = tuple(peer for peer in _BEST if peer != "keras_jax")
+_LATER = ("audio", "gru", "bidirectional", "conv_lstm", "masked", "efficientnet_1", "efficientnet_16", "augment")
 BARS = (
     Bar("cnn_32", 1.3, _BEST, "best"),
     Bar("cnn_32", 2.2, _JAX, "Keras on JAX"),
@@ -125,6 +139,8 @@ BARS = (
     Bar("start_warm", 1, _BEST, "best"),
     Bar("start_cold", 1, ("tensorflow",), "tf.keras"),
     Bar("start_cold", 3, _JAX, "Keras on JAX"),
+    *(Bar(name, 1, ("tensorflow", "keras_jax"), "Keras on JAX and on TensorFlow") for name in _LATER),
+    *(Bar(name, 1, ("tensorflow",), "tf.keras") for name in WORKLOADS if name.startswith("text_")),
 )
 LIMITS = (
     Limit("models_200", "compilations", 1, "programs compiled for 200 identical models"),

@@ -18,8 +18,8 @@ SCALES = {"ms": 1000, "s": 1, "MB": 1}
 OTHERS = {
     # key: title, format, workloads
     "loss": ("Mean training loss of the last epoch. A `!` marks one far above the others'.", ".3f", TRAINING),
-    "first": ("Seconds from making the network to the end of the first `fit`, compilation included.", ".2f", TRAINING),
-    "memory": ("Peak memory of the process in MB.", ".0f", TRAINING),
+    "first": ("Seconds from making the network to the end of the first `fit` or call, compiled too.", ".2f", WORKLOADS),
+    "memory": ("Peak memory of the process in MB.", ".0f", WORKLOADS),
     "models": ("Models made; the time is limited.", ".0f", ("models_200",)),
     "compilations": ("Programs JAX compiled, for all models.", ".0f", ("models_200",)),
     "growth": ("Growth of memory in MB a model, in the second half.", ".3f", ("models_200",)),

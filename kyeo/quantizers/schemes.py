@@ -17,6 +17,7 @@ from kyeo.core.errors import describe, did_you_mean, problem
 from kyeo.core.variable import Structure, Variable
 from kyeo.dtype_policies import Int4DTypePolicy
 from kyeo.dtype_policies import get as policy_of
+from kyeo.ops.kernels import int_product, suits_ints
 from kyeo.quantizers.config import (
     AbsMaxQuantizer,
     AWQConfig,
@@ -128,6 +129,8 @@ class _Ints:
         quantizer = self.inputs_quantizer(layer)
         if quantizer is not None:
             ints, scale = quantizer(inputs, axis=axes)
+            if weight is None and self.mode == "int8" and _multiplies_ints(layer, inputs, ints):
+                return int_product(inputs, ints, scale, layer._kernel.value, layer.kernel_scale.value)
             rounded = ints.astype(inputs.dtype) / scale
             inputs = inputs + jax.lax.stop_gradient(rounded - inputs)
         return multiply(inputs, self.weight(layer) if weight is None else weight)
@@ -141,6 +144,12 @@ class _Ints:
 
 def _constant(value: Any) -> Callable[..., Any]:
     return lambda shape, dtype=None: np.asarray(value).astype(dtype)
+
+
+def _multiplies_ints(layer: Any, inputs: Any, ints: Any) -> bool:
+    """Whether a layer's ints are multiplied with its inputs': a matrix of many, with a scale for each output."""
+    return (_kind(layer) == "Dense" and ints.dtype == "int8" and suits_ints(inputs, layer._kernel.value)
+            and layer.kernel_scale.shape == layer._kernel.shape[1:])
 
 
 def _drop(layer: Any, attribute: str, weight: Variable) -> None:

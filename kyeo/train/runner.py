@@ -74,6 +74,8 @@ class Runner:
         for variable in self._boxes:
             variable.place()
         self._step, self._word, self._donated, self._eager = keeping_places(step, groups), word, donated, eager
+        # XLA's own code multiplies ints slowly: 512 x 512 in 0.5 instead of 0.1 ms, 4,096 x 4,096 in 28 instead of 1.6
+        self._few_rows = 0 if any(v.dtype == "int8" for v in self._boxes) else _FEW_ROWS
         self._expected: Any = None  # shape, dtype and batch size of the last prediction of a batch as it came
         self._example: Any = None  # what one step gives, as shapes; known once its cost is
         self._choose()
@@ -177,7 +179,7 @@ class Runner:
             return self._run_eagerly(data, None)[0]
         rows = np.shape(jax.tree.leaves(data)[0])[0]
         data = place_batch(data)
-        form = "small" if rows <= _FEW_ROWS else "single"
+        form = "small" if rows <= self._few_rows else "single"
         return self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, None))[0]
 
     def expect(self, x: np.ndarray, batch_size: int | None) -> None:
@@ -189,7 +191,7 @@ class Runner:
 
         Measured on one digit: 50 us of Python between products that empty the processor's caches become 20.
         """
-        if self._expected != (x.shape, x.dtype, batch_size) or self._eager or x.shape[0] > _FEW_ROWS:
+        if self._expected != (x.shape, x.dtype, batch_size) or self._eager or x.shape[0] > self._few_rows:
             return None
         token = running.set(self._asker)
         try:

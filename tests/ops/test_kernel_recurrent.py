@@ -48,9 +48,24 @@ def plain_simple(x, h, recurrent, mask):
     return scan(lambda x, h: (jnp.tanh(x + h @ recurrent),), (h,), x, mask)[0]
 
 
+def plain_conv_lstm(x, h, c, recurrent, mask):
+    def convolved(h):
+        return lax.conv_general_dilated(h, recurrent, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    def step(x, h, c):
+        i, f, g, o = jnp.split(x + convolved(h), 4, -1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+    hidden, cells = scan(step, (h, c), x, None if mask is None else mask[..., None, None])
+    return hidden, cells[-1]
+
+
 STATE = (BATCH, UNITS)
+IMAGE = (BATCH, 4, 5, 2)
 KERNELS = {
     "lstm": (kernels.lstm, plain_lstm, [(TIME, BATCH, 4 * UNITS), STATE, STATE, (UNITS, 4 * UNITS)]),
+    "conv_lstm": (kernels.lstm, plain_conv_lstm, [(TIME, *IMAGE[:-1], 8), IMAGE, IMAGE, (3, 2, 2, 8)]),
     "gru": (kernels.gru, plain_gru, [(TIME, BATCH, 3 * UNITS), STATE, (UNITS, 3 * UNITS), (3 * UNITS,)]),
     "simple_rnn": (kernels.simple_rnn, plain_simple, [(TIME, BATCH, UNITS), STATE, (UNITS, UNITS)]),
 }

@@ -1,5 +1,7 @@
 """`quantize` of layers and models against Keras: variables, outputs, gradients, LoRA, files in both directions."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -196,3 +198,28 @@ def test_models_and_errors():
     assert mine(X).shape == (4, 3)
     with pytest.raises(TypeError, match="filters"):
         model.quantize("int8", filters=3)
+
+
+@pytest.mark.parametrize("rows", [(1,), (3,), (2, 4)])
+def test_a_large_matrix_of_ints(rows, monkeypatch):
+    """Int8 with int8 in int32, as in Keras; the values and gradients are those of the floats the ints stand for."""
+    x, g = (np.random.default_rng(i).normal(size=(*rows, size)).astype("float32") for i, size in ((0, 260), (1, 256)))
+    theirs, ours = (room.layers.Dense(256) for room in (keras, kyeo))
+    for layer in (theirs, ours):
+        layer.build(x.shape)
+    ours.set_weights(theirs.get_weights())
+    theirs.quantize("int8"), ours.quantize("int8")
+
+    def run():
+        weights = [[v.value for v in part] for part in (ours.trainable_variables, ours.non_trainable_variables)]
+        program = jax.make_jaxpr(lambda x: ours.stateless_call(*weights, x)[0])(x)
+        y, back = jax.vjp(lambda x: ours.stateless_call(*weights, x)[0], jnp.asarray(x))
+        return np.asarray(y), np.asarray(back(jnp.asarray(g))[0]), "preferred_element_type=int32" in str(program)
+
+    y, dx, by_ints = run()
+    monkeypatch.setattr(sys.modules["kyeo.ops.kernels.product"], "LEAST_INTS", 10**9)
+    plain, plain_dx, not_now = run()
+    assert by_ints and not not_now
+    np.testing.assert_allclose(y, np.asarray(theirs(x)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(y, plain, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(dx, plain_dx, rtol=1e-5, atol=1e-5)

@@ -1,7 +1,7 @@
 """ConvLSTM1D, ConvLSTM2D, ConvLSTM3D: LSTM whose products are convolutions, for sequences of images.
 
-The inputs of all steps are convolved at once, as one large batch. What is left in the loop is written as a matrix
-product, since XLA's CPU runs a convolution many times slower inside of one.
+The inputs of all steps are convolved at once, as one large batch. What is left in the loop is the kernel of
+LSTM with a product for the convolution of the state, since XLA's CPU runs its own many times slower inside of a loop.
 """
 
 import math
@@ -15,7 +15,7 @@ from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import arguments_of, format_of, make_weight
 from kyeo.layers.rnn.builtin import LSTMGates
 from kyeo.layers.rnn.sequence import OfCell
-from kyeo.ops.kernels import conv, looped_conv
+from kyeo.ops.kernels import conv, looped_conv, lstm
 
 __all__ = ["ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"]
 
@@ -136,8 +136,14 @@ class ConvLSTMCell(LSTMGates):
         new = super().advance(projected, [jnp.moveaxis(state, 1, -1) for state in states], mask)
         return [jnp.moveaxis(state, -1, 1) for state in new]
 
-    def run(self, projected: Any, states: Any, mask: Any) -> Any:
-        """None: the loop is made of `advance`."""
+    def by_kernel(self, projected: Any, states: Any, mask: Any) -> Any:
+        """`run` by the kernel."""
+        first = self.data_format == "channels_first"
+        h, c = [jnp.moveaxis(state, 1, -1) for state in states] if first else states
+        hidden, last = lstm(projected, h, c, unwrap(self.recurrent_kernel), mask)
+        if first:
+            hidden, last = jnp.moveaxis(hidden, -1, 2), jnp.moveaxis(last, -1, 1)
+        return hidden, [hidden[-1], last]
 
 
 class _ConvLSTM(OfCell):

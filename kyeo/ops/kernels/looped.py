@@ -1,4 +1,8 @@
-"""A convolution for the inside of a loop, where XLA's CPU runs its own many times slower."""
+"""A convolution for the inside of a loop, where XLA's CPU runs its own many times slower.
+
+In a step that is compiled for it, oneDNN convolves inside of loops too. Measured on two cores of a Sapphire Rapids, 8
+steps of ConvLSTM2D on 16 x 24 x 24 with 16 filters 3x3: 16 ms by oneDNN, 38 by products.
+"""
 
 import math
 
@@ -6,9 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from kyeo.ops.kernels.windows import on_cpu, pads_of, slices, spread
+from kyeo.ops.kernels import onednn
+from kyeo.ops.kernels.conv import conv
+from kyeo.ops.kernels.windows import Pads, on_cpu, pads_of, slices, spread
 
-__all__ = ["looped_conv"]
+__all__ = ["gradient_of_kernel", "looped_by", "looped_conv", "looped_transpose", "suits_onednn"]
 
 
 def looped_conv(x: Array, kernel: Array) -> Array:
@@ -41,11 +47,14 @@ def _by_product(x: Array, kernel: Array) -> Array:
     return y.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
+def _same(x: Array, kernel: Array) -> Pads:
+    return pads_of("same", x.shape[1:-1], kernel.shape[:-2], (1,) * (x.ndim - 2))
+
+
 def _moved(x: Array, kernel: Array) -> Array:
     """What each place's window sees: shape (places, taps * channels)."""
     window = kernel.shape[:-2]
-    ones = (1,) * len(window)
-    parts = slices(x, 0, window, ones, pads_of("same", x.shape[1:-1], window, ones))
+    parts = slices(x, 0, window, (1,) * len(window), _same(x, kernel))
     return jnp.concatenate(parts, -1).reshape(-1, math.prod(window) * x.shape[-1])
 
 
@@ -55,13 +64,48 @@ def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
 
 def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     x, kernel = saved
-    *window, channels, filters = kernel.shape
-    ones = (1,) * len(window)
-    flat = g.reshape(-1, filters)
-    moved = (flat @ kernel.reshape(-1, filters).T).reshape(*g.shape[:-1], -1)
-    parts = [moved[..., at:at + channels] for at in range(0, moved.shape[-1], channels)]
-    dx = spread(parts, tuple(window), ones, pads_of("same", x.shape[1:-1], window, ones), x.shape[1:-1])
-    return dx, (_moved(x, kernel).T @ flat).reshape(kernel.shape)
+    return _spread(g, kernel), (_moved(x, kernel).T @ g.reshape(-1, g.shape[-1])).reshape(kernel.shape)
 
 
 _by_product.defvjp(_forward, _backward)
+
+
+def _spread(g: Array, kernel: Array) -> Array:
+    *window, channels, filters = kernel.shape
+    moved = (g.reshape(-1, filters) @ kernel.reshape(-1, filters).T).reshape(*g.shape[:-1], -1)
+    parts = [moved[..., at:at + channels] for at in range(0, moved.shape[-1], channels)]
+    return spread(parts, tuple(window), (1,) * len(window), _same(g, kernel), g.shape[1:-1])
+
+
+# The parts of a loop that has a gradient of its own ----------------------------------------------------------------
+
+
+def suits_onednn(x: Array, kernel: Array) -> bool:
+    """Whether oneDNN takes the convolution of one step."""
+    ones = (1,) * (x.ndim - 2)
+    return onednn.takes(x, kernel, ones, _same(x, kernel), ones)
+
+
+def looped_by(x: Array, kernel: Array, by_onednn: bool) -> Array:
+    """`looped_conv`, by oneDNN where asked."""
+    return onednn.convolve(x, kernel, (1, 1), _same(x, kernel)) if by_onednn else _by_product(x, kernel)
+
+
+def looped_transpose(g: Array, kernel: Array, by_onednn: bool) -> Array:
+    """The gradient of `looped_conv` by its input, from that of its output.
+
+    >>> import jax.numpy as jnp
+    >>> looped_transpose(jnp.array([1.0, 0.0, 0.0]).reshape(1, 3, 1), jnp.ones((2, 1, 1)), False).ravel().tolist()
+    [1.0, 1.0, 0.0]
+    """
+    if not by_onednn:
+        return _spread(g, kernel)
+    pads = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(kernel.shape, _same(g, kernel)))
+    return onednn.convolve(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), (1, 1), pads)
+
+
+def gradient_of_kernel(x: Array, g: Array, kernel: Array) -> Array:
+    """The gradient of `looped_conv` by its kernel, for all steps of a loop at once: (time, batch, *sizes, channels)."""
+    x, g = (a.reshape(-1, *a.shape[2:]) for a in (x, g))
+    ones = (1,) * (x.ndim - 2)
+    return jax.vjp(lambda kernel: conv(x, kernel, ones, _same(x, kernel), ones), kernel)[1](g)[0]

@@ -1,11 +1,18 @@
 """The product of layers: the last axes of the input with the first of a kernel."""
 
 import math
+from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
-__all__ = ["product"]
+from kyeo.ops.kernels.windows import on_cpu
+
+__all__ = ["int_product", "product", "suits_ints"]
+
+LEAST_INTS = 2**16  # elements of a matrix from which on its int8 product is faster than one of floats
+MOST_SUMMED = 2**17  # products of two int8 that an int32 can hold the sum of
 
 
 def product(x: Array, kernel: Array, summed: int = 1) -> Array:
@@ -24,3 +31,41 @@ def product(x: Array, kernel: Array, summed: int = 1) -> Array:
     depth = math.prod(kernel.shape[:summed])
     flat = jnp.matmul(jnp.reshape(x, (math.prod(kept), depth)), jnp.reshape(kernel, (depth, math.prod(new))))
     return jnp.reshape(flat, (*kept, *new))
+
+
+def suits_ints(x: Array, kernel: Array) -> bool:
+    """Whether `int_product` is faster than the product with the floats that the ints stand for."""
+    return (on_cpu() and x.dtype == "float32" and kernel.dtype == "int8" and kernel.ndim == 2 and x.ndim >= 2
+            and kernel.size >= LEAST_INTS and kernel.shape[0] < MOST_SUMMED)
+
+
+@jax.custom_jvp
+def int_product(x: Array, ints: Array, scale: Array, kernel: Array, kernel_scale: Array) -> Array:
+    """The product of int8 inputs and an int8 matrix, exact in int32, divided by both scales.
+
+    The gradient is that of the product of `x`, which the ints were rounded from, with the matrix as floats. Measured on
+    two cores of a Sapphire Rapids, in ms, a float32 product / that of floats made from the ints / this one, rounding of
+    the inputs included: 1 x 1,024 by 1,024 x 1,024 0.12 to 0.7 / 0.5 / 0.13, 32 rows 1.5 / 1.1 / 0.16, 1,024 rows 12.8
+    / 13 / 2.6; 1 x 4,096 by 4,096 x 4,096 2 to 48 / 25 / 1.6, 32 rows 69 / 42 / 2.0.
+
+    Args:
+        x: shape (..., summed).
+        ints, scale: `x` as int8, and what it was multiplied by, shape (..., 1).
+        kernel, kernel_scale: int8 of shape (summed, outputs), and (outputs,).
+
+    >>> import jax.numpy as jnp
+    >>> ints = jnp.array([[2, 4]], "int8")
+    >>> int_product(ints / 2.0, ints, jnp.array([[2.0]]), jnp.array([[1], [3]], "int8"), jnp.array([10.0])).tolist()
+    [[0.699999988079071]]
+    """
+    flat = ints.reshape(math.prod(ints.shape[:-1]), ints.shape[-1])
+    # One row would go to a loop of XLA's own: 29 instead of 1.6 ms for 4,096 x 4,096.
+    rows = lax.pad(flat, jnp.zeros((), "int8"), [(0, 1, 0), (0, 0, 0)]) if flat.shape[0] == 1 else flat
+    sums = jnp.matmul(rows, kernel, preferred_element_type="int32")[:flat.shape[0]]
+    return sums.reshape(*ints.shape[:-1], -1).astype(x.dtype) / (scale * kernel_scale)
+
+
+@int_product.defjvp
+def _int_product_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    kernel, kernel_scale = primals[3:]
+    return int_product(*primals), product(tangents[0], kernel.astype(tangents[0].dtype) / kernel_scale)

@@ -19,15 +19,19 @@ autodiff, 4.2 by the kernel with scans; against these, in place, on a busier mac
 batch, run one after the other: XLA gives a loop to one thread.
 
 Arrays are time-major: `x` is (time, batch, gates * units), states are (batch, units). `mask` is boolean
-(time, batch, 1) or None: where it is False a step leaves the state, and the output, as they were.
+(time, batch, 1) or None: where it is False a step leaves the state, and the output, as they were. An LSTM's states may
+have sizes between batch and units (ConvLSTM): then its products are convolutions.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+
+from kyeo.ops.kernels import looped
 
 __all__ = ["gru", "lstm", "simple_rnn"]
 
@@ -74,8 +78,10 @@ def _before(first: Array, states: Array) -> Array:
     return jnp.concatenate([first[None], states[:-1]])
 
 
-def _sum_of_products(states: Array, gradients: Array) -> Array:
-    """The gradient of the recurrent weights: one product over all steps."""
+def _sum_of_products(states: Array, gradients: Array, recurrent: Any = None) -> Array:
+    """The gradient of the recurrent weights: one product, or convolution, over all steps."""
+    if states.ndim > 3:
+        return looped.gradient_of_kernel(states, gradients, recurrent)
     return states.reshape(-1, states.shape[-1]).T @ gradients.reshape(states.shape[0] * states.shape[1], -1)
 
 
@@ -87,23 +93,27 @@ def lstm(x: Array, h: Array, c: Array, recurrent: Array, mask: Any = None) -> tu
 
     S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997).
 
-    `x` holds the input's share of the gates i, f, g, o; `recurrent` is (units, 4 * units).
+    `x` holds the input's share of the gates i, f, g, o; `recurrent` is (units, 4 * units), or (*window, units, 4 *
+    units) for a convolution with the states, (batch, *sizes, units).
 
     >>> import jax.numpy as jnp
     >>> states, last = lstm(jnp.ones((5, 2, 12)), jnp.zeros((2, 3)), jnp.zeros((2, 3)), jnp.ones((3, 12)))
     >>> states.shape, last.shape
     ((5, 2, 3), (2, 3))
     """
-    return _lstm(x, h, c, recurrent, mask)
+    if mask is not None:
+        mask = mask.reshape(*mask.shape[:2], *(1,) * (h.ndim - 1))
+    return _lstm(x, h, c, recurrent, mask, h.ndim > 2 and looped.suits_onednn(h, recurrent))
 
 
-def _lstm_forward(x: Array, h: Array, c: Array, recurrent: Array, mask: Any) -> Any:
+def _lstm_forward(x: Array, h: Array, c: Array, recurrent: Array, mask: Any, by_onednn: bool) -> Any:
     scale = _scale((0.5, 0.5, 1, 0.5), x)
     recurrent = recurrent * scale
 
     def advance(step: Any, h: Any, c: Any, hidden: Any, cells: Any, acts: Any) -> Any:
         real = _at(mask, step)
-        act = _once(jnp.tanh(_at(acts, step) * scale + h @ recurrent))
+        inner = h @ recurrent if h.ndim == 2 else looped.looped_by(h, recurrent, by_onednn)
+        act = _once(jnp.tanh(_at(acts, step) * scale + inner))
         i, f, g, o = _gates(act, 4)
         c = _once(_keep(real, (0.5 * f + 0.5) * c + (0.5 * i + 0.5) * g, c))
         h = _once(_keep(real, (0.5 * o + 0.5) * jnp.tanh(c), h))
@@ -113,41 +123,43 @@ def _lstm_forward(x: Array, h: Array, c: Array, recurrent: Array, mask: Any) -> 
     return _loop(x.shape[0], advance, (h, c, room, room, x))[2:]
 
 
-@jax.jit
-@jax.custom_vjp
-def _lstm(x: Array, h: Array, c: Array, recurrent: Array, mask: Any) -> Any:
-    hidden, cells, _ = _lstm_forward(x, h, c, recurrent, mask)
+@functools.partial(jax.jit, static_argnums=5)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _lstm(x: Array, h: Array, c: Array, recurrent: Array, mask: Any, by_onednn: bool) -> Any:
+    hidden, cells, _ = _lstm_forward(x, h, c, recurrent, mask, by_onednn)
     return hidden, cells[-1]
 
 
-def _lstm_kept(x: Array, h: Array, c: Array, recurrent: Array, mask: Any) -> Any:
-    hidden, cells, acts = _lstm_forward(x, h, c, recurrent, mask)
+def _lstm_kept(x: Array, h: Array, c: Array, recurrent: Array, mask: Any, by_onednn: bool) -> Any:
+    hidden, cells, acts = _lstm_forward(x, h, c, recurrent, mask, by_onednn)
     return (hidden, cells[-1]), (h, c, recurrent, mask, hidden, cells, acts)
 
 
-def _lstm_back(kept: Any, gradients: Any) -> Any:
+def _lstm_back(by_onednn: bool, kept: Any, gradients: Any) -> Any:
     h, c, recurrent, mask, hidden, cells, acts = kept
     i, f, g, o = _gates(acts, 4)
     i, f, o, t = 0.5 * i + 0.5, 0.5 * f + 0.5, 0.5 * o + 0.5, jnp.tanh(cells)
     # the gradients of the gates are these times that of the cell state, or, for the last, of the hidden state
-    factors = jnp.stack([g * i * (1 - i), _before(c, cells) * f * (1 - f), i * (1 - g * g), t * o * (1 - o)], 2)
+    factors = jnp.stack([g * i * (1 - i), _before(c, cells) * f * (1 - f), i * (1 - g * g), t * o * (1 - o)], -2)
     to_cell = o * (1 - t * t)
     if mask is not None:
         factors, to_cell, f = _keep(mask[..., None], factors, 0), _keep(mask, to_cell, 0), _keep(mask, f, 1)
     by_hidden = jnp.arange(4)[:, None] == 3
     given, last = gradients
-    given, factors, to_cell, f, turned = _once((given, factors, to_cell, f, recurrent.T))
+    turned = recurrent.T if h.ndim == 2 else recurrent
+    given, factors, to_cell, f, turned = _once((given, factors, to_cell, f, turned))
 
     def advance(step: Any, dh: Any, dc: Any, factors: Any) -> Any:
         dh = dh + _at(given, step)
         dc = dc + dh * _at(to_cell, step)
-        dx = _once(_at(factors, step) * jnp.where(by_hidden, dh[:, None], dc[:, None]))
-        back = _keep(_at(mask, step), dx.reshape(-1, turned.shape[0]) @ turned, dh)
-        return back, _once(dc * _at(f, step)), _put(factors, step, dx)
+        dx = _once(_at(factors, step) * jnp.where(by_hidden, dh[..., None, :], dc[..., None, :]))
+        whole = dx.reshape(*dh.shape[:-1], -1)
+        back = whole @ turned if dh.ndim == 2 else looped.looped_transpose(whole, turned, by_onednn)
+        return _keep(_at(mask, step), back, dh), _once(dc * _at(f, step)), _put(factors, step, dx)
 
     dh, dc, dx = _loop(f.shape[0], advance, (jnp.zeros_like(h), last, factors), back=True)
-    dx = dx.reshape(*dx.shape[:2], -1)
-    return dx, dh, dc, _sum_of_products(_before(h, hidden), dx), None
+    dx = dx.reshape(*dx.shape[:-2], -1)
+    return dx, dh, dc, _sum_of_products(_before(h, hidden), dx, recurrent), None
 
 
 _lstm.__wrapped__.defvjp(_lstm_kept, _lstm_back)
