@@ -1,5 +1,7 @@
 """Convolutions by oneDNN: what it takes, and that it gives the numbers of the plain form, gradients too."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +9,13 @@ import pytest
 
 import kyeo
 from kyeo.core.scope import scope
+from kyeo.ops import kernels
 from kyeo.ops.kernels import onednn
 from kyeo.ops.kernels.conv import conv
 from kyeo.train import runner
+from tests.numpy_jaxpr import in_numpy
 from tests.ops.test_kernel_conv import by_hand, draw
+from tests.ops.test_kernel_recurrent import plain_conv_lstm
 
 needs_onednn = pytest.mark.skipif(not onednn.compiler_options(), reason="this jaxlib has no oneDNN")
 IMAGES = {
@@ -49,6 +54,29 @@ def test_same_numbers_as_by_hand(name, monkeypatch):
         np.testing.assert_allclose(ours, want, atol=2e-6 * abs(want).max())
     text = step.lower(*arguments).compile().as_text()
     assert text.count('custom_call_target="__onednn$convolution"') == count
+
+
+@needs_onednn
+def test_a_loop_of_convolutions_has_the_numbers_of_the_plain_form(monkeypatch):
+    """ConvLSTM in a long training: oneDNN inside of both loops; states, gradients, a mask."""
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
+    shapes = [(4, 2, 5, 6, 32), (2, 5, 6, 8), (2, 5, 6, 8), (3, 2, 8, 32)]
+    arguments = [draw(shape, seed) for seed, shape in enumerate(shapes)]
+    mask = np.random.default_rng(0).random((4, 2, 1)) < 0.6
+
+    def results(function, *arguments):
+        def loss(*arguments):
+            hidden, cells = function(*arguments, mask)
+            return jnp.sum(jnp.cos(hidden)) + jnp.sum(jnp.sin(cells)), (hidden, cells)
+
+        with scope(onednn=True):
+            return jax.value_and_grad(loss, (0, 1, 2, 3), has_aux=True)(*arguments)
+
+    step = jax.jit(functools.partial(results, kernels.lstm), compiler_options=onednn.compiler_options())
+    assert step.lower(*arguments).compile().as_text().count('custom_call_target="__onednn$convolution"') >= 2
+    wanted = in_numpy(functools.partial(results, plain_conv_lstm), *arguments)
+    for ours, want in zip(*map(jax.tree.leaves, (step(*arguments), wanted)), strict=True):
+        np.testing.assert_allclose(ours, want, atol=3e-6 * abs(want).max())
 
 
 @pytest.mark.parametrize("longest, taken", [(4 * 9 * 8, 1), (4 * 9 * 8 - 1, 0)])
