@@ -296,7 +296,7 @@ POLICIES = ["bfloat16", "mixed_float16", "float16", "mixed_bfloat16"]
 OF_POLICIES = [c for c in ONE_EACH if c.name not in ("TimeDistributed", "STFTSpectrogram", "RandomCrop")]  # two policies; refused there; no cast there
 
 
-@pytest.mark.filterwarnings("ignore:(?s:.*)overflow encountered in cast:RuntimeWarning")  # Keras's epsilon in float16
+@pytest.mark.filterwarnings("ignore:[\\s\\S]*overflow encountered in cast:RuntimeWarning")  # Keras's epsilon in float16
 @pytest.mark.parametrize("case, policy", [
     pytest.param(case, policy, id=f"{case}-{policy}")
     for turn, case in enumerate(thinned(OF_POLICIES)) for policy in (POLICIES if SLOW else [POLICIES[turn % 4]])])
