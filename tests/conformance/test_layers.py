@@ -165,8 +165,8 @@ def assert_close(ours, theirs, tolerance=1e-5, floor=1e-3):
 # -- the same as Keras -----------------------------------------------------------------------------------------
 
 
-# What a usual run compiles, and calls uncompiled too: a row of each class, and each fifth of the others.
-COMPILED = {*thinned(CASES, 5, kind=lambda case: case.name)}
+# What a usual run compiles, and calls uncompiled too: a row of each class, and each twelfth of the others.
+COMPILED = {*thinned(CASES, 12, kind=lambda case: case.name)}
 
 
 def run(case, function, *args):
@@ -361,7 +361,7 @@ def test_masks_pass_on(layer):
 # -- at peace with JAX -----------------------------------------------------------------------------------------
 
 
-@rows([c for c in CASES if c.name in RANDOM or c in NORM])
+@rows(thinned([c for c in CASES if c.name in RANDOM or c in NORM], kind=lambda case: case.name))
 def test_jit_is_eager(case):
     """Also while training, also what is drawn."""
     layer = pair(case)[0]

@@ -107,6 +107,9 @@ def drawing():
     return found
 
 
+FIRST_TOO = thinned(drawing())  # those that a usual run asks for channels first, and for single images, too
+
+
 @pytest.mark.parametrize("name", drawing())
 def test_laws(name):
     """Seeds repeat, each image has its own draw, inference does nothing; channels first, dicts, single images."""
@@ -119,7 +122,8 @@ def test_laws(name):
     traced, _ = in_numpy(lambda values, x: two.stateless_call([], values, x, training=True),
                          [v.value for v in two.non_trainable_variables], X)
     np.testing.assert_allclose(traced, results[0], atol=0.02)
-    if name not in ("RandAugment", "AugMix", "MixUp", "CutMix", "RandomColorJitter", "RandomShear", "RandomZoom"):
+    if name in FIRST_TOO and name not in (
+            "RandAugment", "AugMix", "MixUp", "CutMix", "RandomColorJitter", "RandomShear", "RandomZoom"):
         np.testing.assert_allclose(np.moveaxis(np.asarray(first(np.moveaxis(X, 3, 1))), 1, 3), results[0], atol=2e-3)
         assert np.asarray(one(X[0])).ndim == 3
     low, high = (X.min(), X.max()) if name in ("RandomFlip", "RandomCrop", "CenterCrop") else (-1e-3, 255.001)

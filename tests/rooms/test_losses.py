@@ -102,7 +102,7 @@ def value_and_grad(loss, true, pred, weight=None, mask=None, mark=None, grad=Tru
         return jnp.sum(value), value
 
     pred = jnp.asarray(pred) + 0
-    run = in_numpy if mark is keras_mark or not grad else lambda function, *args: function(*args)
+    run = in_numpy if mark is keras_mark or not grad or mask is not None else lambda function, *args: function(*args)
     if not grad:
         return (np.asarray(run(total, pred)[1]),)
     (_, value), grad = run(jax.value_and_grad(total, has_aux=True), pred)
