@@ -17,7 +17,8 @@ def set_mask(tensor: Any, mask: Any) -> None:
     if mask is None:
         _masks.pop(key, None)
     else:
-        _masks[key] = (weakref.ref(tensor, lambda _: _masks.pop(key, None)), mask)
+        masks = _masks  # held by the function: at the interpreter's end the module's name may be gone before the tensor
+        masks[key] = (weakref.ref(tensor, lambda _: masks.pop(key, None)), mask)
 
 
 def get_mask(tensor: Any) -> Any:
