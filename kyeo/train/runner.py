@@ -124,7 +124,7 @@ class Runner:
 
     def _cost(self, data: Any, rows: Any) -> tuple[float, bool]:
         """`step_cost` of a step on data like this; remembered for the next of its shape."""
-        shapes = tuple((np.shape(a), str(a.dtype)) for a in jax.tree.leaves(data))
+        shapes = tuple((a.shape, a.dtype) for a in jax.tree.leaves(data))
         key = jax.tree.structure(data), shapes, rows is None
         if key not in self._compiled.costs:
             traced = self._asking(lambda: self._compiled.single.trace(*self.state(), data, rows))
