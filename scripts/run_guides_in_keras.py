@@ -26,6 +26,8 @@ def translated(text: str) -> str:
 def main() -> int:
     """Run the programs; 0 if all pass."""
     with tempfile.TemporaryDirectory() as folder:
+        fixtures = f"import sys\n\nsys.path.insert(0, {str(GUIDES.parents[1])!r})\nfrom tests.conftest import digits\n"
+        (pathlib.Path(folder) / "conftest.py").write_text(fixtures, encoding="utf-8")
         for path in sorted(GUIDES.glob("test_*.py")):
             text = translated(path.read_text(encoding="utf-8"))
             (pathlib.Path(folder) / path.name).write_text(text, encoding="utf-8")

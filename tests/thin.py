@@ -4,7 +4,7 @@ import os
 
 __all__ = ["SLOW", "thinned"]
 
-# KYEO_TESTS=slow runs every row of every table, which takes about twice as long.
+# KYEO_TESTS=slow runs every row of every table, and compiles each, which takes more than twice as long.
 SLOW = os.environ.get("KYEO_TESTS") == "slow"
 
 

@@ -33,6 +33,7 @@ def rows(cases):
 
 each = rows(CASES)
 each_class = rows(ONE_EACH)
+half = rows(thinned(CASES, kind=lambda case: case.name))
 
 
 def inputs_of(case, more_rows=0):
@@ -182,7 +183,7 @@ def compared(case, training):
             in_numpy(lambda state, *rest: everything(theirs, *state, *rest, training), state_of(theirs), *rest))
 
 
-@each
+@half
 def test_same_as_keras(case):
     """Outputs, gradients, new states, while training too where nothing is drawn; compiled and not."""
     ours, theirs, inputs = pair(case)
@@ -258,7 +259,7 @@ def unknown(shape, first):
     return tuple(None if axis < first else size for axis, size in enumerate(shape))
 
 
-@each
+@half
 def test_shapes(case):
     """The shapes found by tracing are those of the outputs, and those of Keras, also with unknown sizes."""
     ours, theirs, _ = pair(case)
