@@ -41,6 +41,7 @@ STEPS = 20  # of a profile
 KINDS = ("convolutions", "products", "element by element", "copies")
 MOVES = {"bitcast", "broadcast", "concatenate", "constant", "copy", "fusion", "pad", "parameter", "reshape", "slice",
          "transpose", "tuple"}  # fmt: skip
+GATES = {"LSTM": (4, 2), "ConvLSTM2D": (4, 2), "GRU": (3, 1)}  # and states
 WITHIN = {"while", "call", "conditional"}  # they last as long as what they call
 
 
@@ -57,15 +58,24 @@ def sizes(layer: Any) -> tuple[float, float]:
     size = float(math.prod(shape))
     if kind == "Dense":
         return 2 * size * layer.kernel.shape[0], size
-    if kind == "Conv2D":
+    if kind in ("Conv1D", "Conv2D"):
         return 2 * size * math.prod(layer.kernel.shape[:-1]), size
     if kind == "DepthwiseConv2D":
         return 2 * size * math.prod(layer.kernel_size), size
     if kind == "Embedding":
         return 0.0, size
-    if kind == "LSTM":  # input and state times the weights of four gates; the gates, the cell, the state
+    if kind in GATES:  # input and state times the weights of the gates; the gates and the states
+        gates, states = GATES[kind]
+        _, steps, *places, width = layer.input.shape
+        units = layer.filters if places else layer.units
+        taps = math.prod(layer.kernel_size) if places else 1
+        each = float(steps * math.prod(places) * units)
+        return 2 * each * taps * (width + units) * gates, (gates + states) * each
+    if kind == "Bidirectional":  # its layers are not called on tensors of their own
         _, steps, width = layer.input.shape
-        return 2.0 * steps * (width + layer.units) * 4 * layer.units, 6.0 * steps * layer.units
+        gates, states = GATES[type(layer.forward_layer).__name__]
+        each = 2.0 * steps * layer.forward_layer.units
+        return 2 * each * (width + layer.forward_layer.units) * gates, (gates + states) * each
     if kind == "MultiHeadAttention":  # four projections, scores, their mean of the values
         _, steps, width = layer.output.shape
         inner = layer.num_heads * layer.key_dim

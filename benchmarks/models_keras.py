@@ -43,10 +43,10 @@ def mnist_mlp(keras: ModuleType) -> Any:
     return keras.Sequential([keras.layers.Input(shape=(784,)), *hidden, Dense(10, activation="softmax")])
 
 
-def lstm(keras: ModuleType) -> Any:
-    """Make the reader of texts."""
+def reader(keras: ModuleType, recurrent: Any) -> Any:
+    """Make the reader of texts, with this layer over their words."""
     layers = keras.layers
-    parts = [layers.Input(shape=(80,), dtype="int32"), layers.Embedding(10_000, 64), layers.LSTM(64)]
+    parts = [layers.Input(shape=(80,), dtype="int32"), layers.Embedding(10_000, 64), recurrent]
     return keras.Sequential([*parts, layers.Dense(1, activation="sigmoid")])
 
 
@@ -113,21 +113,6 @@ def audio(keras: ModuleType) -> Any:
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
 
 
-def gru(keras: ModuleType) -> Any:
-    """Make the reader of texts with a GRU."""
-    layers = keras.layers
-    parts = [layers.Input(shape=(80,), dtype="int32"), layers.Embedding(10_000, 64), layers.GRU(64)]
-    return keras.Sequential([*parts, layers.Dense(1, activation="sigmoid")])
-
-
-def bidirectional(keras: ModuleType) -> Any:
-    """Make the reader that goes both ways."""
-    layers = keras.layers
-    both = layers.Bidirectional(layers.LSTM(64))
-    parts = [layers.Input(shape=(80,), dtype="int32"), layers.Embedding(10_000, 64), both]
-    return keras.Sequential([*parts, layers.Dense(1, activation="sigmoid")])
-
-
 def conv_lstm(keras: ModuleType) -> Any:
     """Make two convolutional LSTMs, the first of which gives all its steps."""
     layers = keras.layers
@@ -154,13 +139,13 @@ MODELS = {
     "cnn_128": cnn,
     "tiny_mlp": tiny_mlp,
     "mnist_mlp": mnist_mlp,
-    "lstm": lstm,
+    "lstm": lambda keras: reader(keras, keras.layers.LSTM(64)),
     "transformer": transformer,
     "resnet": resnet,
     "separable": separable,
     "audio": audio,
-    "gru": gru,
-    "bidirectional": bidirectional,
+    "gru": lambda keras: reader(keras, keras.layers.GRU(64)),
+    "bidirectional": lambda keras: reader(keras, keras.layers.Bidirectional(keras.layers.LSTM(64))),
     "conv_lstm": conv_lstm,
     "masked": masked,
 }

@@ -11,12 +11,17 @@ import jax.extend
 import numpy as np
 import scipy.special
 
-__all__ = ["in_numpy", "program_of"]
+__all__ = ["compiled", "in_numpy", "program_of"]
 
 
 def in_numpy(function, *args):
     """What the function gives for the arguments (trees of arrays), each primitive done by NumPy."""
     return program_of(function, *args)(*args)
+
+
+def compiled(function, *args):
+    """The same by XLA."""
+    return jax.jit(function)(*args)
 
 
 def program_of(function, *args):
@@ -75,8 +80,8 @@ ELEMENTWISE = {
     "min": np.minimum, "abs": np.abs, "floor": np.floor, "ceil": np.ceil, "exp": np.exp, "expm1": np.expm1,
     "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt, "square": np.square, "cos": np.cos, "sin": np.sin,
     "tanh": np.tanh, "eq": np.equal, "ne": np.not_equal, "gt": np.greater, "ge": np.greater_equal, "lt": np.less,
-    "le": np.less_equal, "and": np.bitwise_and, "or": np.bitwise_or, "not": np.invert, "xor": np.bitwise_xor, "is_finite": np.isfinite,
-    "erf": scipy.special.erf, "erfc": scipy.special.erfc, "logistic": scipy.special.expit,
+    "le": np.less_equal, "and": np.bitwise_and, "or": np.bitwise_or, "not": np.invert, "xor": np.bitwise_xor,
+    "is_finite": np.isfinite, "erf": scipy.special.erf, "erfc": scipy.special.erfc, "logistic": scipy.special.expit,
     "rsqrt": lambda x: 1 / np.sqrt(x), "one_minus_square": lambda x: 1 - x * x, "copy": np.asarray,
     "stop_gradient": np.asarray,
 }
@@ -191,6 +196,22 @@ def reduction(fold):
     return lambda params, aval, x: fold(*wide([x]), axis=tuple(params["axes"]))
 
 
+def shifted(shift):
+    return lambda params, aval, x, by: np.where(by < aval.dtype.itemsize * 8, shift(x, by), 0)
+
+
+def from_start(x, starts, sizes):
+    """The part of an array that a dynamic slice means: moved inside where it would leave."""
+    return tuple(slice(at, at + size) for whole, size, start in zip(x.shape, sizes, starts)
+                 for at in [min(max(int(start), 0), whole - size)])
+
+
+def updated(params, aval, x, part, *starts):
+    x = np.array(x)
+    x[from_start(x, starts, part.shape)] = part
+    return x
+
+
 STRUCTURED = {
     "div": divide, "convert_element_type": convert, "broadcast_in_dim": broadcast, "iota": iota, "slice": slices,
     "split": split, "dot_general": dot, "conv_general_dilated": convolution,
@@ -208,26 +229,8 @@ STRUCTURED = {
     "reduce_and": reduction(np.all), "reduce_or": reduction(np.any),
     "select_and_scatter_add": pool_gradient,
     "reduce_window_sum": reduce_window(np.sum, 0), "reduce_window_max": reduce_window(np.max, -np.inf),
-}
-def shifted(shift):
-    return lambda params, aval, x, by: np.where(by < aval.dtype.itemsize * 8, shift(x, by), 0)
-
-
-def from_start(x, starts, sizes):
-    """The part of an array that a dynamic slice means: moved inside where it would leave."""
-    return tuple(slice(at, at + size) for whole, size, start in zip(x.shape, sizes, starts)
-                 for at in [min(max(int(start), 0), whole - size)])
-
-
-def updated(params, aval, x, part, *starts):
-    x = np.array(x)
-    x[from_start(x, starts, part.shape)] = part
-    return x
-
-
-STRUCTURED |= {
     "shift_left": shifted(np.left_shift),
-    "shift_right_logical": shifted(lambda x, by: (x.view(f"u{x.dtype.itemsize}") >> by.astype(f"u{x.dtype.itemsize}"))),
+    "shift_right_logical": shifted(lambda x, by: x.view(f"u{x.dtype.itemsize}") >> by.astype(f"u{x.dtype.itemsize}")),
     "dynamic_slice": lambda params, aval, x, *starts: x[from_start(x, starts, params["slice_sizes"])],
     "dynamic_update_slice": updated, "optimization_barrier": lambda params, aval, *args: args,
 }

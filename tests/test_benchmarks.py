@@ -112,6 +112,13 @@ def test_floors_count_what_the_step_of_a_dense_network_does(load):
     assert floors.work_of(model, batch).bytes == 4 * (6 * weights + batch * (784 + 4 * outputs))
 
 
+def test_floors_know_the_layers_of_every_training(load):
+    floors, networks, suite = load("floors", "models_keras", "suite")
+    found = {name: floors.work_of(networks.MODELS[name](kyeo), 1) for name in suite.TRAINING}
+    assert found["bidirectional"].operations == 2 * found["lstm"].operations  # two readers, a score of twice the inputs
+    assert found["gru"].operations < found["lstm"].operations and min(w.operations for w in found.values()) > 0
+
+
 def test_floors_tell_products_from_the_rest(load):
     (floors,) = load("floors")
     program = """HloModule step, entry_computation_layout={(f32[4,4]{1,0})->f32[4,4]{1,0}}

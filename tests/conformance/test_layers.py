@@ -16,7 +16,7 @@ import kyeo
 from kyeo.core.scope import scope
 from tests.conformance.cases import BAD, CASES, NOISE, NORM, RANDOM
 from tests.conformance.image_cases import MIXES_ROWS
-from tests.numpy_jaxpr import in_numpy, program_of
+from tests.numpy_jaxpr import compiled, in_numpy
 from tests.thin import SLOW, thinned
 
 OURS = {name: value for name, value in vars(kyeo.layers).items()
@@ -170,17 +170,13 @@ def assert_close(ours, theirs, tolerance=1e-5, floor=1e-3):
 COMPILED = {*thinned(CASES, 12, kind=lambda case: case.name)}
 
 
-def run(case, function, *args):
-    return (jax.jit(function) if case in COMPILED else program_of(function, *args))(*args)
-
-
 @functools.cache
 def compared(case, training):
     """What `everything` finds out about our layer and about Keras's."""
     ours, theirs, inputs = pair(case)
     rest = to_jax(inputs), to_jax(call_words(case))
-    return (run(case, lambda state, *rest: everything(ours, *state, *rest, training), state_of(ours), *rest),
-            in_numpy(lambda state, *rest: everything(theirs, *state, *rest, training), state_of(theirs), *rest))
+    return [run(lambda state, *rest: everything(layer, *state, *rest, training), state_of(layer), *rest)
+            for layer, run in ((ours, compiled if case in COMPILED else in_numpy), (theirs, in_numpy))]
 
 
 @half

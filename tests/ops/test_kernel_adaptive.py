@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kyeo.ops.kernels import adaptive_average_pool, adaptive_max_pool
-from tests.numpy_jaxpr import in_numpy
+from tests.numpy_jaxpr import compiled, in_numpy
 from tests.thin import thinned
 
 SIZES = [((5,), (2,)), ((7,), (7,)), ((21,), (7,)), ((3,), (7,)), ((40,), (1,)), ((6, 7), (4, 3)), ((4, 5, 3), (3, 5, 2))]
@@ -32,7 +32,7 @@ def test_windows_and_gradient(pool, reduce, sizes, counts):
         y, pull = jax.vjp(function, x)
         return y, *pull(jnp.cos(jnp.arange(y.size, dtype="float32")).reshape(y.shape))
 
-    found = jax.jit(functools.partial(both, lambda x: pool(x, counts)))(x)
+    found = compiled(functools.partial(both, lambda x: pool(x, counts)), x)
     wanted = in_numpy(functools.partial(both, lambda x: by_hand(reduce, x, counts)), x)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)

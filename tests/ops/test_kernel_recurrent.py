@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from kyeo.ops import kernels
-from tests.numpy_jaxpr import in_numpy
+from tests.numpy_jaxpr import compiled, in_numpy
 
 pytestmark = pytest.mark.usefixtures("full_compilation")  # rounding is that of the optimized loops
 TIME, BATCH, UNITS = 7, 3, 5
@@ -87,7 +87,7 @@ def test_equal_to_the_plain_form(name, masked):
 
             return run(jax.value_and_grad(loss, tuple(range(len(shapes))), has_aux=True), *arguments)
 
-        found = results(kernel, lambda f, *args: jax.jit(f)(*args)), results(plain, in_numpy)
+        found = results(kernel, compiled), results(plain, in_numpy)
         for mine, wanted in zip(*map(jax.tree.leaves, found), strict=True):
             assert mine.dtype == "float64"
             np.testing.assert_allclose(mine, wanted, rtol=1e-12, atol=1e-12)

@@ -12,7 +12,7 @@ import pytest
 
 import kyeo
 from kyeo.core.op import OPS
-from tests.numpy_jaxpr import in_numpy
+from tests.numpy_jaxpr import compiled, in_numpy
 from tests.thin import thinned
 
 rng = np.random.default_rng(0)
@@ -76,10 +76,6 @@ def evaluate(row, library, values=None):
 
 COMPILED = {*thinned(ROWS, 5, kind=lambda row: row.split("(")[0])}
 DIFFERENTIATED = {row.split("(")[0]: row for row in reversed(ROWS)}  # the first row of each op
-
-
-def compiled(function, *args):
-    return jax.jit(function)(*args)
 
 
 @pytest.mark.parametrize("row", ROWS)
