@@ -27,14 +27,22 @@ def compiled(function, *args):
 def program_of(function, *args):
     """The function as a program for arguments of these shapes and types: traced once, to be called often."""
     jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-    return lambda *args: jax.tree.unflatten(
-        jax.tree.structure(shapes), evaluate(jaxpr.jaxpr, jaxpr.consts, jax.tree.leaves(args)))
+    return lambda *args: jax.tree.unflatten(jax.tree.structure(shapes), [
+        of_type(result, atom.aval) for result, atom in zip(
+            evaluate(jaxpr.jaxpr, jaxpr.consts, jax.tree.leaves(args)), jaxpr.jaxpr.outvars, strict=True)])
 
 
 def host(value):
-    """The value as NumPy's, but for keys of random numbers, which only JAX has."""
-    return value if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended) else (
-        np.asarray(value))
+    """The value as NumPy's, float32 as float64, but for keys of random numbers, which only JAX has."""
+    if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
+        return value
+    value = np.asarray(value)
+    return value.astype("float64") if value.dtype == "float32" else value
+
+
+def of_type(value, aval):
+    """A value as what it stands for: what is float32 is held as float64."""
+    return value.astype(aval.dtype) if isinstance(value, np.ndarray | np.generic) else value
 
 
 def evaluate(jaxpr, consts, args):
@@ -57,18 +65,22 @@ def outputs(equation, args):
     if name in CONTROL:
         return CONTROL[name](params, *args)
     avals, many = [variable.aval for variable in equation.outvars], equation.primitive.multiple_results
-    if any(isinstance(a, jax.Array) for a in args) or name not in DONE:
+    by_jax = any(isinstance(a, jax.Array) for a in args) or name not in DONE
+    if by_jax or name in JUMPS:
+        args = [of_type(value, atom.aval) for value, atom in zip(args, equation.invars)]
+    if by_jax:
         results = equation.primitive.bind(*args, **params)
         return list(map(host, results if many else [results]))
     results = ELEMENTWISE[name](*wide(args)) if name in ELEMENTWISE else STRUCTURED[name](params, avals[0], *args)
     results = results if many else [results]
-    results = [np.asarray(r).astype(aval.dtype, copy=False) for r, aval in zip(results, avals, strict=True)]
+    results = [np.asarray(r).astype("float64" if aval.dtype == "float32" else aval.dtype, copy=False)
+               for r, aval in zip(results, avals, strict=True)]
     assert [r.shape for r in results] == [aval.shape for aval in avals], name
     return results
 
 
 def wide(args):
-    """Real floats as float64: rounded once, after the primitive."""
+    """Real floats as float64: those of half precision are rounded once, after the primitive."""
     return [a.astype("float64") if jax.numpy.issubdtype(a.dtype, jax.numpy.floating) else a for a in args]
 
 
@@ -234,6 +246,8 @@ STRUCTURED = {
     "dynamic_slice": lambda params, aval, x, *starts: x[from_start(x, starts, params["slice_sizes"])],
     "dynamic_update_slice": updated, "optimization_barrier": lambda params, aval, *args: args,
 }
+# Where the last digit decides: they look at the float32 that a value stands for, as a compiled program does.
+JUMPS = {"eq", "ne", "gt", "ge", "lt", "le", "floor", "ceil", "convert_element_type"}
 DONE = {*ELEMENTWISE, *STRUCTURED}
 
 

@@ -323,7 +323,7 @@ MERGE = [
 
 def heads(name: str, shapes: Any, **words: Any) -> Case:
     """The gradient of the keys' bias is zero, but for what rounding leaves."""
-    return case(name, shapes, _floor=3.0, **words)
+    return case(name, shapes, _floor=1.0, **words)
 
 
 SEQUENCE, QUERY, VALUE = (2, 5, 8), (2, 4, 8), (2, 6, 8)
