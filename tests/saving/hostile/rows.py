@@ -91,7 +91,7 @@ def _described(pattern: Pattern, form: str) -> Row:
 
     entry = {"zip": "load_model", "folder": "load_model", "h5": "load_model", "json": "model_from_json"}.get(form, form)
     alone = form == "deserialize" and pattern.name in ("reshape", "padding")  # a layer by itself asks for nothing yet
-    return Row(f"{form}: {pattern.name}", entry, make, None if alone else pattern.refused)
+    return Row(f"{form}: {pattern.name}", entry, make, pattern.refused and not alone)
 
 
 def _written(text: str, form: str, folder: Path, good: Good, base: str) -> Path:
@@ -148,8 +148,9 @@ def _descriptions(every_form: bool) -> Iterator[Row]:
 # -- containers --------------------------------------------------------------------------------------------
 def _archive(change: Change, base: str, entry: str) -> Row:
     unread = entry == "load_weights" and change.name in ("config is a zip", "config is a pickle", "config in no encoding")
+    refused = change.refused and not unread  # of what a config says nothing is asked there
     return Row(f"{entry} of a zip: {change.name}", entry, lambda d, g, f: _kept(
-        d / "m.keras", change.change(g.zips[base], f)), None if unread else change.refused, {"model": base})
+        d / "m.keras", change.change(g.zips[base], f)), refused, {"model": base})
 
 
 def _folder(change: Change) -> Row:
@@ -243,8 +244,13 @@ def size_rows(values: tuple[Any, ...]) -> Iterator[Row]:
                 if key in seen or value == number:
                     continue
                 seen.add(key)
-                yield Row(f"{case.name} with {'.'.join(map(str, place))}={value}", "call",
-                          lambda d, g, f, c=case, p=place, v=value: _resized(d, c, p, v), None)
+                name = f"{case.name} with {'.'.join(map(str, place))}={value}"
+                def make(d: Path, g: Good, f: dict, c: Case = case, p: Any = place, v: Any = value) -> Path:
+                    return _resized(d, c, p, v)
+
+                yield Row(name, "call", make, None, {"variables": 2**24})
+                if value == 10**6:  # without weights it may ask for much; then the limit of the process is what holds
+                    yield Row(f"{name} and no limit", "call", make, None, {"memory": 2**28})
 
 
 def _plain(value: Any) -> Any:
