@@ -80,8 +80,8 @@ def load_optimizer(model: Any, file: Any, where: str) -> None:
         staged = _by_number(optimizer, group, names)
     _give(optimizer, staged, where)
     if staged is not None and any(re.search("/(momentum_cache|m_schedule)\\b", name) for name in names):
-        warnings.warn(f"The {type(optimizer).__name__} in {where} is an old one, whose momenta grew 250 times slower than "
-                      "today: training goes on from its state, but by today's rule.", stacklevel=5)
+        warnings.warn(f"The {type(optimizer).__name__} in {where} is an old one, whose momenta grew 250 times slower "
+                      "than today: training goes on from its state, but by today's rule.", stacklevel=5)
 
 
 def load_numbered_optimizer(model: Any, file: Any, where: str) -> None:
