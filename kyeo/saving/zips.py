@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kyeo.core.errors import problem
+from kyeo.core.files import looks_like
 from kyeo.saving.assets import AssetReader
 
 __all__ = ["CONFIG", "METADATA", "WEIGHTS", "opened_archive"]
@@ -49,8 +50,8 @@ def opened_archive(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetRea
         try:
             archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-            raise problem("The file is not a whole `.keras` file.", where=str(path), received=str(error),
-                          expected="a zip written by `model.save`") from None
+            raise problem("The file is not a whole `.keras` file.", where=str(path), expected="a zip written by "
+                          "`model.save`", received=f"{looks_like(path)}: {str(error).lower()}") from None
         with archive:
             _check_archive(archive, path)
             yield (_member(archive, CONFIG, path, MAX_CONFIG), _window(archive, file, WEIGHTS, path),

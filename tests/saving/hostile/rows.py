@@ -33,7 +33,7 @@ from tests.saving.hostile.files import (
     zipped,
 )
 
-__all__ = ["BENIGN", "PUBLISHED", "ROWS", "Good", "Row", "size_rows"]
+__all__ = ["BENIGN", "PUBLISHED", "ROWS", "Good", "Row", "size_rows", "whole_h5"]
 
 
 class Good:
@@ -52,6 +52,7 @@ class Good:
         write_tensors(folder / "t", {"a": np.arange(6.0), "b": np.ones((2, 2), "int32")}, {"k": "v"})
         self.tensors = (folder / "t").read_bytes()
         self.archive = good_archive(stack())
+        self.folder = folder
 
 
 def _legacy_weights(model: Any) -> bytes:
@@ -252,6 +253,18 @@ def _numbered(path: Path, target: Path, good: Good, compiled: dict[str, Any]) ->
     spec["compile_config"] = {"loss": "mse", "optimizer": compiled["optimizer_config"]}
     return _kept(target, zipped({"config.json": json.dumps(spec), "metadata.json": '{"keras_version": "2.15.0"}',
                                  "model.weights.h5": path.with_suffix(".new").read_bytes()}))
+
+
+def whole_h5(folder: Path, good: Good, change: Callable[[dict], dict] = lambda spec: spec) -> bytes:
+    """A whole model as Keras 2 wrote it, with the state of its optimizer; its descriptions changed."""
+    path = _state("", {}, "h5").make(folder, good, {})
+    with h5py.File(path, "a") as file:
+        names = ("model_config", "training_config")
+        changed = change({name: json.loads(file.attrs[name]) for name in names})
+        for name in names:
+            text = json.dumps(changed.get(name))
+            file.attrs[name] = np.bytes_(text.encode() if len(text) < 60_000 else b"{}")
+    return path.read_bytes()
 
 
 def rows(every_form: bool) -> list[Row]:
