@@ -71,7 +71,7 @@ def load_optimizer(model: Any, file: Any, where: str) -> None:
     """Give the optimizer of a model the state in the group `optimizer_weights`; a warning where it does not fit."""
     group = ReadGroup(file, "optimizer_weights", where, plain=True)
     names = group.texts("weight_names") or []
-    if not names:
+    if not names or _not_begun(group, names):
         return
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
@@ -132,6 +132,11 @@ def _steps(group: ReadGroup, key: str) -> int | None:
         return None
     steps = int(group[key].ravel()[0])
     return steps if 0 <= steps < 2**31 - 1 else None
+
+
+def _not_begun(group: ReadGroup, names: list[str]) -> bool:
+    """Whether an optimizer was saved before its first step: a step count of 0, a learning rate, no slots."""
+    return len(names) <= 2 and all(group.shape(name) == () for name in names) and _steps(group, names[0]) == 0
 
 
 def _nadam_product(optimizer: Any, steps: int) -> Staged:

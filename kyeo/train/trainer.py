@@ -51,6 +51,11 @@ class Trainer(StepCache):
         self._calls = CompiledCall()
         self._forget_steps()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies: everything but the compiled steps, which are found again."""
+        return {**self.__dict__, "_runners": {}, "_current_runners": {}, "_state_cache": None, "_metrics_cache": None,
+                "_calls": CompiledCall()}
+
     # -- compile -------------------------------------------------------------------------------------------
     @plainly
     def compile(

@@ -133,3 +133,14 @@ def test_what_cannot_go_on_is_said(tmp_path):
         with pytest.warns(UserWarning, match="does not fit Adam"):
             found = kyeo.saving.load_model(whole_h5(tmp_path / "m.h5", {"class_name": "Adam", "config": {}}, {**state, **wrong}))
         assert int(found.optimizer.iterations.value) == 0
+
+
+def test_one_that_has_not_begun(tmp_path):
+    """A model that is compiled and saved at once has nothing to warn of."""
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(2)])
+    model.compile("adam", "mse")
+    with pytest.warns(UserWarning, match="old form"):
+        model.save(tmp_path / "m.h5")
+    assert int(kyeo.saving.load_model(tmp_path / "m.h5").optimizer.iterations.value) == 0
+    early = {"iteration:0": np.int64(0)}
+    kyeo.saving.load_model(whole_h5(tmp_path / "old.h5", {"class_name": "Adam", "config": {}}, early))
