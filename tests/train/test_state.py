@@ -261,3 +261,14 @@ def test_a_model_that_was_trained_is_copied(again):
     np.testing.assert_array_equal(copied.predict(x, verbose=0), model.predict(x, verbose=0))
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
     assert np.any(copied.predict(x, verbose=0))
+
+
+def test_the_loss_that_was_given():
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(2)])
+    assert model.loss is None
+    model.compile("sgd", given := kyeo.losses.Huber(0.5))
+    assert model.loss is given
+    model.loss = "mine"
+    assert model.loss == "mine"
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 2), "float32"))
