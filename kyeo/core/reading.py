@@ -7,6 +7,7 @@ or this computer allows. It is closed again before anyone can train or predict, 
 
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -58,6 +59,8 @@ _MOST = {  # ints that a loop or a table follows when the object is made or call
     "num_ops": 1000, "num_oov_indices": 10**6, "num_thresholds": 10**6, "output_sequence_length": 10**8,
     "output_size": 10**4, "power_iterations": 1000, "tile_grid_size": 100, "top_paths": 10**4,
 }
+_LARGE = 2**20  # bytes of a variable; below, the limit of the process is not asked
+_DRAWN, _STARTED = 5, 2**27  # how often the bytes of a variable are there while it is drawn; what JAX takes to start
 _WIDE = frozenset({"seed", "salt", "value", "vocabulary", "mask_value", "mask_token", "oov_token"})  # no sizes
 _DOCUMENTED = (ValueError, TypeError, OSError, ImportError)
 _NAMES = frozenset({"name", "class_name", "registered_name", "module"})
@@ -70,6 +73,7 @@ class _Reading:
             self.bytes_left = 4 * stored + limits.unstored
         else:
             self.bytes_left = _memory() // 2
+        self.is_told = limits.variables is not None
         if limits.variables is not None:
             self.bytes_left = limits.variables
         self.evidence = "half the memory there is" if stored is None else f"{stored:,} bytes of stored weights"
@@ -80,10 +84,29 @@ def _memory() -> int:
     """Bytes this process may hope for."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        most = resource.getrlimit(resource.RLIMIT_AS)[0]
     except (AttributeError, ValueError, OSError):  # not on Windows
         return 2**35
-    return total if most < 0 else min(total, most)
+    room = _room()
+    return total if room is None else min(total, room)
+
+
+def _room() -> int | None:
+    """Bytes of addresses that the limit of this process (`ulimit -v`) leaves; None where it has no limit."""
+    try:
+        most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return None
+    return None if most < 0 else max(0, most - _used())
+
+
+def _used() -> int:
+    """Bytes of addresses that this process has; where the system does not tell, the most memory it ever had."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most * (1 if sys.platform == "darwin" else 1024)
 
 
 @contextmanager
@@ -146,6 +169,9 @@ def making(cls: type | None, where: str | None = None) -> Iterator[None]:
         if is_told(error):
             raise problem(**{**error._told, "kind": ValueError}) from error  # type: ignore[attr-defined]
         words = str(error).strip().split("\n")[0][:200]
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in words:
+            raise problem("There is too little memory for what the description asks for.", received=words,
+                          where=where or cls, kind=ValueError) from error
         raise problem("The description is not well formed.", received=f"{type(error).__name__}: {words}",
                       where=where or cls, expected="what `get_config` or `model.save` writes") from error
 
@@ -228,3 +254,9 @@ def spend(shape: Sequence[int], dtype: Any, where: Any) -> None:
         raise problem("The description asks for more memory than it may.", where=where,
                       received=f"shape {tuple(shape)}, {size:,} bytes", expected=f"no more than {now.evidence} allow",
                       fix="if you trust it: with kyeo.saving.reading_limits(variables=...):")
+    room = _room() if size >= _LARGE and not now.is_told else None
+    if room is not None and _DRAWN * size + _STARTED > room:
+        raise problem("The description asks for more memory than this process may take.", where=where,
+                      received=f"shape {tuple(shape)}, {size:,} bytes; making it takes {_DRAWN} times as many",
+                      expected=f"no more than the limit of this process (`ulimit -v`) leaves, now {room:,} bytes",
+                      fix="raise that limit; or, if it is enough: with kyeo.saving.reading_limits(variables=...):")

@@ -21,6 +21,7 @@ import ml_dtypes
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.files import looks_like
 from kyeo.core.headers import read_header
 
 __all__ = ["DamagedFile", "Tensors", "write_tensors"]
@@ -152,7 +153,7 @@ class Tensors(Mapping[str, np.ndarray]):
         start = self._file.read(8)
         length = int.from_bytes(start, "little")
         if len(start) < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8):
-            raise self._bad(f"{size:,} bytes, a header of {length:,}")
+            raise self._bad(f"{looks_like(self._path)}: {size:,} bytes, a header of {length:,}")
         self._head = start + self._file.read(length)
         header = read_header(self._head[8:], self._bad)
         metadata = header.pop(_META, {})

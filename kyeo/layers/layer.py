@@ -163,7 +163,8 @@ class Layer(Shaped):
         config = super().get_config()
         given = {"name": self.name, "trainable": self._trainable}
         config.update({k: v for k, v in given.items() if k in config or k in _init_names(type(self))})
-        config["dtype"] = dtype_policies.serialize(self.dtype_policy)
+        if "dtype" in _init_names(type(self)):
+            config["dtype"] = dtype_policies.serialize(self.dtype_policy)
         if self.activity_regularizer is None and "activity_regularizer" not in _own_init_names(type(self)):
             config.pop("activity_regularizer", None)
         if given_arguments(self).get("autocast", True):

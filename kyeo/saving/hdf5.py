@@ -7,6 +7,7 @@ sizes that the file does not hold are refused before a byte is read.
 import contextlib
 import io
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import is_told, problem
+from kyeo.core.files import looks_like
 from kyeo.core.reading import spend
 from kyeo.core.variable import Variable
 from kyeo.saving.heaps import check_heaps
@@ -97,7 +99,8 @@ def open_for_reading(file: Any, where: str) -> Any:
     try:
         store = h5py.File(file, "r")
     except (KeyError, OSError, ValueError, RuntimeError) as error:
-        raise problem("The weights cannot be read.", where=where, received=str(error).split("\n")[0],
+        seen = f"{looks_like(file)}: " if isinstance(file, (str, os.PathLike)) and os.path.isfile(file) else ""
+        raise problem("The weights cannot be read.", where=where, received=seen + str(error).split("\n")[0],
                       expected="an HDF5 file, whole and not damaged") from None
     store.source = file  # for `check_heaps`
     return store

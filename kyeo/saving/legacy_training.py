@@ -15,6 +15,7 @@ __all__ = ["compile_config", "load_numbered_optimizer", "load_optimizer"]
 
 _WRAPPERS = ("MeanMetricWrapper", "LossFunctionWrapper", "MeanMetricWrapperV2")
 _NADAM_DECAY = 0.96
+_NOT_KEPT = ("iteration", "learning_rate", "u_product", "dynamic_scale")
 Staged = list[tuple[Any, Any]]  # variables and the values they are to get
 
 
@@ -70,16 +71,17 @@ def load_optimizer(model: Any, file: Any, where: str) -> None:
     """Give the optimizer of a model the state in the group `optimizer_weights`; a warning where it does not fit."""
     group = ReadGroup(file, "optimizer_weights", where, plain=True)
     names = group.texts("weight_names") or []
-    if not names:
+    if not names or _not_begun(group, names):
         return
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     staged = _in_order(optimizer, group, names) or _by_slots(optimizer, group, names)
-    if staged is None:
-        _complain(optimizer, where)
-        return
-    for variable, value in staged:
-        variable.assign(value)
+    if staged is None and names[0].partition(":")[0] == "iteration":  # Keras 2.11 and later, not `optimizers.legacy`
+        staged = _by_number(optimizer, group, names)
+    _give(optimizer, staged, where)
+    if staged is not None and any(re.search("/(momentum_cache|m_schedule)\\b", name) for name in names):
+        warnings.warn(f"The {type(optimizer).__name__} in {where} is an old one, whose momenta grew 250 times slower "
+                      "than today: training goes on from its state, but by today's rule.", stacklevel=5)
 
 
 def load_numbered_optimizer(model: Any, file: Any, where: str) -> None:
@@ -87,31 +89,60 @@ def load_numbered_optimizer(model: Any, file: Any, where: str) -> None:
     count, then the slots as today; the learning rate stands in the config."""
     group = ReadGroup(file, "optimizer", where)
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is None or not len(group):
+    if optimizer is None:
+        return
+    if not len(group):
+        _complain(f"There is no state of the optimizer in {where}, as Keras 2 wrote none of `optimizers.legacy` into a "
+                  "`.keras` (it does into a `.h5`)")
         return
     optimizer.build(model.trainable_variables)
-    kinds = tuple(f"_{kind}" for kind in SLOTS["*"].values())
-    slots = [v for v in optimizer.variables if v.name.endswith(kinds)]
-    stored = [str(i) for i in range(1, len(group))]
-    if slots and [group.shape(key) for key in stored] != [v.shape for v in slots]:
-        _complain(optimizer, where)
-        return
-    optimizer.iterations.assign(group["0"])
-    for variable, key in zip(slots, stored):
-        variable.assign(group[key])
-    for variable, value in _nadam_product(optimizer):
+    keys = [str(i) for i in range(len(group))]
+    _give(optimizer, _by_number(optimizer, group, keys) if set(keys) == set(group) else None, where)
+
+
+def _by_number(optimizer: Any, group: ReadGroup, keys: list[str]) -> Staged | None:
+    """The step count and the slots as today, but for what Keras from 2.11 to 2.15 did not keep."""
+    slots = [v for v in optimizer.variables if v.name not in _NOT_KEPT and v.dtype != "int32"]
+    kept = keys[1:]
+    if getattr(getattr(optimizer, "inner_optimizer", optimizer), "momentum", None) == 0:
+        kept = kept[:len(slots)]  # SGD kept momenta without momentum
+    steps = _steps(group, keys[0])
+    if steps is None or [group.shape(key) for key in kept] != [v.shape for v in slots]:
+        return None
+    return [(optimizer.iterations, steps), *((v, group[key]) for v, key in zip(slots, kept)),
+            *_nadam_product(optimizer, steps)]
+
+
+def _give(optimizer: Any, staged: Staged | None, where: str) -> None:
+    if staged is None or any(np.asarray(value).dtype.kind == "c" for _, value in staged):
+        staged = None
+        name = type(optimizer).__name__
+        _complain(f"The state of the optimizer in {where} does not fit {name}, so it was not loaded")
+    for variable, value in staged or []:
         variable.assign(value)
 
 
-def _complain(optimizer: Any, where: str) -> None:
-    warnings.warn(f"The state of the optimizer in {where} does not fit {type(optimizer).__name__}, so it was not "
-                  "loaded: training begins with a fresh one.", stacklevel=5)
+def _complain(what: str) -> None:
+    warnings.warn(f"{what}: training begins with a fresh one.", stacklevel=6)
 
 
-def _nadam_product(optimizer: Any, steps: Any = None) -> Staged:
-    """Nadam's product of momenta, which Keras 2 did not keep; it follows from the number of steps."""
-    steps = int(optimizer.iterations.value) if steps is None else steps
-    return [(v, np.prod(optimizer.beta_1 * (1 - 0.5 * _NADAM_DECAY ** np.arange(1, steps + 1))).astype("float32"))
+def _steps(group: ReadGroup, key: str) -> int | None:
+    """The step count, where it can be one."""
+    if group.shape(key) not in ((), (1,)) or group.dtype(key).kind not in "iu":
+        return None
+    steps = int(group[key].ravel()[0])
+    return steps if 0 <= steps < 2**31 - 1 else None
+
+
+def _not_begun(group: ReadGroup, names: list[str]) -> bool:
+    """Whether an optimizer was saved before its first step: a step count of 0, a learning rate, no slots."""
+    return len(names) <= 2 and all(group.shape(name) == () for name in names) and _steps(group, names[0]) == 0
+
+
+def _nadam_product(optimizer: Any, steps: int) -> Staged:
+    """Nadam's product of momenta, which Keras 2 did not keep; it follows from the number of steps, after many as 0."""
+    counts = np.arange(1, min(steps, 10_000) + 1)
+    return [(v, np.prod(optimizer.beta_1 * (1 - 0.5 * _NADAM_DECAY ** counts)).astype("float32"))
             for v in optimizer.variables if v.name == "u_product"]
 
 
@@ -132,11 +163,11 @@ def _by_slots(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | No
     for name in names:
         parts = name.partition(":")[0].split("/")
         if parts[-1] in ("iter", "iteration", "iterations"):
-            steps = int(np.asarray(group[name]).ravel()[0])
-            if parts[-1] == "iterations":  # Keras up to 2.3 counted a step before it looked at the count
+            steps = _steps(group, name)
+            if steps is not None and parts[-1] == "iterations":  # Keras up to 2.3 counted before it looked at the count
                 steps += 1
         elif parts[-1] in ("momentum_cache", "m_schedule", "u_product"):
-            product = group[name]
+            product = group[name] if group.shape(name) == () else None
         elif parts[-1] not in ("learning_rate", "decay"):
             kind = _kind(parts, kinds)
             if kind is None:

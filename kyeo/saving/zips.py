@@ -2,7 +2,8 @@
 they lie, by their expected names, never extracted.
 
 The weights are read in place, so of a large file little is in memory. Those that somebody has packed are unpacked in
-blocks; what the unpacker knows at the beginning of each block is kept, so that HDF5 may go back and forth.
+blocks; what the unpacker knows at the beginning of each block is kept, so that HDF5 may go back and forth. The first
+blocks are kept too: the weights are gone through three times (checksum, what there is, values), and most are not large.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kyeo.core.errors import problem
+from kyeo.core.files import looks_like
 from kyeo.saving.assets import AssetReader
 
 __all__ = ["CONFIG", "METADATA", "WEIGHTS", "opened_archive"]
@@ -25,7 +27,8 @@ MAX_MEMBERS = 20_000
 _EXPANSION = 100  # how many times bigger than stored a packed member may say it is, beyond MAX_CONFIG
 _PIECE = 2**20  # bytes that are looked at together
 _PACKED_PIECE = 2**14  # packed bytes that are given to the unpacker together
-_BLOCK, _KEPT = 2**22, 8  # unpacked bytes of a block; how many blocks are kept
+_BLOCK = 2**22  # unpacked bytes of a block
+_KEPT, _MOST_KEPT = 8, 16  # how many blocks are kept of any file; of one that has at least half as many packed bytes
 _TIMES = 20  # how often a member may be unpacked; a file that is read in any sensible order needs less
 
 
@@ -47,8 +50,8 @@ def opened_archive(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetRea
         try:
             archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-            raise problem("The file is not a whole `.keras` file.", where=str(path), received=str(error),
-                          expected="a zip written by `model.save`") from None
+            raise problem("The file is not a whole `.keras` file.", where=str(path), expected="a zip written by "
+                          "`model.save`", received=f"{looks_like(path)}: {str(error).lower()}") from None
         with archive:
             _check_archive(archive, path)
             yield (_member(archive, CONFIG, path, MAX_CONFIG), _window(archive, file, WEIGHTS, path),
@@ -173,6 +176,7 @@ class _Unpacked(_Window):
         super().__init__(file, begin, stored, size)
         self._marks = [(begin, zlib.decompressobj(-zlib.MAX_WBITS))]  # where block i begins, and what unpacks it
         self._blocks: dict[int, bytes] = {}  # the last one used is the last
+        self._kept = max(_KEPT, min(_MOST_KEPT, 2 * stored // _BLOCK))
         self._done = 0  # bytes unpacked so far
 
     def _fill(self, view: memoryview, at: int) -> None:
@@ -188,8 +192,8 @@ class _Unpacked(_Window):
             for i in range(min(number, len(self._marks) - 1), number + 1):
                 data = self._unpack(i)
         self._blocks[number] = data
-        if len(self._blocks) > _KEPT:
-            del self._blocks[next(iter(self._blocks))]
+        if len(self._blocks) > self._kept:  # the file is read from end to end: what was just left comes again last
+            del self._blocks[list(self._blocks)[-3]]
         return data
 
     def _unpack(self, number: int) -> bytes:

@@ -33,10 +33,18 @@ from kyeo.train.texts import without_text
 __all__ = ["Trainer"]
 
 
+class _Loss:
+    """`model.loss`: what `compile` was told, None before; a class of a user's may assign its own."""
+
+    def __get__(self, model: Any, owner: Any = None) -> Any:
+        return None if model is None else (model._compile_config or {}).get("loss")
+
+
 class Trainer(StepCache):
     """Mixin of Model: training and use."""
 
     name: str
+    loss: Any = _Loss()
     # Attributes whose variables are no weights of the model.
     _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
                             "_current_runners", "_state_cache", "_metrics_cache",
@@ -50,6 +58,11 @@ class Trainer(StepCache):
         self._compile_config: dict[str, Any] | None = None
         self._calls = CompiledCall()
         self._forget_steps()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies: everything but the compiled steps, which are found again."""
+        return {**self.__dict__, "_runners": {}, "_current_runners": {}, "_state_cache": None, "_metrics_cache": None,
+                "_calls": CompiledCall()}
 
     # -- compile -------------------------------------------------------------------------------------------
     @plainly

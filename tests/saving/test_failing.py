@@ -203,3 +203,19 @@ def test_damaged_file(tmp_path):
         archive.writestr("model.weights.h5", b"not HDF5")
     with pytest.raises(ValueError, match="HDF5"):
         kyeo.saving.load_model(path)
+
+
+@pytest.mark.parametrize("begin, words", [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n", "git lfs pull"),
+    (b"\n<!DOCTYPE html><title>404</title>", "a web page"), (b"", "an empty file"), (bytes(9999), "zeros"),
+    (b"PK\3\4 and no end", "a zip, or the beginning"), (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file, or the beginning"),
+    (b"\x80\4pickled", "a pickle"), (b"hello", "begins with b'hello'"),
+])
+def test_what_lies_in_the_place_of_a_file(begin, words, tmp_path):
+    """A message says what the file is that cannot be read."""
+    model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
+    for name, load in {"m.keras": kyeo.saving.load_model, "m.h5": kyeo.saving.load_model, "m.weights.h5": model.load_weights,
+                       "m.safetensors": model.load_weights}.items():
+        (tmp_path / name).write_bytes(begin)
+        with pytest.raises(ValueError, match=words):
+            load(tmp_path / name)

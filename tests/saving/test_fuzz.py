@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from kyeo.core.tensors import write_tensors
 from tests.saving.hostile.archives import with_facts, with_program
 from tests.saving.hostile.harness import verdict
-from tests.saving.hostile.rows import members_of, zipped
+from tests.saving.hostile.rows import members_of, whole_h5, zipped
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the harness forks and sets limits as Linux has them")
 SECONDS, KEEP = float(os.environ.get("KYEO_FUZZ_SECONDS", 0)), os.environ.get("KYEO_FUZZ_KEEP")
@@ -109,6 +109,8 @@ TARGETS = {  # way in, name of a file, its edits, (good files, edits) -> bytes
         **members_of(g.zips["stack"]), "config.json": json.dumps(edited(json.loads(g.specs["stack"]), e))})),
     "zip": ("load_model", "m.keras", BYTES, lambda g, e: damaged(g.zips["stack"], e)),
     "hdf5": ("load_weights", "m.weights.h5", BYTES, lambda g, e: damaged(g.weights["stack"], e)),
+    "whole h5": ("load_model", "m.h5", BYTES, lambda g, e: damaged(whole_h5(g.folder, g), e)),
+    "h5 config": ("load_model", "m.h5", EDITS, lambda g, e: whole_h5(g.folder, g, lambda spec: edited(spec, e))),
     "legacy hdf5": ("load_weights", "m.h5", BYTES, lambda g, e: damaged(g.weights["legacy"], e)),
     "arrays": ("tensors", "m.safetensors", BYTES, lambda g, e: damaged(g.tensors, e)),
     "header": ("tensors", "m.safetensors", EDITS, lambda g, e: _headed(g.tensors, e)),

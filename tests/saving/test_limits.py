@@ -1,7 +1,10 @@
 """What a description may ask for, how to allow more, and that a load that fails changes nothing."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -121,3 +124,54 @@ def test_expressions_in_a_policy_map(pattern, fine):
     else:
         with pytest.raises(ValueError, match="cannot hold such an expression"):
             kyeo.dtype_policies.DTypePolicyMap.from_config(config)
+
+
+# -- the limit of the process ------------------------------------------------------------------------------
+CHILD = '''
+import json, resource, sys
+import jax, kyeo
+from kyeo.core import reading
+jax.config.update("jax_disable_most_optimizations", True)
+
+def text_of(columns):
+    layers = [kyeo.Input((3,)), kyeo.layers.Embedding(7, 5, name="only")]
+    return kyeo.Sequential(layers).to_json().replace('"input_dim": 7', '"input_dim": 1000000').replace(
+        '"output_dim": 5', f'"output_dim": {columns}')
+
+texts = {columns: text_of(columns) for columns in (10, 80, 120, 400)}
+most = reading._used() + 1280 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+assert abs(most - reading._room() - reading._used()) < 2**20 and abs(reading._memory() - reading._room()) < 2**20
+for columns, text in texts.items():
+    try:
+        print(kyeo.models.model_from_json(text).count_params())
+    except ValueError as error:
+        print(str(error).split("\\n")[0])
+with kyeo.saving.reading_limits(variables=2**30):
+    try:
+        print(kyeo.models.model_from_json(texts[120]).count_params())
+    except ValueError as error:
+        print(str(error).split("\\n")[0])
+'''
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux's")
+def test_a_limit_of_the_process():
+    """What does not fit beside what the process has already is refused in words, before it is asked for."""
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "KYEO_COMPILE_CACHE": "0", "MALLOC_ARENA_MAX": "1"})
+    assert done.returncode == 0, done.stderr
+    more = "The description asks for more memory than "
+    assert done.stdout.splitlines() == [
+        "10000000", more + "this process may take.", more + "this process may take.", more + "it may.",
+        "There is too little memory for what the description asks for."]
+
+
+def test_a_system_that_does_not_tell(monkeypatch):
+    reading = sys.modules["kyeo.core.reading"]
+    monkeypatch.setattr("builtins.open", lambda *_, **__: (_ for _ in ()).throw(OSError()))
+    used = reading._used()
+    monkeypatch.undo()
+    assert 2**26 < used < 2**36
+    monkeypatch.setattr(reading, "resource", None)
+    assert reading._room() is None and reading._memory() > 2**28

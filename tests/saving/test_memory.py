@@ -38,6 +38,7 @@ def test_little_is_held(name, saved, monkeypatch):
     folder, model = saved
     monkeypatch.setattr(zips, "_BLOCK", 2**19)
     monkeypatch.setattr(zips, "_KEPT", 3)
+    monkeypatch.setattr(zips, "_MOST_KEPT", 3)
     tracemalloc.start()
     try:
         with zips.opened_archive(folder / f"{name}.keras") as (_, weights, _, _), open_for_reading(weights, name) as store:
@@ -74,7 +75,21 @@ def test_back_and_forth(seed, monkeypatch):
             assert buffer == data[at:at + size].ljust(size, b"\0")
         window.seek(-5, 2)
         assert window.read() == data[-5:]
-        assert len(getattr(window, "_blocks", ())) <= zips._KEPT
+        assert len(getattr(window, "_blocks", ())) <= zips._MOST_KEPT
+
+
+@pytest.mark.parametrize("blocks, times", [(7.5, 1), (15.5, 1), (39.5, 2.4)])
+def test_read_three_times(blocks, times, monkeypatch):
+    """As a model is: the checksum, what there is, the values. A small file is unpacked once."""
+    monkeypatch.setattr(zips, "_BLOCK", 1000)
+    data = random.Random(0).randbytes(int(blocks * 1000))
+    window = zips._Unpacked(io.BytesIO(packed(data)), 0, len(packed(data)), len(data))
+    for _ in range(3):
+        window.seek(0)
+        assert b"".join(iter(lambda: window.read(700), b"")) == data
+    assert window._done <= times * len(data)
+    bomb = zips._Unpacked(io.BytesIO(packed(bytes(10**5))), 0, len(packed(bytes(10**5))), 10**5)
+    assert len(bomb.read()) == 10**5 and len(bomb._blocks) == zips._KEPT
 
 
 @pytest.mark.parametrize("change, words", [

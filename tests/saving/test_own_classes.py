@@ -207,3 +207,32 @@ def test_deep_graph():
         h = kyeo.layers.Identity(name=f"i{i}")(h)
     again = kyeo.models.model_from_json(kyeo.Model(x, h).to_json())
     assert len(again.layers) == 601 and sys.getrecursionlimit() <= 1000
+
+
+def test_a_constructor_that_takes_nothing_of_the_base(tmp_path):
+    """Its config has what it takes, so that its file can be read; Keras writes a dtype, and cannot read its own."""
+    class Fixed(kyeo.layers.Layer):
+        def __init__(self, units):
+            super().__init__(dtype="float32")
+            self.units = units
+            self.inner = kyeo.layers.Dense(units)
+
+        def call(self, x):
+            return self.inner(x)
+
+    class Whole(kyeo.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [Fixed(4), Fixed(2)]
+
+        def call(self, x):
+            return self.parts[1](self.parts[0](x))
+
+    model = Whole()
+    expected = model(X)
+    assert model.get_config() == {} and model.parts[0].get_config() == {"units": 4}
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(TypeError, match="`Whole` is not known"):
+        kyeo.saving.load_model(tmp_path / "m.keras")
+    again = kyeo.saving.load_model(tmp_path / "m.keras", custom_objects={"Whole": Whole, "Fixed": Fixed})
+    np.testing.assert_array_equal(again(X), expected)

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -83,10 +84,11 @@ def test_files_are_those_that_were_written(library):
 @pytest.mark.parametrize("library, name", CHOSEN, ids=[f"{a}:{b}" for a, b in CHOSEN])
 def test_model(library, name, tmp_path):
     path, stem, arrays = taken_out(library, name, tmp_path)
-    model = kyeo.saving.load_model(path, custom_objects=zoo.custom_objects(kyeo) if stem == "own" else None)
+    stays = any(name.startswith(begin) and version_in(library).startswith(version) for begin, version in NO_STATE)
+    with warnings.catch_warnings(action="ignore" if stays else "error"):  # it says so, as test_legacy_optimizers.py shows
+        model = kyeo.saving.load_model(path, custom_objects=zoo.custom_objects(kyeo) if stem == "own" else None)
     assert_outputs(model, stem, arrays, OTHERWISE.get((stem, version_in(library)), ()))
-    if stem.startswith("trained") and not any(
-            name.startswith(begin) and version_in(library).startswith(version) for begin, version in NO_STATE):
+    if stem.startswith("trained") and not stays:
         step_on(model, stem.removeprefix("trained_"), arrays)
 
 
@@ -100,7 +102,8 @@ def step_on(model, name, arrays):
 
 
 def test_the_decay_of_nadam_is_none_of_its_learning_rate(tmp_path):
-    model = kyeo.saving.load_model(taken_out("tf-2.4.4", "trained_nadam.h5", tmp_path)[0])
+    with pytest.warns(UserWarning, match="by today's rule"):
+        model = kyeo.saving.load_model(taken_out("tf-2.4.4", "trained_nadam.h5", tmp_path)[0])
     assert model.optimizer.get_config()["learning_rate"] == pytest.approx(0.05)
 
 

@@ -1,6 +1,8 @@
 """The state of training: whole after any interruption, repeatable to the bit, the same however steps are grouped."""
 
+import copy
 import os
+import pickle
 import signal
 import threading
 
@@ -242,3 +244,31 @@ def test_other_models_leave_nothing_behind_in_this_one():
         make()  # new layers somewhere: every cached list of variables is looked at again
         model.predict(X, verbose=0)
     assert model.runner("predict") is runner and len(model._runners) == kept
+
+
+@pytest.mark.parametrize("again", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
+def test_a_model_that_was_trained_is_copied(again):
+    """With its weights, the state of its optimizer and its history; compiled steps stay where they are."""
+    x, y = np.linspace(-1, 1, 24).reshape(8, 3).astype("float32"), np.ones((8, 2), "float32")
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(2)])
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(x, y, epochs=2, verbose=0)
+    model.predict(x, verbose=0)
+    copied = again(model)
+    assert copied.history.history == model.history.history and not copied._runners
+    for one in (model, copied):
+        one.fit(x, y, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(copied.predict(x, verbose=0), model.predict(x, verbose=0))
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    assert np.any(copied.predict(x, verbose=0))
+
+
+def test_the_loss_that_was_given():
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(2)])
+    assert model.loss is None
+    model.compile("sgd", given := kyeo.losses.Huber(0.5))
+    assert model.loss is given
+    model.loss = "mine"
+    assert model.loss == "mine"
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 2), "float32"))

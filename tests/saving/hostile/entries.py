@@ -134,7 +134,7 @@ def _get(path, job):
 def _call(path, job):
     """A layer is made from its config and called on symbolic inputs, as a graph in a file does it."""
     spec = _json(path)
-    with kyeo.saving.reading_limits(variables=2**24), kyeo.core.reading.reading():
+    with kyeo.saving.reading_limits(variables=job.get("variables")), kyeo.core.reading.reading():
         layer = kyeo.layers.deserialize(spec["layer"])
         inputs = [kyeo.Input(batch_shape=shape, dtype=spec["dtype"]) for shape in spec["shapes"]]
         layer(inputs if spec["as_list"] else inputs[0])

@@ -33,7 +33,7 @@ from tests.saving.hostile.files import (
     zipped,
 )
 
-__all__ = ["BENIGN", "PUBLISHED", "ROWS", "Good", "Row", "size_rows"]
+__all__ = ["BENIGN", "PUBLISHED", "ROWS", "Good", "Row", "size_rows", "whole_h5"]
 
 
 class Good:
@@ -52,6 +52,7 @@ class Good:
         write_tensors(folder / "t", {"a": np.arange(6.0), "b": np.ones((2, 2), "int32")}, {"k": "v"})
         self.tensors = (folder / "t").read_bytes()
         self.archive = good_archive(stack())
+        self.folder = folder
 
 
 def _legacy_weights(model: Any) -> bytes:
@@ -91,7 +92,7 @@ def _described(pattern: Pattern, form: str) -> Row:
 
     entry = {"zip": "load_model", "folder": "load_model", "h5": "load_model", "json": "model_from_json"}.get(form, form)
     alone = form == "deserialize" and pattern.name in ("reshape", "padding")  # a layer by itself asks for nothing yet
-    return Row(f"{form}: {pattern.name}", entry, make, None if alone else pattern.refused)
+    return Row(f"{form}: {pattern.name}", entry, make, pattern.refused and not alone)
 
 
 def _written(text: str, form: str, folder: Path, good: Good, base: str) -> Path:
@@ -148,8 +149,9 @@ def _descriptions(every_form: bool) -> Iterator[Row]:
 # -- containers --------------------------------------------------------------------------------------------
 def _archive(change: Change, base: str, entry: str) -> Row:
     unread = entry == "load_weights" and change.name in ("config is a zip", "config is a pickle", "config in no encoding")
+    refused = change.refused and not unread  # of what a config says nothing is asked there
     return Row(f"{entry} of a zip: {change.name}", entry, lambda d, g, f: _kept(
-        d / "m.keras", change.change(g.zips[base], f)), None if unread else change.refused, {"model": base})
+        d / "m.keras", change.change(g.zips[base], f)), refused, {"model": base})
 
 
 def _folder(change: Change) -> Row:
@@ -203,6 +205,68 @@ def _at(change: Change, entry: str, name: str, **words: Any) -> Row:
     return Row(f"{entry}: {change.name}", entry, make, change.refused, words)
 
 
+# What stands in the place of the step count, the product or a slot of an optimizer of Keras 2.
+_COUNTS = {"huge": 2**62, "of two million million steps": 2 * 10**12, "just too large": 2**31 - 1, "negative": -5, "none": [],
+           "not a number": float("nan"), "infinite": float("inf"), "two": [1, 2], "complex": 1j, "text": "x"}
+_STATES: dict[str, dict[str, Any]] = {
+    "as it was": {},
+    **{f"step count {name}": {"Nadam/iter:0": value} for name, value in _COUNTS.items()},
+    "product of many": {"Nadam/momentum_cache:0": np.ones(9)}, "product of text": {"Nadam/momentum_cache:0": "x"},
+    "slots too few": {"Nadam/first/kernel/m:0": None}, "slot of another shape": {"Nadam/first/kernel/m:0": np.ones((4, 3))},
+    "complex slot": {"Nadam/first/kernel/m:0": np.ones((3, 4)) * 1j}, "slot of text": {"Nadam/first/kernel/m:0": "x"}, "nothing else": {"Nadam/momentum_cache:0": None, "first": None},
+}
+
+
+def _state(name: str, changed: dict[str, Any], form: str) -> Row:
+    """The state of an optimizer as Keras 2 wrote it, by names in a `.h5` and by numbers in a `.keras`."""
+    def make(folder: Path, good: Good, facts: dict) -> Path:
+        path = _model_h5(lambda spec: None)(folder, good, facts)
+        sizes = {"first/kernel": (3, 4), "first/bias": (4,), "only/kernel": (4, 2), "only/bias": (2,)}
+        slots = [(part, kind) for kind in "mv" for part in sizes]
+        slots = slots if form == "h5" else sorted(slots, key=lambda s: [*sizes].index(s[0]))
+        state = {"Nadam/iter:0": 3, "Nadam/momentum_cache:0": np.float32(0.1), **{
+            f"Nadam/{part}/{kind}:0": np.zeros(sizes[part], "float32") for part, kind in slots}}
+        state.update(changed)
+        compiled = {"loss": "mse", "optimizer_config": {"class_name": "Nadam", "config": {"learning_rate": 0.1}}}
+        with h5py.File(path, "a") as file:
+            file.attrs["training_config"] = json.dumps(compiled)
+            group = file.create_group("optimizer_weights")
+            group.attrs["weight_names"] = list(state)
+            for key, value in state.items():
+                if value is not None:  # else a name without an array
+                    group[key] = value
+        return path if form == "h5" else _numbered(path, folder / "m.keras", good, compiled)
+
+    return Row(f"{form} optimizer: {name}", "load_model", make, None)
+
+
+def _numbered(path: Path, target: Path, good: Good, compiled: dict[str, Any]) -> Path:
+    parts = members_of(good.zips["stack"])
+    with h5py.File(path) as old, h5py.File(path.with_suffix(".new"), "w") as file:
+        with h5py.File(io.BytesIO(parts["model.weights.h5"])) as weights:
+            weights.copy("layers", file)
+        group = file.create_group("optimizer/vars")
+        for number, key in enumerate(old["optimizer_weights"].attrs["weight_names"]):
+            if f"optimizer_weights/{key}" in old and key != "Nadam/momentum_cache:0":
+                old.copy(f"optimizer_weights/{key}", group, str(number - (number > 1)))
+    spec = json.loads(parts["config.json"])
+    spec["compile_config"] = {"loss": "mse", "optimizer": compiled["optimizer_config"]}
+    return _kept(target, zipped({"config.json": json.dumps(spec), "metadata.json": '{"keras_version": "2.15.0"}',
+                                 "model.weights.h5": path.with_suffix(".new").read_bytes()}))
+
+
+def whole_h5(folder: Path, good: Good, change: Callable[[dict], dict] = lambda spec: spec) -> bytes:
+    """A whole model as Keras 2 wrote it, with the state of its optimizer; its descriptions changed."""
+    path = _state("", {}, "h5").make(folder, good, {})
+    with h5py.File(path, "a") as file:
+        names = ("model_config", "training_config")
+        changed = change({name: json.loads(file.attrs[name]) for name in names})
+        for name in names:
+            text = json.dumps(changed.get(name))
+            file.attrs[name] = np.bytes_(text.encode() if len(text) < 60_000 else b"{}")
+    return path.read_bytes()
+
+
 def rows(every_form: bool) -> list[Row]:
     """The whole table; with `every_form` each pattern in each form it can take."""
     kinds = ("weights", "keras", "legacy", "editor") if every_form else ("weights", "keras", "legacy")
@@ -215,6 +279,8 @@ def rows(every_form: bool) -> list[Row]:
           for number, change in enumerate(table) for kind in (kinds if every_form else [
               "legacy" if change.name.startswith("heap") else kinds[number % 3]])),
         *(_weights(change, "editor", False) for change in HDF5[::6] if not every_form),
+        *(_state(name, changed, form) for number, (name, changed) in enumerate(_STATES.items())
+          for form in ("h5", "keras") if every_form or (form == "h5") == bool(number % 3)),
         *map(_arrays, TENSORS),
         *map(_exported, PROGRAMS if every_form else PROGRAMS[::8] + PROGRAMS[-10:]),
         *(_at(change, "load_weights", "m.weights.json") for change in INDEXES),
@@ -243,8 +309,13 @@ def size_rows(values: tuple[Any, ...]) -> Iterator[Row]:
                 if key in seen or value == number:
                     continue
                 seen.add(key)
-                yield Row(f"{case.name} with {'.'.join(map(str, place))}={value}", "call",
-                          lambda d, g, f, c=case, p=place, v=value: _resized(d, c, p, v), None)
+                name = f"{case.name} with {'.'.join(map(str, place))}={value}"
+                def make(d: Path, g: Good, f: dict, c: Case = case, p: Any = place, v: Any = value) -> Path:
+                    return _resized(d, c, p, v)
+
+                yield Row(name, "call", make, None, {"variables": 2**24})
+                if value == 10**6:  # without weights it may ask for much; then the limit of the process is what holds
+                    yield Row(f"{name} and no limit", "call", make, None, {"memory": 2**28})
 
 
 def _plain(value: Any) -> Any:
@@ -337,7 +408,8 @@ def _model_h5(inside: Callable[[dict], Any]) -> Callable[[Path, Good, dict], Pat
         path = folder / "m.h5"
         spec = {"class_name": "Sequential", "config": {"name": "m", "layers": [
             {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3], "dtype": "float32", "name": "x"}},
-            {"class_name": "Dense", "config": {"name": "first", "units": 4, "activation": "relu"}}]}}
+            {"class_name": "Dense", "config": {"name": "first", "units": 4, "activation": "relu"}},
+            {"class_name": "Dense", "config": {"name": "only", "units": 2}}]}}
         inside(spec)
         with h5py.File(path, "w") as file:
             file.attrs["keras_version"], file.attrs["backend"] = "2.15.0", "tensorflow"

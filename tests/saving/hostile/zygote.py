@@ -227,7 +227,7 @@ def main() -> None:
     watch.seen()
     allowed, modules, most = set(), [], 0
     for _ in range(2):  # what the first round has to import is there in the second
-        allowed = set()
+        allowed = {("open", "/proc/self/statm")}  # asked only under a limit of memory, which scouts have not
         for job in first["benign"]:
             result = _in_child(job, allowed, True, watch)
             if result["outcome"] != "done":
