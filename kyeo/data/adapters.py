@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from kyeo.core.errors import positive_int, problem
+from kyeo.core.errors import describe, positive_int, problem
 from kyeo.data.arrays import as_arrays, batch_rows
 from kyeo.data.dataset import Dataset, DatasetSource
 from kyeo.data.iterable import IterableSource
@@ -64,9 +64,10 @@ def as_source(
                               received=f"x is a {type(x).__name__}",
                               expected=f"a {kind} that yields (x, y) or (x, y, sample_weight)")
             return make(x, options)
-    raise problem("This cannot be used as data.", received=f"x={x!r:.100} of type {type(x).__name__}",
+    raise problem("This cannot be used as data.", received=f"x={describe(x)} of type {type(x).__name__}",
                   expected="arrays, lists, tuples or dicts of arrays, a generator, a PyDataset, a torch "
-                           "DataLoader or a tf.data.Dataset", kind=TypeError)
+                           "DataLoader or a tf.data.Dataset", kind=TypeError,
+                  fix="call it: it is what it gives that has the batches" if callable(x) else None)
 
 
 def _from_arrays(x: Any, options: _Options) -> Source:

@@ -2,10 +2,11 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
+from kyeo.core.gone import way_of_method
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.export import export_model
@@ -73,6 +74,13 @@ class Model(StateTree, Trainer, Layer):
         self.built = True
         self.supports_masking = True
         self._build_shapes = {"input_shape": shape_of(inputs)}
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:  # only asked for what is not there
+            gone = way_of_method(name, self)
+            if gone is not None:
+                raise gone
+            return object.__getattribute__(self, name)  # raises, in the words of Python or of a property
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outputs = self._calls.run(self, args, kwargs)

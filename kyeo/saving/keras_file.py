@@ -65,6 +65,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     10
     """
     include_optimizer = kwargs.pop("include_optimizer", None)
+    endings = {"keras": (".keras",), "h5": (".h5", ".hdf5")}
+    if str(filepath).endswith(endings.get(str(kwargs.get("save_format")), ())):
+        del kwargs["save_format"]  # an argument of Keras 2 that says what the name says
     _no_more("save_model", kwargs)
     path = local_path(filepath)
     if path.suffix in (".h5", ".hdf5") and zipped is None:
@@ -286,6 +289,10 @@ def _now() -> str:
 
 def _no_more(function: str, kwargs: dict[str, Any]) -> None:
     kwargs = {k: v for k, v in kwargs.items() if v is not None}
+    if "save_format" in kwargs:
+        raise problem(f"`{function}` has no argument `save_format`: the name of the file says it.", kind=TypeError,
+                      received=f"save_format={kwargs['save_format']!r}", where=function,
+                      expected='a name that ends in ".keras" or ".h5"')
     if kwargs:
         raise problem(f"`{function}` has no argument `{next(iter(kwargs))}`.", kind=TypeError, where=function,
                       received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()))

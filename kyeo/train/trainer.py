@@ -14,7 +14,7 @@ import numpy as np
 from kyeo import optimizers
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
-from kyeo.core.errors import one_of, positive_int, problem
+from kyeo.core.errors import given_in, is_told, one_of, positive_int, problem
 from kyeo.core.plain import plainly
 from kyeo.core.settings import hash_of, seed_of, settings
 from kyeo.core.variable import pure
@@ -103,6 +103,11 @@ class Trainer(StepCache):
         return self._objective is not None
 
     @property
+    def loss(self) -> Any:
+        """The loss as `compile` was given it; None before."""
+        return None if self._objective is None else self._objective.spec["loss"]
+
+    @property
     def run_eagerly(self) -> bool:
         """Whether steps run without compiling."""
         return self.__dict__.get("_run_eagerly", False) or settings.run_eagerly
@@ -115,6 +120,9 @@ class Trainer(StepCache):
         if not self.compiled:
             raise problem(f"`{method}` needs a compiled model.", received="a model that was not compiled", where=self,
                           fix='call model.compile(optimizer="adam", loss=...) first')
+        if self.optimizer is None and method in ("fit", "train_on_batch"):
+            raise problem(f"`{method}` needs an optimizer.", received="compile(optimizer=None)", where=self,
+                          fix='call model.compile(optimizer="adam", loss=...)')
 
     # -- what a step is made of; users override these ------------------------------------------------------
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
@@ -243,11 +251,7 @@ class Trainer(StepCache):
         self._prepare(source, y)
         validation = None
         if validation_data is not None:
-            vx, vy, vw = _validation_parts(validation_data)
-            validation = as_source(without_text(self, vx), vy, vw, batch_size=validation_batch_size or batch_size,
-                                   steps=_capped(validation_steps))
-            prepare.build_for(self, validation.peek(), "validation_data")
-            prepare.check_targets(self, vy, "validation_data")
+            validation = self._validation_source(validation_data, validation_batch_size or batch_size, validation_steps)
         listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,
                                 steps=source.num_batches, validation=validation is not None)
         train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
@@ -291,6 +295,7 @@ class Trainer(StepCache):
         Args:
             x, batch_size, steps, callbacks, verbose: as in `fit`.
         """
+        batch_size = positive_int("predict", optional=True, batch_size=batch_size)
         return predict(self, without_text(self, x), batch_size, verbose, _capped(steps),
                        functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
@@ -326,10 +331,20 @@ class Trainer(StepCache):
         return logs if return_dict else self._in_order(logs)
 
     # -- small things --------------------------------------------------------------------------------------
+    def _validation_source(self, data: Any, batch_size: int | None, steps: int | None) -> Source:
+        try:
+            x, y, weight = _validation_parts(data)
+            source = as_source(without_text(self, x), y, weight, batch_size=batch_size, steps=_capped(steps))
+            prepare.build_for(self, source.peek(), "validation_data")
+            prepare.check_targets(self, dict(source.whole()).get("y"), "validation_data")
+        except (TypeError, ValueError, OverflowError) as error:
+            raise (given_in(error, "`validation_data`") if is_told(error) else error) from None
+        return source
+
     def _prepare(self, source: Source, y: Any) -> None:
         prepare.build_for(self, source.peek())
         if y is not None:
-            prepare.check_targets(self, y)
+            prepare.check_targets(self, dict(source.whole()).get("y", y))
 
     def _checker(self, y: Any) -> Any:
         """The check of each batch's labels, where they could not be checked as a whole."""
