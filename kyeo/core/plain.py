@@ -149,9 +149,9 @@ def _shorten(error: BaseException) -> None:
     error.__traceback__ = shortened
 
 
-def warn(text: str) -> None:
-    """A UserWarning at the user's line, wherever in Kyeo it is noticed."""
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """A warning at the user's line, wherever in Kyeo it is noticed."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HIDDEN):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=level)
+    warnings.warn(text, category, stacklevel=level)

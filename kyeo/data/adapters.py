@@ -2,7 +2,6 @@
 
 import math
 import sys
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import describe, positive_int, problem
+from kyeo.core.plain import warn
 from kyeo.data.arrays import as_arrays, batch_rows
 from kyeo.data.dataset import Dataset, DatasetSource
 from kyeo.data.iterable import IterableSource
@@ -197,14 +197,16 @@ def _compare_classes(y: np.ndarray, at: int, name: str) -> None:
     share, chance = len(labels[at:]) / len(labels), 1e-4
     missing = [c for c in range(width) if not held[c] and (1 - share) ** rest[c] < chance]
     added = [c for c in range(width) if not rest[c] and held[c] and share ** held[c] < chance]
+    kept = int((rest + held)[held > 0].sum()) / len(labels)  # the share of the classes that are held out at all
+    if not missing and width <= 30 and kept ** len(labels[at:]) * 2.0 ** width < chance:
+        missing = [c for c in range(width) if rest[c] and not held[c]]
     if missing or added:
         facts = [f"no class {missing[:10]} among the held-out rows"] * bool(missing) + [
             f"class {added[:10]} only among them"] * bool(added)
-        warnings.warn(
+        warn(
             f"`validation_split` holds out the last {len(labels) - at} rows, and `{name}` looks sorted: "
             + ", ".join(facts)
-            + ". Shuffle first: `order = np.random.permutation(len(x)); x, y = x[order], y[order]`.",
-            stacklevel=3)
+            + ". Shuffle first: `order = np.random.permutation(len(x)); x, y = x[order], y[order]`.")
 
 
 def _class_numbers(y: np.ndarray) -> np.ndarray | None:

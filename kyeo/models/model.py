@@ -1,5 +1,6 @@
 """Model: a Layer that can be trained, saved and summed up. It may hold a Graph, a stack, or the user's own `call`."""
 
+import html
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -262,6 +263,12 @@ class Model(StateTree, Trainer, Layer):
             layer_range: (first name, last name), regular expressions; only these layers and those between.
         """
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def _repr_html_(self) -> str | None:
+        """The table of `summary`, for notebooks."""
+        lines: list[str] = []
+        self.summary(print_fn=lines.append)
+        return f"<pre>{html.escape(chr(10).join(map(str, lines)))}</pre>"
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model to a `.keras` file; see `kyeo.saving.save_model`."""

@@ -4,7 +4,6 @@ Everything reads `variable.value` and writes `variable.assign`, so `pure` makes 
 """
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
@@ -119,8 +119,8 @@ class Optimizer(_OptimizerState):
                           received="None for " + ", ".join(missing), expected="at least one gradient",
                           fix="make the loss depend on the variables")
         if missing:
-            warnings.warn("Gradients do not exist for variables " + ", ".join(missing)
-                          + ", which stay as they are. Does the loss depend on them?", stacklevel=4)
+            warn("Gradients do not exist for variables " + ", ".join(missing)
+                 + ", which stay as they are. Does the loss depend on them?")
         return [(self._fitting(g, v), v) for g, v in zip(grads, variables) if g is not None]
 
     def _fitting(self, gradient: Any, variable: Variable) -> jax.Array:

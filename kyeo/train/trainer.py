@@ -29,6 +29,7 @@ from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
 from kyeo.train.texts import without_text
+from kyeo.train.young_statistics import warn_of_young_statistics
 
 __all__ = ["Trainer"]
 
@@ -256,6 +257,8 @@ class Trainer(StepCache):
                                 steps=source.num_batches, validation=validation is not None)
         train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
               functools.partial(_is_due, frequency=validation_freq))
+        if validation is not None:
+            warn_of_young_statistics(self, self.history.history)  # type: ignore[attr-defined]
         return self.history  # type: ignore[attr-defined]
 
     @plainly
