@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if not hasattr(options, "module"):
-        parser.print_help()
-        return 0
+        parser.print_help(sys.stderr)
+        parser.exit(2)
     # A polite kill ends like Ctrl-C, so that temporary files are removed.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -24,7 +24,8 @@ def signature_of(model: Any, given: Any = None) -> Any:
     """The structure of specs that stands for the model's input.
 
     Args:
-        model: a model; one made from inputs and outputs knows its own.
+        model: a model; one made from inputs and outputs knows its own, another one takes floats of the shapes that it
+            was built for.
         given: what the user said instead: specs in the structure that the model is called with, or, as Keras has it,
             a list of one such structure.
     """
@@ -38,8 +39,8 @@ def signature_of(model: Any, given: Any = None) -> Any:
                             is_leaf=lambda s: isinstance(s, tuple) and all(n is None or isinstance(n, int) for n in s))
     if graph is None:
         raise problem("The shapes of the model's inputs are not known.", where=model, received="no `input_signature`",
-                      expected="a model made from inputs and outputs",
-                      fix='input_signature=((None, 28, 28, 1), "float32")')
+                      expected="a model made from inputs and outputs, or one that was called",
+                      fix='call the model on data first, or input_signature=((None, 28, 28, 1), "float32")')
     return graph.inputs
 
 

@@ -132,7 +132,7 @@ def test_the_command_as_a_module(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["kyeo"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("kyeo", run_name="__main__")
-    assert ended.value.code == 0 and "doctor" in capsys.readouterr().out
+    assert ended.value.code == 2 and "doctor" in capsys.readouterr().err
     assert "(None, 3)" in stack()._repr_html_()
 
 
