@@ -44,6 +44,7 @@ LAST = wrappers distillation
 ALL = PARTS train models LATER LAST
 kyeo: ALL rooms
 cli: ALL
+__main__: cli
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
 LATE_PACKAGES = {

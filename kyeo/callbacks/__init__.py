@@ -1,5 +1,7 @@
 """Callbacks: who is told what happens while a model trains."""
 
+from typing import TYPE_CHECKING
+
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.base import Callback
 from kyeo.callbacks.callback import CallbackList
@@ -15,9 +17,13 @@ from kyeo.callbacks.remote_monitor import RemoteMonitor
 from kyeo.callbacks.swap_ema_weights import SwapEMAWeights
 from kyeo.callbacks.tensorboard import TensorBoard
 from kyeo.callbacks.terminate_on_nan import TerminateOnNaN
+from kyeo.core.gone import missing
 
 __all__ = [
     "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
     "LearningRateScheduler", "ModelCheckpoint", "OrbaxCheckpoint", "ProgbarLogger", "ReduceLROnPlateau",
     "RemoteMonitor", "SwapEMAWeights", "TensorBoard", "TerminateOnNaN",
 ]
+
+if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
+    __getattr__, __dir__ = missing(__name__)

@@ -48,6 +48,9 @@ class Callback:
         self.params = None
         self._model = None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
     def set_params(self, params: dict[str, Any]) -> None:
         """Called once before the first hook."""
         self.params = params
@@ -175,6 +178,15 @@ class LazyLogs(dict):
 
     def __reduce__(self) -> Any:
         return dict, (dict(self),)
+
+
+def _no_such_log(self: LazyLogs, name: Any) -> Any:
+    raise problem(f"There is no `{name}` among the logs.", received=f"logs[{name!r}]", kind=KeyError,
+                  expected="one of " + ", ".join(map(repr, self)),
+                  fix="values of validation need validation_data" if str(name).startswith("val_") else None)
+
+
+LazyLogs.__missing__ = _no_such_log  # type: ignore[attr-defined]
 
 
 def _filled_first(name: str) -> Any:

@@ -1,5 +1,6 @@
 """CallbackList: tells callbacks what happens, and only those who listen."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.base import HOOKS, Callback, LazyLogs, Logs, plain_logs
 from kyeo.callbacks.history import History
 from kyeo.callbacks.progbar_logger import ProgbarLogger
-from kyeo.core.errors import problem
+from kyeo.core.errors import describe, problem
 
 __all__ = ["Callback", "CallbackList", "LazyLogs"]
 
@@ -67,6 +68,7 @@ class CallbackList(Callback):
         self._progbar = next((c for c in self.callbacks if isinstance(c, ProgbarLogger)), None)
         self._listeners: dict[str, list[Callable[..., None]]] = {
             hook: [getattr(c, hook) for c in self.callbacks if _overrides(c, hook)] for hook in HOOKS}
+        _check_hooks(self._listeners)
         self._heard = {
             hook for hook in _BATCH_HOOKS for c in self.callbacks if c is not self._progbar and _overrides(c, hook)}
         self.wants_batches = bool(self._heard)
@@ -121,13 +123,30 @@ class CallbackList(Callback):
     on_predict_batch_end = _forward("on_predict_batch_end")
 
 
+def _check_hooks(listeners: dict[str, list[Callable[..., None]]]) -> None:
+    """Refuse methods of the user's own that cannot be called as they will be, before anything has run."""
+    for hook, methods in listeners.items():
+        given = [] if hook == "on_train_interrupted" else (
+            ["batch"] if "batch" in hook else ["epoch"] if "epoch" in hook else []) + ["logs"]
+        for method in methods:
+            if str(getattr(method, "__module__", "kyeo.")).startswith("kyeo."):
+                continue
+            try:
+                inspect.signature(method).bind(*given)
+            except TypeError:
+                raise problem("A method of this callback cannot be called.", kind=TypeError,
+                              received=f"def {hook}{inspect.signature(method)}, without self",
+                              expected=f"def {hook}({', '.join(['self', *given])})".replace("logs)", "logs=None)"),
+                              where=getattr(method, "__self__", None)) from None
+
+
 def _flat(callbacks: Any) -> list[Any]:
     found: list[Any] = []
     for item in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] * (callbacks is not None):
         if isinstance(item, (list, tuple)):
             found += _flat(item)
         elif isinstance(item, type) or not hasattr(item, "set_model"):
-            raise problem("This is not a callback.", received=item, kind=TypeError,
+            raise problem("This is not a callback.", received=describe(item), kind=TypeError,
                           expected="an object of a class derived from kyeo.callbacks.Callback",
                           fix=f"call the class: {item.__name__}(...)" if isinstance(item, type) else None)
         else:

@@ -38,6 +38,11 @@ class History(Callback):
                 self._history.setdefault(name, []).append(value)
         return self._history
 
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={values[-1]:.4g}" if isinstance(values[-1], float) else name
+                         for name, values in self.history.items() if values)
+        return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
+
     def get_state(self) -> dict[str, Any]:
         return {"epoch": list(self.epoch), "history": {name: list(values) for name, values in self.history.items()}}
 

@@ -49,8 +49,8 @@ class LearningRateScheduler(Callback):
             arguments = (epoch, float(optimizer.learning_rate)) if self._takes_rate else (epoch,)
             rate = self.schedule(*arguments)
             if isinstance(rate, bool) or not hasattr(rate, "__float__"):
-                raise problem("`schedule` does not give a number.", received=rate, where=self,
-                              expected="a learning rate (float)")
+                raise problem("`schedule` does not give a number.", received=f"{rate!r} for epoch {epoch}",
+                              where=self, expected="a learning rate (float)", fix="end the function with `return ...`")
             optimizer.learning_rate = float(rate)
             if self.verbose > 0:
                 say(f"Epoch {epoch + 1}: LearningRateScheduler setting {name} to {float(rate)}.")
@@ -63,6 +63,12 @@ def _takes_two(function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind(0, 0.0)
     except TypeError:
+        try:
+            inspect.signature(function).bind(0)
+        except TypeError:
+            raise problem("`schedule` does not take an epoch.", received=f"schedule{inspect.signature(function)}",
+                          expected="a function (epoch, learning_rate) -> learning_rate",
+                          where="LearningRateScheduler", kind=TypeError) from None
         return False
     except ValueError:  # no signature: a function of C
         return True

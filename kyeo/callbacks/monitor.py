@@ -1,11 +1,11 @@
 """Monitor: the half that EarlyStopping, ModelCheckpoint and ReduceLROnPlateau share: is this value better?"""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from kyeo.callbacks.base import Callback
 from kyeo.core.errors import number, one_of, problem
+from kyeo.core.plain import warn
 
 __all__ = ["Monitor"]
 
@@ -42,8 +42,8 @@ class Monitor(Callback):
                           fix=None if self.monitor == base or validated else "pass validation_data to fit")
         if not self._warned:
             self._warned = True
-            warnings.warn(f"{type(self).__name__} watches `{self.monitor}`, and no validation ran in this "
-                          f"epoch; there are {', '.join(logs)}.", stacklevel=3)
+            warn(f"{type(self).__name__} watches `{self.monitor}`, and no validation ran in this "
+                 f"epoch; there are {', '.join(logs)}.")
         return None
 
     def improves(self, value: Any, reference: Any) -> bool:

@@ -22,7 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         >>> main(["doctor"])  # doctest: +SKIP
         0
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "module"):
+        parser.print_help(sys.stderr)
+        parser.exit(2)
     # A polite kill ends like Ctrl-C, so that temporary files are removed.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -55,7 +59,7 @@ def version_of(package: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kyeo", description="Neural networks with the Keras API on JAX.")
     parser.add_argument("--version", action="version", version=version_of("kyeo"))
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND")
     summary = "train the tutorial's network on 4,000 handwritten digits and draw a picture of it"
     demo = commands.add_parser("demo", help=summary, description=summary)
     demo.set_defaults(module="kyeo.cli.demo")

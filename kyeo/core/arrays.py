@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.errors import problem
+
 __all__ = ["from_host", "shared_zeros", "to_array"]
 
 
@@ -20,9 +22,21 @@ def from_host(values: Any, dtype: Any = None) -> jax.Array:
     'int32'
     """
     if dtype is None:
-        return jax.device_put(np.array(values))
+        values = np.array(values)
+        if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size and not jax.config.jax_enable_x64:
+            _check_32_bits(values)
+        return jax.device_put(values)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN to an int, 1e300 to float32: JAX does not warn either
         return jax.device_put(np.array(values).astype(jnp.dtype(dtype), copy=False))
+
+
+def _check_32_bits(values: np.ndarray) -> None:
+    low, high = values.min(), values.max()
+    bounds = np.iinfo("int32" if values.dtype.kind == "i" else "uint32")
+    if low < bounds.min or high > bounds.max:
+        raise problem("These integers do not fit into 32 bits, and JAX would cut them off.", kind=OverflowError,
+                      received=f"{values.dtype} values from {low} to {high}", expected=f"{bounds.min} to {bounds.max}",
+                      fix="map ids to 0..n-1, or jax.config.update('jax_enable_x64', True) at the start")
 
 
 @functools.lru_cache(maxsize=256)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import describe, is_told, problem, retold
+from kyeo.core.errors import describe, did_you_mean, is_told, problem, retold
 from kyeo.core.parameters import MISTAKES, checks_of, explained
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly
@@ -27,6 +27,7 @@ from kyeo.core.registry import (
     find,
     get_registered_name,
     get_registered_object,
+    names_in,
     public_module,
     public_name,
     register_builtin,
@@ -340,7 +341,8 @@ def _found(spec: dict[str, Any]) -> Any:
     fix = f'pass custom_objects={{"{wanted}": {bare}}}, or decorate the {kind} with ' \
           "@kyeo.saving.register_keras_serializable()" + ("" if is_function else " before loading")
     if module.split(".")[0] in ("keras", "kyeo"):
-        fix = f"this version of Kyeo has no such {kind}"
+        near = did_you_mean(wanted, names_in(module.split(".")[-1]))
+        fix = f"this version of Kyeo has no such {kind}" + (f"; {near}" if near else "")
     raise problem(f"The {kind} `{wanted}` is not known here.", fix=fix, where=_name_in(spec), kind=TypeError,
                   received=f"module={module!r}, class_name={spec['class_name']!r}, "
                            f"registered_name={spec.get('registered_name')!r}",

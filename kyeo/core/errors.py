@@ -6,19 +6,32 @@ mend it. Checks return the value in its normal form, so a constructor spends one
 
 import difflib
 import numbers
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 __all__ = [
-    "NotMaskable", "boolean", "describe", "did_you_mean", "fraction", "int_tuple", "is_told", "no_more", "number",
-    "one_of", "positive_int", "problem", "retold", "where_is",
+    "NotMaskable", "boolean", "describe", "did_you_mean", "fraction", "given_in", "int_tuple", "is_told", "meant",
+    "no_more", "number", "one_of", "positive_int", "problem", "retold", "where_is",
 ]
 
 
 class NotMaskable(ValueError):
     """Rows of padding cannot be left out of this computation, so the batch must come unpadded."""
+
+
+class _PlainKeyError(KeyError):
+    """A KeyError whose message is shown as it is, not as a `repr` with `\\n` in it."""
+
+    __module__, __qualname__ = "builtins", "KeyError"
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+_PlainKeyError.__name__ = "KeyError"
 
 
 def describe(value: Any) -> str:
@@ -28,7 +41,11 @@ def describe(value: Any) -> str:
         name = "array" if name == "ArrayImpl" or "Tracer" in name else name
         shape = tuple(size if isinstance(size, int) else None for size in value.shape)  # unknown ones have odd names
         return f"{name} of dtype {value.dtype} and shape {shape}"
-    text = repr(value)
+    if isinstance(value, (tuple, list)) and any(hasattr(v, "shape") for v in value):
+        ends = "()" if isinstance(value, tuple) else "[]"
+        text = ends[0] + ", ".join(map(describe, value)) + ends[1]
+    else:
+        text = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
     return text if len(text) <= 200 else text[:197] + "..."
 
 
@@ -65,7 +82,8 @@ def problem(
         ("Received", received if isinstance(received, str) or received is None else describe(received)),
         ("Expected", expected), ("Where", where_is(where)), ("Fix", fix),
     ]
-    error = kind("\n".join([what] + [f"  {name + ':':<10}{text}" for name, text in rows if text]))
+    made = _PlainKeyError if kind is KeyError else kind
+    error = made("\n".join([what] + [f"  {name + ':':<10}{text}" for name, text in rows if text]))
     error._told = {  # type: ignore[attr-defined]
         "what": what, "received": received, "expected": expected, "where": where, "fix": fix, "kind": kind}
     return error
@@ -96,6 +114,21 @@ def retold(error: Exception, where: Any, fix: str | None = None) -> Exception:
         error.__traceback__)
 
 
+def given_in(error: Exception, argument: str) -> Exception:
+    """The exception of `problem` with the argument named in which the value at fault came.
+
+    >>> print(given_in(problem("Shapes differ.", received="(2,)", where="fit"), "`validation_data`"))
+    Shapes differ.
+      Received: (2,)
+      Where:    fit, in `validation_data`
+    """
+    parts = error._told  # type: ignore[attr-defined]
+    if argument in str(error):
+        return error
+    place = ", in ".join(part for part in (where_is(parts["where"]), argument) if part)
+    return problem(**{**parts, "where": place}).with_traceback(error.__traceback__)
+
+
 def did_you_mean(name: Any, names: Iterable[Any], quote: str = "'") -> str | None:
     """A line that names up to three of `names` that look like `name`; None where none does.
 
@@ -106,6 +139,37 @@ def did_you_mean(name: Any, names: Iterable[Any], quote: str = "'") -> str | Non
         return None
     close = difflib.get_close_matches(name, [n for n in names if isinstance(n, str)], n=3, cutoff=0.6)
     return "did you mean " + " or ".join(f"{quote}{c}{quote}" for c in close) + "?" if close else None
+
+
+# Parameters as Keras 1 and 2 named them.
+_OLD_NAMES = {
+    "output_dim": "units", "nb_filter": "filters", "border_mode": "padding", "subsample": "strides",
+    "init": "kernel_initializer", "W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer",
+    "bias": "use_bias", "dim_ordering": "data_format", "inner_activation": "recurrent_activation", "p": "rate",
+    "input": "inputs", "output": "outputs", "nb_epoch": "epochs", "samples_per_epoch": "steps_per_epoch",
+    "nb_classes": "num_classes", "lr": "learning_rate", "batch_input_shape": "batch_shape",
+}
+_OLD_WAYS = {
+    "period": 'save_freq="epoch", or a number of batches',
+    "weights": "call `layer.set_weights(...)` once the layer is built, or give an initializer",
+    "workers": "give it to the data set: PyDataset(workers=...)",
+    "use_multiprocessing": "give it to the data set: PyDataset(use_multiprocessing=...)",
+    "max_queue_size": "give it to the data set: PyDataset(max_queue_size=...)",
+    "show_accuracy": 'compile(..., metrics=["accuracy"])',
+}
+
+
+def meant(name: str, names: Iterable[str]) -> str | None:
+    """What a parameter that does not exist was called later, what does its work, or what it looks like.
+
+    >>> meant("nb_epoch", ["x", "epochs"])
+    'it is called `epochs` now'
+    """
+    names = list(names)
+    new = _OLD_NAMES.get(name)
+    if new is not None and (new in names or not names):
+        return f"it is called `{new}` now"
+    return did_you_mean(name, names, "`") or _OLD_WAYS.get(name)
 
 
 def _bad(owner: Any, name: str, value: Any, expected: str, kind: type[Exception] = ValueError,

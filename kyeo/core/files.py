@@ -55,7 +55,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"Cannot write {target}: its folder does not exist. Make the folder first.")
+        raise problem("The file's folder does not exist.", received=f"filepath={str(target)!r}",
+                      expected="a file in a folder that is there", kind=FileNotFoundError,
+                      fix=f"os.makedirs({str(target.parent)!r}, exist_ok=True)")
     temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}")
     try:
         temporary.touch(exist_ok=False)

@@ -35,8 +35,18 @@ def resolve(identifier: Any, room: str) -> Any:
         identifier = identifier()
     if not callable(identifier):
         raise problem(f"This cannot be read as one of the {room}.", received=identifier, where=f"kyeo.{room}",
-                      expected=f"a name, an object or class of kyeo.{room}, a config, or a function")
+                      expected=f"a name, an object or class of kyeo.{room}, a config, or a function",
+                      fix=_mend(identifier, room))
     return identifier
+
+
+def _mend(value: Any, room: str) -> str | None:
+    if isinstance(value, (int, float)):
+        return {"initializers": f"Constant({value}) of kyeo.initializers", "constraints": f"MaxNorm({value})",
+                "regularizers": f"L2({value}) of kyeo.regularizers"}.get(room)
+    if hasattr(value, "shape") and room in ("losses", "metrics"):
+        return "give the function itself, not what it gives for some labels"
+    return None
 
 
 def _named(name: str, room: str) -> Any:

@@ -5,12 +5,13 @@ called straight through. Decorating also files it in the op table, where saved g
 """
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
 from kyeo.core.errors import describe, is_told, problem
 from kyeo.core.parameters import MISTAKES, Checks, is_misfit, misfit
-from kyeo.core.plain import in_plain_words, is_ours, plainly
+from kyeo.core.plain import Words, in_plain_words, is_ours, plainly
 from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer, record
 from kyeo.core.variable import Variable
@@ -51,8 +52,18 @@ def _shown(value: Any) -> str:
     return describe(value)
 
 
+def _no_such_axis(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """What axes there are, if the axis asked for is not among them."""
+    given = {**dict(zip(inspect.signature(fn).parameters, args)), **kwargs}
+    axis, ndim = given.get("axis"), getattr(args[0] if args else None, "ndim", None)
+    axes = axis if isinstance(axis, (list, tuple)) else [axis]
+    wrong = ndim is not None and any(isinstance(a, int) and not -ndim <= a < ndim for a in axes)
+    return f"axes from {-ndim} to {ndim - 1}" if wrong and ndim else None
+
+
 def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception:
-    words = in_plain_words(error)
+    axes = _no_such_axis(fn, args, kwargs)
+    words = Words(axes) if axes else in_plain_words(error)
     received = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in kwargs.items())]
     kinds = {TypeError: TypeError, AttributeError: TypeError, IndexError: IndexError}
     kind = next((kind for cls, kind in kinds.items() if isinstance(error, cls)), ValueError)

@@ -65,7 +65,7 @@ class Operation(Configurable):
     def input(self) -> Any:
         """The symbolic input of its only call in a graph."""
         node = self._only_node()
-        return node.args[0] if node.args else next(iter(node.kwargs.values()))
+        return node.args[0] if node.args else next(iter(node.kwargs.values()), [])
 
     @property
     def output(self) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from kyeo.core.errors import describe, did_you_mean, is_told, problem
+from kyeo.core.errors import describe, is_told, meant, problem
 from kyeo.core.plain import is_ours, plainly
 
 __all__ = ["MISTAKES", "Check", "Checks", "checked", "checks_of", "explained", "is_misfit", "misfit"]
@@ -205,7 +205,7 @@ def misfit(fn: Callable[..., Any], where: Any, args: tuple[Any, ...], kwargs: di
     if unknown:
         return problem(f"`{unknown[0]}` is not a parameter of this.", expected=expected, where=where, kind=TypeError,
                        received=f"{unknown[0]}={describe(kwargs[unknown[0]])}",
-                       fix=did_you_mean(unknown[0], names, "`"))
+                       fix=meant(unknown[0], names))
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:

@@ -5,6 +5,7 @@
 
 import contextlib
 import functools
+import inspect
 import os
 import pathlib
 import re
@@ -12,11 +13,11 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 
-from kyeo.core.errors import is_told
+from kyeo.core.errors import describe, is_told, meant, problem
 from kyeo.core.settings import settings
 
 __all__ = ["Words", "in_plain_words", "is_ours", "plainly", "warn"]
@@ -55,6 +56,11 @@ _CLASSES: tuple[tuple[type[Exception], Words], ...] = (
         "take sizes from x.shape, and compute values with kyeo.ops")),
 )
 _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\w*Tracer\w* has no attribute '?(\w+)"), r"nothing named \1 of a tensor whose values are only known "
+     "when the step runs: the functions of kyeo.ops compute with it"),
+    (re.compile(r"arrays are immutable|does not support item assignment"), "no assignment into a tensor, as in "
+     "x[i] = v: x = x.at[i].set(v), kyeo.ops.where(...) or kyeo.ops.scatter_update(...) make a new one"),
+    (re.compile(r"Error interpreting argument to .* type <class '([\w.]*)'>"), r"tensors, not a value of type \1"),
     (re.compile(r"dot_general requires contracting dimensions to have the same shape, got \((\d+),\) and \((\d+),\)"),
      r"a matrix product sums over two axes of equal size, and these have \1 and \2"),
     (re.compile(r"dot_general requires.*, got (\(.*\)) and (\(.*\))"), r"sizes \1 and \2 do not fit in a product"),
@@ -106,10 +112,25 @@ def plainly(fn: Callable[P, R]) -> Callable[P, R]:
         try:
             return fn(*args, **kwargs)
         except Exception as error:
+            better = _misfit(fn, error, kwargs)
+            if better is not None:
+                raise better from None
             _shorten(error)
             raise
 
     return call
+
+
+def _misfit(fn: Callable[..., Any], error: Exception, kwargs: dict[str, Any]) -> Exception | None:
+    """The complaint about a keyword that the function does not take, if that is why nothing of it has run."""
+    if not isinstance(error, TypeError) or error.__traceback__ is None or error.__traceback__.tb_next is not None:
+        return None
+    names = [name for name in inspect.signature(fn).parameters if name != "self"]
+    unknown = next((name for name in kwargs if name not in names), None)
+    if unknown is None:
+        return None
+    return problem(f"`{fn.__name__}` has no argument `{unknown}`.", received=f"{unknown}={describe(kwargs[unknown])}",
+                   expected="one of " + ", ".join(names), fix=meant(unknown, names), kind=TypeError)
 
 
 def _shorten(error: BaseException) -> None:
@@ -128,9 +149,9 @@ def _shorten(error: BaseException) -> None:
     error.__traceback__ = shortened
 
 
-def warn(text: str) -> None:
-    """A UserWarning at the user's line, wherever in Kyeo it is noticed."""
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """A warning at the user's line, wherever in Kyeo it is noticed."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HIDDEN):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=level)
+    warnings.warn(text, category, stacklevel=level)

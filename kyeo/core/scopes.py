@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from kyeo.core.arrays import to_array
-from kyeo.core.errors import did_you_mean, problem
+from kyeo.core.errors import problem
 from kyeo.core.scope import current, scope
 from kyeo.core.variable import Variable, unwrap
 
@@ -165,5 +165,5 @@ def device(device_name: Any) -> Any:
     except (RuntimeError, ValueError, IndexError):
         raise problem("There is no such device.", received=f"device_name={device_name!r}", where="device",
                       expected="one of " + ", ".join(dict.fromkeys(names)),
-                      fix=did_you_mean(device_name, names)) from None
+                      fix='JAX finds no other here; for a GPU it needs more: pip install "jax[cuda13]"') from None
     return jax.default_device(found)

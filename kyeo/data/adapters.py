@@ -2,14 +2,14 @@
 
 import math
 import sys
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from kyeo.core.errors import positive_int, problem
+from kyeo.core.errors import describe, positive_int, problem
+from kyeo.core.plain import warn
 from kyeo.data.arrays import as_arrays, batch_rows
 from kyeo.data.dataset import Dataset, DatasetSource
 from kyeo.data.iterable import IterableSource
@@ -64,9 +64,10 @@ def as_source(
                               received=f"x is a {type(x).__name__}",
                               expected=f"a {kind} that yields (x, y) or (x, y, sample_weight)")
             return make(x, options)
-    raise problem("This cannot be used as data.", received=f"x={x!r:.100} of type {type(x).__name__}",
+    raise problem("This cannot be used as data.", received=f"x={describe(x)} of type {type(x).__name__}",
                   expected="arrays, lists, tuples or dicts of arrays, a generator, a PyDataset, a torch "
-                           "DataLoader or a tf.data.Dataset", kind=TypeError)
+                           "DataLoader or a tf.data.Dataset", kind=TypeError,
+                  fix="call it: it is what it gives that has the batches" if callable(x) else None)
 
 
 def _from_arrays(x: Any, options: _Options) -> Source:
@@ -196,14 +197,16 @@ def _compare_classes(y: np.ndarray, at: int, name: str) -> None:
     share, chance = len(labels[at:]) / len(labels), 1e-4
     missing = [c for c in range(width) if not held[c] and (1 - share) ** rest[c] < chance]
     added = [c for c in range(width) if not rest[c] and held[c] and share ** held[c] < chance]
+    kept = int((rest + held)[held > 0].sum()) / len(labels)  # the share of the classes that are held out at all
+    if not missing and width <= 30 and kept ** len(labels[at:]) * 2.0 ** width < chance:
+        missing = [c for c in range(width) if rest[c] and not held[c]]
     if missing or added:
         facts = [f"no class {missing[:10]} among the held-out rows"] * bool(missing) + [
             f"class {added[:10]} only among them"] * bool(added)
-        warnings.warn(
+        warn(
             f"`validation_split` holds out the last {len(labels) - at} rows, and `{name}` looks sorted: "
             + ", ".join(facts)
-            + ". Shuffle first: `order = np.random.permutation(len(x)); x, y = x[order], y[order]`.",
-            stacklevel=3)
+            + ". Shuffle first: `order = np.random.permutation(len(x)); x, y = x[order], y[order]`.")
 
 
 def _class_numbers(y: np.ndarray) -> np.ndarray | None:

@@ -16,6 +16,8 @@ from kyeo.data.unpack import unpack_x_y_sample_weight
 __all__ = ["as_arrays", "batch_dtype", "batch_rows", "standard_batch"]
 
 _PARTS = ("x", "y", "sample_weight")
+_BATCHES = ("yield batches, not single samples: arrays with a first axis for the rows; of a data set of Hugging Face "
+            'pass the columns: fit(data["x"], data["y"])')
 _NARROW = {"int64": np.dtype("int32"), "uint64": np.dtype("uint32")}
 
 
@@ -95,7 +97,7 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
                           'numbers stored as objects: `.astype("float32")`')
     if array.ndim == 0:
         raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,
-                      expected="an array of at least one axis")
+                      expected="an array of at least one axis", fix=_BATCHES if keep_jax else None)
     if array.dtype.name in _NARROW and not jax.config.jax_enable_x64:
         _check_32_bits(array.data if hasattr(array, "tocsr") else array, name)
     return array
@@ -107,13 +109,31 @@ def _to_numpy(value: Any, name: str) -> np.ndarray:
     if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor, wherever it lives
         return np.asarray(value.detach().cpu())
     if hasattr(value, "to_numpy"):  # pandas, polars; a single column is a table of width one, as in Keras
-        array = np.asarray(value.to_numpy())
+        array = _table(value, name)
         return array[:, None] if type(value).__name__ == "Series" else array
     if not hasattr(value, "__array__") and not isinstance(value, (int, float, np.generic)):
         raise problem(f"`{name}` cannot be used as data.", received=value, kind=TypeError,
                       expected="arrays, lists of numbers, tables, generators, a PyDataset, a torch "
                                "DataLoader or a tf.data.Dataset")
     return np.asarray(value)
+
+
+def _table(value: Any, name: str) -> np.ndarray:
+    """A table or column; columns of several kinds of numbers (also those of pandas with gaps) as floats."""
+    array = np.asarray(value.to_numpy())
+    if array.dtype.kind != "O" or not hasattr(value, "isna"):
+        return array
+    dtypes = value.dtypes if hasattr(value, "columns") else {name: value.dtype}
+    if any(getattr(dtype, "kind", "O") not in "biuf" for _, dtype in dtypes.items()):
+        return array
+    gaps = value.isna()
+    holes = [column for column, dtype in dtypes.items() if dtype.kind != "f"
+             and (gaps[column] if hasattr(value, "columns") else gaps).any()]
+    if holes:
+        raise problem(f"`{name}` has missing values in columns of integers or booleans.", kind=ValueError,
+                      received=f"columns {holes[:10]}", expected="a value in each row",
+                      fix="fill them in (`.fillna(0)`), leave such rows out (`.dropna()`), or make the columns floats")
+    return np.asarray(value.to_numpy(dtype=settings.floatx, na_value=np.nan))
 
 
 def _text_columns(value: Any) -> str:
@@ -146,6 +166,10 @@ def _check_rows(parts: list[Any], kind: str) -> None:
         return
     counts = [f"{name}{jax.tree_util.keystr(path)}: {leaf.shape[0]}" for name, part in zip(_PARTS, parts)
               for path, leaf in jax.tree_util.tree_flatten_with_path(part)[0]]
+    many = len(counts) > 8
+    fix = ("a list of arrays is taken for several inputs or outputs, one an entry; if its entries are rows, pass "
+           "np.array(...) of it") if many else None
+    counts = [*counts[:4], "...", counts[-1]] if many else counts
     where = f" in a batch of the {kind}." if kind else "."
     raise problem("The arrays do not have the same number of rows" + where,
-                  received=", ".join(counts), expected="one row a sample in every array")
+                  received=", ".join(counts), expected="one row a sample in every array", fix=fix)

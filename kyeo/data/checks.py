@@ -39,6 +39,10 @@ def check_labels(y: Any, num_classes: int, where: Any = None, ignore_class: int 
         raise problem("Labels are not numbers.", received=f"NaN or infinity among {labels.size} labels",
                       expected=f"integers 0..{num_classes - 1}", where=where)
     if low >= 0 and high < num_classes:
+        if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+            raise problem("Labels are not whole numbers.", received=f"labels run {low:g}..{high:g}, with fractions",
+                          expected=f"integers 0..{num_classes - 1}", where=where,
+                          fix="for values to predict take a loss such as \"mse\" and a last layer of 1 unit")
         return
     low, high = (int(v) if v == int(v) else float(v) for v in (low, high))
     raise problem("Labels are out of range.", received=f"labels run {low}..{high} for {num_classes} classes",

@@ -69,8 +69,9 @@ class IterableSource(Source):
         for data in self._iterator:
             self._iterator = itertools.chain([data], self._iterator)
             return self._standard(data)
-        raise problem(f"The {self._kind} yields nothing.", received=self._iterable,
-                      expected="at least one batch")
+        fix = None if self._restarts else "a generator gives its batches once; make it anew for each call"
+        raise problem(f"The {self._kind} yields nothing.", received=f"x is a {type(self._iterable).__name__}",
+                      expected="at least one batch", fix=fix)
 
     def close(self) -> None:
         if self._restarts:

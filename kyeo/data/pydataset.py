@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
 from kyeo.data.arrays import standard_batch
 from kyeo.data.iterable import own_state, restore_own_state
@@ -74,13 +74,21 @@ class PyDataset:
             raise problem("This data set does not say how many batches it has.", where=self,
                           expected="a method `__len__`, or a property `num_batches` (None: no end)",
                           kind=NotImplementedError)
-        return len(self)
+        return _whole(self.__len__(), self)
 
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""
 
     def on_epoch_end(self) -> None:
         """Called after each epoch."""
+
+
+def _whole(length: Any, where: Any) -> int:
+    if not hasattr(length, "__index__"):
+        raise problem("`__len__` of a data set must give an int.", received=f"__len__() gives {describe(length)}",
+                      expected="how many batches an epoch has", where=where, kind=TypeError,
+                      fix="math.ceil(rows / batch_size)")
+    return int(length)
 
 
 class PyDatasetSource(Source):

@@ -5,7 +5,6 @@ None.
 """
 
 import abc
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 from kyeo.data.arrays import batch_dtype, batch_rows
 
 __all__ = ["ArraySource", "Batch", "Source", "pad_batch", "span", "warn_out_of_data"]
@@ -214,8 +214,8 @@ def span(epoch: int, total: int | None, steps: int | None) -> tuple[int, int, in
 def warn_out_of_data(count: int, wanted: int | None) -> None:
     """Say so when an epoch has fewer batches than were asked for."""
     if wanted and count < wanted:
-        warnings.warn(f"Data ran out: this epoch has {count} of {wanted} batches. Lower `steps_per_epoch` "
-                      "or pass data that gives more (a generator cannot start again).", stacklevel=3)
+        warn(f"Data ran out: this epoch has {count} of {wanted} batches. Lower `steps_per_epoch` "
+             "or pass data that gives more (a generator cannot start again).")
 
 
 def pad_batch(batch: Batch, batch_size: int) -> tuple[Batch, int]:

@@ -1,12 +1,12 @@
 """Class weights: a weight a row, looked up by its label and multiplied with the row's own weight."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 
 __all__ = ["ClassWeights"]
@@ -52,8 +52,7 @@ class ClassWeights:
                           received=f"classes {extra}", expected=f"some of {sorted(possible)[:20]}")
         if missing and not self._told:
             self._told = True
-            warnings.warn(f"`class_weight` has no weight for class {missing[:20]} of `{name}`: it gets 1.",
-                          stacklevel=4)
+            warn(f"`class_weight` has no weight for class {missing[:20]} of `{name}`: it gets 1.")
         values = np.array([table.get(label, 1.0) for label in present.tolist()], settings.floatx)
         return _times(values[inverse.reshape(labels.shape)], weight)
 

@@ -35,9 +35,9 @@ def write_parts(path: Any, facts: dict[str, Any], parts: list[bytes]) -> None:
             file.write(part)
 
 
-def _broken(path: Any, what: str) -> Exception:
+def _broken(path: Any, what: str, fix: str = "write or copy it again") -> Exception:
     return problem("This file is not whole, or was not written by `ExportArchive.write_out`.", received=what,
-                   where=os.fspath(path), expected="a file as it was written", fix="write or copy it again")
+                   where=os.fspath(path), expected="a file as it was written", fix=fix)
 
 
 def read_parts(path: Any) -> tuple[dict[str, Any], list[bytes]]:
@@ -51,7 +51,8 @@ def read_parts(path: Any) -> tuple[dict[str, Any], list[bytes]]:
         head = file.read(_HEAD)
         length = int.from_bytes(head[len(_KIND):len(_KIND) + 8], "little")
         if len(head) < _HEAD or not head.startswith(_KIND):
-            raise _broken(path, "another beginning")
+            raise _broken(path, "another beginning", "a program of `model.export` is read by "
+                          "jax.export.deserialize(bytearray(file.read())); an archive: write or copy it again")
         if length > min(_LONGEST_HEADER, size - _HEAD):
             raise _broken(path, f"a header of {length} bytes in a file of {size}")
         header = file.read(length)

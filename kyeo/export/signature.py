@@ -24,7 +24,8 @@ def signature_of(model: Any, given: Any = None) -> Any:
     """The structure of specs that stands for the model's input.
 
     Args:
-        model: a model; one made from inputs and outputs knows its own.
+        model: a model; one made from inputs and outputs knows its own, another one takes floats of the shapes that it
+            was built for.
         given: what the user said instead: specs in the structure that the model is called with, or, as Keras has it,
             a list of one such structure.
     """
@@ -32,10 +33,14 @@ def signature_of(model: Any, given: Any = None) -> Any:
         lone = isinstance(given, (list, tuple)) and not _is_spec(given) and len(given) == 1
         return given[0] if lone else given
     graph = getattr(model, "_graph", None)
+    shapes = getattr(model, "_build_shapes", None) or {}
+    if graph is None and model.built and len(shapes) == 1:  # a model that was called: any batch of such shapes
+        return jax.tree.map(lambda shape: ((None, *shape[1:]), "float32"), next(iter(shapes.values())),
+                            is_leaf=lambda s: isinstance(s, tuple) and all(n is None or isinstance(n, int) for n in s))
     if graph is None:
         raise problem("The shapes of the model's inputs are not known.", where=model, received="no `input_signature`",
-                      expected="a model made from inputs and outputs",
-                      fix='input_signature=((None, 28, 28, 1), "float32")')
+                      expected="a model made from inputs and outputs, or one that was called",
+                      fix='call the model on data first, or input_signature=((None, 28, 28, 1), "float32")')
     return graph.inputs
 
 

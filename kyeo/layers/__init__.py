@@ -1,8 +1,8 @@
 """Layers: Layer, the base, and the families built on it."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from kyeo.core.errors import problem
+from kyeo.core.gone import missing
 from kyeo.layers import (
     activation,
     attention,
@@ -69,9 +69,5 @@ _LEFT_OUT = {  # also in docs/differences.md
     "TorchModuleWrapper": "write the module again with layers, and copy its weights by `set_weights`",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LEFT_OUT:
-        raise problem(f"`layers.{name}` is left out: Kyeo computes on JAX alone.", kind=AttributeError,
-                      fix=_LEFT_OUT[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
+    __getattr__, __dir__ = missing(__name__, _LEFT_OUT)

@@ -66,6 +66,9 @@ def check_inputs(spec: Any, inputs: Any, owner: Any) -> None:
     if not spec:
         return
     specs = jax.tree.leaves(spec, is_leaf=lambda s: isinstance(s, InputSpec))
+    if isinstance(inputs, dict) and not any(s.name for s in specs):
+        raise problem("The layer takes a tensor, not a dict.", received=f"a dict with the keys {list(inputs)}",
+                      where=owner, kind=TypeError, fix="give it one of the values: x[key]")
     if isinstance(inputs, dict) and all(s.name for s in specs):
         missing = [s.name for s in specs if s.name not in inputs]
         if missing:
@@ -75,10 +78,17 @@ def check_inputs(spec: Any, inputs: Any, owner: Any) -> None:
     else:
         tensors = jax.tree.leaves(inputs, is_leaf=lambda leaf: leaf is None)
     if len(tensors) != len(specs):
+        numbers = any(isinstance(leaf, (int, float)) for leaf in tensors)
         raise problem("The number of inputs is wrong.", received=f"{len(tensors)} inputs", where=owner,
-                      expected=f"{len(specs)}")
+                      expected=f"{len(specs)}", fix="make an array of the list of numbers: np.array(x)" if numbers else
+                      "layers such as Concatenate or Add make one tensor of several" if len(specs) == 1 else None)
     for one, tensor in zip(specs, tensors):
         if tensor is not None:
+            if not hasattr(tensor, "shape") and not isinstance(tensor, (int, float, complex)):
+                raise problem("A layer is called on tensors.", received=tensor, where=owner, kind=TypeError,
+                              expected="a tensor or an array",
+                              fix=f"call that on a tensor first, {type(tensor).__name__}(...)(x)"
+                              if callable(tensor) and not isinstance(tensor, type) else None)
             _check_one(one, tuple(getattr(tensor, "shape", ())), owner)
         elif not one.optional:
             raise problem("An input is None.", received="None", expected="a tensor", where=owner)
@@ -101,7 +111,7 @@ def _check_one(spec: InputSpec, shape: tuple[Any, ...], owner: Any) -> None:
         wanted = f"at least {spec.min_ndim} axes"
     if wanted is not None:
         raise problem("The input has the wrong number of axes.", received=f"an input of shape {_text(shape)}",
-                      expected=wanted, where=owner, fix=_rank_hint(spec, ndim))
+                      expected=wanted, where=owner, fix=_rank_hint(spec, ndim, owner))
     for axis, size in spec.axes.items():
         if size is not None and isinstance(shape[axis], int) and shape[axis] != size:
             raise problem("The input has the wrong size on an axis.", received=f"an input of shape {_text(shape)}",
@@ -117,7 +127,10 @@ def _text(shape: tuple[Any, ...]) -> str:
     return str(tuple(size if isinstance(size, int) else None for size in shape))
 
 
-def _rank_hint(spec: InputSpec, ndim: int) -> str | None:
+def _rank_hint(spec: InputSpec, ndim: int, owner: Any) -> str | None:
+    if ndim == 2 and hasattr(owner, "return_sequences"):
+        return ("a recurrent layer before this one needs return_sequences=True; or is one feature a step meant? "
+                "`x[..., None]`")
     if spec.ndim == ndim + 1:
         return ("a channel axis is missing at the end, or a batch axis at the front? "
                 "`x[..., None]` adds a channel axis, `x[None]` a batch axis")

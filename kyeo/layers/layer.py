@@ -16,7 +16,7 @@ from kyeo import dtype_policies, regularizers
 from kyeo.core.arrays import to_array
 from kyeo.core.configurable import given_arguments, parameters_of
 from kyeo.core.dtypes import is_float
-from kyeo.core.errors import boolean, did_you_mean, problem
+from kyeo.core.errors import boolean, meant, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
 from kyeo.core.per_class import per_class
@@ -76,8 +76,8 @@ class Layer(Shaped):
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of this layer.", kind=TypeError,
                           received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()), where=type(self),
-                          expected="one of " + ", ".join(_init_names(type(self))),
-                          fix=did_you_mean(next(iter(kwargs)), _init_names(type(self)), "`"))
+                          expected="one of " + ", ".join(_init_names(type(self)) or ("inputs", "outputs")),
+                          fix=meant(next(iter(kwargs)), _init_names(type(self))))
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise problem("A layer's name must be a string without '/'.", received=f"name={name!r}", where=type(self),
                           expected='a plain name such as "encoder"')
@@ -104,7 +104,15 @@ class Layer(Shaped):
     def __setattr__(self, name: str, value: Any) -> None:
         if name[0] != "_" and isinstance(value, (Variable, Shaped, list, tuple, dict)):
             Structure.version += 1
-        object.__setattr__(self, name, value)
+        try:
+            object.__setattr__(self, name, value)
+        except AttributeError:
+            known = getattr(type(self), name, None)
+            if not isinstance(known, property) or known.fset is not None:
+                raise
+            raise problem(f"`{name}` of a layer cannot be set: it is read off the layer.", where=type(self),
+                          received=f"self.{name} = ...", fix=f"another name, such as `my_{name}`",
+                          kind=AttributeError) from None
 
     # -- types ---------------------------------------------------------------------------------------------
     @property
@@ -163,7 +171,7 @@ class Layer(Shaped):
         config = super().get_config()
         given = {"name": self.name, "trainable": self._trainable}
         config.update({k: v for k, v in given.items() if k in config or k in _init_names(type(self))})
-        if "dtype" in _init_names(type(self)):
+        if "dtype" in _init_names(type(self)):  # else the constructor could not take it back
             config["dtype"] = dtype_policies.serialize(self.dtype_policy)
         if self.activity_regularizer is None and "activity_regularizer" not in _own_init_names(type(self)):
             config.pop("activity_regularizer", None)
@@ -202,8 +210,13 @@ class Layer(Shaped):
 
     def _as_tensor(self, value: Any) -> Any:
         if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "OUS":
+            if self.autocast and type(self).call.__module__.startswith("kyeo.layers.") and self.input_spec is not None:
+                raise problem("This layer takes numbers, not text.", received=value, where=self, kind=TypeError,
+                              fix="turn it into numbers first: TextVectorization, StringLookup")
             return value  # strings stay on the host; layers that take them say so
-        return to_array(unwrap(value)) if isinstance(value, _HOST) else value
+        if isinstance(value, _HOST):
+            return to_array(unwrap(value))
+        return to_array(value.to_numpy()) if hasattr(value, "to_numpy") else value  # a table
 
     def _build_for(self, bound: dict[str, Any]) -> None:
         tensors = {n: v for n, v in bound.items() if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(v))

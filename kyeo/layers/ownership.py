@@ -51,10 +51,15 @@ class Owning(Configurable, VariableOwner):
             name: its name within the layer.
         """
         if isinstance(shape, str):  # the order of tf.keras: add_weight("kernel", (3, 4))
+            if isinstance(initializer, (tuple, list)):
+                initializer, name = None, initializer
             shape, name = (name if not isinstance(name, str) else None), shape
         if "_weights" not in self.__dict__:
             raise problem("The layer was not set up yet.", received=f"add_weight(name={name!r})", where=type(self),
                           fix="call super().__init__() at the start of the layer's __init__")
+        if isinstance(shape, int) and isinstance(initializer, int):
+            raise problem("`shape` is one tuple of sizes.", received=f"add_weight({shape}, {initializer})", where=self,
+                          expected=f"add_weight(({shape}, {initializer}))", kind=TypeError)
         dtype = dtype or self.variable_dtype  # type: ignore[attr-defined]
         if initializer is None:
             initializer = "glorot_uniform" if "float" in str(dtype) else "zeros"

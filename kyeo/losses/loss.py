@@ -86,6 +86,9 @@ class Loss(Configurable):
         if present is not None:
             y_true, y_pred = (self._fill(tree, present) for tree in (y_true, y_pred))
         values = self.call(y_true, y_pred)
+        if values is None:
+            raise problem("The loss gives nothing back.", received="None", expected="one value for each sample",
+                          where=f"loss {self.name}", fix="end the function with `return ...`")
         mask = merge_mask(_bool(in_mask), _bool(get_mask(values)))
         values = as_array(values, self.dtype, "the value of `call`")
         if present is not None:

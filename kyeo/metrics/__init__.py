@@ -1,7 +1,8 @@
 """Metrics: what is reported about training. Classes that gather batches, and functions of one batch."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kyeo.core.gone import missing
 from kyeo.core.lookup import deserialize_in, register_aliases, serialize_named
 from kyeo.core.lookup import resolve as resolve_identifier
 from kyeo.core.naming import snake_case
@@ -99,3 +100,6 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     'mean'
     """
     return deserialize_in(config, "metrics", custom_objects)
+
+if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
+    __getattr__, __dir__ = missing(__name__)

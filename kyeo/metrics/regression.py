@@ -1,12 +1,12 @@
 """Distances between numbers and their predictions, as metrics, and the R2 score."""
 
-import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import one_of, positive_int
+from kyeo.core.plain import warn
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.reduction import Mean, MeanMetricWrapper
 from kyeo.ops import losses as functions
@@ -210,7 +210,6 @@ class R2Score(Metric):
     def _adjusted(self, scores: jax.Array) -> jax.Array:
         free = self.num_samples.value - self.num_regressors - 1
         if not isinstance(free, jax.core.Tracer) and free <= 0:
-            warnings.warn("R2Score: there are not more samples than regressors, so the plain score is given.",
-                          stacklevel=3)
+            warn("R2Score: there are not more samples than regressors, so the plain score is given.")
         adjusted = 1.0 - (1.0 - scores) * (self.num_samples.value - 1.0) / free
         return jnp.where(free > 0, adjusted, scores)

@@ -1,11 +1,13 @@
 """Model: a Layer that can be trained, saved and summed up. It may hold a Graph, a stack, or the user's own `call`."""
 
+import html
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
+from kyeo.core.gone import way_of_method
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.export import export_model
@@ -73,6 +75,13 @@ class Model(StateTree, Trainer, Layer):
         self.built = True
         self.supports_masking = True
         self._build_shapes = {"input_shape": shape_of(inputs)}
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:  # only asked for what is not there
+            gone = way_of_method(name, self)
+            if gone is not None:
+                raise gone
+            return object.__getattribute__(self, name)  # raises, in the words of Python or of a property
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outputs = self._calls.run(self, args, kwargs)
@@ -255,6 +264,12 @@ class Model(StateTree, Trainer, Layer):
         """
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
+    def _repr_html_(self) -> str | None:
+        """The table of `summary`, for notebooks."""
+        lines: list[str] = []
+        self.summary(print_fn=lines.append)
+        return f"<pre>{html.escape(chr(10).join(map(str, lines)))}</pre>"
+
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model to a `.keras` file; see `kyeo.saving.save_model`."""
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
@@ -276,7 +291,7 @@ class Model(StateTree, Trainer, Layer):
             format: "stablehlo" or "onnx"; None goes by the file's name, ".onnx" or not.
             verbose: whether to print the file's name; True where None.
             input_signature: `(shape, dtype)` of the input, or a list or dict of them, with None for sizes left open;
-                needed for models that write their own `call`.
+                needed for models that write their own `call` and were not called yet, or not on floats.
             opset_version: of "onnx" only: the version of its operators, 18 where None.
         """
         export_model(self, filepath, format, verbose, input_signature, **kwargs)

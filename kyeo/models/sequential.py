@@ -32,6 +32,10 @@ class Sequential(Model):
     """
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
+        if isinstance(layers, Layer) and not isinstance(layers, Sequential):
+            raise problem("The layers of a stack come in a list.", where=type(self), kind=TypeError,
+                          received=", ".join(map(repr, [layers] + [trainable] * isinstance(trainable, Layer))),
+                          expected="a list of layers", fix="Sequential([...])")
         super().__init__(trainable=trainable, name=name)
         self._stack: list[Layer] = []
         for layer in layers or ():

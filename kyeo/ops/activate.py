@@ -1,6 +1,5 @@
 """Activation functions as ops."""
 
-import warnings
 from typing import Any
 
 import jax
@@ -9,6 +8,7 @@ from jax import nn
 
 from kyeo.core.arrays import to_array
 from kyeo.core.op import op
+from kyeo.core.plain import warn
 from kyeo.ops import kernels
 from kyeo.ops.rows import tuple_axis, unary
 
@@ -162,8 +162,8 @@ def softmax(x: Any, axis: Any = -1) -> jax.Array:
     """
     x = to_array(x)
     if isinstance(axis, int) and -x.ndim <= axis < x.ndim and x.shape[axis] == 1:
-        warnings.warn(f"Softmax over axis {axis}, of size 1, of a tensor of shape {x.shape} is 1 everywhere; "
-                      "for one unit `sigmoid` is meant.", stacklevel=3)
+        warn(f"Softmax over axis {axis}, of size 1, of a tensor of shape {x.shape} is 1 everywhere; "
+             "for one unit `sigmoid` is meant.")
     return _in_float32(nn.softmax, x, tuple_axis(axis))
 
 

@@ -4,7 +4,6 @@ Everything reads `variable.value` and writes `variable.assign`, so `pure` makes 
 """
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,9 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
+
+_STALE = ("the model has changed since the optimizer was built: call `compile` again after adding or removing layers; "
+          "make weights in `build`, and layers in `__init__`, not in `call`")
 
 __all__ = ["Optimizer"]
 
@@ -59,6 +62,15 @@ class Optimizer(_OptimizerState):
     def assign_sub(self, variable: Variable, value: Any) -> None:
         """Subtract from a variable."""
         variable.assign_sub(value)
+
+    @property
+    def lr(self) -> Any:
+        """`learning_rate`, by its name of Keras 2."""
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        self.learning_rate = value
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Change one variable by its gradient. The part that a rule writes."""
@@ -107,8 +119,8 @@ class Optimizer(_OptimizerState):
                           received="None for " + ", ".join(missing), expected="at least one gradient",
                           fix="make the loss depend on the variables")
         if missing:
-            warnings.warn("Gradients do not exist for variables " + ", ".join(missing)
-                          + ", which stay as they are. Does the loss depend on them?", stacklevel=4)
+            warn("Gradients do not exist for variables " + ", ".join(missing)
+                 + ", which stay as they are. Does the loss depend on them?")
         return [(self._fitting(g, v), v) for g, v in zip(grads, variables) if g is not None]
 
     def _fitting(self, gradient: Any, variable: Variable) -> jax.Array:
@@ -253,7 +265,7 @@ class Optimizer(_OptimizerState):
             if not self.built or len(given) != len(wanted):
                 raise problem(f"`{label}` must have one value for each variable.", where=self,
                               received=f"{len(given)} values", expected=f"{len(wanted)} values",
-                              fix=None if self.built else "call `optimizer.build(trainable_variables)` first")
+                              fix=_STALE if self.built else "call `optimizer.build(trainable_variables)` first")
         _, values = pure(self.apply, [*weights, *own])([*trainable_variables, *optimizer_variables], grads)
         return values[:len(weights)], values[len(weights):]
 

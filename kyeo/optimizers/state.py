@@ -1,7 +1,6 @@
 """What an optimizer is made of: arguments, variables, learning rate, config, what is saved."""
 
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, TypedDict
 
@@ -13,6 +12,7 @@ from kyeo import initializers
 from kyeo.core.configurable import Configurable, given_arguments, parameters_of, serialize_value
 from kyeo.core.errors import boolean, fraction, number, positive_int, problem
 from kyeo.core.naming import auto_name
+from kyeo.core.plain import warn
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.scope import scope
 from kyeo.core.variable import Variable, unwrap
@@ -80,8 +80,8 @@ class _OptimizerState(Configurable):
 
     def _refuse(self, unknown: dict[str, Any]) -> None:
         if unknown.pop("decay", None) is not None:
-            warnings.warn("`decay` is no argument of optimizers any more and has no effect; "
-                          "pass the schedule InverseTimeDecay as `learning_rate`.", stacklevel=4)
+            warn("`decay` is no argument of optimizers any more and has no effect; "
+                 "pass the schedule InverseTimeDecay as `learning_rate`.")
         if unknown:
             names = ", ".join(f"`{name}`" for name in unknown)
             raise problem(f"{type(self).__name__} has no argument {names}.", kind=TypeError, where=type(self),
@@ -255,10 +255,10 @@ class _OptimizerState(Configurable):
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Read what `save_own_variables` wrote; another number of variables is warned about and skipped."""
         if len(store.keys()) != len(self.variables):
-            warnings.warn(
+            warn(
                 f"The saved values of optimizer {self.name!r} were not loaded: it has {len(self.variables)} "
                 f"variables, the file has {len(store.keys())}."
-                + ("" if self.built else " It is not built yet."), stacklevel=2)
+                + ("" if self.built else " It is not built yet."))
             return
         for i, variable in enumerate(self.variables):
             variable.assign(np.asarray(store[str(i)]))

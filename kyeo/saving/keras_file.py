@@ -8,7 +8,6 @@ import datetime
 import json
 import shutil
 import tempfile
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from kyeo.core.errors import number, problem
 from kyeo.core.files import atomic_write, writing
 from kyeo.core.parameters import checked
+from kyeo.core.plain import warn
 from kyeo.core.reading import making, reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import AssetReader, load_assets, saved_assets
@@ -65,6 +65,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     10
     """
     include_optimizer = kwargs.pop("include_optimizer", None)
+    endings = {"keras": (".keras",), "h5": (".h5", ".hdf5")}
+    if str(filepath).endswith(endings.get(str(kwargs.get("save_format")), ())):
+        del kwargs["save_format"]  # an argument of Keras 2 that says what the name says
     _no_more("save_model", kwargs)
     path = local_path(filepath)
     if path.suffix in (".h5", ".hdf5") and zipped is None:
@@ -79,8 +82,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
                       fix=f'save to "{path.stem}.keras"' if path.suffix in (".h5", ".hdf5") else None)
     may_write(path, overwrite)
     if not getattr(model, "built", True):
-        warnings.warn(f'The model "{model.name}" is saved before it is built, so without weights. Call it on '
-                      "data, or begin it with Input(shape=...), first.", stacklevel=3)
+        warn(f'The model "{model.name}" is saved before it is built, so without weights. Call it on '
+             "data, or begin it with Input(shape=...), first.")
     texts = {METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": _now(), "written_by": "kyeo"}),
              CONFIG: json.dumps(serialize_keras_object(model))}
     (_write_zip if zipped else _write_folder)(model, path, texts)
@@ -192,7 +195,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
         for files, index in INDEXES.items():
             if path.name.endswith(files):  # as in Keras
                 path = path.with_name(path.name.removesuffix(files) + index)
-                warnings.warn(f"The weights go into several files; their index is {path}.", stacklevel=3)
+                warn(f"The weights go into several files; their index is {path}.")
         _check_ending(path, tuple(INDEXES.values()), "an index of weights")
         may_write(path, overwrite)
         return write_shards(model, path, int(max_shard_size * 2**30), skip)
@@ -286,6 +289,10 @@ def _now() -> str:
 
 def _no_more(function: str, kwargs: dict[str, Any]) -> None:
     kwargs = {k: v for k, v in kwargs.items() if v is not None}
+    if "save_format" in kwargs:
+        raise problem(f"`{function}` has no argument `save_format`: the name of the file says it.", kind=TypeError,
+                      received=f"save_format={kwargs['save_format']!r}", where=function,
+                      expected='a name that ends in ".keras" or ".h5"')
     if kwargs:
         raise problem(f"`{function}` has no argument `{next(iter(kwargs))}`.", kind=TypeError, where=function,
                       received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()))

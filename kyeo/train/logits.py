@@ -14,6 +14,8 @@ _MAKERS = {
     "binary_crossentropy": "sigmoid", "binary_focal_crossentropy": "sigmoid", "categorical_crossentropy": "softmax",
     "categorical_focal_crossentropy": "softmax", "sparse_categorical_crossentropy": "softmax",
 }
+# Activations that leave the range from 0 to 1.
+_NO_PROBABILITIES = ("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "softplus", "softsign")
 
 
 def warn_of_logits(loss: Any, activation: str | None, where: str) -> None:
@@ -33,6 +35,9 @@ def warn_of_logits(loss: Any, activation: str | None, where: str) -> None:
     if activation == "linear" and not from_logits:
         warn(f"The last layer has no activation, and the loss takes its output for probabilities ({where}). Use "
              f'loss=kyeo.losses.{name}(from_logits=True), or activation="{maker}" in the last layer.')
+    elif activation in _NO_PROBABILITIES and not from_logits:
+        warn(f'The last layer (activation="{activation}") gives no probabilities, and the loss takes its output for '
+             f'such ({where}). Use activation="{maker}" there.')
     elif activation in ("softmax", "sigmoid") and from_logits:
         warn(f'The last layer gives probabilities (activation="{activation}"), and the loss takes them for logits '
              f"({where}). Leave out from_logits=True, or the activation of the last layer.")

@@ -25,6 +25,7 @@ def warn_of_not_finite(model: Any, source: Source, logs: dict[str, Any]) -> None
     found = next(filter(None, (_strange(name, part) for name, part in parts)), None)
     rate = getattr(model.optimizer, "learning_rate", None)
     rate = f" (it is {float(np.asarray(rate)):.3g})" if rate is not None else ""
+    found = found or _ids_without_vectors(model, parts)
     reason = found or (("The data are finite, so it" if parts else "If the data are finite, it")
                        + f" came up in training: by a learning rate that is too high{rate}, or by a logarithm, root or "
                        "division of 0 in a loss or layer of your own. Try a smaller rate or clipnorm=1.0; "
@@ -32,17 +33,30 @@ def warn_of_not_finite(model: Any, source: Source, logs: dict[str, Any]) -> None
     warn(f"The loss of {where_is(model)} is {loss}: its weights are of no use now. {reason}")
 
 
+def _ids_without_vectors(model: Any, parts: list[tuple[str, Any]]) -> str | None:
+    """Whether an Embedding may have been asked for vectors that it does not have: those are NaN."""
+    sizes = {layer.input_dim: layer for layer in model._flatten_layers() if type(layer).__name__ == "Embedding"}
+    arrays = jax.tree.leaves(dict(parts).get("x"))
+    if not sizes or not arrays:
+        return None
+    low, high = min(np.min(a) for a in arrays), max(np.max(a) for a in arrays)
+    if low >= 0 and high < min(sizes):
+        return None
+    return (f"`x` holds numbers from {low:g} to {high:g}, and {where_is(sizes[min(sizes)])} has vectors for the ids 0 "
+            f"to {min(sizes) - 1}: ids beyond that give NaN. Raise input_dim, or map the ids into that range.")
+
+
 def _strange(name: str, part: Any) -> str | None:
     """What is wrong with the numbers of one part of the data, or None."""
-    arrays = jax.tree.leaves(part)
-    for number, array in enumerate(arrays):
+    paths, _ = jax.tree_util.tree_flatten_with_path(part)
+    for path, array in paths:
         if not np.issubdtype(np.asarray(array[:1]).dtype, np.floating):
             continue
         rows = [at for at in range(0, len(array), 1024) if not np.isfinite(np.sum(array[at:at + 1024]))]
         bad = ~np.isfinite(np.asarray(array[rows[0]:rows[0] + 1024])) if rows else None
         if bad is not None and bad.any():
             first = rows[0] + int(np.flatnonzero(bad.reshape(len(bad), -1).any(1))[0])
-            which = f"`{name}`" if len(arrays) == 1 else f"Array {number} of `{name}`"
-            return (f"{which} holds values that are NaN or infinite, the first in row {first}: leave such rows out or "
+            return (f"`{name}{jax.tree_util.keystr(path)}` holds values that are NaN or infinite, the first in row "
+                    f"{first}: leave such rows out or "
                     "fill them in (np.nan_to_num) before `fit`.")
     return None

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from kyeo import losses as losses_room
 from kyeo import metrics as metrics_room
 from kyeo.core.errors import NotMaskable, is_told, problem, retold
-from kyeo.core.plain import in_plain_words, warn
+from kyeo.core.plain import in_plain_words, is_ours, warn
 from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer
 from kyeo.layers.complaints import explained_as
@@ -45,6 +45,7 @@ class _Term:
     loss: Loss
     weight: float | None
     name: str
+    of_output: bool  # whether the name is that of the output
 
     @property
     def function(self) -> str:
@@ -54,7 +55,8 @@ class _Term:
     @property
     def where(self) -> str:
         """How messages name it."""
-        return f'output "{self.name}", loss {self.function or type(self.loss).__name__}'
+        loss = f"loss {self.function or type(self.loss).__name__}"
+        return f'output "{self.name}", {loss}' if self.of_output else loss
 
 
 class Objective:
@@ -85,11 +87,11 @@ class Objective:
     def _check_names(self) -> None:
         """Unknown names are refused in `compile`, not in the first step."""
         for leaf in jax.tree.leaves(self.spec["loss"], is_leaf=lambda v: not isinstance(v, (list, tuple, dict))):
-            if isinstance(leaf, str) and leaf.lower() not in ("crossentropy", "ce"):
+            if not callable(leaf) and str(leaf).lower() not in ("crossentropy", "ce"):
                 losses_room.get(leaf)
         for key in ("metrics", "weighted_metrics"):
             for leaf in jax.tree.leaves(self.spec[key], is_leaf=lambda v: not isinstance(v, (list, tuple, dict))):
-                if isinstance(leaf, str) and leaf.lower() not in ("accuracy", "acc", "crossentropy", "ce"):
+                if not callable(leaf) and str(leaf).lower() not in ("accuracy", "acc", "crossentropy", "ce"):
                     metrics_room.get(leaf)
 
     def check_outputs(self, names: Sequence[str]) -> None:
@@ -123,7 +125,7 @@ class Objective:
         for index, (output, target, one, weight) in enumerate(zip(outputs, targets, chosen, given)):
             if one is not None:
                 loss = _as_loss(one, target, output)
-                self.terms.append(_Term(index, loss, weight, output.name or loss.name))
+                self.terms.append(_Term(index, loss, weight, output.name or loss.name, bool(output.name)))
                 warn_of_logits(loss, output.activation, self.terms[-1].where)
         if len(self.terms) > 1 and not self.term_trackers:
             self.term_trackers = [metrics_room.Mean(name=f"{t.name}_loss") for t in self.terms]
@@ -195,6 +197,10 @@ def _explained(where: str) -> Iterator[None]:
         if is_told(error):
             raise retold(error, where) from None
         words = in_plain_words(error)
+        if words is None and isinstance(error, TypeError) and is_ours(error):  # the call itself failed
+            raise problem("This loss or metric does not take what it is given.", received=str(error), where=where,
+                          expected="a function (y_true, y_pred); a metric's update_state(self, y_true, y_pred, "
+                                   "sample_weight=None)", kind=TypeError) from None
         if words is None:
             error.add_note(f"  in {where}")
             raise

@@ -28,9 +28,11 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
     x, y, _ = batch
     objective = model._objective
     if y is None and objective.spec["loss"] is not None and type(model).compute_loss.__module__.startswith("kyeo."):
+        pairs = isinstance(x, (list, tuple)) and all(isinstance(part, tuple) for part in x)
         raise problem("There are no labels.", received=f"`{given}` without labels", where=model,
                       expected=f"labels for loss={objective.spec['loss']!r}",
-                      fix="pass y=..." if given == "x" else f"pass {given}=(x, y)")
+                      fix="a list stands for several inputs; for a list of batches pass iter(batches)" if pairs else
+                      "pass y=...; a generator or data set yields (x, y)" if given == "x" else f"pass {given}=(x, y)")
     build_weights(model, x)
     labels = jax.tree.map(_as_symbol, y)
     if not objective.built:
@@ -128,5 +130,5 @@ def check_targets(model: Any, y: Any, given: str | None = None) -> None:
         where = f"{term.where}, in `{given}`" if given else term.where
         if "sparse_categorical" in term.function:
             check_labels(target, shapes[term.index][-1], where, getattr(term.loss, "ignore_class", None))
-        elif term.function == "binary_crossentropy":
+        elif term.function in ("binary_crossentropy", "binary_focal_crossentropy"):
             check_binary_labels(target, where)

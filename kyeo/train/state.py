@@ -1,14 +1,17 @@
 """The training state of a model, and the compiled steps that fit it, kept until something changes."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from kyeo.core.errors import problem
 from kyeo.core.placement import rows_to_fill
 from kyeo.core.settings import settings
 from kyeo.core.variable import Structure, Variable, pure
 from kyeo.data.source import Source
 from kyeo.data.unpack import pack_x_y_sample_weight
+from kyeo.train.calling import CompiledCall
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import may_pad
 from kyeo.train.runner import Runner
@@ -38,6 +41,17 @@ class StepCache:
         self._state_cache: tuple[int, StateVariables] | None = None
         self._metrics_cache: tuple[int, list[Any]] | None = None
         self._padding_refused = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: everything but the compiled steps, which belong to this object alone."""
+        state = dict(self.__dict__)
+        state.pop("_pads_predictions", None)
+        fresh = StepCache.__new__(StepCache)
+        fresh._forget_steps()
+        state.update({name: value for name, value in fresh.__dict__.items() if name in state})
+        if "_calls" in state:
+            state["_calls"] = CompiledCall()
+        return state
 
     @property
     def jit_compile(self) -> bool:
@@ -87,8 +101,10 @@ class StepCache:
                       "predict": [variables.trainable, variables.frozen]}[mode]
             same = (mode, self.run_eagerly, settings.distribution, tuple(tuple(map(id, g)) for g in groups))
             if same not in self._runners:
+                step = getattr(self, f"{mode}_step")
+                _check_arguments(step, self)
                 self._runners[same] = Runner(
-                    _packed(getattr(self, f"{mode}_step")), groups, functools.partial(fingerprint, self, mode, groups),
+                    _packed(step), groups, functools.partial(fingerprint, self, mode, groups),
                     donated=3 if mode == "train" else 0, eager=self.run_eagerly)
             self._current_runners[mode] = (now, self._runners[same])
         return self._current_runners[mode][1]
@@ -121,3 +137,16 @@ def _packed(step: Callable[..., Any]) -> Callable[..., Any]:
         return step(state, pack_x_y_sample_weight(*data))
 
     return run
+
+
+def _check_arguments(step: Callable[..., Any], owner: Any) -> None:
+    """Refuse a step that is written for another engine."""
+    try:
+        inspect.signature(step).bind(None, None)
+    except TypeError:
+        name = getattr(step, "__name__", "step")
+        raise problem(f"`{name}` takes other arguments here than with TensorFlow or PyTorch.", kind=TypeError,
+                      received=f"def {name}{inspect.signature(step)}, without self", where=owner,
+                      expected=f"def {name}(self, state, data), which gives (logs, new state) and uses "
+                               "stateless_call, jax.value_and_grad and optimizer.stateless_apply",
+                      fix="or write `compute_loss(self, x, y, y_pred, sample_weight)` alone") from None

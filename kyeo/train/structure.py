@@ -36,7 +36,8 @@ def align(tree: Any, names: Sequence[str | None], what: str, missing_ok: bool = 
         unknown = [k for k in tree if k not in names]
         if not unknown and (missing_ok or len(tree) == count):
             return [tree.get(n) for n in names]
-        if set(tree) != set(names) and len(jax.tree.leaves(tree)) != count:
+        named = count > 1 and None not in names and unknown
+        if named or (set(tree) != set(names) and len(jax.tree.leaves(tree)) != count):
             raise problem(f"`{what}` does not match the outputs of the model.", received=f"keys {sorted(tree)}",
                           expected=f"keys {list(names)}")
     leaves = jax.tree.leaves(tree, is_leaf=_is_leaf)

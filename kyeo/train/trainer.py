@@ -14,7 +14,7 @@ import numpy as np
 from kyeo import optimizers
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
-from kyeo.core.errors import one_of, positive_int, problem
+from kyeo.core.errors import given_in, is_told, one_of, positive_int, problem
 from kyeo.core.plain import plainly
 from kyeo.core.settings import hash_of, seed_of, settings
 from kyeo.core.variable import pure
@@ -29,6 +29,7 @@ from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
 from kyeo.train.texts import without_text
+from kyeo.train.young_statistics import warn_of_young_statistics
 
 __all__ = ["Trainer"]
 
@@ -58,11 +59,6 @@ class Trainer(StepCache):
         self._compile_config: dict[str, Any] | None = None
         self._calls = CompiledCall()
         self._forget_steps()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickles and copies: everything but the compiled steps, which are found again."""
-        return {**self.__dict__, "_runners": {}, "_current_runners": {}, "_state_cache": None, "_metrics_cache": None,
-                "_calls": CompiledCall()}
 
     # -- compile -------------------------------------------------------------------------------------------
     @plainly
@@ -128,6 +124,9 @@ class Trainer(StepCache):
         if not self.compiled:
             raise problem(f"`{method}` needs a compiled model.", received="a model that was not compiled", where=self,
                           fix='call model.compile(optimizer="adam", loss=...) first')
+        if self.optimizer is None and method in ("fit", "train_on_batch"):
+            raise problem(f"`{method}` needs an optimizer.", received="compile(optimizer=None)", where=self,
+                          fix='call model.compile(optimizer="adam", loss=...)')
 
     # -- what a step is made of; users override these ------------------------------------------------------
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
@@ -256,15 +255,13 @@ class Trainer(StepCache):
         self._prepare(source, y)
         validation = None
         if validation_data is not None:
-            vx, vy, vw = _validation_parts(validation_data)
-            validation = as_source(without_text(self, vx), vy, vw, batch_size=validation_batch_size or batch_size,
-                                   steps=_capped(validation_steps))
-            prepare.build_for(self, validation.peek(), "validation_data")
-            prepare.check_targets(self, vy, "validation_data")
+            validation = self._validation_source(validation_data, validation_batch_size or batch_size, validation_steps)
         listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,
                                 steps=source.num_batches, validation=validation is not None)
         train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
               functools.partial(_is_due, frequency=validation_freq))
+        if validation is not None:
+            warn_of_young_statistics(self, self.history.history)  # type: ignore[attr-defined]
         return self.history  # type: ignore[attr-defined]
 
     @plainly
@@ -304,6 +301,8 @@ class Trainer(StepCache):
         Args:
             x, batch_size, steps, callbacks, verbose: as in `fit`.
         """
+        if batch_size is not None:
+            batch_size = positive_int("predict", batch_size=batch_size)
         return predict(self, without_text(self, x), batch_size, verbose, _capped(steps),
                        functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
@@ -339,10 +338,20 @@ class Trainer(StepCache):
         return logs if return_dict else self._in_order(logs)
 
     # -- small things --------------------------------------------------------------------------------------
+    def _validation_source(self, data: Any, batch_size: int | None, steps: int | None) -> Source:
+        try:
+            x, y, weight = _validation_parts(data)
+            source = as_source(without_text(self, x), y, weight, batch_size=batch_size, steps=_capped(steps))
+            prepare.build_for(self, source.peek(), "validation_data")
+            prepare.check_targets(self, dict(source.whole()).get("y"), "validation_data")
+        except (TypeError, ValueError, OverflowError) as error:
+            raise (given_in(error, "`validation_data`") if is_told(error) else error) from None
+        return source
+
     def _prepare(self, source: Source, y: Any) -> None:
         prepare.build_for(self, source.peek())
         if y is not None:
-            prepare.check_targets(self, y)
+            prepare.check_targets(self, dict(source.whole()).get("y", y))
 
     def _checker(self, y: Any) -> Any:
         """The check of each batch's labels, where they could not be checked as a whole."""

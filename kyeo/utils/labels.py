@@ -27,7 +27,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     >>> kyeo.utils.to_categorical([0, 2]).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    labels = x if isinstance(x, jax.Array) else np.array(x, dtype="int64")
+    labels = x if isinstance(x, jax.Array) else _class_numbers(np.asarray(x))
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if num_classes is None:
@@ -41,6 +41,14 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     one_hot = np.zeros((labels.size, num_classes))
     one_hot[np.arange(labels.size), labels.ravel()] = 1
     return one_hot.reshape(*labels.shape, num_classes)
+
+
+def _class_numbers(labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind not in "iub" and not (labels.dtype.kind == "f" and (labels == np.floor(labels)).all()):
+        raise problem("Labels are not whole numbers.", received=labels, expected="integers from 0", kind=TypeError,
+                      where="to_categorical",
+                      fix="turn names into numbers first: `names, numbers = np.unique(labels, return_inverse=True)`")
+    return labels.astype("int64")
 
 
 @checked

@@ -350,3 +350,47 @@ def assignment_of_another_shape(still):
     counter = kyeo.Variable(ones(3), name="counter")
     still.holds(lambda: (counter.numpy() == 1).all())
     counter.assign(ones(4))  # <-
+
+
+# -- as it was written for Keras 1, Keras 2 and TensorFlow -------------------------------------------------
+@mistake("it is called `inputs` now", kind=TypeError)
+def model_of_input_and_output(still):
+    x = kyeo.Input((4,))
+    y = layers.Dense(2)(x)
+    still.gives((1, 2), lambda: kyeo.Model(inputs=x, outputs=y)(ones((1, 4))))
+    kyeo.Model(input=x, output=y)  # <-
+
+
+@mistake("predict(x).argmax(-1)", "Sequential", kind=AttributeError)
+def predict_classes(still):
+    model = kyeo.Sequential([kyeo.Input((4,)), layers.Dense(2)])
+    still.gives((1, 2), model, ones((1, 4)))
+    model.predict_classes(ones((1, 4)))  # <-
+
+
+@mistake("[...]", kind=TypeError)
+def stack_without_a_list(still):
+    kyeo.Sequential(layers.Dense(2), layers.Dense(3))  # <-
+
+
+@mistake("return_sequences=True", 'LSTM "lstm_1"')
+def recurrent_layers_in_a_row(still):
+    x = kyeo.Input((5, 4))
+    y = layers.LSTM(3)(x)
+    still.gives((1, 3), lambda: kyeo.Model(x, y)(ones((1, 5, 4))))
+    layers.LSTM(3)(y)  # <-
+
+
+@mistake("my_layers", kind=AttributeError)
+def attribute_that_layers_have(still):
+    class Mine(kyeo.Model):
+        def __init__(self):
+            super().__init__()
+            self.layers = [layers.Dense(1)]
+
+    Mine()  # <-
+
+
+@mistake("Dense(...)(x)", kind=TypeError)
+def layer_on_a_layer(still):
+    layers.Dense(2)(layers.Dense(3))  # <-

@@ -274,3 +274,39 @@ def generator_of_labels_out_of_range(still):
 @mistake("x=5", kind=TypeError)
 def number_for_data(still):
     classifier(still).fit(5, verbose=0)  # <-
+
+
+@mistake("whole numbers", "head")
+def class_labels_with_fractions(still):
+    classifier(still).fit(X, Y + 0.5, verbose=0)  # <-
+
+
+@mistake("['cc', 'p']", "['p', 'c']")
+def labels_for_unknown_output(still):
+    x = kyeo.Input((4,))
+    model = kyeo.Model(x, [layers.Dense(1, name="p")(x), layers.Dense(1, name="c")(x)])
+    model.compile("sgd", "mse")
+    still.gives((12, 1), lambda: model.predict(X, verbose=0)[0])
+    model.fit(X, {"p": ones(12), "cc": ones(12)}, verbose=0)  # <-
+
+
+@mistake("`validation_data`", "(None, 4)")
+def validation_data_of_other_width(still):
+    classifier(still).fit(X, Y, validation_data=(X[:, :3], Y), verbose=0)  # <-
+
+
+@mistake("yield batches")
+def generator_of_samples(still):
+    classifier(still).fit(((X[i], Y[i]) for i in range(12)), verbose=0)  # <-
+
+
+@mistake("math.ceil", kind=TypeError)
+def length_of_a_data_set_is_a_float(still):
+    class Data(kyeo.utils.PyDataset):
+        def __len__(self):
+            return 12 / 4
+
+        def __getitem__(self, index):
+            return X, Y
+
+    classifier(still).fit(Data(), verbose=0)  # <-

@@ -184,3 +184,47 @@ def metric_on_other_shapes(still):
     metric = kyeo.metrics.MeanSquaredError()
     still.gives((), metric, ones(2, 3), ones(2, 3))
     metric.update_state(np.ones(2), ones(2, 3))  # <-
+
+
+# -- functions of one's own, and words of other engines -----------------------------------------------------
+@mistake("it is called `epochs` now", kind=TypeError)
+def epochs_as_in_keras_1(still):
+    regression(still).fit(X, ones(12), nb_epoch=2)  # <-
+
+
+@mistake("loss wrong_loss", "return")
+def own_loss_without_return(still):
+    def wrong_loss(y_true, y_pred):
+        kyeo.ops.mean(y_pred)
+
+    model = network(layers.Dense(1, name="head"), loss=wrong_loss)
+    still.gives((12, 1), model.predict, X, verbose=0)
+    model.fit(X, ones(12), verbose=0)  # <-
+
+
+@mistake("def on_epoch_end(self, epoch, logs=None)", kind=TypeError)
+def own_callback_of_wrong_arguments(still):
+    class Mine(kyeo.callbacks.Callback):
+        def on_epoch_end(self, logs=None):
+            pass
+
+    regression(still).fit(X, ones(12), callbacks=[Mine()], verbose=0)  # <-
+
+
+@mistake("def train_step(self, state, data)", 'Mine "mine"', kind=TypeError)
+def train_step_of_tensorflow(still):
+    class Mine(kyeo.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+        def train_step(self, data):
+            return {}
+
+    model = Mine()
+    model.compile("sgd", "mse")
+    still.gives((12, 1), model, X)
+    model.fit(X, ones(12), verbose=0)  # <-

@@ -51,9 +51,9 @@ def test_own_call_and_refusals(tmp_path):
             return self.dense(x)
 
     model = Own()
-    model(np.ones((1, 3), "float32"))
     with pytest.raises(ValueError, match="input_signature"):
         model.export(tmp_path / "m")
+    model(np.ones((1, 3), "float32"))
     model.export(tmp_path / "m", verbose=False, input_signature=((None, 3), "float32"))
     assert jax.export.deserialize(bytearray((tmp_path / "m").read_bytes())).call(np.ones((4, 3), "float32")).shape == (4, 2)
     for word in ("tf_saved_model", "litert", "else"):

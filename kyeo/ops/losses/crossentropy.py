@@ -1,6 +1,5 @@
 """Cross-entropies: how surprised the predicted probabilities are by the true classes."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 
 from kyeo.core.errors import problem
 from kyeo.core.masks import set_mask
+from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 from kyeo.ops.losses.pair import drop_class_axis, match, per_sample, takes_classes
 
@@ -36,9 +36,9 @@ def check_class_axis(axis: Any, y_pred: jax.Array, name: str) -> None:
         raise problem("`axis` is not an axis of the predictions.", received=f"axis={axis!r}", where=name,
                       expected=f"an int from {-y_pred.ndim} to {y_pred.ndim - 1}")
     if y_pred.shape[-1] == 1:
-        warnings.warn(f"{name}: the predictions have shape {y_pred.shape}, one class, so the loss is always "
-                      "0. For two classes and one output use binary_crossentropy.",
-                      SyntaxWarning, stacklevel=4)
+        warn(f"{name}: the predictions have shape {y_pred.shape}, one class, so the loss is always "
+             "0. For two classes and one output use binary_crossentropy.",
+             SyntaxWarning)
 
 
 def smooth_classes(y_true: jax.Array, label_smoothing: float, axis: int) -> jax.Array:

@@ -137,6 +137,8 @@ def _advice(true: tuple[int, ...], pred: tuple[int, ...], name: str) -> str:
         return ("did you forget Flatten()? The output still has its spatial or time axes; put Flatten or a global "
                 "pooling layer before the last layers")
     if pred[-1] != 1 and (len(true) < len(pred) or true[-1] == 1):
+        if not name.islower():  # a metric
+            return f"if the labels are class numbers, make them one-hot: kyeo.utils.to_categorical(y, {pred[-1]})"
         sparse = f"sparse_{name}" if name.startswith("categorical_") else "sparse_categorical_crossentropy"
         return (f"if the labels are class numbers, use {_name(sparse)}; if there is one value to predict, give the "
                 "last layer 1 unit")

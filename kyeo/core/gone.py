@@ -1,0 +1,101 @@
+"""Names of Keras 1, Keras 2 and TensorFlow that people still write, and what stands for each today."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from kyeo.core.errors import did_you_mean, problem
+from kyeo.core.op import OPS
+
+__all__ = ["missing", "way_of_method"]
+
+# What stands for a name that a room does not have.
+_WAYS: dict[str, dict[str, str]] = {
+    "layers": {
+        "experimental": "its layers are in kyeo.layers itself: kyeo.layers.Rescaling, kyeo.layers.RandomFlip, ...",
+        "CuDNNLSTM": "kyeo.layers.LSTM", "CuDNNGRU": "kyeo.layers.GRU", "SyncBatchNormalization":
+        "kyeo.layers.BatchNormalization(synchronized=True)", "ThresholdedReLU": "kyeo.layers.ReLU(threshold=...)",
+        "LocallyConnected1D": "a layer of your own", "LocallyConnected2D": "a layer of your own",
+        "DenseFeatures": "kyeo.utils.FeatureSpace", "merge": "kyeo.layers.Add, Concatenate, Dot, ...",
+    },
+    "utils": {
+        "multi_gpu_model": "kyeo.distribution.set_distribution(kyeo.distribution.DataParallel())",
+        "np_utils": "kyeo.utils.to_categorical", "generic_utils": "kyeo.utils",
+    },
+    "preprocessing": {"text": "kyeo.layers.TextVectorization; kyeo.layers.StringLookup"},
+    "preprocessing.image": {
+        "ImageDataGenerator": "kyeo.utils.image_dataset_from_directory for files; kyeo.layers.RandomFlip, "
+                              "RandomRotation, ... for changes at random, kyeo.layers.Rescaling for `rescale`",
+    },
+    "ops": {
+        "reduce_mean": "kyeo.ops.mean", "reduce_sum": "kyeo.ops.sum", "reduce_max": "kyeo.ops.max",
+        "reduce_min": "kyeo.ops.min", "reduce_prod": "kyeo.ops.prod", "reduce_any": "kyeo.ops.any",
+        "reduce_all": "kyeo.ops.all", "concat": "kyeo.ops.concatenate", "gather": "kyeo.ops.take",
+        "constant": "kyeo.ops.convert_to_tensor", "pow": "kyeo.ops.power",
+        "clip_by_value": "kyeo.ops.clip", "random": "kyeo.random",
+    },
+    "backend": {
+        "get_value": "np.asarray(variable)", "set_value": "variable.assign(value); for the learning rate "
+        "optimizer.learning_rate = value", "batch_get_value": "model.get_weights()",
+        "batch_set_value": "model.set_weights(values)", "variable": "kyeo.Variable(value)",
+        "placeholder": "kyeo.Input(shape)", "constant": "kyeo.ops.convert_to_tensor(value)",
+        "function": "kyeo.Model(inputs, outputs)", "gradients": "jax.grad of a pure function; see model.stateless_call",
+        "learning_phase": "the argument `training` of `call`", "set_learning_phase": "model(x, training=True)",
+        "get_session": "nothing: there are no sessions", "set_session": "nothing: there are no sessions",
+        "tensorflow_backend": "kyeo.ops", "dot": "kyeo.ops.matmul", "batch_dot": "kyeo.ops.matmul or kyeo.ops.einsum",
+        "int_shape": "x.shape", "ndim": "x.ndim", "eval": "np.asarray(x)", "pow": "kyeo.ops.power",
+        "random_normal": "kyeo.random.normal", "random_uniform": "kyeo.random.uniform",
+        "permute_dimensions": "kyeo.ops.transpose", "switch": "kyeo.ops.where or kyeo.ops.cond",
+        "gather": "kyeo.ops.take", "print_tensor": "jax.debug.print", "l2_normalize": "kyeo.ops.normalize",
+    },
+}
+# Functions of `keras.backend` of Keras 2 that mean the same in `kyeo.ops`: same arguments, same defaults.
+_SAME = frozenset((
+    "abs", "all", "any", "binary_crossentropy", "cast", "categorical_crossentropy", "clip", "cos", "elu", "equal",
+    "exp", "greater", "greater_equal", "less", "less_equal", "log", "max", "maximum", "mean", "min", "minimum",
+    "not_equal", "one_hot", "ones_like", "prod", "reshape", "round", "shape", "sigmoid", "sign", "sin", "softmax",
+    "softplus", "softsign", "sparse_categorical_crossentropy", "sqrt", "square", "squeeze", "std", "stop_gradient",
+    "sum", "tanh", "var", "zeros_like",
+))
+_METHODS = {
+    "fit_generator": "fit(generator)", "evaluate_generator": "evaluate(generator)",
+    "predict_generator": "predict(generator)", "predict_proba": "predict(x)",
+    "predict_classes": "predict(x).argmax(-1), or (predict(x) > 0.5).astype(int) for one unit",
+}
+
+
+def way_of_method(name: str, owner: Any) -> Exception | None:
+    """The complaint about a method that models had in Keras 2; None for other names.
+
+    >>> print(way_of_method("predict_proba", None))
+    Models have no `predict_proba` any more.
+      Fix:      predict(x)
+    """
+    if name not in _METHODS:
+        return None
+    return problem(f"Models have no `{name}` any more.", where=owner, fix=_METHODS[name], kind=AttributeError)
+
+
+def missing(
+    module: str, left_out: dict[str, str] | None = None,
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a room: for names it does not have, the one says what stands for them or what
+    was meant; the other gives the names it has.
+
+    Args:
+        module: the `__name__` of the room.
+        left_out: further names, with what to do instead.
+    """
+    room = module.removeprefix("kyeo.")
+    ways = {name: f"instead: {way}" for name, way in _WAYS.get(room, {}).items()} | (left_out or {})
+
+    def get(name: str) -> Any:
+        if room == "backend" and name in _SAME:
+            return OPS[name]
+        if name.startswith("_"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        way = ways.get(name) or (f"instead: kyeo.ops.{name}" if room == "backend" and name in OPS else None)
+        raise problem(f"There is no `{name}` in {module}.", kind=AttributeError,
+                      fix=way or did_you_mean(name, getattr(sys.modules[module], "__all__", ())))
+
+    return get, lambda: sorted([*sys.modules[module].__all__, "__all__", "__doc__", "__file__", "__name__"])

@@ -1,0 +1,156 @@
+"""What people do with models from habit: copies and pickles, plain lists, tables, names of Keras 2, notebooks."""
+
+import copy
+import pickle
+import runpy
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo import layers
+
+X = np.linspace(0, 1, 48, dtype="float32").reshape(12, 4)
+Y = np.arange(12) % 3
+
+
+class Own(kyeo.Model):
+    """A subclass with several inputs by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(x["a"]) + x["b"]
+
+
+class OfOneNumber(layers.Layer):
+    """A layer whose constructor takes nothing of the base class."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def call(self, x):
+        return x * self.number
+
+
+class Table:
+    """As much of a pandas table as is looked at."""
+
+    def __init__(self, gaps=False, **columns):
+        self.columns, self._gaps = list(columns), gaps
+        self._values = columns
+        self.dtypes = {name: values.dtype for name, values in columns.items()}
+
+    def isna(self):
+        return {name: np.full(12, self._gaps) for name in self.columns}
+
+    def to_numpy(self, dtype=object, na_value=None):
+        return np.stack([values.astype(dtype) for values in self._values.values()], axis=1)
+
+
+def stack():
+    model = kyeo.Sequential([kyeo.Input((4,)), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("again", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
+def test_a_trained_model_is_copied_whole(again):
+    model = stack()
+    model.fit(X, Y, verbose=0)
+    before = model.predict(X, verbose=0)
+    other = again(model)
+    np.testing.assert_array_equal(other.predict(X, verbose=0), before)
+    assert other.history.history == model.history.history
+    other.fit(X, Y, verbose=0)
+    np.testing.assert_array_equal(model.predict(X, verbose=0), before)
+    assert (int(model.optimizer.iterations), int(other.optimizer.iterations)) == (1, 2)
+    assert repr(model.history).startswith("<History of 1 epochs: loss=")
+
+
+def test_plain_lists_and_tables():
+    model = stack()
+    lists, arrays = (model.evaluate(X, y, verbose=0) for y in (Y.tolist(), Y))
+    assert lists == arrays and "loss" in model.fit(X, Y[:, None].tolist(), verbose=0).history
+    table = Table(a=X[:, 0], b=Y, c=Y > 0, d=X[:, 1])
+    want = np.stack([X[:, 0], Y, Y > 0, X[:, 1]], axis=1).astype("float32")
+    np.testing.assert_array_equal(model.predict(table, verbose=0), model.predict(want, verbose=0))
+    with pytest.raises(ValueError, match=r"missing values[\s\S]*\['b', 'c'\]"):
+        model.predict(Table(True, a=X[:, 0], b=Y, c=Y > 0, d=X[:, 1]), verbose=0)
+
+
+def test_numbers_that_do_not_fit_are_refused():
+    with pytest.raises(OverflowError, match="8589934597"):
+        kyeo.ops.convert_to_tensor(np.array([2**33 + 5]))
+    with pytest.raises(OverflowError):
+        layers.Embedding(5, 2)(np.array([2**33]))
+    assert kyeo.ops.convert_to_tensor(np.array([2**31 - 1])).tolist() == [2**31 - 1]
+    with pytest.raises(ValueError, match=r"run -1\.\.1"):
+        model = kyeo.Sequential([layers.Dense(1)])
+        model.compile("sgd", kyeo.losses.BinaryFocalCrossentropy(from_logits=True))
+        model.train_on_batch(X, np.where(Y == 1, 1, -1))
+
+
+def test_names_of_keras_2():
+    model = stack()
+    model.optimizer.lr = 0.5
+    assert (float(model.optimizer.learning_rate), float(model.optimizer.lr), model.loss) == (
+        0.5, 0.5, "sparse_categorical_crossentropy")
+    assert float(kyeo.backend.mean(kyeo.backend.square(np.full(3, 2.0)), axis=-1)) == 4.0
+    for room, name, way in (("backend", "set_value", "assign"), ("backend", "arcsin", "kyeo.ops.arcsin"),
+                            ("layers", "CuDNNLSTM", "kyeo.layers.LSTM"), ("layers", "dense", "'Dense'"),
+                            ("ops", "reduce_mean", "kyeo.ops.mean"), ("utils", "multi_gpu_model", "DataParallel")):
+        with pytest.raises(AttributeError, match=way):
+            getattr(getattr(kyeo, room), name)
+    assert {"Dense", "LSTM"} < set(dir(layers)) and "missing" not in dir(layers)
+    assert kyeo.distribution.list_devices("gpu") == [] or kyeo.distribution.list_devices("gpu")[0].startswith("gpu")
+
+
+def test_files(tmp_path):
+    model = kyeo.Sequential([kyeo.Input((4,)), OfOneNumber(3)])
+    model.save(tmp_path / "a.keras", save_format="keras")
+    again = kyeo.models.load_model(tmp_path / "a.keras", custom_objects={"OfOneNumber": OfOneNumber})
+    np.testing.assert_allclose(again(X), 3 * X)
+    with pytest.raises(TypeError, match="save_format"):
+        model.save(tmp_path / "a", save_format="tf")
+    own = Own()
+    batch = {"a": X, "b": X[:, :1]}
+    want = own(batch)
+    own.export(tmp_path / "program", verbose=False)
+    program = jax.export.deserialize(bytearray((tmp_path / "program").read_bytes()))
+    np.testing.assert_allclose(program.call({"a": X[:5], "b": X[:5, :1]}), want[:5], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"jax\.export\.deserialize"):
+        kyeo.export.load(tmp_path / "program")
+
+
+def test_the_command_as_a_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["kyeo"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("kyeo", run_name="__main__")
+    assert ended.value.code == 2 and "doctor" in capsys.readouterr().err
+    assert "(None, 3)" in stack()._repr_html_()
+
+
+def test_warnings_at_the_line_of_the_user():
+    labels = np.sort(np.arange(60) % 3)
+    with pytest.warns(UserWarning, match="looks sorted") as caught:
+        stack().fit(np.ones((60, 4), "float32"), labels, validation_split=0.2, verbose=0)
+    assert caught[0].filename == __file__
+    model = kyeo.Sequential([kyeo.Input((4,)), layers.BatchNormalization(), layers.Dense(1)])
+    model.compile(kyeo.optimizers.Adam(0.1), "mse")
+    x = 50 + 10 * X
+    with pytest.warns(UserWarning, match="have seen 20 updates, of the 100"):
+        model.fit(x, X[:, 0], epochs=20, validation_data=(x, X[:, 0]), verbose=0)
+    model = kyeo.Sequential([kyeo.Input((4,)), layers.Dense(3, "relu")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.warns(UserWarning, match='activation="softmax" there'):
+        model.evaluate(X, Y, verbose=0)
+    model = kyeo.Sequential([kyeo.Input((3,)), layers.Embedding(5, 2), layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="vectors for the ids 0 to 4"):
+        model.fit(np.full((12, 3), 9), np.ones(12), verbose=0)
