@@ -298,7 +298,7 @@ class Trainer(StepCache):
     @plainly
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
                        return_dict: bool = False) -> Any:
-        """One step on one batch. Metrics go on from where they were; `reset_metrics` starts them anew."""
+        """One step on one batch. Loss and metrics are those of this batch."""
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
@@ -321,6 +321,7 @@ class Trainer(StepCache):
                           class_weight=class_weight).peek()
         prepare.build_for(self, batch)
         prepare.check_targets(self, batch[1])
+        self.reset_metrics()
         with SafePoints() as safe:
             logs = fetched(self.runner(mode).run(batch, None, safe))
         return logs if return_dict else self._in_order(logs)

@@ -34,7 +34,7 @@ class OwnStep(keras.Model):
 def test_custom_train_step_with_compute_loss_and_updates():
     keras.utils.set_random_seed(1)
     inputs = keras.Input((5,))
-    x = layers.BatchNormalization()(layers.Dense(8, activation="relu")(inputs))
+    x = layers.BatchNormalization(momentum=0.8)(layers.Dense(8, activation="relu")(inputs))
     model = OwnStep(inputs, layers.Dense(1)(x))
     assert isinstance(model, OwnStep)
     model.compile(keras.optimizers.Adam(0.02), loss="mse", metrics=["mae"])
@@ -58,7 +58,7 @@ class LowLevel(keras.Model):
         self.mae = keras.metrics.MeanAbsoluteError(name="mae")
         self.loss_fn = keras.losses.MeanSquaredError()
 
-    def call(self, x):
+    def call(self, x, training=None):
         return self.out(self.hidden(x))
 
     @property

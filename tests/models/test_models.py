@@ -67,11 +67,16 @@ class JaxStep(kyeo.Model):
 
 
 class OwnLoss(kyeo.Model):
-    """`compute_loss` with a metric of the model's own."""
+    """`compute_loss` and `call` with metrics of the model's own."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.tracker = kyeo.metrics.Mean(name="double")
+        self.inputs_mean = kyeo.metrics.Mean(name="inputs_mean")
+
+    def call(self, inputs):
+        self.inputs_mean.update_state(inputs)
+        return super().call(inputs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         loss = kyeo.ops.mean((y - y_pred) ** 2)
@@ -115,6 +120,7 @@ def test_own_compute_loss():
     model.compile("sgd")
     logs = model.fit(X, Y, batch_size=24, verbose=0).history
     np.testing.assert_allclose(logs["double"][0], 2 * logs["loss"][0], rtol=1e-6)
+    np.testing.assert_allclose(logs["inputs_mean"][0], X.mean(), rtol=1e-5, atol=1e-6)
 
 
 def test_stateless_call_is_pure():
