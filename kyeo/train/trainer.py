@@ -40,12 +40,14 @@ class Trainer(StepCache):
     # Attributes whose variables are no weights of the model.
     _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
                             "_current_runners", "_state_cache", "_metrics_cache",
-                            "history"})
+                            "history", "loss"})
 
     def __init__(self) -> None:
         self.optimizer: Any = None
         self.stop_training = False
         self.steps_per_execution = 1
+        self.loss: Any = None
+        self.jit_compile = True
         self._objective: Objective | None = None
         self._compile_config: dict[str, Any] | None = None
         self._calls = CompiledCall()
@@ -88,6 +90,8 @@ class Trainer(StepCache):
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
         self.steps_per_execution = steps_per_execution
         self.run_eagerly = bool(run_eagerly) or jit_compile is False
+        self.jit_compile = not self.run_eagerly
+        self.loss = loss
         self._objective = objective
         self._compile_config = {
             "optimizer": self.optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,

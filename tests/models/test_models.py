@@ -60,8 +60,7 @@ class JaxStep(kyeo.Model):
                 values = metric.stateless_update_state(values, loss)
             else:
                 values = metric.stateless_update_state(values, y, y_pred)
-            result = metric.stateless_result(values)
-            logs.update(result if isinstance(result, dict) else {metric.name: result})
+            logs[metric.name] = metric.stateless_result(values)  # of all the compiled ones a dict, as in Keras's guide
             new_metrics += values
         return logs, (trainable, frozen, optimizer, new_metrics)
 
