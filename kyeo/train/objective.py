@@ -259,14 +259,18 @@ class CompileMetrics(Metric):
             for metric in self._weighted[index]:
                 _update(metric, target, pred, _times_rows(weight, rows), self._names[index])
 
-    def result(self) -> dict[str, Any]:
-        """Values by name; the name of the output goes first where there are several outputs."""
-        results: dict[str, Any] = {}
+    def by_name(self) -> dict[str, Metric]:
+        """The metrics by the names of their results; the output's name goes first where there are several outputs."""
+        named: dict[str, Metric] = {}
         for prefix, group in (("", self._plain), ("weighted_", self._weighted)):
             for output_name, per_output in zip(self._names, group):
                 for metric in per_output:
-                    results[self._free_name(metric.name, output_name, prefix, results)] = metric.result()
-        return results
+                    named[self._free_name(metric.name, output_name, prefix, named)] = metric
+        return named
+
+    def result(self) -> dict[str, Any]:
+        """Values by name."""
+        return {name: metric.result() for name, metric in self.by_name().items()}
 
     def _free_name(self, name: str, output_name: str | None, prefix: str, taken: dict[str, Any]) -> str:
         def full(text: str) -> str:

@@ -239,6 +239,7 @@ def test_callbacks(tmp_path):
             recorder,
             keras.callbacks.ModelCheckpoint(best, monitor="val_loss", save_best_only=True),
             keras.callbacks.ModelCheckpoint(tmp_path / "{epoch:02d}.weights.h5", save_weights_only=True),
+            keras.callbacks.EarlyStopping("val_accuracy", patience=50),  # which way is better is the metric's to say
             keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.9 if epoch else lr),
             keras.callbacks.LambdaCallback(on_train_end=lambda logs: ended.append(1)),
             keras.callbacks.CSVLogger(tmp_path / "log.csv"),

@@ -274,3 +274,14 @@ def test_generators_datasets_and_validation():
     assert len(history["val_loss"]) == 2
     model.fit(endless(), steps_per_epoch=4, epochs=2, verbose=0)
     assert int(model.optimizer.iterations.value) == 3 * 2 + 4 * 2
+
+
+def test_logits_of_a_model_whose_activation_is_taken_away():
+    """As Grad-CAM does: the last layer's softmax is set to None."""
+    for layer, x in ((layers.Dense(3, activation="softmax"), X), (layers.Conv1D(3, 2, activation="softmax"), X[:, :, None])):
+        model = kyeo.Sequential([layer])
+        before = model(x)
+        layer.activation = None
+        logits = model(x)
+        np.testing.assert_allclose(kyeo.ops.softmax(logits), before, rtol=1e-5)
+        assert layer.get_config()["activation"] is None
