@@ -6,7 +6,13 @@ import jax.numpy as jnp
 
 from kyeo.core.errors import boolean, int_tuple, one_of, problem
 from kyeo.layers.arguments import (
-    activated, activation_of, explain_each, format_of, make_weight, spatial_axes, weight_rules,
+    activated,
+    activation_of,
+    explain_each,
+    format_of,
+    make_weight,
+    spatial_axes,
+    weight_rules,
 )
 from kyeo.layers.layer import InputSpec, Layer
 

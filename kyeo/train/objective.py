@@ -139,8 +139,9 @@ class Objective:
         targets = align(y, self.names, "y", missing_ok=True)
         for term in self.terms:
             if term.loss.call.__module__.startswith("kyeo.") and not _own(getattr(term.loss, "fn", None)):
+                target = targets[term.index]
                 with _explained(term.where):
-                    infer(term.loss, (targets[term.index], self._outputs[term.index]), {})
+                    infer(term.loss, (target, _sized_by(target, self._outputs[term.index])), {})
         self._checked.add(kind)
 
     @property
@@ -289,6 +290,13 @@ class CompileMetrics(Metric):
         """Start each metric anew."""
         for metric in self.metrics:
             metric.reset_state()
+
+
+def _sized_by(target: Any, pred: SymbolicTensor) -> SymbolicTensor:
+    """The prediction, with the labels' sizes where a graph leaves a size other than the batch's open."""
+    sizes = tuple(getattr(target, "shape", ()))[1:pred.ndim]
+    known = (t if p is None else p for p, t in zip(pred.shape[1:], sizes))
+    return SymbolicTensor((*pred.shape[:1], *known, *pred.shape[1 + len(sizes):]), pred.dtype)
 
 
 def _update(metric: Metric, target: Any, pred: Any, weight: Any, output_name: str | None) -> None:
