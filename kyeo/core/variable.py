@@ -172,11 +172,11 @@ class Variable:
 
     def assign_add(self, value: Any) -> jax.Array:
         """Add to the value."""
-        return self.assign(self.value.astype(self._dtype) + unwrap(value))
+        return self.assign(self.value.astype(self._dtype) + to_array(unwrap(value)))
 
     def assign_sub(self, value: Any) -> jax.Array:
         """Subtract from the value."""
-        return self.assign(self.value.astype(self._dtype) - unwrap(value))
+        return self.assign(self.value.astype(self._dtype) - to_array(unwrap(value)))
 
     __hash__ = object.__hash__
 
