@@ -10,7 +10,7 @@ from jax import export, lax
 
 import kyeo
 from kyeo.core.scope import scope
-from kyeo.ops.kernels import before_relu, max_pool, moments, norm, rectify, relu, rescaled
+from kyeo.ops.kernels import before_relu, max_pool, moments, norm, rectify, relu, rescaled, standardized
 from tests.numpy_jaxpr import in_numpy
 
 SHAPES = {
@@ -132,3 +132,19 @@ def test_a_stored_relu_is_differentiated_twice_and_forward():
         second = jax.grad(lambda x: jax.grad(lambda x: (relu(x) * x).sum())(x).sum())(x)
     assert tangent.ravel().tolist() == [0, 4] and second.ravel().tolist() == [0, 2]
     assert lax.max(relu(x), 0.0).shape == x.shape
+
+
+@pytest.mark.parametrize("axes", [(2,), (1, 2)])
+@pytest.mark.parametrize("scaled", ["", "gamma", "beta", "both"])
+def test_rows_give_what_the_formula_gives(axes, scaled):
+    x, g = 3 + draw((4, 5, 6)), draw((4, 5, 6), 1)
+    shape = (6,) if axes == (2,) else (1, 5, 6)
+    given = [draw(shape, 2) if scaled in ("gamma", "both") else None, draw(shape, 3) if scaled in ("beta", "both") else None]
+
+    def formula(x, gamma, beta):
+        y = (x - x.mean(axes, keepdims=True)) / jnp.sqrt(x.var(axes, keepdims=True) + 1e-3)
+        return y * (1 if gamma is None else gamma) + (0 if beta is None else beta)
+
+    ours = pulled(lambda *args: standardized(*args, axes, 1e-3), g, x, *given)
+    for a, b in zip(ours, pulled(formula, g, x, *given), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

@@ -5,14 +5,13 @@ divides s those are the windows of an ordinary pool. Where it does not, windows 
 axis is first written out window after window, each as long as the longest, and then pooled as usual.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from kyeo.ops.kernels.derivative import own_gradient
 from kyeo.ops.kernels.pool import average_pool, max_pool
 
 __all__ = ["adaptive_average_pool", "adaptive_max_pool"]
@@ -69,7 +68,7 @@ def along(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
     return values.reshape([-1 if a == axis else 1 for a in range(ndim)])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+@own_gradient(fixed=(1, 2))
 def rows(x: Array, axis: int, places: tuple[int, ...]) -> Array:
     """The elements of `x` at these places of an axis. Its gradient collects instead of scattering."""
     return jnp.take(x, np.array(places), axis)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from kyeo.ops.kernels import onednn
+from kyeo.ops.kernels.derivative import own_gradient
 from kyeo.ops.kernels.windows import (
     Pads,
     Sizes,
@@ -149,7 +150,7 @@ def block_diagonal(kernel: Array, groups: int) -> Array:
 # Ordinary images: the gradients ---------------------------------------------------------------------------
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+@own_gradient(fixed=(2, 3, 4, 5))
 def image(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes, by_onednn: bool) -> Array:
     """A convolution as XLA does it, by oneDNN if asked, with gradients that begin from arrays that are written out.
 
@@ -274,7 +275,7 @@ def merged_phases(g: Array, kernel: Array, strides: Sizes, lengths: Sequence[int
 # A first layer -------------------------------------------------------------------------------------------
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+@own_gradient(fixed=(2, 3, 4))
 def few_inputs(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) -> Array:
     """A convolution of few channels with a small window: a sum of moved channels, each times its weights.
 
@@ -325,7 +326,7 @@ def moved_copies(x: Array, window: Sizes, strides: Sizes, pads: Pads, dilation: 
 # One window for each channel ------------------------------------------------------------------------------
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+@own_gradient(fixed=(2, 3, 4))
 def depthwise(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) -> Array:
     """A window for each channel: the sum of strided slices, each times its tap. Half precision is summed in float32."""
     wide = jnp.promote_types(x.dtype, jnp.float32)

@@ -12,6 +12,7 @@ from jax import Array, lax
 
 from kyeo.ops.kernels import onednn
 from kyeo.ops.kernels.conv import conv
+from kyeo.ops.kernels.derivative import own_gradient
 from kyeo.ops.kernels.windows import Pads, on_cpu, pads_of, slices, spread
 
 __all__ = ["gradient_of_kernel", "looped_by", "looped_conv", "looped_transpose", "suits_onednn"]
@@ -41,7 +42,7 @@ def _by_xla(x: Array, kernel: Array) -> Array:
         x, kernel, (1,) * (x.ndim - 2), "SAME", dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"))
 
 
-@jax.custom_vjp
+@own_gradient()
 def _by_product(x: Array, kernel: Array) -> Array:
     y = _moved(x, kernel) @ kernel.reshape(-1, kernel.shape[-1])
     return y.reshape(*x.shape[:-1], kernel.shape[-1])

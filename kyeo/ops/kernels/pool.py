@@ -12,11 +12,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from kyeo.ops.kernels.derivative import own_gradient
 from kyeo.ops.kernels.rectify import before_relu, relu
 from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size, pads_of, places, slices, spread, static
 
@@ -135,7 +135,13 @@ def inside(size: int, window: int, stride: int, pads: tuple[int, int], place: in
 # Stages: pools with custom gradients ---------------------------------------------------------------------
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def max_of_windows(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
+    """The maximum of each window as XLA does it. Of equal elements the first moves it, as in the stage's gradient."""
+    edges = ((0, 0), *pads, (0, 0))
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, *window, 1), (1, *strides, 1), edges)
+
+
+@own_gradient(fixed=(1, 2, 3), forward=max_of_windows)
 def max_stage(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
     """The maximum of each window, as a maximum of strided slices."""
     return functools.reduce(jnp.maximum, slices(x, lowest(x.dtype), window, strides, pads))
@@ -154,7 +160,7 @@ def max_backward(window, strides, pads, x, g):
 max_stage.defvjp(max_forward, max_backward)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+@own_gradient(fixed=(1, 2, 3))
 def sum_stage(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
     """The sum of each window, as a sum of strided slices."""
     return functools.reduce(jnp.add, slices(x, 0, window, strides, pads))

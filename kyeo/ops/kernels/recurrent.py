@@ -23,15 +23,14 @@ Arrays are time-major: `x` is (time, batch, gates * units), states are (batch, u
 have sizes between batch and units (ConvLSTM): then its products are convolutions.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from kyeo.ops.kernels import looped
+from kyeo.ops.kernels.derivative import own_gradient
 
 __all__ = ["gru", "lstm", "simple_rnn"]
 
@@ -123,8 +122,7 @@ def _lstm_forward(x: Array, h: Array, c: Array, recurrent: Array, mask: Any, by_
     return _loop(x.shape[0], advance, (h, c, room, room, x))[2:]
 
 
-@functools.partial(jax.jit, static_argnums=5)
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
+@own_gradient(fixed=(5,), jit=True)
 def _lstm(x: Array, h: Array, c: Array, recurrent: Array, mask: Any, by_onednn: bool) -> Any:
     hidden, cells, _ = _lstm_forward(x, h, c, recurrent, mask, by_onednn)
     return hidden, cells[-1]
@@ -162,7 +160,7 @@ def _lstm_back(by_onednn: bool, kept: Any, gradients: Any) -> Any:
     return dx, dh, dc, _sum_of_products(_before(h, hidden), dx, recurrent), None
 
 
-_lstm.__wrapped__.defvjp(_lstm_kept, _lstm_back)
+_lstm.defvjp(_lstm_kept, _lstm_back)
 
 
 # -- GRU -------------------------------------------------------------------------------------------------------
@@ -203,8 +201,7 @@ def _gru_forward(x: Array, h: Array, recurrent: Array, bias: Array, mask: Any) -
     return _loop(x.shape[0], advance, (h, room, x, room))[1:]
 
 
-@jax.jit
-@jax.custom_vjp
+@own_gradient(jit=True)
 def _gru(x: Array, h: Array, recurrent: Array, bias: Array, mask: Any) -> Any:
     return _gru_forward(x, h, recurrent, bias, mask)[0]
 
@@ -240,7 +237,7 @@ def _gru_back(kept: Any, gradient: Any) -> Any:
     return dx, first, _sum_of_products(before, d_inner), d_inner.sum((0, 1)), None
 
 
-_gru.__wrapped__.defvjp(_gru_kept, _gru_back)
+_gru.defvjp(_gru_kept, _gru_back)
 
 
 # -- the simple one --------------------------------------------------------------------------------------------
@@ -258,8 +255,7 @@ def simple_rnn(x: Array, h: Array, recurrent: Array, mask: Any = None) -> Array:
     return _simple(x, h, recurrent, mask)
 
 
-@jax.jit
-@jax.custom_vjp
+@own_gradient(jit=True)
 def _simple(x: Array, h: Array, recurrent: Array, mask: Any) -> Array:
     def advance(step: Any, h: Any, hidden: Any) -> Any:
         h = _once(_keep(_at(mask, step), jnp.tanh(_at(hidden, step) + h @ recurrent), h))
@@ -290,4 +286,4 @@ def _simple_back(kept: Any, gradient: Any) -> Any:
     return dx, dh, _sum_of_products(_before(h, hidden), dx), None
 
 
-_simple.__wrapped__.defvjp(_simple_kept, _simple_back)
+_simple.defvjp(_simple_kept, _simple_back)

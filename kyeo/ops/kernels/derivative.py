@@ -1,0 +1,62 @@
+"""Kernels with a gradient of their own, which can be differentiated forward too.
+
+JAX knows a function with its own gradient (`jax.custom_vjp`) in reverse mode only: `jax.jvp`, `jax.jacfwd` and
+`jax.hessian` stop there. Nothing says beforehand in which mode a function will be differentiated, so the kernel is
+tried, and its formula differentiated where JAX refuses.
+"""
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import jax
+
+__all__ = ["Kernel", "own_gradient"]
+
+# Whether a formula is being differentiated: then the kernels in it, in a loop as well, are formulas too.
+_by_formula: ContextVar[bool] = ContextVar("kyeo_by_formula", default=False)
+
+
+class Kernel:
+    """A function of arrays for which `defvjp` names the gradient, as that of `jax.custom_vjp` does."""
+
+    def __init__(self, formula: Callable[..., Any], fixed: tuple[int, ...], jit: bool, forward: Any):
+        functools.update_wrapper(self, formula)
+        self._rule = jax.custom_vjp(formula, nondiff_argnums=fixed)
+        self._run = jax.jit(self._rule, static_argnums=fixed) if jit else self._rule
+        self._forward = forward or formula
+        self.defvjp = self._rule.defvjp
+
+    def __call__(self, *args: Any) -> Any:
+        if _by_formula.get():
+            return self._forward(*args)
+        try:
+            return self._run(*args)
+        except TypeError as error:
+            if "forward-mode" not in str(error):
+                raise
+        token = _by_formula.set(True)
+        try:
+            return self._forward(*args)
+        finally:
+            _by_formula.reset(token)
+
+
+def own_gradient(*, fixed: tuple[int, ...] = (), jit: bool = False, forward: Callable[..., Any] | None = None) -> Any:
+    """Make a `Kernel` of a function.
+
+    Args:
+        fixed: which arguments, by place, are not arrays.
+        jit: compile it as a function of its own: traced once for all calls of the same shapes.
+        forward: what is differentiated in forward mode; the function itself where None.
+
+    >>> import jax
+    >>> @own_gradient()
+    ... def square(x):
+    ...     return x * x
+    >>> square.defvjp(lambda x: (x * x, x), lambda x, g: (2 * x * g,))
+    >>> float(jax.grad(square)(3.0)), float(jax.jvp(square, (3.0,), (1.0,))[1])
+    (6.0, 6.0)
+    """
+    return lambda formula: Kernel(formula, fixed, jit, forward)

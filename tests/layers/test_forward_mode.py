@@ -1,0 +1,60 @@
+"""Layers whose kernels have gradients of their own can be differentiated forward, as those of Keras on JAX can."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import kyeo
+from kyeo import layers
+
+PICTURE, SERIES = (2, 6, 6, 3), (2, 4, 3)
+ROWS = [
+    (layers.Conv2D(4, 3), PICTURE),
+    (layers.Conv2D(20, 3, strides=2, padding="same"), (1, 6, 6, 17)),
+    (layers.Conv2D(6, 3, groups=3), PICTURE),
+    (layers.Conv1D(4, 3, padding="causal"), SERIES),
+    (layers.Conv3D(2, 2), (1, 3, 4, 4, 2)),
+    (layers.DepthwiseConv2D(3), PICTURE),
+    (layers.Conv2DTranspose(3, 2, strides=2), PICTURE),
+    (layers.MaxPooling2D(3, 1, "same"), PICTURE),
+    (layers.AveragePooling2D(2), PICTURE),
+    (layers.AdaptiveMaxPooling2D(4), PICTURE),
+    (layers.AdaptiveAveragePooling2D(4), PICTURE),
+    (layers.BatchNormalization(), (4, 4, 4, 2)),
+    (layers.LayerNormalization(), SERIES),
+    (layers.LayerNormalization(axis=(1, 2)), SERIES),
+    (layers.LSTM(3, return_sequences=True), SERIES),
+    (layers.GRU(3), SERIES),
+    (layers.SimpleRNN(3), SERIES),
+    (layers.ConvLSTM1D(2, 3), (1, 3, 5, 2)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), ROWS, ids=lambda v: type(v).__name__ if hasattr(v, "name") else str(v))
+def test_both_directions_give_one_derivative(layer, shape):
+    rng = np.random.default_rng(0)
+    x, change = (jnp.asarray(rng.normal(size=shape), "float32") for _ in range(2))
+    layer.build(shape)
+    values = [v.value for v in layer.variables]
+    training = {"training": True} if isinstance(layer, layers.BatchNormalization) else {}
+
+    def run(x):
+        return kyeo.core.variable.pure(lambda: layer(x, **training), layer.variables)(values)[0]
+
+    y, forward = kyeo.ops.jvp(run, (x,), (change,))
+    weights = jnp.asarray(rng.normal(size=y.shape), "float32")
+    (backward,) = jax.vjp(run, x)[1](weights)
+    np.testing.assert_allclose(jnp.vdot(weights, forward), jnp.vdot(backward, change), rtol=1e-4, atol=1e-4)
+
+
+def test_second_derivatives_of_both_orders_agree():
+    layer = layers.Conv2D(2, 3)
+    layer.build(PICTURE)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=PICTURE), "float32")
+
+    def loss(u):
+        return jnp.sum(jnp.sin(layer(x * u[0] + u[1])))
+
+    at = jnp.array([1.0, 0.0])
+    np.testing.assert_allclose(jax.hessian(loss)(at), jax.jacrev(jax.jacrev(loss))(at), rtol=1e-4)
