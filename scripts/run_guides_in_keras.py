@@ -3,6 +3,7 @@
     KERAS_BACKEND=jax python scripts/run_guides_in_keras.py [words that choose tests, as after `pytest -k`]
 
 Each file is written anew with Keras's name where Kyeo's stood, into a temporary folder, and run there by pytest.
+All must pass, but the three that Keras needs TensorFlow for, where it is not installed.
 """
 
 import os

@@ -141,10 +141,13 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 def plain_logs(logs: Logs) -> dict[str, Any]:
-    """Logs as Python numbers, sorted by name; lazy ones are left as they are."""
+    """Logs as Python numbers, sorted by name; a metric's dict becomes entries; lazy ones are left as they are."""
     if isinstance(logs, LazyLogs):
         return logs
-    return {name: _number(value) for name, value in sorted((logs or {}).items())}
+    plain: dict[str, Any] = {}
+    for name, value in sorted((logs or {}).items()):
+        plain.update(plain_logs(value) if isinstance(value, dict) else {name: _number(value)})
+    return plain
 
 
 def _number(value: Any) -> Any:

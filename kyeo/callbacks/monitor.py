@@ -60,8 +60,10 @@ class Monitor(Callback):
         if self.mode != "auto":
             return 1 if self.mode == "min" else -1
         name = self.monitor.removeprefix("val_")
-        ways = [getattr(m, "_direction", None) for m in getattr(self.model, "metrics", ()) if m.name == name]
-        way = "down" if name == "loss" else next((w for w in ways if w), None)
+        named: dict[str, Any] = {}
+        for metric in getattr(self.model, "metrics", ()):
+            named.update(metric.by_name() if hasattr(metric, "by_name") else {metric.name: metric})  # the compiled ones
+        way = "down" if name == "loss" else getattr(named.get(name), "_direction", None)
         if way is None:
             raise problem(f"It is not known whether a small or a large `{self.monitor}` is good.",
                           received=f"mode='auto', monitor={self.monitor!r}", where=self,

@@ -256,9 +256,17 @@ def sharing() -> Iterator[SharedObjects]:
         _shared.reset(token)
 
 
+def _does_the_same(known: Any, function: Any) -> bool:
+    """Whether it is the known function, or the op that it calls, such as `ops.relu`, with the same defaults."""
+    if known is function or known is None:
+        return known is function
+    given, taken = (inspect.signature(f).parameters for f in (function, known))
+    return all(name in taken and taken[name].default == p.default for name, p in given.items())
+
+
 def _serialize_function(function: Any, owner: Any, name: str) -> Any:
     text, module = getattr(function, "__name__", ""), getattr(function, "__module__", "") or ""
-    if module.startswith("kyeo.") and function is find(text, "builtins"):
+    if module.startswith("kyeo.") and _does_the_same(find(text, "builtins"), function):
         return text
     if "<lambda>" in text or not text:
         raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function,

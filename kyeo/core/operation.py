@@ -63,17 +63,17 @@ class Operation(Configurable):
     # -- as part of a graph --------------------------------------------------------------------------------
     @property
     def input(self) -> Any:
-        """The symbolic input of its only call in a graph."""
-        node = self._only_node()
-        return node.args[0] if node.args else next(iter(node.kwargs.values()), [])
+        """The symbolic input of its first call in a graph; a list where there are several."""
+        inputs = self._first_node().inputs
+        return inputs[0] if len(inputs) == 1 else inputs
 
     @property
     def output(self) -> Any:
-        """The symbolic output of its only call in a graph."""
-        return self._only_node().outputs
+        """The symbolic output of its first call in a graph."""
+        return self._first_node().outputs
 
-    def _only_node(self) -> Node:
-        if len(self._inbound_nodes) != 1:
-            raise problem("`input` and `output` need an operation called once on a symbolic tensor.", where=self,
-                          received=f"{len(self._inbound_nodes)} symbolic calls", kind=AttributeError)
+    def _first_node(self) -> Node:
+        if not self._inbound_nodes:
+            raise problem("`input` and `output` are known after a call on a symbolic tensor.", where=self,
+                          received="no such call", kind=AttributeError)
         return self._inbound_nodes[0]

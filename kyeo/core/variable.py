@@ -13,6 +13,7 @@ import numpy as np
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import describe, problem
+from kyeo.core.lookup import resolve
 from kyeo.core.naming import auto_name
 from kyeo.core.placement import layout_of, place_value
 from kyeo.core.reading import spend
@@ -25,8 +26,8 @@ class Variable:
     """A named array that a model remembers and may train.
 
     Args:
-        initializer: the first value, or a callable `(shape, dtype=...)` that makes it.
-        shape: needed with a callable only.
+        initializer: the first value, or an initializer's name, or a callable `(shape, dtype=...)` that makes it.
+        shape: needed with a name or a callable only.
         dtype: number type; that of the value, or `floatx()`.
         trainable: whether optimizers change it.
         autocast: whether layers of a mixed policy read it in their compute dtype.
@@ -37,6 +38,8 @@ class Variable:
     >>> v = kyeo.Variable([1.0, 2.0], name="v")
     >>> v.assign(v * 2).tolist(), v.shape, v.path
     ([2.0, 4.0], (2,), 'v')
+    >>> kyeo.Variable("ones", shape=(2,)).numpy().tolist()
+    [1.0, 1.0]
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class Variable:
     def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> jax.Array:
         # a real array, also when a model is built inside a trace; the path is what an unseeded draw goes by
         with jax.ensure_compile_time_eval(), scope(path=self.path):
+            if isinstance(initializer, str):
+                initializer = resolve(initializer, "initializers")
             if callable(initializer) and not isinstance(initializer, Variable):
                 if shape is None:
                     raise problem("A variable made by an initializer needs a shape.", received="shape=None",
@@ -172,11 +177,11 @@ class Variable:
 
     def assign_add(self, value: Any) -> jax.Array:
         """Add to the value."""
-        return self.assign(self.value.astype(self._dtype) + unwrap(value))
+        return self.assign(self.value.astype(self._dtype) + to_array(unwrap(value)))
 
     def assign_sub(self, value: Any) -> jax.Array:
         """Subtract from the value."""
-        return self.assign(self.value.astype(self._dtype) - unwrap(value))
+        return self.assign(self.value.astype(self._dtype) - to_array(unwrap(value)))
 
     __hash__ = object.__hash__
 

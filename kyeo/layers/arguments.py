@@ -10,9 +10,8 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 
 __all__ = [
-    "activation_of", "arguments_of", "axes_of", "counted_axes", "explain", "explain_each", "format_of", "make_weight",
-    "pairs",
-    "refuse", "spatial_axes", "weight_rules",
+    "activated", "activation_of", "arguments_of", "axes_of", "counted_axes", "explain", "explain_each", "format_of",
+    "make_weight", "pairs", "refuse", "spatial_axes", "weight_rules",
 ]
 
 _READERS = {"initializer": initializers.get, "regularizer": regularizers.get, "constraint": constraints.get}
@@ -42,6 +41,11 @@ def make_weight(owner: Any, name: str, shape: Any, rules_of: str | None = None, 
     for `rules_of` where they go by another name."""
     rules = {kind: getattr(owner, f"{rules_of or name}_{kind}", None) for kind in _READERS}
     return owner.add_weight(name=name, shape=shape, **{**rules, **kwargs})
+
+
+def activated(layer: Any, x: Any) -> Any:
+    """What the layer's activation makes of `x`; a user may have set it to None, to look at the logits."""
+    return x if layer.activation is None else layer.activation(x)
 
 
 def activation_of(owner: Any, activation: Any) -> Any:

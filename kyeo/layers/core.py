@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from kyeo import ops
 from kyeo.core.errors import boolean, describe, positive_int, problem
 from kyeo.core.variable import unwrap
-from kyeo.layers.arguments import activation_of, make_weight, weight_rules
+from kyeo.layers.arguments import activated, activation_of, make_weight, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
 from kyeo.layers.low_rank import Adaptable, adapted
 from kyeo.ops.kernels import product
@@ -72,7 +72,7 @@ class Dense(Adaptable):
         outputs = self.multiplied(product, inputs)
         if self.bias is not None:
             outputs = outputs + self.bias.value
-        return self.activation(outputs)
+        return activated(self, outputs)
 
 
 class Embedding(Adaptable):

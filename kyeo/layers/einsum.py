@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from kyeo import initializers
 from kyeo.core.errors import describe, positive_int, problem
-from kyeo.layers.arguments import activation_of, make_weight, weight_rules
+from kyeo.layers.arguments import activated, activation_of, make_weight, weight_rules
 from kyeo.layers.layer import InputSpec
 from kyeo.layers.low_rank import Adaptable, adapted
 from kyeo.ops.kernels import product
@@ -126,7 +126,7 @@ class EinsumDense(Adaptable):
     def call(self, inputs: Any) -> Any:
         """The sums of the equation."""
         outputs = self.multiplied(self._product, inputs)
-        return self.activation(outputs if self.bias is None else outputs + self.bias.value)
+        return activated(self, outputs if self.bias is None else outputs + self.bias.value)
 
     def _product(self, inputs: Any, kernel: Any) -> Any:
         return product(inputs, kernel, self._summed) if self._summed else jnp.einsum(self.equation, inputs, kernel)

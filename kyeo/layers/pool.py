@@ -8,6 +8,7 @@ from kyeo.core.errors import boolean, int_tuple, one_of, problem
 from kyeo.layers.arguments import explain, format_of, spatial_axes
 from kyeo.layers.layer import InputSpec, Layer
 from kyeo.ops.kernels import adaptive_average_pool, adaptive_max_pool, average_pool, max_pool
+from kyeo.ops.kernels.settled import of_settled
 
 __all__ = [
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
@@ -265,7 +266,7 @@ class _GlobalPooling(Layer):
 
 
 class _GlobalMaxPooling(_GlobalPooling):
-    reduce = staticmethod(jnp.max)
+    reduce = staticmethod(of_settled(jnp.max))
 
 
 class _GlobalAveragePooling(_GlobalPooling):

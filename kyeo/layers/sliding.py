@@ -5,7 +5,15 @@ from typing import Any
 import jax.numpy as jnp
 
 from kyeo.core.errors import boolean, int_tuple, one_of, problem
-from kyeo.layers.arguments import activation_of, explain_each, format_of, make_weight, spatial_axes, weight_rules
+from kyeo.layers.arguments import (
+    activated,
+    activation_of,
+    explain_each,
+    format_of,
+    make_weight,
+    spatial_axes,
+    weight_rules,
+)
 from kyeo.layers.layer import InputSpec, Layer
 
 __all__ = ["Sliding"]
@@ -88,7 +96,7 @@ class Sliding(Layer):
         x = self._slide(jnp.moveaxis(inputs, 1, -1) if first else inputs)
         if self.bias is not None:
             x = x + self.bias.value
-        return self.activation(jnp.moveaxis(x, -1, 1) if first else x)
+        return activated(self, jnp.moveaxis(x, -1, 1) if first else x)
 
     def _check_window(self, shape: tuple[Any, ...]) -> None:
         sizes = [shape[axis] for axis in spatial_axes(self.data_format, len(shape))]

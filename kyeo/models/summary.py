@@ -121,6 +121,7 @@ def _shape_text(operation: Any) -> Any:
         return "?"
     texts = jax.tree.map(lambda shape: f"({', '.join(map(str, shape))})", shapes, is_leaf=_is_shape)
     flat = jax.tree.leaves(texts)
+    texts = flat if isinstance(texts, tuple) else texts  # several outputs are shown as a list
     return _colored(flat[0] if len(flat) == 1 else str(texts).replace("'", ""))
 
 

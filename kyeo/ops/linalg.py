@@ -11,6 +11,7 @@ from kyeo.core.arrays import to_array
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
 from kyeo.ops.control import jvp
+from kyeo.ops.kernels.settled import settled
 from kyeo.ops.rows import tuple_axis
 
 __all__ = [
@@ -29,7 +30,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> j
     """
     x = to_array(x)
     x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
-    return jnp.linalg.norm(x, ord, tuple_axis(axis), keepdims)
+    return jnp.linalg.norm(settled(x), ord, tuple_axis(axis), keepdims)
 
 
 def _matrix(x: Any, name: str, square: bool = False) -> jax.Array:

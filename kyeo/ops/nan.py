@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.op import op
+from kyeo.ops.kernels.settled import of_settled
 from kyeo.ops.rows import reduction, tuple_axis
 from kyeo.ops.statistics import method_of
 
@@ -16,9 +17,9 @@ __all__ = [
     "nanprod", "nanquantile", "nanstd", "nansum", "nanvar",
 ]
 
-nanmax = reduction("nanmax", jnp.nanmax, "Largest element that is not NaN.", "[1.0, float('nan')]", "1.0")
+nanmax = reduction("nanmax", of_settled(jnp.nanmax), "Largest element that is not NaN.", "[1.0, float('nan')]", "1.0")
 nanmean = reduction("nanmean", jnp.nanmean, "Mean of those that are not NaN.", "[1.0, float('nan')]", "1.0")
-nanmin = reduction("nanmin", jnp.nanmin, "Smallest element that is not NaN.", "[1.0, float('nan')]", "1.0")
+nanmin = reduction("nanmin", of_settled(jnp.nanmin), "Smallest element that is not NaN.", "[1.0, float('nan')]", "1.0")
 nansum = reduction("nansum", jnp.nansum, "Sum of those that are not NaN.", "[1.0, float('nan')]", "1.0")
 nanmedian = reduction("nanmedian", jnp.nanmedian, "Middle of those not NaN.", "[1.0, 3.0, float('nan')]", "2.0")
 nanprod = reduction("nanprod", jnp.nanprod, "Product of those not NaN.", "[2.0, float('nan')]", "2.0")

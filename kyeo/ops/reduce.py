@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.op import op
+from kyeo.ops.kernels.settled import of_settled, settled
 from kyeo.ops.rows import reduction, tuple_axis
 
 __all__ = [
@@ -30,13 +31,13 @@ def _var(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
 
 
 all = reduction("all", jnp.all, "Whether every element is true.", "[True, False]", "False")
-amax = reduction("amax", jnp.amax, "Largest element.", "[[1, 2], [3, 4]], 0", "[3, 4]")
-amin = reduction("amin", jnp.amin, "Smallest element.", "[[1, 2], [3, 4]], 0", "[1, 2]")
+amax = reduction("amax", of_settled(jnp.amax), "Largest element.", "[[1, 2], [3, 4]], 0", "[3, 4]")
+amin = reduction("amin", of_settled(jnp.amin), "Smallest element.", "[[1, 2], [3, 4]], 0", "[1, 2]")
 any = reduction("any", jnp.any, "Whether some element is true.", "[True, False]", "True")
 logsumexp = reduction("logsumexp", jax.nn.logsumexp, "log(sum(exp(x))), no overflow.", "[1000.0]", "1000.0")
 mean = reduction("mean", _mean, "Mean; of integers in float32.", "[[1, 2], [3, 4]], 0", "[2.0, 3.0]")
 median = reduction("median", jnp.median, "Middle element.", "[1.0, 2.0, 9.0]", "2.0")
-ptp = reduction("ptp", jnp.ptp, "Largest minus smallest.", "[1, 5]", "4")
+ptp = reduction("ptp", of_settled(jnp.ptp), "Largest minus smallest.", "[1, 5]", "4")
 std = reduction("std", jnp.std, "Standard deviation (divided by n).", "[1.0, 3.0]", "1.0")
 sum = reduction("sum", jnp.sum, "Sum.", "[[1, 2], [3, 4]], 0", "[4, 6]")
 var = reduction("var", _var, "Variance (divided by n).", "[1.0, 3.0]", "1.0")
@@ -50,7 +51,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
     >>> kyeo.ops.max([[1, 2], [3, 4]], axis=1).tolist()
     [2, 4]
     """
-    return jnp.max(to_array(x), tuple_axis(axis), keepdims=keepdims, initial=initial)
+    return jnp.max(settled(to_array(x)), tuple_axis(axis), keepdims=keepdims, initial=initial)
 
 
 @op
@@ -61,7 +62,7 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
     >>> kyeo.ops.min([[1, 2], [3, 4]], axis=1).tolist()
     [1, 3]
     """
-    return jnp.min(to_array(x), tuple_axis(axis), keepdims=keepdims, initial=initial)
+    return jnp.min(settled(to_array(x)), tuple_axis(axis), keepdims=keepdims, initial=initial)
 
 
 @op

@@ -141,8 +141,9 @@ class Objective:
         targets = align(y, self.names, "y", missing_ok=True)
         for term in self.terms:
             if term.loss.call.__module__.startswith("kyeo.") and not _own(getattr(term.loss, "fn", None)):
+                target = targets[term.index]
                 with _explained(term.where):
-                    infer(term.loss, (targets[term.index], self._outputs[term.index]), {})
+                    infer(term.loss, (target, _sized_by(target, self._outputs[term.index])), {})
         self._checked.add(kind)
 
     @property
@@ -265,14 +266,18 @@ class CompileMetrics(Metric):
             for metric in self._weighted[index]:
                 _update(metric, target, pred, _times_rows(weight, rows), self._names[index])
 
-    def result(self) -> dict[str, Any]:
-        """Values by name; the name of the output goes first where there are several outputs."""
-        results: dict[str, Any] = {}
+    def by_name(self) -> dict[str, Metric]:
+        """The metrics by the names of their results; the output's name goes first where there are several outputs."""
+        named: dict[str, Metric] = {}
         for prefix, group in (("", self._plain), ("weighted_", self._weighted)):
             for output_name, per_output in zip(self._names, group):
                 for metric in per_output:
-                    results[self._free_name(metric.name, output_name, prefix, results)] = metric.result()
-        return results
+                    named[self._free_name(metric.name, output_name, prefix, named)] = metric
+        return named
+
+    def result(self) -> dict[str, Any]:
+        """Values by name."""
+        return {name: metric.result() for name, metric in self.by_name().items()}
 
     def _free_name(self, name: str, output_name: str | None, prefix: str, taken: dict[str, Any]) -> str:
         def full(text: str) -> str:
@@ -291,6 +296,13 @@ class CompileMetrics(Metric):
         """Start each metric anew."""
         for metric in self.metrics:
             metric.reset_state()
+
+
+def _sized_by(target: Any, pred: SymbolicTensor) -> SymbolicTensor:
+    """The prediction, with the labels' sizes where a graph leaves a size other than the batch's open."""
+    sizes = tuple(getattr(target, "shape", ()))[1:pred.ndim]
+    known = (t if p is None else p for p, t in zip(pred.shape[1:], sizes))
+    return SymbolicTensor((*pred.shape[:1], *known, *pred.shape[1 + len(sizes):]), pred.dtype)
 
 
 def _update(metric: Metric, target: Any, pred: Any, weight: Any, output_name: str | None) -> None:

@@ -34,27 +34,20 @@ from kyeo.train.young_statistics import warn_of_young_statistics
 __all__ = ["Trainer"]
 
 
-class _Loss:
-    """`model.loss`: what `compile` was told, None before; a class of a user's may assign its own."""
-
-    def __get__(self, model: Any, owner: Any = None) -> Any:
-        return None if model is None else (model._compile_config or {}).get("loss")
-
-
 class Trainer(StepCache):
     """Mixin of Model: training and use."""
 
     name: str
-    loss: Any = _Loss()
     # Attributes whose variables are no weights of the model.
     _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
                             "_current_runners", "_state_cache", "_metrics_cache",
-                            "history"})
+                            "history", "loss"})
 
     def __init__(self) -> None:
         self.optimizer: Any = None
         self.stop_training = False
         self.steps_per_execution = 1
+        self.loss: Any = None
         self._objective: Objective | None = None
         self._compile_config: dict[str, Any] | None = None
         self._calls = CompiledCall()
@@ -97,6 +90,7 @@ class Trainer(StepCache):
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
         self.steps_per_execution = steps_per_execution
         self.run_eagerly = bool(run_eagerly) or jit_compile is False
+        self.loss = loss
         self._objective = objective
         self._compile_config = {
             "optimizer": self.optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
@@ -310,7 +304,7 @@ class Trainer(StepCache):
     @plainly
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
                        return_dict: bool = False) -> Any:
-        """One step on one batch. Metrics go on from where they were; `reset_metrics` starts them anew."""
+        """One step on one batch. Loss and metrics are those of this batch."""
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
@@ -333,6 +327,7 @@ class Trainer(StepCache):
                           class_weight=class_weight).peek()
         prepare.build_for(self, batch)
         prepare.check_targets(self, batch[1])
+        self.reset_metrics()
         with SafePoints() as safe:
             logs = fetched(self.runner(mode).run(batch, None, safe))
         return logs if return_dict else self._in_order(logs)

@@ -29,7 +29,8 @@ def aligned(values):
 
 @pytest.mark.parametrize("make", [
     from_host, to_array, kyeo.Variable, lambda x: kyeo.Variable(x, dtype="float32"), lambda x: kyeo.ops.add(x, 0),
-    lambda x: kyeo.Variable(np.zeros_like(x)).assign(x), kyeo.ops.convert_to_tensor, kyeo.ops.array,
+    lambda x: kyeo.Variable(np.zeros_like(x)).assign(x), lambda x: kyeo.Variable(np.zeros_like(x)).assign_add(x),
+    kyeo.ops.convert_to_tensor, kyeo.ops.array,
     lambda x: kyeo.Variable(kyeo.initializers.Constant(x), shape=x.shape),
 ])
 def test_memory_is_not_shared(make):

@@ -22,13 +22,11 @@ class VAE(keras.Model):
     def __init__(self, encoder, decoder, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.decoder, self.sampling = encoder, decoder, Sampling()
-        self.kl_tracker = keras.metrics.Mean(name="kl")
 
     def call(self, x):
         mean, log_var = self.encoder(x)
         kl = -0.5 * ops.mean(ops.sum(1 + log_var - ops.square(mean) - ops.exp(log_var), axis=1))
         self.add_loss(0.01 * kl)
-        self.kl_tracker.update_state(kl)
         return self.decoder(self.sampling((mean, log_var)))
 
 
@@ -44,7 +42,6 @@ def test_vae():
     vae.compile(keras.optimizers.Adam(0.01), loss="mse")
     history = vae.fit(x, x, epochs=20, batch_size=32, verbose=0).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]
-    assert history["kl"][-1] > 0
     assert decoder.predict(rng.normal(size=(3, 2)), verbose=0).shape == (3, 10)
     first, second = vae.predict(x, verbose=0), vae.predict(x, verbose=0)
     assert not np.array_equal(first, second)  # the seed moves on
@@ -122,7 +119,7 @@ class Real(keras.Model):
 
         (loss, non_trainable), grads = jax.value_and_grad(loss_of, has_aux=True)(trainable)
         trainable, optimizer_variables = self.optimizer.stateless_apply(optimizer_variables, grads, trainable)
-        return {"loss": loss}, (trainable, non_trainable, optimizer_variables, metrics_variables)
+        return {"mse": loss}, (trainable, non_trainable, optimizer_variables, metrics_variables)
 
 
 def test_step_with_inputs_alone():
@@ -131,7 +128,7 @@ def test_step_with_inputs_alone():
     inputs = keras.Input((4,))
     model = Real(inputs, layers.Dense(4)(layers.Dense(3)(inputs)))
     model.compile(keras.optimizers.Adam(0.02))
-    history = model.fit(x, epochs=15, verbose=0).history["loss"]
+    history = model.fit(x, epochs=15, verbose=0).history["mse"]
     assert history[-1] < 0.7 * history[0]
 
 

@@ -34,7 +34,7 @@ class OwnStep(keras.Model):
 def test_custom_train_step_with_compute_loss_and_updates():
     keras.utils.set_random_seed(1)
     inputs = keras.Input((5,))
-    x = layers.BatchNormalization()(layers.Dense(8, activation="relu")(inputs))
+    x = layers.BatchNormalization(momentum=0.8)(layers.Dense(8, activation="relu")(inputs))
     model = OwnStep(inputs, layers.Dense(1)(x))
     assert isinstance(model, OwnStep)
     model.compile(keras.optimizers.Adam(0.02), loss="mse", metrics=["mae"])
@@ -58,7 +58,7 @@ class LowLevel(keras.Model):
         self.mae = keras.metrics.MeanAbsoluteError(name="mae")
         self.loss_fn = keras.losses.MeanSquaredError()
 
-    def call(self, x):
+    def call(self, x, training=None):
         return self.out(self.hidden(x))
 
     @property
@@ -239,6 +239,7 @@ def test_callbacks(tmp_path):
             recorder,
             keras.callbacks.ModelCheckpoint(best, monitor="val_loss", save_best_only=True),
             keras.callbacks.ModelCheckpoint(tmp_path / "{epoch:02d}.weights.h5", save_weights_only=True),
+            keras.callbacks.EarlyStopping("val_accuracy", patience=50),  # which way is better is the metric's to say
             keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.9 if epoch else lr),
             keras.callbacks.LambdaCallback(on_train_end=lambda logs: ended.append(1)),
             keras.callbacks.CSVLogger(tmp_path / "log.csv"),

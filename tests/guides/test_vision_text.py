@@ -147,3 +147,35 @@ def test_structured_data():
     model = keras.Sequential([layers.Dense(16, activation="relu"), layers.Dense(1, activation="sigmoid")])
     model.compile(keras.optimizers.Adam(0.03), "binary_crossentropy", metrics=["accuracy"])
     assert model.fit(x, y, epochs=20, verbose=0).history["accuracy"][-1] > 0.85
+
+
+def test_sequence_to_sequence_of_any_length(tmp_path):
+    """Two LSTMs, the second begins with the states of the first; the parts are taken out of the saved model."""
+    keras.utils.set_random_seed(8)
+    letters = np.eye(6, dtype="float32")
+    texts = np.random.default_rng(0).integers(1, 6, (64, 4))
+    target = np.concatenate([texts[:, ::-1], np.zeros((64, 1), int)], axis=1)  # backwards, then a stop
+    given = np.concatenate([np.zeros((64, 1), int), target[:, :-1]], axis=1)
+    encoder_inputs = keras.Input((None, 6))
+    _, *states = layers.LSTM(12, return_state=True)(encoder_inputs)
+    decoder_inputs = keras.Input((None, 6))
+    decoded, _, _ = layers.LSTM(12, return_sequences=True, return_state=True)(decoder_inputs, initial_state=states)
+    model = keras.Model([encoder_inputs, decoder_inputs], layers.Dense(6, activation="softmax")(decoded))
+    model.compile("rmsprop", "categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit([letters[texts], letters[given]], letters[target], epochs=3, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    model.save(tmp_path / "reverse.keras")
+
+    model = keras.models.load_model(tmp_path / "reverse.keras")
+    _, *states = model.layers[2].output
+    encoder = keras.Model(model.input[0], states)
+    before = [keras.Input((12,)), keras.Input((12,))]
+    decoded, *after = model.layers[3](model.input[1], initial_state=before)
+    decoder = keras.Model([model.input[1], *before], [model.layers[4](decoded), *after])
+    states = encoder.predict(letters[texts[:2]], verbose=0)
+    steps = []
+    for letter in given[:2].T:
+        step, *states = decoder.predict([letters[letter][:, None], *states], verbose=0)
+        steps.append(step[:, 0])
+    whole = model.predict([letters[texts[:2]], letters[given[:2]]], verbose=0)
+    np.testing.assert_allclose(np.stack(steps, 1), whole, rtol=1e-4, atol=1e-5)

@@ -60,18 +60,22 @@ class JaxStep(kyeo.Model):
                 values = metric.stateless_update_state(values, loss)
             else:
                 values = metric.stateless_update_state(values, y, y_pred)
-            result = metric.stateless_result(values)
-            logs.update(result if isinstance(result, dict) else {metric.name: result})
+            logs[metric.name] = metric.stateless_result(values)  # of all the compiled ones a dict, as in Keras's guide
             new_metrics += values
         return logs, (trainable, frozen, optimizer, new_metrics)
 
 
 class OwnLoss(kyeo.Model):
-    """`compute_loss` with a metric of the model's own."""
+    """`compute_loss` and `call` with metrics of the model's own."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.tracker = kyeo.metrics.Mean(name="double")
+        self.inputs_mean = kyeo.metrics.Mean(name="inputs_mean")
+
+    def call(self, inputs):
+        self.inputs_mean.update_state(inputs)
+        return super().call(inputs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         loss = kyeo.ops.mean((y - y_pred) ** 2)
@@ -115,6 +119,7 @@ def test_own_compute_loss():
     model.compile("sgd")
     logs = model.fit(X, Y, batch_size=24, verbose=0).history
     np.testing.assert_allclose(logs["double"][0], 2 * logs["loss"][0], rtol=1e-6)
+    np.testing.assert_allclose(logs["inputs_mean"][0], X.mean(), rtol=1e-5, atol=1e-6)
 
 
 def test_stateless_call_is_pure():
@@ -269,3 +274,14 @@ def test_generators_datasets_and_validation():
     assert len(history["val_loss"]) == 2
     model.fit(endless(), steps_per_epoch=4, epochs=2, verbose=0)
     assert int(model.optimizer.iterations.value) == 3 * 2 + 4 * 2
+
+
+def test_logits_of_a_model_whose_activation_is_taken_away():
+    """As Grad-CAM does: the last layer's softmax is set to None."""
+    for layer, x in ((layers.Dense(3, activation="softmax"), X), (layers.Conv1D(3, 2, activation="softmax"), X[:, :, None])):
+        model = kyeo.Sequential([layer])
+        before = model(x)
+        layer.activation = None
+        logits = model(x)
+        np.testing.assert_allclose(kyeo.ops.softmax(logits), before, rtol=1e-5)
+        assert layer.get_config()["activation"] is None

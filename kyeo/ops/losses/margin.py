@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.ops.kernels.settled import settled
 from kyeo.ops.losses.pair import match, per_sample
 
 __all__ = ["categorical_hinge", "hinge", "squared_hinge"]
@@ -62,5 +63,5 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> jax.Array:
     """
     true, pred = match(y_true, y_pred, "categorical_hinge")
     right = jnp.sum(true * pred, axis=-1)
-    wrong = jnp.max((1.0 - true) * pred, axis=-1)
+    wrong = jnp.max(settled((1.0 - true) * pred), axis=-1)
     return jnp.maximum(wrong - right + 1.0, 0.0)
