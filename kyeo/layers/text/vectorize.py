@@ -8,7 +8,7 @@ import numpy as np
 
 from kyeo.core.errors import boolean, describe, one_of, positive_int, problem
 from kyeo.core.settings import settings
-from kyeo.layers.text.documents import character_lists, cleaned_texts, ngrams_of, word_lists
+from kyeo.layers.text.documents import all_words, character_lists, cleaned_texts, ngrams_of, word_lists
 from kyeo.layers.text.host import HostLayer, as_texts, encode_rows, refuse_sparse, to_host
 from kyeo.layers.text.lookup import check_as_data, output_mode_of
 from kyeo.layers.text.lookups import StringLookup, encoding_of
@@ -107,7 +107,9 @@ class TextVectorization(HostLayer):
 
     def update_state(self, data: Any) -> None:
         """Count the words of a batch of texts."""
-        for documents in self._documents(self._texts(to_host(data, self)), None):
+        texts = self._texts(to_host(data, self))
+        apart = self._widths is not None or self.output_mode == "tf_idf"  # whether it matters which text a word is in
+        for documents in self._documents(texts, None, apart):
             self._lookup_layer.count(documents)
 
     def finalize_state(self) -> None:
@@ -149,12 +151,12 @@ class TextVectorization(HostLayer):
             inputs = inputs[..., 0]
         return inputs
 
-    def _documents(self, texts: np.ndarray, limit: int | None) -> Documents:
+    def _documents(self, texts: np.ndarray, limit: int | None, apart: bool = True) -> Documents:
         standardize = None if callable(self.standardize) else self.standardize
         flat = as_texts(texts, self)
         groups: Documents
         if self.split == "whitespace":
-            groups = word_lists(flat, standardize, limit)
+            groups = word_lists(flat, standardize, limit) if apart else ([w] for w in all_words(flat, standardize))
         elif self.split == "character":
             groups = character_lists(flat, standardize)
         elif self.split is None:

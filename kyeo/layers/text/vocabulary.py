@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +98,12 @@ class Tally:
         self.in_documents: Counter[Any] = Counter()
         self.documents = 0
 
-    def add(self, documents: Iterable[list[Any]], by_document: bool) -> None:
+    def add(self, documents: list[list[Any]], by_document: bool) -> None:
         """Count the tokens of some documents."""
-        for tokens in documents:
-            self.counts.update(tokens)
-            if by_document:
-                self.in_documents.update(set(tokens))
-                self.documents += 1
+        self.counts.update(chain.from_iterable(documents))
+        if by_document:
+            self.in_documents.update(chain.from_iterable(map(set, documents)))
+            self.documents += len(documents)
 
     def most_frequent(self, without: Iterable[Any], limit: int | None) -> list[Any]:
         """The tokens, the most frequent first; of equally frequent ones the last in alphabetical order first."""
