@@ -6,48 +6,44 @@ TensorFlow's rules are those of bytes: only the letters A to Z have another case
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["all_words", "character_lists", "cleaned_texts", "ngrams_of", "word_lists"]
+__all__ = ["character_lists", "cleaned_texts", "groups_of", "joined", "ngrams_of", "rule_of", "word_lists"]
 
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 _SMALL = bytes(range(256)).lower()
-# a table and the bytes to leave out, for bytes.translate
 _RULES = {None: (None, b""), "lower": (_SMALL, b""), "strip_punctuation": (None, PUNCTUATION),
           "lower_and_strip_punctuation": (_SMALL, PUNCTUATION)}
 _BETWEEN = "\0"  # no rule touches it, and few texts hold it
 _AT_ONCE = 2048
 
 
+def rule_of(standardize: str | None) -> tuple[bytes | None, bytes]:
+    """The arguments of `bytes.translate` that standardize a text."""
+    return _RULES[standardize]
+
+
 def _as_bytes(texts: Sequence[Any]) -> list[bytes]:
     return [t if isinstance(t, bytes) else t.encode("utf-8", "surrogateescape") for t in texts]
 
 
-def _joined(texts: Sequence[Any], between: str) -> bytes:
+def joined(texts: Sequence[Any], between: str) -> bytes:
+    """All texts as one, in UTF-8."""
     try:
         return between.join(texts).encode()
     except (TypeError, UnicodeEncodeError):  # some are bytes, or hold bytes that were no UTF-8
         return between.encode().join(_as_bytes(texts))
 
 
-def _groups(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def groups_of(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Some texts at a time."""
     return (texts[begin:begin + _AT_ONCE] for begin in range(0, len(texts), _AT_ONCE))
 
 
 def cleaned_texts(texts: Sequence[Any], standardize: str | None) -> Iterator[list[bytes]]:
     """The texts as standardized bytes, in groups."""
-    rule = _RULES[standardize]
-    for group in _groups(texts):
-        lines = _joined(group, _BETWEEN).translate(*rule).split(_BETWEEN.encode())
+    rule = rule_of(standardize)
+    for group in groups_of(texts):
+        lines = joined(group, _BETWEEN).translate(*rule).split(_BETWEEN.encode())
         yield lines if len(lines) == len(group) else [text.translate(*rule) for text in _as_bytes(group)]
-
-
-def all_words(texts: Sequence[Any], standardize: str | None) -> Iterator[list[bytes]]:
-    """The words of the texts, as bytes, in groups of texts; which word stands in which text is lost.
-
-    >>> next(all_words(["The cat!", "", "A dog"], "lower_and_strip_punctuation"))
-    [b'the', b'cat', b'a', b'dog']
-    """
-    for group in _groups(texts):
-        yield _joined(group, " ").translate(*_RULES[standardize]).split()
 
 
 def word_lists(texts: Sequence[Any], standardize: str | None, limit: int | None) -> Iterator[list[list[bytes]]]:

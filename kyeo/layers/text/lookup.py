@@ -1,5 +1,6 @@
 """IndexLookup: tokens to indices by a vocabulary, or back; StringLookup and IntegerLookup are its two kinds."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,8 @@ class IndexLookup(HostLayer):
         array = np.atleast_2d(self._checked(data))
         self.count([row.ravel().tolist() for row in array])
 
-    def count(self, documents: list[list[Any]]) -> None:
-        """Count the tokens of documents."""
+    def count(self, documents: list[list[Any]] | Counter[Any]) -> None:
+        """Count the tokens of documents, or add what was counted."""
         if self._fixed:
             raise problem("The vocabulary was given to the constructor, so nothing can be adapted.", where=self,
                           fix="leave `vocabulary` out, or use set_vocabulary")

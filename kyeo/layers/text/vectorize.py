@@ -8,7 +8,8 @@ import numpy as np
 
 from kyeo.core.errors import boolean, describe, one_of, positive_int, problem
 from kyeo.core.settings import settings
-from kyeo.layers.text.documents import all_words, character_lists, cleaned_texts, ngrams_of, word_lists
+from kyeo.layers.text.counting import word_counts
+from kyeo.layers.text.documents import character_lists, cleaned_texts, ngrams_of, word_lists
 from kyeo.layers.text.host import HostLayer, as_texts, encode_rows, refuse_sparse, to_host
 from kyeo.layers.text.lookup import check_as_data, output_mode_of
 from kyeo.layers.text.lookups import StringLookup, encoding_of
@@ -108,8 +109,11 @@ class TextVectorization(HostLayer):
     def update_state(self, data: Any) -> None:
         """Count the words of a batch of texts."""
         texts = self._texts(to_host(data, self))
-        apart = self._widths is not None or self.output_mode == "tf_idf"  # whether it matters which text a word is in
-        for documents in self._documents(texts, None, apart):
+        if self.split == "whitespace" and self._widths is None and self.output_mode != "tf_idf":
+            for counts in word_counts(as_texts(texts, self), self._rule):  # it does not matter which text a word is in
+                self._lookup_layer.count(counts)
+            return
+        for documents in self._documents(texts, None):
             self._lookup_layer.count(documents)
 
     def finalize_state(self) -> None:
@@ -138,6 +142,11 @@ class TextVectorization(HostLayer):
         rows = texts.shape if self.split is not None else texts.shape[:-1]
         return self._shaped(ids, lengths, rows)
 
+    @property
+    def _rule(self) -> str | None:
+        """What `_texts` left to do."""
+        return None if callable(self.standardize) else self.standardize
+
     def _texts(self, inputs: np.ndarray) -> np.ndarray:
         """The texts, without the last axis of one, standardized by the user's function if there is one."""
         as_texts(inputs, self)
@@ -151,12 +160,11 @@ class TextVectorization(HostLayer):
             inputs = inputs[..., 0]
         return inputs
 
-    def _documents(self, texts: np.ndarray, limit: int | None, apart: bool = True) -> Documents:
-        standardize = None if callable(self.standardize) else self.standardize
-        flat = as_texts(texts, self)
+    def _documents(self, texts: np.ndarray, limit: int | None) -> Documents:
+        standardize, flat = self._rule, as_texts(texts, self)
         groups: Documents
         if self.split == "whitespace":
-            groups = word_lists(flat, standardize, limit) if apart else ([w] for w in all_words(flat, standardize))
+            groups = word_lists(flat, standardize, limit)
         elif self.split == "character":
             groups = character_lists(flat, standardize)
         elif self.split is None:

@@ -98,9 +98,9 @@ class Tally:
         self.in_documents: Counter[Any] = Counter()
         self.documents = 0
 
-    def add(self, documents: list[list[Any]], by_document: bool) -> None:
-        """Count the tokens of some documents."""
-        self.counts.update(chain.from_iterable(documents))
+    def add(self, documents: list[list[Any]] | Counter[Any], by_document: bool) -> None:
+        """Count the tokens of some documents; a Counter says how often each is in them, but not in how many."""
+        self.counts.update(documents if isinstance(documents, Counter) else chain.from_iterable(documents))
         if by_document:
             self.in_documents.update(chain.from_iterable(map(set, documents)))
             self.documents += len(documents)
@@ -109,8 +109,8 @@ class Tally:
         """The tokens, the most frequent first; of equally frequent ones the last in alphabetical order first."""
         for token in without:
             self.counts.pop(token, None)
-        ordered = sorted(self.counts.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
-        return [token for token, _ in ordered[:limit]]
+        ordered = sorted(sorted(self.counts, reverse=True), key=self.counts.__getitem__, reverse=True)
+        return ordered[:limit]
 
 
 def batches_of(data: Any, steps: int | None, where: Any) -> Iterator[np.ndarray]:
