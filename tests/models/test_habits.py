@@ -146,7 +146,16 @@ def test_young_averages_are_told_of_where_nobody_trained_them(momentum, trained,
     assert warned == any("moving averages" in str(w.message) for w in told)
 
 
+class RateFirst(kyeo.optimizers.SGD):
+    """An optimizer of a user's that keeps its rate before it is set up."""
+
+    def __init__(self, lr):
+        self.lr = lr
+        super().__init__(lr)
+
+
 def test_names_of_keras_2():
+    assert float(RateFirst(0.25).lr) == 0.25
     model = stack()
     model.optimizer.lr = 0.5
     assert (float(model.optimizer.learning_rate), float(model.optimizer.lr), model.loss) == (
