@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
@@ -38,7 +38,7 @@ def convert_to_tensor(
 
 
 def _as_dtype(x: Any, dtype: str) -> jax.Array:
-    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "iu":  # 64 bits, before they are cut to 32
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "iu" and is_float(dtype):  # 64 bits as they are
         return to_array(x, dtype)
     return to_array(x).astype(dtype)
 

@@ -102,6 +102,8 @@ def test_large_integers_become_floats():
     far = np.array([2**40])
     for given in (kyeo.ops.cast(far, "float32"), kyeo.ops.convert_to_tensor(far, "float32")):
         assert float(given[0]) == 2.0**40
+    with pytest.raises(OverflowError, match="do not fit into 32 bits"):
+        kyeo.ops.cast(far, "int32")
 
 
 def test_complaints_come_out_of_other_processes():
