@@ -100,7 +100,8 @@ def test_numbers_that_do_not_fit_are_refused():
 
 def test_large_integers_become_floats():
     far = np.array([2**40])
-    for given in (kyeo.ops.cast(far, "float32"), kyeo.ops.convert_to_tensor(far, "float32")):
+    for given in (kyeo.ops.cast(far, "float32"), kyeo.ops.convert_to_tensor(far, "float32"),
+                  kyeo.ops.array(far, "float32")):
         assert float(given[0]) == 2.0**40
     with pytest.raises(OverflowError, match="do not fit into 32 bits"):
         kyeo.ops.cast(far, "int32")
