@@ -133,6 +133,8 @@ def _check_hooks(listeners: dict[str, list[Callable[..., None]]]) -> None:
                 continue
             try:
                 inspect.signature(method).bind(*given)
+            except ValueError:  # no signature: a function of C
+                continue
             except TypeError:
                 raise problem("A method of this callback cannot be called.", kind=TypeError,
                               received=f"def {hook}{inspect.signature(method)}, without self",

@@ -30,8 +30,15 @@ class _PlainKeyError(KeyError):
     def __str__(self) -> str:
         return str(self.args[0])
 
+    def __reduce__(self) -> tuple[Any, ...]:  # from a process that reads data, say
+        return _plain_key_error, self.args
+
 
 _PlainKeyError.__name__ = "KeyError"
+
+
+def _plain_key_error(*args: Any) -> KeyError:
+    return _PlainKeyError(*args)
 
 
 def describe(value: Any) -> str:

@@ -46,6 +46,10 @@ _WAYS: dict[str, dict[str, str]] = {
         "int_shape": "x.shape", "ndim": "x.ndim", "eval": "np.asarray(x)", "pow": "kyeo.ops.power",
         "random_normal": "kyeo.random.normal", "random_uniform": "kyeo.random.uniform",
         "permute_dimensions": "kyeo.ops.transpose", "switch": "kyeo.ops.where or kyeo.ops.cond",
+        "concatenate": "kyeo.ops.concatenate(tensors, axis=-1)", "argmax": "kyeo.ops.argmax(x, axis=-1)",
+        "argmin": "kyeo.ops.argmin(x, axis=-1)", "cumsum": "kyeo.ops.cumsum(x, axis=0)",
+        "cumprod": "kyeo.ops.cumprod(x, axis=0)", "expand_dims": "kyeo.ops.expand_dims(x, axis=-1)",
+        "relu": "kyeo.activations.relu(x, negative_slope=..., max_value=..., threshold=...)",
         "gather": "kyeo.ops.take", "print_tensor": "jax.debug.print", "l2_normalize": "kyeo.ops.normalize",
     },
 }

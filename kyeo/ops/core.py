@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
@@ -34,8 +34,13 @@ def convert_to_tensor(
     if sparse or ragged:
         raise problem("Sparse and ragged tensors are not supported.", where="ops.convert_to_tensor",
                       received=f"sparse={sparse}, ragged={ragged}", fix="use dense arrays and masks")
-    x = to_array(x)
-    return x if dtype is None else x.astype(standardize_dtype(dtype))
+    return to_array(x) if dtype is None else _as_dtype(x, standardize_dtype(dtype))
+
+
+def _as_dtype(x: Any, dtype: str) -> jax.Array:
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "iu" and is_float(dtype):  # 64 bits as they are
+        return to_array(x, dtype)
+    return to_array(x).astype(dtype)
 
 
 def _numeric(where: str, values: np.ndarray, x: Any) -> np.ndarray:
@@ -65,7 +70,7 @@ def cast(x: Any, dtype: Any) -> jax.Array:
     >>> kyeo.ops.cast([1.7, 0.0], "int32").tolist(), kyeo.ops.cast([1.7, 0.0], bool).tolist()
     ([1, 0], [True, False])
     """
-    return to_array(x).astype(standardize_dtype(dtype))
+    return _as_dtype(x, standardize_dtype(dtype))
 
 
 @op

@@ -12,6 +12,7 @@ from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
+from kyeo.ops.core import convert_to_tensor
 
 __all__ = [
     "arange", "array", "copy", "diagflat", "empty", "empty_like", "eye", "full", "full_like", "geomspace",
@@ -34,7 +35,7 @@ def array(x: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.array([1, 2], "float32").tolist()
     [1.0, 2.0]
     """
-    return jnp.array(to_array(x), _same(dtype))
+    return jnp.array(convert_to_tensor(x, dtype))
 
 
 @op

@@ -6,7 +6,7 @@ import jax
 
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
-from kyeo.ops.kernels.settled import settled
+from kyeo.ops.kernels.settled import of_settled
 from kyeo.ops.rows import Function, named_op
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
@@ -51,15 +51,11 @@ def _segments(name: str, fn: Function, text: str, result: str) -> Segments:
     return named_op(row, name, text + _ARGUMENTS.rstrip(), "[1, 2, 4], [0, 0, 1], num_segments=2", result)
 
 
-def _of_settled(fn: Function) -> Function:
-    return lambda data, *args, **kwargs: fn(settled(data), *args, **kwargs)
-
-
 segment_max = _segments(
-    "segment_max", _of_settled(jax.ops.segment_max), "Largest of each segment; an empty one has the lowest number.",
+    "segment_max", of_settled(jax.ops.segment_max), "Largest of each segment; an empty one has the lowest number.",
     "[2, 4]")
 segment_min = _segments(
-    "segment_min", _of_settled(jax.ops.segment_min), "Smallest of each segment; an empty one has the highest number.",
+    "segment_min", of_settled(jax.ops.segment_min), "Smallest of each segment; an empty one has the highest number.",
     "[1, 4]")
 segment_prod = _segments(
     "segment_prod", jax.ops.segment_prod, "Product of each segment; an empty one gives 1.", "[2, 4]")

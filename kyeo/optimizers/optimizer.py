@@ -70,7 +70,8 @@ class Optimizer(_OptimizerState):
 
     @lr.setter
     def lr(self, value: Any) -> None:
-        self.learning_rate = value
+        if hasattr(self, "_learning_rate"):  # else set before `super().__init__`, which gets it too
+            self.learning_rate = value
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Change one variable by its gradient. The part that a rule writes."""

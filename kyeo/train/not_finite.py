@@ -37,13 +37,16 @@ def _ids_without_vectors(model: Any, parts: list[tuple[str, Any]]) -> str | None
     """Whether an Embedding may have been asked for vectors that it does not have: those are NaN."""
     sizes = {layer.input_dim: layer for layer in model._flatten_layers() if type(layer).__name__ == "Embedding"}
     arrays = jax.tree.leaves(dict(parts).get("x"))
+    if len(arrays) > 1:  # which of them are ids is not known: those of integers, for the largest table
+        arrays = [a for a in arrays if np.issubdtype(np.asarray(a[:1]).dtype, np.integer)]
     if not sizes or not arrays:
         return None
+    size = max(sizes) if len(arrays) > 1 else min(sizes)
     low, high = min(np.min(a) for a in arrays), max(np.max(a) for a in arrays)
-    if low >= 0 and high < min(sizes):
+    if low >= 0 and high < size:
         return None
-    return (f"`x` holds numbers from {low:g} to {high:g}, and {where_is(sizes[min(sizes)])} has vectors for the ids 0 "
-            f"to {min(sizes) - 1}: ids beyond that give NaN. Raise input_dim, or map the ids into that range.")
+    return (f"`x` holds numbers from {low:g} to {high:g}, and {where_is(sizes[size])} has vectors for the ids 0 "
+            f"to {size - 1}: ids beyond that give NaN. Raise input_dim, or map the ids into that range.")
 
 
 def _strange(name: str, part: Any) -> str | None:

@@ -29,7 +29,7 @@ from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
 from kyeo.train.texts import without_text
-from kyeo.train.young_statistics import warn_of_young_statistics
+from kyeo.train.young_statistics import warn_of_young_statistics, young_statistics
 
 __all__ = ["Trainer"]
 
@@ -118,7 +118,8 @@ class Trainer(StepCache):
         if not self.compiled:
             raise problem(f"`{method}` needs a compiled model.", received="a model that was not compiled", where=self,
                           fix='call model.compile(optimizer="adam", loss=...) first')
-        if self.optimizer is None and method in ("fit", "train_on_batch"):
+        own = not type(self).train_step.__module__.startswith("kyeo.")  # a step that may have optimizers of its own
+        if self.optimizer is None and method in ("fit", "train_on_batch") and not own:
             raise problem(f"`{method}` needs an optimizer.", received="compile(optimizer=None)", where=self,
                           fix='call model.compile(optimizer="adam", loss=...)')
 
@@ -250,12 +251,13 @@ class Trainer(StepCache):
         validation = None
         if validation_data is not None:
             validation = self._validation_source(validation_data, validation_batch_size or batch_size, validation_steps)
+        young = young_statistics(self) if validation is not None else []
         listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,
                                 steps=source.num_batches, validation=validation is not None)
         train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
               functools.partial(_is_due, frequency=validation_freq))
         if validation is not None:
-            warn_of_young_statistics(self, self.history.history)  # type: ignore[attr-defined]
+            warn_of_young_statistics(self, young, self.history.history)  # type: ignore[attr-defined]
         return self.history  # type: ignore[attr-defined]
 
     @plainly

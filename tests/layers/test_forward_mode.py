@@ -1,12 +1,18 @@
-"""Layers whose kernels have gradients of their own can be differentiated forward, as those of Keras on JAX can."""
+"""Layers whose kernels have gradients of their own can be differentiated as those of Keras on JAX can: forward, and on
+several devices."""
+
+import copy
+import pickle
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh, PartitionSpec
 
 import kyeo
 from kyeo import layers
+from kyeo.ops.kernels import standardized
 from tests.thin import thinned
 
 PICTURE, SERIES = (2, 6, 6, 3), (2, 4, 3)
@@ -32,7 +38,8 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("layer", "shape"), thinned(ROWS), ids=lambda v: type(v).__name__ if hasattr(v, "name") else str(v))
+@pytest.mark.parametrize(("layer", "shape"), thinned(ROWS),
+                         ids=lambda v: type(v).__name__ if hasattr(v, "name") else str(v))
 def test_both_directions_give_one_derivative(layer, shape):
     rng = np.random.default_rng(0)
     x, change = (jnp.asarray(rng.normal(size=shape), "float32") for _ in range(2))
@@ -59,3 +66,27 @@ def test_second_derivatives_of_both_orders_agree():
 
     at = jnp.array([1.0, 0.0])
     np.testing.assert_allclose(jax.hessian(loss)(at), jax.jacrev(jax.jacrev(loss))(at), rtol=1e-4)
+
+
+@pytest.mark.parametrize("layer", [layers.Conv2D(4, 3), layers.LayerNormalization()], ids=lambda v: type(v).__name__)
+def test_inside_shard_map(layer):
+    layer.build(PICTURE)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=PICTURE), "float32")
+    names = [v.path for v in layer.trainable_variables]
+    values = [v.value for v in layer.trainable_variables]
+    rows, mesh = PartitionSpec("rows"), Mesh(np.array(jax.devices()[:1]), ("rows",))
+
+    def run(values, x):
+        return kyeo.core.variable.pure(lambda: layer(x, training=False), layer.trainable_variables)(values)[0]
+
+    def loss(run):
+        return jax.grad(lambda values: jnp.sum(jnp.sin(run(values, x))))(values)
+
+    split = jax.shard_map(run, mesh=mesh, in_specs=(PartitionSpec(), rows), out_specs=rows)
+    for name, here, there in zip(names, loss(run), loss(split), strict=True):
+        np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_a_kernel_is_copied_and_pickled_by_its_name():
+    assert copy.deepcopy(standardized) is standardized
+    assert pickle.loads(pickle.dumps(standardized)) is standardized

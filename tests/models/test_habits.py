@@ -4,6 +4,7 @@ import copy
 import pickle
 import runpy
 import sys
+import warnings
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import kyeo
 from kyeo import layers
+from kyeo.core.errors import problem
 
 X = np.linspace(0, 1, 48, dtype="float32").reshape(12, 4)
 Y = np.arange(12) % 3
@@ -96,7 +98,67 @@ def test_numbers_that_do_not_fit_are_refused():
         model.train_on_batch(X, np.where(Y == 1, 1, -1))
 
 
+def test_large_integers_become_floats():
+    far = np.array([2**40])
+    for given in (kyeo.ops.cast(far, "float32"), kyeo.ops.convert_to_tensor(far, "float32"),
+                  kyeo.ops.array(far, "float32")):
+        assert float(given[0]) == 2.0**40
+    with pytest.raises(OverflowError, match="do not fit into 32 bits"):
+        kyeo.ops.cast(far, "int32")
+
+
+def test_complaints_come_out_of_other_processes():
+    error = pickle.loads(pickle.dumps(problem("No such name.", received="a", kind=KeyError)))
+    assert isinstance(error, KeyError) and str(error).splitlines()[0] == "No such name."
+
+
+class OwnStep(kyeo.Model):
+    """A model that needs no optimizer of `compile`."""
+
+    def train_step(self, state, data):
+        return {"loss": 1.0}, state
+
+
+def test_an_own_step_needs_no_optimizer():
+    model = OwnStep(*(lambda x: (x, layers.Dense(1)(x)))(kyeo.Input((4,))))
+    model.compile(optimizer=None)
+    assert model.fit(X, verbose=0).history == {"loss": [1.0]}
+
+
+def test_a_function_of_c_may_be_a_callback():
+    seen = []
+    callback = kyeo.callbacks.Callback()
+    callback.on_epoch_begin = lambda epoch, logs=None: seen.append(epoch)
+    callback.on_epoch_end = max  # has no signature; of an epoch and a dict it fails when it is called
+    model = kyeo.Sequential([kyeo.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match="not supported between"):
+        model.fit(X, Y, callbacks=[callback], verbose=0)
+    assert seen == [0]
+
+
+@pytest.mark.parametrize(("momentum", "trained", "warned"), [(0.99, False, True), (0.99, True, False), (1.0, False, False)])
+def test_young_averages_are_told_of_where_nobody_trained_them(momentum, trained, warned):
+    model = kyeo.Sequential([kyeo.Input((4,)), layers.BatchNormalization(momentum=momentum), layers.Dense(1)])
+    if trained:
+        model.layers[0].moving_mean.assign(np.full(4, 0.5))
+    model.compile("sgd", "mse")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, Y, validation_data=(X * 100, Y), verbose=0)
+    assert warned == any("moving averages" in str(w.message) for w in told)
+
+
+class RateFirst(kyeo.optimizers.SGD):
+    """An optimizer of a user's that keeps its rate before it is set up."""
+
+    def __init__(self, lr):
+        self.lr = lr
+        super().__init__(lr)
+
+
 def test_names_of_keras_2():
+    assert float(RateFirst(0.25).lr) == 0.25
     model = stack()
     model.optimizer.lr = 0.5
     assert (float(model.optimizer.learning_rate), float(model.optimizer.lr), model.loss) == (

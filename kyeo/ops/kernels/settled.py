@@ -3,7 +3,8 @@
 The gradient of a maximum goes to the elements that equal it. XLA may compute the argument twice, once for the
 maximum and once for the question, and round differently: a convolution written as sums of products, plus a bias, is
 added up by fused multiply-adds in one place and not in the other. Then no element equals the maximum, and a whole
-channel gets no gradient, or NaN. Behind a barrier both places see the same numbers. Without a gradient there is none.
+channel gets no gradient, or NaN. Behind a barrier both places see the same numbers. Without a gradient there is
+none, and nobody asks for one of an array that is not traced.
 """
 
 from collections.abc import Callable
@@ -23,12 +24,12 @@ def settled(x: Array) -> Array:
     >>> jax.grad(lambda x: jnp.max(settled(x)))(jnp.array([1.0, 3.0])).tolist()
     [0.0, 1.0]
     """
-    return _settled(x) if jnp.issubdtype(x.dtype, jnp.floating) else x
+    return _settled(x) if isinstance(x, jax.core.Tracer) and jnp.issubdtype(x.dtype, jnp.floating) else x
 
 
 def of_settled(fn: Callable[..., Any]) -> Callable[..., Array]:
-    """The reduction `fn(x, axis, keepdims=...)` of a settled x."""
-    return lambda x, axis=None, keepdims=False: fn(settled(x), axis, keepdims=keepdims)
+    """`fn`, a function of an array first, of a settled one."""
+    return lambda x, *args, **kwargs: fn(settled(x), *args, **kwargs)
 
 
 @jax.custom_jvp
