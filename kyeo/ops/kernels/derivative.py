@@ -52,7 +52,8 @@ class Kernel:
 def _axes(array: Any) -> frozenset[Any]:
     """The axes of `jax.shard_map` along which an array differs."""
     kind = jax.typeof(array)
-    found: frozenset[Any] = kind.manual_axis_type.varying if hasattr(kind, "manual_axis_type") else kind.vma
+    found: frozenset[Any] = (
+        kind.manual_axis_type.varying if hasattr(kind, "manual_axis_type") else getattr(kind, "vma", frozenset()))
     return found
 
 
