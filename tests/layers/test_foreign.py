@@ -147,6 +147,6 @@ def test_reverse_as_in_keras(words):
 
 def test_left_out():
     for name in ("TFSMLayer", "TorchModuleWrapper"):
-        with pytest.raises(AttributeError, match=r"(?s)left out.*Fix:"):
+        with pytest.raises(AttributeError, match=r"(?s)There is no.*Fix:"):
             getattr(kyeo.layers, name)
     assert not hasattr(kyeo.layers, "Denze")

@@ -151,8 +151,8 @@ def standardized(x: Array, gamma: Array | None, beta: Array | None, axes: Sizes,
         epsilon: added to the variance.
 
     >>> import jax.numpy as jnp
-    >>> standardized(jnp.array([[1.0, 3.0], [5.0, 5.0]]), None, jnp.array([0.0, 1.0]), (1,), 0.0625).round(2).tolist()
-    [[-0.97, 1.97], [0.0, 1.0]]
+    >>> standardized(jnp.array([[1.0, 3.0], [5.0, 5.0]]), None, jnp.array([0.0, 1.0]), (1,), 3.0).tolist()
+    [[-0.5, 1.5], [0.0, 1.0]]
     """
     return standardized_forward(x, gamma, beta, axes, epsilon)[0]
 
