@@ -79,7 +79,7 @@ class CategoryEncoding(Layer):
             raise problem("`count_weights` are for counts.", received=f'output_mode="{self.output_mode}"', where=self,
                           expected='output_mode="count"')
         ids = jnp.asarray(inputs)
-        if ids.dtype.kind not in "iub":
+        if ids.dtype.kind not in "iu":
             ids = ids.astype("int32")
         if ids.size and not isinstance(ids, jax.core.Tracer):
             low, high = int(ids.min()), int(ids.max())

@@ -165,8 +165,9 @@ class Graph:
             value = value[..., None]
         elif value.ndim == tensor.ndim + 1 and value.shape[-1] == 1:
             value = value[..., 0]
-        fits = value.ndim == tensor.ndim and all(
-            want is None or not isinstance(have, int) or want == have for want, have in zip(tensor.shape, value.shape))
+        fits = value.ndim == tensor.ndim and all(  # but for the rows: a model built on some takes any number of them
+            want is None or not isinstance(have, int) or want == have
+            for want, have in zip(tensor.shape[1:], value.shape[1:]))
         if not fits:
             raise self._misfit(tensor, given)
         if isinstance(value, jax.Array) and tensor.dtype != "string":

@@ -76,6 +76,12 @@ class TFDIdentity(Layer):
         return inputs.astype(self.compute_dtype)
 
 
+class TFDConcat(Concatenate):
+    """What Keras puts encoded features together by: its files name it."""
+
+    public_module = _MODULE
+
+
 class FeatureSpace(Layer):
     """Columns of a table to one tensor for a network: each column by its kind, some of them crossed.
 
@@ -327,7 +333,7 @@ class FeatureSpace(Layer):
         return []
 
 
-for _helper in (Cross, Feature, TFDIdentity):
+for _helper in (Cross, Feature, TFDConcat, TFDIdentity):
     register_builtin("layers", _helper.__name__, _helper)  # files of Keras name them there
 
 

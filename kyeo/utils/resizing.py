@@ -81,6 +81,6 @@ def padded(image: np.ndarray, size: tuple[int, int], interpolation: str) -> np.n
     ratio = max(image.shape[0] / size[0], image.shape[1] / size[1])
     inner = tuple(max(math.floor(side / ratio), 1) for side in image.shape[:2])
     small = resized(image, inner, interpolation)  # type: ignore[arg-type]
-    before = [(want - have) // 2 for want, have in zip(size, inner)]
+    before = [math.floor((want - side / ratio) / 2) for want, side in zip(size, image.shape)]  # of sizes not rounded
     around = [(b, want - have - b) for b, want, have in zip(before, size, inner)]
     return np.pad(small, [*around, (0, 0)])

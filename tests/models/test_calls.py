@@ -100,3 +100,15 @@ def test_transforms_see_through():
     np.testing.assert_allclose(jax.jit(model)(X), model(X), rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="shape"):
         model(X[:, :3])
+
+
+def test_a_model_built_on_some_rows_takes_any_number():
+    """As in Keras: the sizes of the other axes are checked, the number of rows is not."""
+    first, second = (kyeo.Sequential([kyeo.layers.Dense(2)]) for _ in range(2))
+    first(X[:1])
+    second.build((3, X.shape[1]))
+    inputs, more = kyeo.Input(X.shape[1:], batch_size=3), np.ones((5, X.shape[1]), "float32")
+    for model in (first, second, kyeo.Model(inputs, kyeo.layers.Dense(2)(inputs))):
+        assert model(more).shape == model.predict(more, verbose=0).shape == (5, 2)
+        with pytest.raises(ValueError, match="shape"):
+            model(X[:, :3])

@@ -97,6 +97,8 @@ def test_pictures(pictures):
     for words in ({"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True}, {"interpolation": "area"}):
         assert next(iter(images(pictures, **words)))[0].shape == (9, 4, 5, 3)
     assert next(iter(images(pictures, interpolation="nearest", color_mode="rgba")))[0].dtype == "uint8"
+    inside = resizing.padded(np.ones((10, 7, 1)), (4, 8), "bilinear")[0, :, 0]
+    assert inside.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]  # where tf.image.resize_with_pad has it
 
 
 def test_the_split_is_that_of_keras(pictures):

@@ -105,6 +105,8 @@ LOOKUP = [
     integers([INTS], adapt=[1, 1, 2, 3, 3, 3, 0], mask_token=0, max_tokens=4),
     integers([INTS], adapt=INTS, output_mode="tf_idf", mask_token=1),
     integers([[[2**40, 5]]], vocabulary=[5, 2**40]),
+    integers([[[3.0, 1.0], [7.0, -2.0]]], adapt=[3.0, 3.0, 1.0]),
+    lookup([[[1.0, 3.0]]], vocabulary=ABC, invert=True),
 ]
 VECTORIZE = [
     texts([TEXTS, [[t] for t in TEXTS]], adapt=TEXTS),
@@ -128,6 +130,7 @@ VECTORIZE = [
     texts([TEXTS], adapt=TEXTS, output_mode="multi_hot", split="character", max_tokens=9),
     texts([[["a", "b"], ["b", "b"]], ["a", "b"]], vocabulary=["a", "b"], split=None, output_mode="count"),
     texts(["the cat"], vocabulary=["a", "the", "cat"]),
+    texts(["the", ["a", "the"], [["a", "b", "the"]]], vocabulary=["a", "the", "cat"], split=None),
 ]
 CASES = [*HASHING, *LOOKUP, *VECTORIZE]
 

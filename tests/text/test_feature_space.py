@@ -58,6 +58,10 @@ def test_a_model_of_raw_columns(tmp_path):
     raw.save(tmp_path / "raw.keras")
     again = kyeo.saving.load_model(tmp_path / "raw.keras")
     np.testing.assert_allclose(again.predict(data, verbose=0), raw.predict(data, verbose=0), rtol=1e-5)
+    joined = kyeo.saving.deserialize_keras_object({  # as it stands in a file of Keras for such a model
+        "module": "keras.src.layers.preprocessing.feature_space", "class_name": "TFDConcat",
+        "config": {"axis": -1}, "registered_name": "TFDConcat"})
+    assert joined([np.ones((2, 1)), np.ones((2, 2))]).shape == (2, 3)
 
 
 @pytest.mark.parametrize("form", ["array", "column", "list", "generator", "pairs", "stack"])
@@ -133,3 +137,7 @@ def test_discretization_learns_the_ranges_of_keras(words, tmp_path):
         layers.Discretization([0.0]).adapt(values)
     with pytest.raises(ValueError, match="out of range"):
         layers.CategoryEncoding(3)([[1, 3]])
+    assert layers.CategoryEncoding(3)(np.array([True, False])).tolist() == [1, 1, 0]
+    for broken in ([2.5], [np.nan], [np.inf]):
+        with pytest.raises(ValueError, match="takes integers"):
+            layers.IntegerLookup(vocabulary=[1, 2])(broken)

@@ -15,7 +15,8 @@ from kyeo.core.symbolic import SymbolicTensor, any_symbolic
 from kyeo.core.variable import Variable, unwrap
 from kyeo.layers.layer import Layer
 
-__all__ = ["HostLayer", "as_texts", "encode_ids", "encode_rows", "is_text", "refuse_sparse", "salt_of", "to_host"]
+__all__ = ["HostLayer", "as_integers", "as_texts", "encode_ids", "encode_rows", "is_text", "refuse_sparse", "salt_of",
+           "to_host"]
 
 _CELLS = 1 << 17  # of a table that are counted at a time
 _PROBES = (2, 3)  # two sizes to try where one is unknown
@@ -121,6 +122,15 @@ def to_host(value: Any, where: Any) -> np.ndarray:
 def is_text(array: np.ndarray) -> bool:
     """Whether an array holds strings or bytes."""
     return array.dtype.kind in "OUST"
+
+
+def as_integers(array: np.ndarray, where: Any, fix: str | None = None) -> np.ndarray:
+    """An array as int64; floats, as some tables hold integers, must be whole."""
+    kind = array.dtype.kind
+    whole = kind == "f" and bool(((array == np.floor(array)) & (np.abs(array) < 2**63)).all())
+    if array.size and kind not in "iub" and not whole:
+        raise problem("This layer takes integers.", received=array, where=where, expected="integers", fix=fix)
+    return array.astype(np.int64)
 
 
 def as_texts(array: np.ndarray, where: Any) -> list[Any]:

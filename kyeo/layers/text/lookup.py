@@ -9,7 +9,7 @@ import numpy as np
 
 from kyeo.core.errors import boolean, one_of, positive_int, problem
 from kyeo.core.settings import settings
-from kyeo.layers.text.host import HostLayer, encode_ids, refuse_sparse, salt_of
+from kyeo.layers.text.host import HostLayer, as_integers, encode_ids, refuse_sparse, salt_of
 from kyeo.layers.text.vocabulary import Tally, batches_of, inverse_frequency, padded_weights, read_terms, tokens_of
 
 __all__ = ["MODES", "IndexLookup", "output_mode_of"]
@@ -229,8 +229,7 @@ class IndexLookup(HostLayer):
         return 0 if self.num_oov_indices == 1 else self._bucket(tokens)
 
     def _tokens_at(self, ids: np.ndarray) -> np.ndarray:
-        if ids.size and ids.dtype.kind not in "iu":
-            raise problem("An inverted lookup takes indices.", received=ids, where=self, expected="integers")
+        ids = as_integers(ids, self, "an inverted lookup takes indices")
         table = np.array([*self.get_vocabulary(), self.oov_token], np.int64 if self.as_int else object)
         last = len(table) - 1
         places = np.where((ids >= 0) & (ids < last), ids, last)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kyeo.core.errors import problem
 from kyeo.layers.text.hashing import bins_of
-from kyeo.layers.text.host import as_texts, to_host
+from kyeo.layers.text.host import as_integers, as_texts, to_host
 from kyeo.layers.text.lookup import IndexLookup
 
 __all__ = ["IntegerLookup", "StringLookup", "encoding_of"]
@@ -124,11 +124,7 @@ class IntegerLookup(IndexLookup):
         self._sorted, self._order = tokens[order], order
 
     def _checked(self, data: Any) -> np.ndarray:
-        array = to_host(data, self)
-        if array.size and array.dtype.kind not in "iub":
-            raise problem("This layer takes integers.", received=array, where=self, expected="integers",
-                          fix="StringLookup takes strings, Discretization real numbers")
-        return array.astype(np.int64)
+        return as_integers(to_host(data, self), self, "StringLookup takes strings, Discretization real numbers")
 
     def _found(self, inputs: np.ndarray) -> np.ndarray:
         if not self._sorted.size:

@@ -138,6 +138,8 @@ class TextVectorization(HostLayer):
         limit = self.output_sequence_length if self._widths is None else None
         ids, lengths = self._looked_up(self._documents(texts, limit))
         if self.split is None and self._widths is None:
+            if self.output_mode == "int" and self.output_sequence_length is None:
+                return ids.reshape(texts.shape)
             lengths = np.full(int(np.prod(texts.shape[:-1])), texts.shape[-1] if texts.ndim else 1)
         rows = texts.shape if self.split is not None else texts.shape[:-1]
         return self._shaped(ids, lengths, rows)
@@ -170,7 +172,7 @@ class TextVectorization(HostLayer):
         elif self.split is None:
             words = list(chain.from_iterable(cleaned_texts(flat, standardize)))
             width = texts.shape[-1] if texts.ndim else 1
-            groups = [[words[i:i + width] for i in range(0, len(words), width)]]
+            groups = [[words[i:i + width] for i in range(0, len(words), max(width, 1))]]
         else:
             given = [t.decode("utf-8") for group in cleaned_texts(flat, standardize) for t in group]
             groups = [_user_lists(self.split(np.array(given, dtype=object)), len(given), self)]
