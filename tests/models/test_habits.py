@@ -192,6 +192,7 @@ def test_files(tmp_path):
 
 def test_the_command_as_a_module(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["kyeo"])
+    monkeypatch.delitem(sys.modules, "kyeo.__main__", raising=False)  # or runpy warns that it is there
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("kyeo", run_name="__main__")
     assert ended.value.code == 2 and "doctor" in capsys.readouterr().err
