@@ -18,7 +18,7 @@ def small_cnn():
     inputs = kyeo.Input(shape=(14, 14, 1))
     x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
     x = layers.MaxPooling2D(2)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0.9)(x)
     x = layers.Dropout(0.1)(x)
     x = layers.Flatten()(x)
     outputs = layers.Dense(10, activation="softmax")(x)
