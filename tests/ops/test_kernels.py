@@ -297,3 +297,6 @@ def test_gradient_of_a_maximum_of_what_is_computed_twice():
     for reduce in (layers.GlobalMaxPooling2D(), lambda y: ops.max(y, (1, 2)), lambda y: ops.amin(y, (1, 2))):
         count = compiled(jax.grad(lambda bias: reduce(ops.conv(x, kernel, padding="valid") + bias).sum()), bias)
         np.testing.assert_allclose(count, [4, 4, 4])
+    raw = compiled(jax.grad(lambda kernel, bias: jnp.max(ops.conv(x, kernel, padding="valid") + bias, (1, 2)).sum(), (0, 1)),
+                   kernel, bias)
+    np.testing.assert_allclose(raw[1], [4, 4, 4])
