@@ -182,14 +182,10 @@ class LazyLogs(dict):
     def __reduce__(self) -> Any:
         return dict, (dict(self),)
 
-
-def _no_such_log(self: LazyLogs, name: Any) -> Any:
-    raise problem(f"There is no `{name}` among the logs.", received=f"logs[{name!r}]", kind=KeyError,
-                  expected="one of " + ", ".join(map(repr, self)),
-                  fix="values of validation need validation_data" if str(name).startswith("val_") else None)
-
-
-LazyLogs.__missing__ = _no_such_log  # type: ignore[attr-defined]
+    def __missing__(self, name: Any) -> Any:
+        raise problem(f"There is no `{name}` among the logs.", received=f"logs[{name!r}]", kind=KeyError,
+                      expected="one of " + ", ".join(map(repr, self)),
+                      fix="values of validation need validation_data" if str(name).startswith("val_") else None)
 
 
 def _filled_first(name: str) -> Any:

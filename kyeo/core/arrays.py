@@ -9,7 +9,7 @@ import numpy as np
 
 from kyeo.core.errors import problem
 
-__all__ = ["from_host", "shared_zeros", "to_array"]
+__all__ = ["check_32_bits", "from_host", "shared_zeros", "to_array"]
 
 
 def from_host(values: Any, dtype: Any = None) -> jax.Array:
@@ -23,20 +23,23 @@ def from_host(values: Any, dtype: Any = None) -> jax.Array:
     """
     if dtype is None:
         values = np.array(values)
-        if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size and not jax.config.jax_enable_x64:
-            _check_32_bits(values)
+        check_32_bits(values)
         return jax.device_put(values)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN to an int, 1e300 to float32: JAX does not warn either
         return jax.device_put(np.array(values).astype(jnp.dtype(dtype), copy=False))
 
 
-def _check_32_bits(values: np.ndarray) -> None:
-    low, high = values.min(), values.max()
+def check_32_bits(values: np.ndarray, name: str | None = None) -> None:
+    """Refuse 64-bit integers that JAX would cut off; `name` is that of the argument that holds them."""
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not values.size or jax.config.jax_enable_x64:
+        return
+    low, high = int(values.min()), int(values.max())
     bounds = np.iinfo("int32" if values.dtype.kind == "i" else "uint32")
     if low < bounds.min or high > bounds.max:
-        raise problem("These integers do not fit into 32 bits, and JAX would cut them off.", kind=OverflowError,
+        what = f"`{name}` holds integers that" if name else "These integers"
+        raise problem(f"{what} do not fit into 32 bits, and JAX would cut them off.", kind=OverflowError,
                       received=f"{values.dtype} values from {low} to {high}", expected=f"{bounds.min} to {bounds.max}",
-                      fix="map ids to 0..n-1, or jax.config.update('jax_enable_x64', True) at the start")
+                      fix="map the ids to 0..n-1, or jax.config.update('jax_enable_x64', True)")
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kyeo.core.arrays import check_32_bits
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import problem
 from kyeo.core.settings import settings
@@ -98,8 +99,7 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
     if array.ndim == 0:
         raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,
                       expected="an array of at least one axis", fix=_BATCHES if keep_jax else None)
-    if array.dtype.name in _NARROW and not jax.config.jax_enable_x64:
-        _check_32_bits(array.data if hasattr(array, "tocsr") else array, name)
+    check_32_bits(array.data if hasattr(array, "tocsr") else array, name)
     return array
 
 
@@ -143,17 +143,6 @@ def _text_columns(value: Any) -> str:
         return ""
     bad = [str(column) for column, dtype in dtypes.items() if getattr(dtype, "kind", "O") in "OSUMm"]
     return " (columns: " + ", ".join(bad[:10]) + ")" if bad else ""
-
-
-def _check_32_bits(array: np.ndarray, name: str) -> None:
-    if not array.size:
-        return
-    low, high, bounds = int(array.min()), int(array.max()), np.iinfo(_NARROW[array.dtype.name])
-    if low < bounds.min or high > bounds.max:
-        raise problem(f"`{name}` holds integers that do not fit into 32 bits, and JAX would cut them off.",
-                      received=f"{array.dtype} values from {low} to {high}",
-                      expected=f"{bounds.min} to {bounds.max}", kind=OverflowError,
-                      fix="map the ids to 0..n-1, or jax.config.update('jax_enable_x64', True)")
 
 
 def _check_rows(parts: list[Any], kind: str) -> None:

@@ -10,7 +10,7 @@ from kyeo.core.scope import current
 from kyeo.core.settings import settings
 from kyeo.layers.arguments import axes_of, counted_axes, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
-from kyeo.ops.kernels import moments, on_cpu, rescaled, standardized
+from kyeo.ops.kernels import moments, rescaled, standardized
 
 __all__ = [
     "BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization",
@@ -252,12 +252,10 @@ class LayerNormalization(_Normalization):
         """The normalized inputs."""
         x, axes = _widened(inputs), counted_axes(self, self.axis, inputs.ndim)
         gamma, beta = (_along(_value(v, x.dtype), axes, x) for v in (self.gamma, self.beta))
-        if on_cpu() and not self.rms_scaling:
+        if not self.rms_scaling:
             return standardized(x, gamma, beta, tuple(axes), self.epsilon).astype(self.compute_dtype)
-        mean = jnp.mean(x, tuple(axes), keepdims=True)
-        variance = jnp.mean(jnp.square(x - mean), tuple(axes), keepdims=True)
-        mean = jnp.zeros_like(mean) if self.rms_scaling else mean
-        return _normalized(x, mean, variance, self.epsilon, gamma, beta).astype(self.compute_dtype)
+        variance = jnp.var(x, tuple(axes), keepdims=True)
+        return _normalized(x, jnp.zeros_like(variance), variance, self.epsilon, gamma, beta).astype(self.compute_dtype)
 
 
 class GroupNormalization(_Normalization):

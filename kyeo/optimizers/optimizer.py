@@ -16,10 +16,10 @@ from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
 
+__all__ = ["Optimizer"]
+
 _STALE = ("the model has changed since the optimizer was built: call `compile` again after adding or removing layers; "
           "make weights in `build`, and layers in `__init__`, not in `call`")
-
-__all__ = ["Optimizer"]
 
 Pairs = list[tuple[jax.Array, Variable]]
 
