@@ -67,27 +67,26 @@ def walk(root: Any, skip: Iterable[Any] = ()) -> Iterator[tuple[str, Any]]:
     Objects in `skip`, and what is inside of them alone, are left out.
     """
     # What was seen is held: the id of a list made for this walk could be given away again.
-    seen: dict[int, Any] = {id(item): item for item in skip}
+    return _visit(root, "", {id(item): item for item in skip})
 
-    def visit(item: Any, path: str) -> Iterator[tuple[str, Any]]:
-        if id(item) in seen:
-            return
-        seen[id(item)] = item
-        if _has_variables(item):
-            yield path, item
-            for name, child in _children(item):
-                if _has_variables(child) or isinstance(child, (list, tuple, dict)):
-                    yield from visit(child, f"{path}/{name}" if path else name)
-        else:
-            names: Counter[str] = Counter()
-            for child in item.values() if isinstance(item, dict) else item:
-                if _has_variables(child) or isinstance(child, (list, tuple, dict)):
-                    name = snake_case(type(child).__name__) if _has_variables(child) else "container"
-                    number = names[name]
-                    names[name] += 1
-                    yield from visit(child, f"{path}/{name}_{number}" if number else f"{path}/{name}")
 
-    return visit(root, "")
+def _visit(item: Any, path: str, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
+    if id(item) in seen:
+        return
+    seen[id(item)] = item
+    if _has_variables(item):
+        yield path, item
+        for name, child in _children(item):
+            if _has_variables(child) or isinstance(child, (list, tuple, dict)):
+                yield from _visit(child, f"{path}/{name}" if path else name, seen)
+    else:
+        names: Counter[str] = Counter()
+        for child in item.values() if isinstance(item, dict) else item:
+            if _has_variables(child) or isinstance(child, (list, tuple, dict)):
+                name = snake_case(type(child).__name__) if _has_variables(child) else "container"
+                number = names[name]
+                names[name] += 1
+                yield from _visit(child, f"{path}/{name}_{number}" if number else f"{path}/{name}", seen)
 
 
 def save_variables(root: Any, store: Writer, skip: Iterable[Any] = ()) -> None:

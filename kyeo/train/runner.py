@@ -82,9 +82,10 @@ class Runner:
 
     def _choose(self) -> None:
         """Take the compiled step for the model as it is now."""
-        chosen = None if self._eager or settings.distribution is not None else self._word()
+        word = self._word
+        chosen = None if self._eager or settings.distribution is not None else word()
         self._compiled = shared_step(chosen)
-        self._asker = Asker(self._step, lambda: chosen is None or self._word() == chosen)
+        self._asker = Asker(self._step, lambda: chosen is None or word() == chosen)
 
     def _run_eagerly(self, data: Any, rows: Any) -> Any:
         with scope(row_mask=rows):

@@ -1,7 +1,7 @@
 """The training state of a model, and the compiled steps that fit it, kept until something changes."""
 
-import functools
 import inspect
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -101,10 +101,10 @@ class StepCache:
                       "predict": [variables.trainable, variables.frozen]}[mode]
             same = (mode, self.run_eagerly, settings.distribution, tuple(tuple(map(id, g)) for g in groups))
             if same not in self._runners:
-                step = getattr(self, f"{mode}_step")
-                _check_arguments(step, self)
+                _check_arguments(getattr(self, f"{mode}_step"), self)
+                owner = weakref.ref(self)  # the runner belongs to it
                 self._runners[same] = Runner(
-                    _packed(step), groups, functools.partial(fingerprint, self, mode, groups),
+                    _packed(owner, f"{mode}_step"), groups, lambda: fingerprint(owner(), mode, groups),
                     donated=3 if mode == "train" else 0, eager=self.run_eagerly)
             self._current_runners[mode] = (now, self._runners[same])
         return self._current_runners[mode][1]
@@ -129,12 +129,11 @@ class StepCache:
         self._padding_refused = True
 
 
-def _packed(step: Callable[..., Any]) -> Callable[..., Any]:
-    """The step, given batches as users write them: `x, y = data` where there are no weights, `data` for x alone."""
+def _packed(owner: Callable[[], Any], name: str) -> Callable[..., Any]:
+    """A step of a model, given batches as users write them: `x, y = data` where there are no weights, `data` for x."""
 
-    @functools.wraps(step)
     def run(state: Any, data: Any) -> Any:
-        return step(state, pack_x_y_sample_weight(*data))
+        return getattr(owner(), name)(state, pack_x_y_sample_weight(*data))
 
     return run
 

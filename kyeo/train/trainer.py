@@ -257,8 +257,8 @@ class Trainer(StepCache):
         train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
               functools.partial(_is_due, frequency=validation_freq))
         if validation is not None:
-            warn_of_young_statistics(self, young, self.history.history)  # type: ignore[attr-defined]
-        return self.history  # type: ignore[attr-defined]
+            warn_of_young_statistics(self, young, listed.history.history)
+        return listed.history
 
     @plainly
     def evaluate(
