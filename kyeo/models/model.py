@@ -87,7 +87,6 @@ class Model(StateTree, Trainer, Layer):
         outputs = self._calls.run(self, args, kwargs)
         if outputs is None:
             outputs = super().__call__(*args, **kwargs)
-            self._calls.remember(self, args, kwargs, outputs)
         return outputs
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
