@@ -7,6 +7,7 @@ a program changes. Any size of batch will do: rows that fill it up to an even nu
 import math
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import numpy as np
 
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
+from kyeo.core.placement import agree
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Structure, unwrap
@@ -26,6 +28,8 @@ __all__ = [
     "DataParallel", "DeviceMesh", "LayoutMap", "ModelParallel", "TensorLayout", "distribute_tensor", "distribution",
     "get_device_count", "initialize", "list_devices", "set_distribution",
 ]
+
+_PATIENCE = 30  # seconds without a sign of life until a process counts as gone; and that others wait for it at the end
 
 
 def list_devices(device_type: str | None = None) -> list[str]:
@@ -353,6 +357,10 @@ def initialize(
 ) -> None:
     """Join the processes of several machines, before anything is computed. Give every process the same seed.
 
+    Where they are about to do different things (another model, another number of batches, another version), all of
+    them say so and end; when one dies, the others end with an error. `fit(resume=folder)` goes on from there.
+    Without arguments and variables, JAX asks Slurm, Open MPI or Kubernetes.
+
     Args:
         job_addresses: "host:port" of the first process; of a list joined by commas the first is taken. The variable
             KERAS_DISTRIBUTION_JOB_ADDRESSES where None, and likewise for the others.
@@ -369,4 +377,6 @@ def initialize(
                       received=f"{len(addresses)} addresses, num_processes={count}")
     jax.distributed.initialize(
         coordinator_address=addresses[0] or None, num_processes=None if count is None else int(count),
-        process_id=None if mine is None else int(mine))
+        process_id=None if mine is None else int(mine), heartbeat_timeout_seconds=_PATIENCE,
+        shutdown_timeout_seconds=_PATIENCE)
+    agree(f"kyeo {sys.modules['kyeo'].__version__}, jax {jax.__version__}, on {jax.local_device_count()} devices")

@@ -1,8 +1,8 @@
 """A model called on an array outside of everything: compiled where nobody can tell.
 
 Layer by layer such a call costs a millisecond and more, and at first a compilation for each operation (measured on a
-small CNN: 46 of them, 1.9 s instead of 0.25). Only a built model of built-in layers whose call leaves no trace (no loss,
-no mask) is called like that.
+small CNN: 46 of them, 1.9 s instead of 0.25). Only a built model of built-in layers whose call leaves no trace (no
+loss, no mask) is called like that.
 """
 
 from typing import Any
