@@ -15,6 +15,7 @@ from kyeo.train.calling import CompiledCall
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import may_pad
 from kyeo.train.runner import Runner
+from kyeo.train.turns import Turns
 
 __all__ = ["StateVariables", "StepCache"]
 
@@ -34,6 +35,7 @@ class StepCache:
     optimizer: Any
     run_eagerly: Any
     metrics: Any
+    _turns: Turns
 
     def _forget_steps(self) -> None:
         self._runners: dict[Any, Runner] = {}
@@ -105,7 +107,7 @@ class StepCache:
                 owner = weakref.ref(self)  # the runner belongs to it
                 self._runners[same] = Runner(
                     _packed(owner, f"{mode}_step"), groups, lambda: fingerprint(owner(), mode, groups),
-                    donated=3 if mode == "train" else 0, eager=self.run_eagerly)
+                    donated=3 if mode == "train" else 0, eager=self.run_eagerly, lock=self._turns.step)
             self._current_runners[mode] = (now, self._runners[same])
         return self._current_runners[mode][1]
 

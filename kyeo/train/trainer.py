@@ -29,6 +29,7 @@ from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
 from kyeo.train.texts import without_text
+from kyeo.train.turns import Turns, in_turn
 from kyeo.train.young_statistics import warn_of_young_statistics, young_statistics
 
 __all__ = ["Trainer"]
@@ -51,6 +52,7 @@ class Trainer(StepCache):
         self._objective: Objective | None = None
         self._compile_config: dict[str, Any] | None = None
         self._calls = CompiledCall()
+        self._turns = Turns()
         self._forget_steps()
 
     # -- compile -------------------------------------------------------------------------------------------
@@ -200,6 +202,7 @@ class Trainer(StepCache):
 
     # -- fit, evaluate, predict ----------------------------------------------------------------------------
     @plainly
+    @in_turn
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1,
         verbose: int | str = "auto", callbacks: Any = None, validation_split: float = 0.0,
@@ -261,6 +264,7 @@ class Trainer(StepCache):
         return listed.history
 
     @plainly
+    @in_turn
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: int | str = "auto",
         sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
@@ -304,6 +308,7 @@ class Trainer(StepCache):
 
     # -- one batch -----------------------------------------------------------------------------------------
     @plainly
+    @in_turn
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
                        return_dict: bool = False) -> Any:
         """One step on one batch. Loss and metrics are those of this batch."""
@@ -311,6 +316,7 @@ class Trainer(StepCache):
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
     @plainly
+    @in_turn
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics on one batch."""
         self._require_compiled("test_on_batch")
