@@ -11,6 +11,7 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import Structure, Variable, pure
 from kyeo.data.source import Source
 from kyeo.data.unpack import pack_x_y_sample_weight
+from kyeo.layers.habits import sweep
 from kyeo.train.calling import CompiledCall
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import may_pad
@@ -135,7 +136,10 @@ def _packed(owner: Callable[[], Any], name: str) -> Callable[..., Any]:
     """A step of a model, given batches as users write them: `x, y = data` where there are no weights, `data` for x."""
 
     def run(state: Any, data: Any) -> Any:
-        return getattr(owner(), name)(state, pack_x_y_sample_weight(*data))
+        model = owner()
+        result = getattr(model, name)(state, pack_x_y_sample_weight(*data))
+        sweep(model)
+        return result
 
     return run
 
