@@ -20,7 +20,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
 from kyeo.data.arrays import standard_batch
 from kyeo.data.iterable import own_state, restore_own_state
-from kyeo.data.source import Batch, Source, span, warn_out_of_data
+from kyeo.data.source import Batch, Source, warn_out_of_data
 
 __all__ = ["PyDataset", "PyDatasetSource"]
 
@@ -115,7 +115,7 @@ class PyDatasetSource(Source):
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         total = self._dataset.num_batches
-        turn, first, stop = span(epoch, total, self._steps)
+        turn, first, stop = self.span(epoch, total, self._steps)
         indices: Iterable[int] = range(first + start, stop)
         if self._shuffle and total is not None:
             draw = np.random.Generator(np.random.Philox(key=[self._seed % 2**64, turn]))

@@ -250,6 +250,7 @@ class Trainer(StepCache):
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
                            steps=_capped(steps_per_epoch), seed=hash_of(seed_of(f"fit/{self.name}")))
+        source.first_epoch = initial_epoch
         self._prepare(source, y)
         validation = None
         if validation_data is not None:

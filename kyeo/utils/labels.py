@@ -17,7 +17,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Class numbers as one-hot rows.
 
     Args:
-        x: integers 0..num_classes-1 of any shape; a last axis of size one is dropped.
+        x: integers 0..num_classes-1 of any shape, or their digits as text; a last axis of size one is dropped.
         num_classes: how many classes; None: the largest label plus one.
 
     Returns:
@@ -44,6 +44,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
 
 
 def _class_numbers(labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind in "US" and np.char.isdecimal(labels.astype(str)).all():
+        labels = labels.astype("int64")  # "3" is 3
     if labels.dtype.kind not in "iub" and not (labels.dtype.kind == "f" and (labels == np.floor(labels)).all()):
         raise problem("Labels are not whole numbers.", received=labels, expected="integers from 0", kind=TypeError,
                       where="to_categorical",

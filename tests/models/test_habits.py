@@ -241,3 +241,11 @@ def test_layers_made_in_call_are_noticed():
             for _ in range(3):
                 model(x), model.predict(x, verbose=0)
         assert [("`call` of Makes" in str(w.message), w.filename) for w in caught] == [(True, __file__)] * warns, kept
+
+
+def test_input_of_a_tensor_is_that_tensor():
+    x = kyeo.Input((3,))
+    assert kyeo.Input(tensor=x) is x and layers.InputLayer(input_tensor=(free := kyeo.KerasTensor((None, 3)))).output is free
+    hidden = layers.Dense(2)(x)
+    model = kyeo.Model(begin := kyeo.Input(tensor=hidden), layers.Dense(1)(begin))
+    assert model.input_shape == (None, 2) and kyeo.Model(x, layers.Dense(1)(hidden)).count_params() == 11

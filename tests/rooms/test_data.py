@@ -104,6 +104,9 @@ def test_steps_go_on_over_epochs_as_in_keras():
         assert xs(source, 2) == [[8, 9]]
     assert xs(source, 3) == [[0, 1], [2, 3]]
     assert as_source(np.arange(10), steps=3).batch_size == 4
+    late = as_source(np.arange(10), batch_size=2, steps=2)
+    late.first_epoch = 3  # fit(initial_epoch=3): the data begins with it
+    assert [b[0].tolist() for b in late.batches(3)] == [[0, 1], [2, 3]]
 
 
 def test_number_types():
