@@ -8,7 +8,6 @@ import math
 import os
 import re
 import sys
-import warnings
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -20,6 +19,7 @@ import numpy as np
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
 from kyeo.core.placement import agree
+from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Structure, unwrap
@@ -277,7 +277,7 @@ class DataParallel(Distribution):
             names = list_devices() if devices is None else list(devices)
             device_mesh = DeviceMesh((len(names),), ["batch"], names)
         elif isinstance(device_mesh, DeviceMesh) and len(device_mesh.shape) > 1:
-            warnings.warn("Batches are divided along the first axis of the mesh only.", stacklevel=2)
+            warn("Batches are divided along the first axis of the mesh only.")
         super().__init__(device_mesh, getattr(device_mesh, "axis_names", [""])[0], auto_shard_dataset)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from kyeo.core.arrays import are_whole
 from kyeo.core.errors import describe, positive_int, problem
 from kyeo.core.plain import warn
 from kyeo.data.arrays import as_arrays, batch_rows
@@ -219,6 +220,6 @@ def _class_numbers(y: np.ndarray) -> np.ndarray | None:
         return np.argmax(y, axis=1) if one_hot else None
     y = y.reshape(-1)
     low, high = y.min(), y.max()
-    if not (low >= 0 and high <= 10_000 and (y.dtype.kind in "iub" or (y == np.floor(y)).all())):
+    if not (low >= 0 and high <= 10_000 and are_whole(y)):
         return None
     return y.astype(np.int64)
