@@ -17,10 +17,12 @@ from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.configurable import given_arguments, serialize_value
 from kyeo.core.errors import describe, problem
+from kyeo.core.processes import for_numpy
 from kyeo.core.progbar import say
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 from kyeo.data.source import Source
+from kyeo.train.team import Team
 
 __all__ = ["Place", "Progress"]
 
@@ -51,9 +53,10 @@ class Progress:
     def __init__(self, model: Any, source: Source, validation: Source | None, callbacks: CallbackList,
                  asked: Callable[[], int | None]):
         self._model, self._source, self._validation = model, source, validation
-        self._callbacks, self._asked = callbacks, asked
+        self._callbacks, self._team = callbacks, Team(asked)
+        self._asked = self._team.asked
         self._backup: BackupAndRestore | None = callbacks.backup
-        self._run = _flat_description(model, source, validation) if self._backup else {}
+        self._run = _flat_description(model, source, validation) | self._team.description() if self._backup else {}
         self._tree: Any = None
         self._validation_state: Any = None
         self._done = 0
@@ -68,7 +71,7 @@ class Progress:
     def load(self, first: int) -> Place:
         """Where to begin: at the newest checkpoint, else at epoch `first`. Callbacks get their state, so that they
         do not begin anew."""
-        self._tree = self._backup.load() if self._backup is not None else None
+        self._tree = self._team.load(self._backup.load) if self._backup is not None else None
         if self._tree is None or self._tree["epoch"] < first:
             self._tree = None
             return Place(first)
@@ -132,11 +135,12 @@ class Progress:
         if self._backup is None:
             return
         steps, self._done = done - self._done, done
-        asked = self._asked()
-        if self._backup.is_due(steps) or asked is not None:
+        due = self._backup.is_due(steps)
+        asked = self._asked(due)
+        if due or asked is not None:
             self._save(Place(epoch, done, logs=jax.device_get(logs)))
         if asked is not None:
-            self._backup.leave(asked)
+            self._leave(asked)
 
     def before_validation(self) -> None:
         """An epoch's steps are done."""
@@ -147,20 +151,26 @@ class Progress:
         asked = self._asked() if self._backup is not None else None
         if asked is not None:
             self._save(place, self._validation_state)
-            self._backup.leave(asked)
+            self._leave(asked)
 
     def after_epoch(self, epoch: int) -> None:
         """After an epoch, its validation and its callbacks."""
         self._done = 0
         if self._backup is not None:
             self._save(Place(epoch + 1))
-            asked = self._asked()
+            asked = self._asked(True)
             if asked is not None:
-                self._backup.leave(asked)
+                self._leave(asked)
+
+    def _leave(self, asked: int) -> None:
+        assert self._backup is not None
+        self._backup.settle()
+        self._team.meet()
+        self._backup.leave(asked)
 
     def finish(self) -> None:
         """After the last callback was told of the end."""
-        if self._backup is not None:
+        if self._backup is not None and self._team.writes:
             self._backup.finish()
 
     def settle(self) -> None:
@@ -172,17 +182,22 @@ class Progress:
         assert self._backup is not None
         model = self._model
         tree = {
-            **place._asdict(), "stopped": bool(model.stop_training), "run": self._run,
+            **place._asdict(), "stopped": bool(model.stop_training),
             "logs": None if place.logs is None else dict(place.logs),
-            "variables": [np.array(v._value) for v in _variables(model)],  # copies: steps overwrite the buffers
+            # copies: steps overwrite the buffers
+            "variables": [np.array(for_numpy(v._value)) for v in _variables(model)],
             "trainable": [bool(layer.trainable) for layer in model._flatten_layers()],
-            "source": self._source.state(),
+        }
+        own = {
+            "run": self._run, "source": self._source.state(),
             "validation": validation if validation is not None else self._state_of_validation(),
             "callbacks": {name: callback.get_state() for name, callback in _named(self._callbacks)},
             "random": _random_state(),
         }
         number = place.step if not place.trained else 10**8 - 1
-        self._backup.save((place.epoch, number), tree)
+        whole = self._team.joined(tree, own)
+        if whole is not None:
+            self._backup.save((place.epoch, number), whole)
 
     def _state_of_validation(self) -> Any:
         return self._validation.state() if self._validation is not None else {}
