@@ -22,7 +22,7 @@ from tests.saving import zoo_models as zoo
 FOLDER = Path(__file__).parent / "zoo"
 LIBRARIES = sorted(path.stem for path in FOLDER.glob("*.zip"))
 NO_STATE = {  # files whose next steps are not those of the version that wrote them, and why
-    ("trained_nadam", "2"): "Keras 2 scheduled the momenta otherwise, or took their product several times a step",
+    **{("trained_nadam", version): "its momenta grew more slowly" for version in ("2.3", "2.4", "2.12")},
     ("trained_shrinking.keras", "2"): "an optimizer of `optimizers.legacy` has no state in the file",
 }
 OTHERWISE = {  # (stem, version): the outputs that are another thing today, in Keras 3.15 too
@@ -98,7 +98,8 @@ def step_on(model, name, arrays):
     for _ in range(2):
         model.train_on_batch(x, y)
     for i, mine in enumerate(zoo.weights_of(model)):
-        np.testing.assert_allclose(mine, arrays[f"after{i}"], rtol=1e-4, atol=2e-5)
+        within = 1e-4 if name == "nadam" else 2e-5  # Nadam of Keras 2.15: each weight saw a product of momenta of its own
+        np.testing.assert_allclose(mine, arrays[f"after{i}"], rtol=1e-4, atol=within)
 
 
 def test_the_decay_of_nadam_is_none_of_its_learning_rate(tmp_path):
