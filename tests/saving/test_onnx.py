@@ -43,7 +43,7 @@ def test_layers(case, tmp_path):
     wanted = computed(layer, *apart(inputs), **words)
     flat = jax.tree.leaves((apart(inputs), words))
     assert_same(exported(*flat), wanted)
-    if case.name not in SHARED:
+    if case.name not in SHARED and all(len(a) == len(flat[0]) for a in jax.tree.leaves(wanted)):  # else it is one row
         assert_same(exported(*(a[:1] for a in flat)), jax.tree.map(lambda a: a[:1], wanted))
     known = {v.path for v in layer.weights}
     assert {name for name in exported.weights if not name.endswith("/stored")} <= known
@@ -191,7 +191,7 @@ PROGRAMS = {  # of x, of shape (any, 3, 4)
                         lax.scan(lambda c, v: (c + v, (c * v, c[0])), x[:, 0], x.swapaxes(0, 1), reverse=True),
                         lax.cond(x.sum() > 0, lambda v: v + 1, lambda v: v * 2, x), lax.map(lambda v: v.sum(0), x),
                         lax.switch(jnp.clip(x[0, 0, 0].astype("int32") + 1, 0, 2), [lambda v: v, lambda v: v + 1, lambda v: v + 2], x)],
-    "others": lambda x: [jnp.searchsorted(np.array([-1.0, 0.0, 1.0], "f"), x), jnp.digitize(x, np.array([0.0, 1.0], "f")), jnp.abs(jnp.fft.rfft(x, 6)),
+    "others": lambda x: [jnp.searchsorted(np.array([0.5], "f"), x), jnp.searchsorted(np.array([-1.0, 0.0, 1.0], "f"), x), jnp.digitize(x, np.array([0.0, 1.0], "f")), jnp.abs(jnp.fft.rfft(x, 6)),
                          jnp.interp(x, np.array([-1.0, 1.0], "f"), np.array([2.0, 3.0], "f")), x.astype("float16").astype("float32"),
                          jax.nn.one_hot(jnp.argmax(x, 1), 3), lax.reduce_precision(x, 8, 23), jax.checkpoint(jnp.sin)(x), x.astype("int8") + 1],
 }
