@@ -1,10 +1,13 @@
 """What `import kyeo` loads, what it weighs, and what it says where JAX is missing."""
 
 import io
+import os
 import pathlib
 import subprocess
 import sys
 import zipfile
+
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 HEAVY = "tensorflow torch pandas matplotlib scipy.stats IPython h5py rich keras PIL sklearn optax onnx".split()
@@ -16,6 +19,15 @@ model.compile("sgd", "mse", metrics=["mae"])
 model.fit(kyeo.ops.ones((2, 2)), kyeo.ops.ones((2, 1)), verbose=2)
 print([name for name in {HEAVY} if name in sys.modules])
 """
+THREADS = """
+import os, kyeo
+from kyeo.config import set_num_threads
+few = max(len(os.sched_getaffinity(0)) - 1, 1)
+set_num_threads(few)
+assert all(os.sched_getaffinity(int(t)) == os.sched_getaffinity(0) for t in os.listdir("/proc/self/task"))
+print(float(kyeo.ops.sum(kyeo.ops.ones(3))))
+set_num_threads(few)
+"""
 WITHOUT_JAX = "import sys; sys.modules['jax'] = None; import kyeo.cli; from kyeo.layers import Dense"
 
 
@@ -26,6 +38,12 @@ def run(program):
 
 def test_a_training_loads_jax_and_numpy_only():
     assert run(USE) == (["[]"], "")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_fewer_threads():
+    out, words = run(THREADS)
+    assert out == ["3.0"] and "RuntimeError: JAX has started already" in words
 
 
 def test_where_jax_is_missing():
