@@ -18,12 +18,8 @@ import numpy as np
 
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
-<<<<<<< HEAD
-from kyeo.core.placement import agree
 from kyeo.core.plain import warn
-=======
-from kyeo.core.processes import from_first
->>>>>>> main
+from kyeo.core.processes import agree, from_first
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Structure, unwrap
@@ -391,11 +387,7 @@ def initialize(
                       received=f"{len(addresses)} addresses, num_processes={count}")
     jax.distributed.initialize(
         coordinator_address=addresses[0] or None, num_processes=None if count is None else int(count),
-<<<<<<< HEAD
         process_id=None if mine is None else int(mine), heartbeat_timeout_seconds=_PATIENCE,
         shutdown_timeout_seconds=_PATIENCE)
-    agree(f"kyeo {sys.modules['kyeo'].__version__}, jax {jax.__version__}, on {jax.local_device_count()} devices")
-=======
-        process_id=None if mine is None else int(mine))
+    agree(f"kyeo {sys.modules['kyeo'].__version__}, jax {jax.__version__}, {jax.local_device_count()} devices")
     settings.seed = int(from_first(str(settings.seed).encode()))
->>>>>>> main

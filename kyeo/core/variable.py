@@ -15,12 +15,8 @@ from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import describe, problem
 from kyeo.core.lookup import resolve
 from kyeo.core.naming import auto_name
-<<<<<<< HEAD
-from kyeo.core.placement import copy_of, layout_of, place_value
-=======
 from kyeo.core.placement import layout_of, place_value
 from kyeo.core.processes import for_numpy
->>>>>>> main
 from kyeo.core.reading import spend
 from kyeo.core.scope import current, scope
 
@@ -177,12 +173,8 @@ class Variable:
     def to_donate(self) -> jax.Array:
         """The array for a compiled step that may overwrite it: a copy if anyone else may hold it."""
         if self._lent:
-<<<<<<< HEAD
-            self._value, self._lent = copy_of(self._value), False
-=======
             # without the device JAX refuses an array that other processes have parts of
             self._value, self._lent = jax.device_put(self._value, self._value.sharding, may_alias=False), False
->>>>>>> main
         return self._value
 
     def put(self, value: jax.Array) -> None:

@@ -18,8 +18,7 @@ import jax
 from kyeo.callbacks.base import plain_logs
 from kyeo.callbacks.callback import CallbackList, LazyLogs
 from kyeo.core.errors import NotMaskable
-from kyeo.core.placement import agree, note_of_loss
-from kyeo.core.settings import settings
+from kyeo.core.processes import note_of_loss
 from kyeo.data.source import Source
 from kyeo.train.feed import Portion, portions
 from kyeo.train.not_finite import warn_of_not_finite
@@ -53,8 +52,6 @@ class Job:
             model, mode, source, callbacks, safe, check)
         self.epochs, self.long = epochs, False
         self.after: Callable[[int, int, Any], None] | None = None
-        if settings.distribution is not None:
-            agree(f"{mode}, {source.num_batches} batches of {source.batch_size} rows, {source.num_rows} rows in all")
         self.padded = model.may_pad(source)
         self.per_dispatch: int | None = None
 

@@ -197,11 +197,7 @@ class Runner:
 
     def expect(self, x: np.ndarray, batch_size: int | None) -> None:
         """Note that a batch like this one fits the model and is predicted as it is."""
-<<<<<<< HEAD
-        if settings.distribution is None:  # else it has to be placed
-=======
         if settings.distribution is None:  # else it must be divided first
->>>>>>> main
             self._expected = x.shape, x.dtype, batch_size
 
     def predict_again(self, x: np.ndarray, batch_size: int | None) -> Any:

@@ -14,7 +14,6 @@ from kyeo import optimizers
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.errors import given_in, is_told, one_of, positive_int, problem
-from kyeo.core.placement import fetch
 from kyeo.core.plain import plainly
 from kyeo.core.processes import own_rows
 from kyeo.core.settings import hash_of, seed_of, settings
@@ -330,11 +329,7 @@ class Trainer(StepCache):
         batch = as_source(without_text(self, x), batch_size=2**31 - 1).peek()
         prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
-<<<<<<< HEAD
-            return jax.tree.map(fetch, self.runner("predict").run(batch, None, safe))
-=======
             return jax.tree.map(own_rows, self.runner("predict").run(batch, None, safe))
->>>>>>> main
 
     def _on_batch(self, mode: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
         batch = as_source(without_text(self, x), y, sample_weight, batch_size=2**31 - 1,

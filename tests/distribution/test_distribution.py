@@ -90,28 +90,3 @@ def test_errors():
             bad()
     symbol = kyeo.Input((3,))
     assert room.distribute_tensor(symbol, room.TensorLayout(["batch", None], mesh)) is symbol
-
-
-def test_two_processes_train_as_one():
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    program, env = PROGRAM.with_name("processes.py"), {**os.environ, "PYTHONPATH": str(PROGRAM.parents[2]),
-                                                       "KYEO_COMPILE_CACHE": "0", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    started = [subprocess.Popen([sys.executable, "-W", "error", str(program), number, count, port], text=True, env=env,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-               for number, count in (("0", "2"), ("1", "2"), ("0", "1"))]
-    try:
-        told = [process.communicate(timeout=100) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    lines = [[json.loads(line) for line in out.splitlines() if line.startswith(("[[", '"'))] for out, _ in told]
-    assert all(lines), told
-    (first, words), (second, same_words), (whole,) = lines
-    assert words == same_words and "process 0: train" in words and "6 rows in all" in words
-    np.testing.assert_allclose(first[0], whole[0], rtol=1e-5)
-    assert first[0] == second[0]
-    rows = np.reshape([first[1], second[1]], (2, 3, 5, 3)).swapaxes(0, 1)
-    np.testing.assert_allclose(rows.reshape(30, 3), whole[1], rtol=1e-5)
-    np.testing.assert_allclose(first[2], whole[2], rtol=1e-5)
