@@ -70,6 +70,8 @@ def read_program(data: bytes, where: str) -> Any:
         exported = jax_export.deserialize(bytearray(data))
         if not _OLDEST <= exported.calling_convention_version <= _NEWEST:
             raise ValueError(f"version {exported.calling_convention_version} of the way in which programs are called")
+        if exported.mlir_module_serialized[:4] == b"ML\xefR":
+            raise ValueError("code as MLIR's bytecode, where an archive has text")
         code = bytecode_of(exported.mlir_module_serialized.decode("utf-8"), where)
         return dataclasses.replace(exported, mlir_module_serialized=code)
     except ImportError:
