@@ -159,7 +159,8 @@ def training(rng, inputs, outputs):
     if len(outputs) > 1 and rng.random() < 0.15:
         losses[rng.randrange(len(outputs))] = None
     metrics = [rng.sample(METRICS[o["kind"]], rng.randint(0, 2)) for o in outputs]
-    compiled = {"loss": per_output(rng, outputs, losses, rng.random() < 0.5), "optimizer": rng.choice(OPTIMIZERS),
+    dicts = len(outputs) > 1 and rng.random() < 0.4  # Keras fails where losses are a list and labels a dict
+    compiled = {"loss": {o["name"]: one for o, one in zip(outputs, losses)} if dicts else losses if len(losses) > 1 else rng.choice([losses, losses[0]]), "optimizer": rng.choice(OPTIMIZERS),
                 "metrics": per_output(rng, outputs, metrics, False) if rng.random() < 0.8 else None}
     if rng.random() < 0.3:
         values = [rng.choice([0.5, 2.0, 1]) for _ in outputs]
@@ -174,8 +175,9 @@ def training(rng, inputs, outputs):
     if rng.random() < 0.2:
         fit["initial_epoch"] = 1
     return {"compile": compiled, "fit": fit, "weights": rng.choice([None, None, "rows", "outputs"]), "validation": rng.choice([None, None, "pair", "triple"]),
-            "class_weight": len(outputs) == 1 and rng.random() < 0.25, "x": rng.choice(["list", "dict"]), "y": rng.choice(["list", "dict"]) if len(outputs) > 1 else "list",
-            "more": rng.choice([{}, {}, {"validation_freq": 2}, {"validation_batch_size": 3}, {"validation_steps": 1}])}
+            "class_weight": len(outputs) == 1 and rng.random() < 0.25, "x": rng.choice(["list", "dict"]), "y": "dict" if dicts else "list",
+            "more": rng.choice([{}, {}, {"validation_freq": 2}, {"validation_batch_size": 3},
+                                {"validation_steps": 1} if "steps_per_execution" not in compiled else {}])}
 
 
 def objects(k, words):
