@@ -10,10 +10,10 @@ import keras
 import numpy as np
 
 import kyeo
-from scripts.random_parity import unlike_words
 from tests.conformance.case import Inner, made
 from tests.conformance.test_layers import apart, everything, plain, state_of, stateless, to_jax, with_weights
 from tests.numpy_jaxpr import in_numpy
+from tests.parity.compare import unlike_words
 
 __all__ = ["draw", "steps"]
 
