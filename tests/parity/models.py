@@ -166,7 +166,8 @@ def training(rng, inputs, outputs):
         values = [rng.choice([0.5, 2.0, 1]) for _ in outputs]
         compiled["loss_weights"] = {o["name"]: v for o, v in zip(outputs, values)} if isinstance(compiled["loss"], dict) else values
     if rng.random() < 0.3:
-        compiled["weighted_metrics"] = per_output(rng, outputs, [rng.sample(METRICS[o["kind"]], 1) for o in outputs], False)
+        given = [m[:] for m in metrics]  # Keras gives those twice that stand in both lists
+        compiled["weighted_metrics"] = per_output(rng, outputs, [[m for m in METRICS[o["kind"]] if m not in g][-1:] for o, g in zip(outputs, given)], False)
     if rng.random() < 0.2:
         compiled["steps_per_execution"] = rng.choice([2, 3])
     fit = {"batch_size": rng.choice([4, 5, 32]), "epochs": 2}
@@ -174,7 +175,7 @@ def training(rng, inputs, outputs):
         fit["validation_split"] = rng.choice([0.25, 0.4])
     if rng.random() < 0.2:
         fit["initial_epoch"] = 1
-    return {"compile": compiled, "fit": fit, "weights": rng.choice([None, None, "rows", "outputs"]), "validation": rng.choice([None, None, "pair", "triple"]),
+    return {"dicts": dicts and rng.random() < 0.5, "frozen": rng.random() < 0.2, "inside": rng.random(), "compile": compiled, "fit": fit, "weights": rng.choice([None, None, "rows", "outputs"]), "validation": rng.choice([None, None, "pair", "triple"]),
             "class_weight": len(outputs) == 1 and rng.random() < 0.25, "x": rng.choice(["list", "dict"]), "y": "dict" if dicts else "list",
             "more": rng.choice([{}, {}, {"validation_freq": 2}, {"validation_batch_size": 3},
                                 {"validation_steps": 1} if "steps_per_execution" not in compiled else {}])}
@@ -221,6 +222,10 @@ def build(k, case):
             x = k.layers.Flatten(name=o["name"] + "_flat")(x)
         units, activation = {"values": (2, None), "classes": (3, "softmax"), "binary": (1, "sigmoid"), "hot": (3, "softmax")}[o["kind"]]
         outputs.append(k.layers.Dense(units, activation=activation, name=o["name"])(x))
+    if case["dicts"]:
+        outputs = {o["name"]: out for o, out in zip(case["outputs"], outputs)}
+        inputs = {i["name"]: one for i, one in zip(case["inputs"], inputs)} if case["x"] == "dict" else inputs
+        return k.Model(inputs, outputs, name="whole")
     return k.Model(inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0], name="whole")
 
 
@@ -256,7 +261,7 @@ def steps(case):
         if k is kyeo:
             models[k].set_weights(models[keras].get_weights())
         return ([(w.path.split("/", 1)[-1] if w.path.startswith("whole/") else w.path, tuple(w.shape), w.trainable) for w in models[k].weights],
-                [(tuple(o.shape), str(o.dtype)) for o in models[k].outputs])
+                [(tuple(o.shape), str(o.dtype)) for o in models[k].outputs], list(models[k].output_names), sorted(one.name for one in models[k].layers if "n" == one.name[0] or "o" == one.name[0]))
 
     def described(k):
         out = io.StringIO()
@@ -271,7 +276,14 @@ def steps(case):
         x = data(case, [o.shape for o in models[k].outputs])[0]
         other.set_weights(models[k].get_weights())
         again.set_weights(models[k].get_weights())
-        return [jax.tree.map(np.asarray, m.predict(x, verbose=0)) for m in (models[k], other, again)]
+        named = [one for one in models[k].layers if one.name[:1] == "n" and one.name[1:].isdigit()]
+        inside = named and sorted(named, key=lambda one: int(one.name[1:]))[int(case["inside"] * len(named))]
+        part = k.Model(models[k].inputs, inside.get_output_at(0) if hasattr(inside, "get_output_at") else inside.output) if named and (
+            len(inside._inbound_nodes) == 1) else models[k]
+        if case["frozen"] and named:
+            inside.trainable = False
+        flat = x if isinstance(x, dict) else x
+        return [jax.tree.map(np.asarray, m.predict(flat, verbose=0)) for m in (models[k], other, again, part)], len(models[k].trainable_weights)
 
     def trained(k):
         model, words = models[k], dict(case["compile"])
