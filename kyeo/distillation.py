@@ -207,7 +207,8 @@ class Distiller(Model):
         if not names:
             return None
         final = model.outputs[0] if len(model.outputs) == 1 else model.output
-        return Model(model.inputs if len(model.inputs) == 1 else model.input, {"final_output": final, **{n: model.get_layer(n).output for n in names}})
+        given = model.inputs if len(model.inputs) == 1 else model.input  # `input` may be another model's
+        return Model(given, {"final_output": final, **{n: model.get_layer(n).output for n in names}})
 
     def compile(  # type: ignore[override]
         self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any,

@@ -20,9 +20,11 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["KYEO_COMPILE_CACHE"] = "0"
 
 import jax
+import keras
 
-from tests.parity.compare import compare, short
+from tests.parity.compare import by_numpy, compare, short
 
+keras.src.backend.jax.trainer.jit = by_numpy
 jax.config.update("jax_disable_most_optimizations", True)
 
 

@@ -48,7 +48,7 @@ class ClassWeights:
         found = set(present.tolist())
         possible = found if known is None else set(range(known))
         missing, extra = sorted(found - set(table)), sorted(set(table) - possible)
-        if extra and (known is not None or self._whole and missing):  # a part of the data may lack a class
+        if extra and (known is not None or (self._whole and missing)):  # a part of the data may lack a class
             raise problem(f"`class_weight` names classes that `{name}` does not have.",
                           received=f"classes {extra}", expected=f"some of {sorted(possible)[:20]}")
         if missing and not self._told:

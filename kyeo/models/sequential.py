@@ -149,7 +149,7 @@ class Sequential(Model):
 
     @property
     def output(self) -> Any:
-        """What its first call in another model gave, as with any layer; its own symbolic output where it stands alone."""
+        """What its first call in another model gave, as for any layer; its own output where it stands alone."""
         return super(Model, self).output if self._inbound_nodes else super().output
 
     @property

@@ -355,7 +355,7 @@ class Trainer(StepCache):
         return functools.partial(prepare.check_targets, self) if y is None else None
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
-        """Logs as a list: the loss, the metrics in the order given to `compile`, the others by name; one number alone."""
+        """Logs as a list: the loss, the metrics in the order of `compile`, the others by name; one number alone."""
         names = dict.fromkeys(one.name for m in self.known_metrics()
                               for one in (m.metrics if isinstance(m, CompileMetrics) else [m]))
         values = [logs[n] for n in names if n in logs] + [logs[n] for n in sorted(logs) if n not in names]

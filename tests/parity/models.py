@@ -11,7 +11,7 @@ import numpy as np
 
 import kyeo
 from tests.conformance.case import Inner, made
-from tests.parity.compare import by_numpy, unlike_words
+from tests.parity.compare import unlike_words
 
 __all__ = ["draw", "steps"]
 
@@ -253,7 +253,6 @@ def data(case, shapes):
 
 def steps(case):
     models, folder = {}, tempfile.mkdtemp()
-    keras.src.backend.jax.trainer.jit = by_numpy
 
     def make(k):
         keras.utils.set_random_seed(1)
@@ -261,7 +260,7 @@ def steps(case):
         if k is kyeo:
             models[k].set_weights(models[keras].get_weights())
         return ([(w.path.split("/", 1)[-1] if w.path.startswith("whole/") else w.path, tuple(w.shape), w.trainable) for w in models[k].weights],
-                [(tuple(o.shape), str(o.dtype)) for o in models[k].outputs], list(models[k].output_names), sorted(one.name for one in models[k].layers if "n" == one.name[0] or "o" == one.name[0]))
+                [(tuple(o.shape), str(o.dtype)) for o in models[k].outputs], list(models[k].output_names), sorted(one.name for one in models[k].layers if one.name[0] == "n" or one.name[0] == "o"))
 
     def described(k):
         out = io.StringIO()
@@ -278,12 +277,10 @@ def steps(case):
         again.set_weights(models[k].get_weights())
         named = [one for one in models[k].layers if one.name[:1] == "n" and one.name[1:].isdigit()]
         inside = named and sorted(named, key=lambda one: int(one.name[1:]))[int(case["inside"] * len(named))]
-        part = k.Model(models[k].inputs, inside.get_output_at(0) if hasattr(inside, "get_output_at") else inside.output) if named and (
-            len(inside._inbound_nodes) == 1) else models[k]
+        part = k.Model(models[k].inputs, inside.output) if named and len(inside._inbound_nodes) == 1 else models[k]
         if case["frozen"] and named:
             inside.trainable = False
-        flat = x if isinstance(x, dict) else x
-        return [jax.tree.map(np.asarray, m.predict(flat, verbose=0)) for m in (models[k], other, again, part)], len(models[k].trainable_weights)
+        return [jax.tree.map(np.asarray, m.predict(x, verbose=0)) for m in (models[k], other, again, part)], len(models[k].trainable_weights)
 
     def trained(k):
         model, words = models[k], dict(case["compile"])
@@ -297,7 +294,7 @@ def steps(case):
             fit["validation_data"] = jax.tree.map(lambda a: a[:6], (x, y) if case["validation"] == "pair" or w is None else (x, y, w))
         if case["class_weight"] and case["outputs"][0]["kind"] != "values":
             fit["class_weight"] = {0: 0.5, 1: 2.0, 2: 1.5}
-            w = None if k is keras or True else w
+            w = None if True else w
         history = model.fit(x, y, sample_weight=w, **fit).history
         return {"history": sorted(history.items()), "weights": model.get_weights()}
 

@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-import kyeo
-
 __all__ = ["draw", "steps"]
 
 SKIPPED = set("""associative_scan cond fori_loop while_loop map scan switch vectorized_map vectorize jvp custom_gradient is_tensor shape dtype ndim
@@ -35,7 +33,7 @@ def tensor(rng, like=None, kinds=None, rank=None, size=None):
 
 
 def axis(rng, rank, several=True, none=True):
-    if none and rng.random() < 0.2 or not rank:
+    if (none and rng.random() < 0.2) or not rank:
         return None if none else -1
     if several and rng.random() < 0.3:
         return tuple(rng.sample(range(rank), rng.randint(1, rank)))

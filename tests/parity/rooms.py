@@ -52,10 +52,10 @@ TABLE = {
     "min_value": [0.0, 0.5, 1.0], "rate": [1.0, 0.3], "negative_slope": [0.0, 0.3], "approximate": [True, False], "default_value": [0.0, 2.0],
     "label_weights": [None], "num_labels": [None], "b": [4, 0.5, 0],
 }
-SCHEDULES = [("ExponentialDecay", dict(initial_learning_rate=0.1, decay_steps=2, decay_rate=0.5)), ("CosineDecay", dict(initial_learning_rate=0.1, decay_steps=4, alpha=0.1)),
-             ("PiecewiseConstantDecay", dict(boundaries=[1, 3], values=[0.1, 0.05, 0.01])), ("PolynomialDecay", dict(initial_learning_rate=0.1, decay_steps=3, cycle=True)),
-             ("InverseTimeDecay", dict(initial_learning_rate=0.1, decay_steps=2, decay_rate=0.5, staircase=True)),
-             ("CosineDecayRestarts", dict(initial_learning_rate=0.1, first_decay_steps=2)), ("CosineDecay", dict(initial_learning_rate=0.01, decay_steps=3, warmup_target=0.1, warmup_steps=2))]
+SCHEDULES = [("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 2, "decay_rate": 0.5}), ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 4, "alpha": 0.1}),
+             ("PiecewiseConstantDecay", {"boundaries": [1, 3], "values": [0.1, 0.05, 0.01]}), ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 3, "cycle": True}),
+             ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 2, "decay_rate": 0.5, "staircase": True}),
+             ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 2}), ("CosineDecay", {"initial_learning_rate": 0.01, "decay_steps": 3, "warmup_target": 0.1, "warmup_steps": 2})]
 CATEGORICAL = ("Categorical", "OneHot", "TopK", "F1", "FBeta", "KLD")
 
 
