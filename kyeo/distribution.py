@@ -18,6 +18,7 @@ import numpy as np
 
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
+from kyeo.core.processes import from_first
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Structure, unwrap
@@ -217,6 +218,14 @@ class Distribution:
         """Into how many parts a batch is divided."""
         return self.device_mesh.shape[list(self.device_mesh.axis_names).index(self.batch_dim_name)]
 
+    @cached_property
+    def num_local_replicas(self) -> int:
+        """Into how many parts the batch that this process brings is divided."""
+        axis = list(self.device_mesh.axis_names).index(self.batch_dim_name)
+        parts = np.moveaxis(self.device_mesh.backend_mesh.devices, axis, 0)
+        mine = jax.process_index()
+        return max(sum(any(d.process_index == mine for d in np.ravel(part)) for part in parts), 1)
+
     @property
     def data_shard_id(self) -> int:
         """Which part of the data this process brings."""
@@ -351,7 +360,9 @@ def distribute_tensor(tensor: Any, layout: Any) -> Any:
 def initialize(
     job_addresses: str | None = None, num_processes: int | None = None, process_id: int | None = None,
 ) -> None:
-    """Join the processes of several machines, before anything is computed. Give every process the same seed.
+    """Join the processes of several machines, before anything is computed. All of them take the seed of the first.
+
+    From then on every process must do the same, with rows of its own: as many batches, of the same size.
 
     Args:
         job_addresses: "host:port" of the first process; of a list joined by commas the first is taken. The variable
@@ -370,3 +381,4 @@ def initialize(
     jax.distributed.initialize(
         coordinator_address=addresses[0] or None, num_processes=None if count is None else int(count),
         process_id=None if mine is None else int(mine))
+    settings.seed = int(from_first(str(settings.seed).encode()))

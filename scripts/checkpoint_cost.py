@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import os
+import re
 import shutil
 import statistics
 import tempfile
@@ -20,23 +21,17 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import numpy as np
-from kyeo.keras import layers
 
 import kyeo
 
 
 def build():
-    inputs = layers.Input(shape=(28, 28, 1))
-    x = layers.Conv2D(32, 3, padding="same", activation="relu")(inputs)
-    x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
-    x = layers.MaxPool2D(2, 2)(x)
-    x = layers.Dropout(0.5)(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
-    x = layers.MaxPool2D(2, 2)(x)
-    x = layers.Dense(128, activation="relu")(layers.Flatten()(x))
-    model = kyeo.Model(inputs, layers.Dense(10, activation="softmax")(x), name="basic_cnn")
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
+    """The network of README's program, as it stands there."""
+    text = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    names = {"tf": kyeo, "layers": kyeo.layers}
+    exec(re.search(r"^inputs = .*?^model = .*?$", text, re.M | re.S)[0], names)
+    names["model"].compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return names["model"]
 
 
 def seconds(model, data, every):

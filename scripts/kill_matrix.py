@@ -2,6 +2,7 @@
 
     python scripts/kill_matrix.py --kills 200
     python scripts/kill_matrix.py --kills 200 --devices 2   # the same by DataParallel over so many devices of the CPU
+    python scripts/kill_matrix.py --kills 50 --processes 2  # by processes with rows of their own: one is killed, or all
 
 Each run is one combination of a model (Dropout, BatchNormalization, EarlyStopping, a schedule) and a kind of data
 (arrays, a generator, a PyDataset with workers). A process is forked for it, killed at a random moment, or at a random
@@ -20,6 +21,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -40,7 +42,7 @@ from kyeo.core import tensors
 MODELS = ("dropout", "batchnorm", "early stopping", "schedule")
 DATA = ("arrays", "generator", "pydataset")
 EPOCHS, ROWS, BATCH = 5, 88, 8
-DEVICES = 1
+DEVICES = PROCESSES = 1
 
 
 def model_for(kind):
@@ -59,7 +61,7 @@ def model_for(kind):
 
 
 def rows():
-    draw = np.random.default_rng(3)
+    draw = np.random.default_rng(3 + (jax.process_index() if PROCESSES > 1 else 0))
     x = draw.normal(size=(ROWS, 4)).astype("float32")
     return x, np.stack([x[:, 0] * x[:, 1], x[:, 2]], 1).astype("float32")
 
@@ -70,7 +72,7 @@ class Batches(kyeo.utils.PyDataset):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.x, self.y = rows()
-        self.order, self.draw = np.arange(ROWS), np.random.default_rng(5)
+        self.order, self.draw = np.arange(ROWS), np.random.default_rng(int(1000 * abs(self.x[0, 0])))
 
     def __len__(self):
         return ROWS // BATCH
@@ -85,7 +87,7 @@ class Batches(kyeo.utils.PyDataset):
 
 def endless():
     x, y = rows()
-    draw = np.random.default_rng(5)
+    draw = np.random.default_rng(int(1000 * abs(x[0, 0])))
     while True:
         chosen = draw.integers(0, ROWS, BATCH)
         yield x[chosen], y[chosen]
@@ -100,18 +102,18 @@ def data_for(kind):
     return {"x": Batches(workers=2)}
 
 
-def train(model_kind, data_kind, folder):
+def train(model_kind, data_kind, folder, backup):
     """The script that is killed. Writes what came out to folder/result."""
-    if DEVICES > 1:
+    if DEVICES * PROCESSES > 1:
         kyeo.distribution.set_distribution(kyeo.distribution.DataParallel())
-        assert len(kyeo.distribution.list_devices()) == DEVICES
+        assert len(kyeo.distribution.list_devices()) == DEVICES * PROCESSES
     model = model_for(model_kind)
     x, y = rows()
     callbacks = [
         kyeo.callbacks.CSVLogger(folder / "log.csv", append=True),
         kyeo.callbacks.ModelCheckpoint(folder / "best.weights.h5", "val_loss", save_best_only=True,
                                        save_weights_only=True),
-        kyeo.callbacks.BackupAndRestore(folder / "backup", save_freq=4, delete_checkpoint=False),
+        kyeo.callbacks.BackupAndRestore(backup, save_freq=4, delete_checkpoint=False),
     ]
     # one that does not listen to steps lets many of them go into one dispatch
     frequency = 3 if model_kind != "schedule" else "epoch"
@@ -144,21 +146,40 @@ def board(folder):
     return [(run.name, *event) for run in sorted(folder.iterdir()) for event in read_scalars(run)]
 
 
-def child(model_kind, data_kind, folder, kill_at_call):
+def child(model_kind, data_kind, folder, kill_at_call, number, port):
     """Run the script in a process of its own; gives its id."""
     process = os.fork()
     if process:
         return process
     try:
+        if PROCESSES > 1:  # what JAX says of a process that was killed
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, 1)
+            os.dup2(nothing, 2)
         warnings.simplefilter("ignore")
         jax.config.update("jax_disable_most_optimizations", True)
+        if PROCESSES > 1:
+            kyeo.distribution.initialize(f"127.0.0.1:{port}", PROCESSES, number)
         if kill_at_call:
             count_calls(kill_at_call)
-        train(model_kind, data_kind, folder)
+        own = folder / str(number)
+        own.mkdir(exist_ok=True)
+        train(model_kind, data_kind, own, folder / "backup")
+        if PROCESSES > 1:
+            jax.distributed.shutdown()  # as at the end of a program: nobody leaves before the others
         os._exit(0)
     except BaseException:
-        traceback.print_exc()
+        if PROCESSES == 1:
+            traceback.print_exc()
+        else:
+            (folder / f"error-{number}").write_text(traceback.format_exc())
         os._exit(1)
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
 
 
 def count_calls(last):
@@ -190,32 +211,54 @@ def count_calls(last):
     tensors.open = lambda path, mode: File(plain_open(path, mode, 0)) if "w" in mode else plain_open(path, mode)
 
 
-def ends_alone(process, seconds):
-    """Whether a process ends within some time; killed if it does not. An error in it ends everything."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if done:
-            if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-                raise SystemExit("a training ended with an error")
-            return os.WIFEXITED(status)
+def end_alone(processes, seconds, victims, grace):
+    """Whether processes end within some time; else the victims are killed, and the rest a moment later, as what starts
+    them on many machines does. An error where nobody was killed ends everything."""
+    deadline, running, killed = time.monotonic() + seconds, list(processes), False
+    while running:
+        for process in list(running):
+            done, status = os.waitpid(process, os.WNOHANG)
+            if done:
+                running.remove(process)
+                failed = os.WIFEXITED(status) and os.WEXITSTATUS(status)
+                if failed and len(processes) == 1:
+                    raise SystemExit("a training ended with an error")
+                if os.WIFSIGNALED(status) or failed:
+                    killed, victims, deadline = True, running, time.monotonic() + grace
+        if running and time.monotonic() > deadline:
+            for process in victims if not killed else running:
+                os.kill(process, signal.SIGKILL)
+            killed, deadline = True, time.monotonic() + grace
         time.sleep(0.002)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    return False
+    return not killed
 
 
 def run(model_kind, data_kind, draw, length, kills):
     """One training, killed up to so often. Gives (digests, how often it was killed, in a save)."""
     folder = Path(tempfile.mkdtemp(prefix="kill_matrix_"))
+    results = [folder / str(number) / "result" for number in range(PROCESSES)]
     killed = in_save = 0
-    while not (folder / "result").exists():
-        at_call = draw.randint(1, 250) if killed < kills and draw.random() < 0.6 else 0
-        seconds = draw.uniform(0.2 * length, length) if killed < kills and not at_call else 600
-        if not ends_alone(child(model_kind, data_kind, folder, at_call), seconds):
+    while not all(result.exists() for result in results):
+        may = killed < kills
+        at_call = draw.randint(1, 250) if may and draw.random() < 0.6 else 0
+        seconds = draw.uniform(0.2 * length, length) if may and not at_call else 600
+        chosen = draw.choice([[n] for n in range(PROCESSES)] + [list(range(PROCESSES))])
+        chosen = [0] if at_call else chosen  # it is the first that writes
+        port = free_port() if PROCESSES > 1 else 0
+        for result in results:  # one may have ended as the other was killed
+            result.unlink(missing_ok=True)
+        processes = [child(model_kind, data_kind, folder, at_call if n in chosen else 0, n, port)
+                     for n in range(PROCESSES)]
+        if not end_alone(processes, seconds, [processes[n] for n in chosen], draw.uniform(0, 0.5)):
             killed += 1
             in_save += bool(at_call)
-    digests = json.loads((folder / "result").read_text())
+            errors = [file.read_text() for file in folder.glob("error-*")]
+            if not may or not all("Gloo" in error or "oordination" in error for error in errors):
+                raise SystemExit("a training ended with an error\n" + "\n".join(errors))
+            for file in folder.glob("error-*"):
+                file.unlink()
+    digests = {f"{name} {n}": value for n, result in enumerate(results)
+               for name, value in json.loads(result.read_text()).items()}
     shutil.rmtree(folder)
     return digests, killed, in_save
 
@@ -227,9 +270,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--short", action="store_true", help="one model with everything")
     parser.add_argument("--devices", type=int, default=1, help="divide batches among so many devices of the CPU")
+    parser.add_argument("--processes", type=int, default=1, help="and among so many processes")
     arguments = parser.parse_args()
-    global DEVICES
-    DEVICES = arguments.devices
+    global DEVICES, PROCESSES
+    DEVICES, PROCESSES = arguments.devices, arguments.processes
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"  # read by each child
     draw, start = random.Random(arguments.seed), time.monotonic()
     for room in ("layers", "models", "optimizers", "callbacks", "utils", "distribution"):

@@ -32,6 +32,9 @@ class BackupAndRestore(Callback):
     Where batches are read by an iterable without `state_dict` (or `get_state`), those that were used are read again
     and thrown away. Callbacks of your own are asked for `get_state()`; what that leaves out begins anew.
 
+    A number given to the optimizer, the learning rate say, or a weight of a loss may be another one when the script is
+    started again: it is used from then on, and a warning says so. What a callback made of the rate is kept otherwise.
+
     Args:
         backup_dir: a folder for the checkpoints of this training alone.
         save_freq: "epoch", or a number of steps; then one at the end of each epoch too.

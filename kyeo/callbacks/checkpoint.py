@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from kyeo.core.errors import problem
 from kyeo.core.files import atomic_write
 from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 
-__all__ = ["Checkpoints", "Writer", "read_tree", "write_tree"]
+__all__ = ["Checkpoints", "Writer", "packed", "read_tree", "unpacked", "write_tree"]
 
 _FORM = "kyeo checkpoint 1"
 _ARRAY, _TUPLE, _DICT, _BYTES, _TORCH = "__array__", "__tuple__", "__dict__", "__bytes__", "__torch__"
@@ -40,8 +40,7 @@ def write_tree(path: Any, tree: Any) -> None:
     >>> read_tree(file)
     {'step': 3, 'weights': [array([1., 1.])]}
     """
-    arrays: dict[str, np.ndarray] = {}
-    text = json.dumps(_packed(tree, "", arrays))
+    text, arrays = packed(tree)
     write_tensors(path, arrays, {"form": _FORM, "tree": text}, sealed=True)
 
 
@@ -56,11 +55,30 @@ def read_tree(path: Any) -> Any:
             raise problem("The file is no checkpoint of this version.", where=str(path), kind=DamagedFile,
                           received=f"form={tensors.metadata.get('form')!r}", expected=f"form={_FORM!r}")
         try:
-            return _unpacked(json.loads(tensors.metadata["tree"]), tensors)
+            return unpacked(tensors.metadata["tree"], tensors)
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise problem("The checkpoint is not as it is written.", where=str(path), kind=DamagedFile,
                           received=f"{type(error).__name__}: {str(error)[:200]}",
                           expected="what `write_tree` wrote") from None
+
+
+def packed(tree: Any) -> tuple[str, dict[str, np.ndarray]]:
+    """A tree as a text and the arrays in it by name.
+
+    >>> packed([1, np.ones(2)])
+    ('[1, {"__array__": "/1", "scalar": false}]', {'/1': array([1., 1.])})
+    """
+    arrays: dict[str, np.ndarray] = {}
+    return json.dumps(_packed(tree, "", arrays)), arrays
+
+
+def unpacked(text: str, arrays: Mapping[str, np.ndarray]) -> Any:
+    """The tree that `packed` took apart.
+
+    >>> unpacked(*packed({"a": (1, 2)}))
+    {'a': (1, 2)}
+    """
+    return _unpacked(json.loads(text), arrays)
 
 
 def _packed(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -88,7 +106,7 @@ def _is_torch(value: Any) -> bool:
     return "torch" in sys.modules and isinstance(value, sys.modules["torch"].Tensor)
 
 
-def _unpacked(value: Any, tensors: Tensors) -> Any:
+def _unpacked(value: Any, tensors: Mapping[str, np.ndarray]) -> Any:
     if isinstance(value, list):
         return [_unpacked(item, tensors) for item in value]
     if not isinstance(value, dict):

@@ -1,18 +1,20 @@
 """Files written whole or not at all, and checksums of files."""
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kyeo.core.errors import is_told, problem
 
-__all__ = ["append_whole", "atomic_write", "cannot_write", "looks_like", "sha256_of", "writing"]
+__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "looks_like", "sha256_of", "writing"]
 
 _MENDS = {  # what a disk refuses with
     errno.ENOSPC: "free some space on this disk, or write to another",
@@ -72,6 +74,74 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno in _MENDS and not is_told(error):
             raise cannot_write(target, error) from error
         raise
+    _flush_names(target)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str], names: Collection[str], last: str) -> Iterator[Path]:
+    """Give an empty temporary folder beside `path`, and put it in place of `path` when the block ends well.
+
+    Where the system can exchange two folders (Linux, macOS), and nothing but `names` is in the old one, whoever looks
+    finds the old folder or the new. Else the files are put into the old one by one, and a reader has to find out.
+
+    Args:
+        path: The folder to write or replace. The one it is in must exist.
+        names: What the old folder may hold to be replaced whole.
+        last: The file that is put in place last, where that goes one by one.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> from kyeo.core.files import atomic_folder
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "notes")
+        >>> with atomic_folder(path, ["a.txt"], "a.txt") as temporary:
+        ...     _ = (temporary / "a.txt").write_text("all of it")
+        >>> [file.name for file in path.iterdir()]
+        ['a.txt']
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_dir():
+        raise problem("There is a file where the folder should be.", received=f"filepath={str(target)!r}",
+                      expected="a folder, or a name that is not taken", kind=FileExistsError)
+    inside = target.exists() and (os.path.ismount(target) or not os.access(target.parent, os.W_OK))
+    temporary = (target if inside else target.parent) / f".{target.name[:100]}.{secrets.token_hex(6)}"
+    try:
+        temporary.mkdir()
+        yield temporary
+        files = [file for file in temporary.rglob("*") if file.is_file()]
+        for file in files:
+            _flush(file, os.O_RDWR)
+        for folder in {file.parent for file in files} if os.name == "posix" else ():
+            _flush(folder, os.O_RDONLY)
+        if not target.exists():
+            os.replace(temporary, target)
+        elif inside or not set(os.listdir(target)) <= set(names) or not _exchange(temporary, target):
+            for file in sorted(files, key=lambda file: file == temporary / last):
+                place = target / file.relative_to(temporary)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, place)
+                _flush_names(place)
+    except OSError as error:
+        if error.errno in _MENDS and not is_told(error):
+            raise cannot_write(target, error) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _flush_names(target)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Give two folders each other's name, in one step; False where the system cannot."""
+    try:
+        library = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            return library.renamex_np(os.fsencode(one), os.fsencode(other), 2) == 0
+        return library.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0  # AT_FDCWD, RENAME_EXCHANGE
+    except (AttributeError, OSError, TypeError):  # another C library, Windows
+        return False
+
+
+def _flush_names(target: Path) -> None:
+    """Have the name of a file on the disk."""
     if os.name == "posix":  # Windows cannot open a folder
         try:
             _flush(target.parent, os.O_RDONLY)

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import jax
+import numpy as np
 
+from kyeo.core.errors import problem
 from kyeo.core.settings import settings
 
 __all__ = ["keeping_places", "layout_of", "place_batch", "place_value", "rows_to_fill"]
@@ -30,23 +32,31 @@ def place_value(value: jax.Array, path: str, layout: Any = None) -> jax.Array:
 
 
 def rows_to_fill(rows: int) -> int:
-    """How many rows a batch must have to be divided evenly: `rows`, or the next multiple of the number of replicas."""
-    replicas = 1 if settings.distribution is None else settings.distribution.num_model_replicas
-    return -(-rows // replicas) * replicas
+    """How many rows a batch must have to be divided evenly: `rows`, or the next multiple of the replicas it goes to."""
+    here = 1 if settings.distribution is None else settings.distribution.num_local_replicas
+    return -(-rows // here) * here
 
 
 def place_batch(batch: Any, axis: int = 0) -> Any:
-    """The arrays of a batch, divided along an axis; one that cannot be divided evenly is put on every device whole."""
+    """The arrays of a batch, divided along an axis; one that cannot be divided evenly is put on every device whole.
+
+    Of several processes each brings its own rows, so there is nothing that could be put everywhere.
+    """
     distribution = settings.distribution
     if distribution is None:
         return batch
+    alone, share = jax.process_count() == 1, distribution.num_local_replicas
 
     def place(array: Any) -> jax.Array:
         shape = array.shape
-        even = len(shape) > axis and shape[axis] % distribution.num_model_replicas == 0
+        even = len(shape) > axis and shape[axis] % share == 0
+        if not alone and not even and len(shape) > axis:
+            raise problem("A batch of this process cannot be divided among its devices.", received=array,
+                          expected=f"a multiple of {share} rows in every batch, the last one too",
+                          fix="choose such a batch_size, and leave out the rows that remain")
         layout = distribution.layout_along(axis if even else None, len(shape)).backend_layout
-        if jax.process_count() > 1:  # each process brings its own rows
-            return jax.make_array_from_process_local_data(layout, array)
+        if not alone:
+            return jax.make_array_from_process_local_data(layout, np.asarray(array))
         return jax.device_put(array, layout)
 
     return jax.tree.map(place, batch)

@@ -72,7 +72,7 @@ class _Reading:
         if stored is not None:
             self.bytes_left = 4 * stored + limits.unstored
         else:
-            self.bytes_left = _memory() // 2
+            self.bytes_left = memory() // 2
         self.is_told = limits.variables is not None
         if limits.variables is not None:
             self.bytes_left = limits.variables
@@ -80,7 +80,7 @@ class _Reading:
         self.objects_left = limits.objects
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes this process may hope for."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -16,6 +16,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.lookup import resolve
 from kyeo.core.naming import auto_name
 from kyeo.core.placement import layout_of, place_value
+from kyeo.core.processes import for_numpy
 from kyeo.core.reading import spend
 from kyeo.core.scope import current, scope
 
@@ -129,10 +130,14 @@ class Variable:
 
     def numpy(self) -> np.ndarray:
         """A copy of the value for NumPy."""
-        return np.array(self.value)
+        return np.array(self.whole())
+
+    def whole(self) -> jax.Array:
+        """The array, gathered where parts of it lie with other processes, which then must do the same."""
+        return for_numpy(self.value)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.value, dtype=dtype)
+        return np.array(self.whole(), dtype=dtype)
 
     def __jax_array__(self) -> jax.Array:
         return self.value
@@ -168,7 +173,8 @@ class Variable:
     def to_donate(self) -> jax.Array:
         """The array for a compiled step that may overwrite it: a copy if anyone else may hold it."""
         if self._lent:
-            self._value, self._lent = jax.device_put(self._value, may_alias=False), False
+            # without the device JAX refuses an array that other processes have parts of
+            self._value, self._lent = jax.device_put(self._value, self._value.sharding, may_alias=False), False
         return self._value
 
     def put(self, value: jax.Array) -> None:

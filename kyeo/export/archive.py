@@ -14,6 +14,7 @@ from kyeo.core.errors import describe, no_more, one_of, problem
 from kyeo.core.scope import scope
 from kyeo.core.variable import Variable, VariableOwner, pure, variables_of
 from kyeo.export.container import write_parts
+from kyeo.export.programs import write_program
 from kyeo.export.signature import symbolic_inputs
 from kyeo.export.stablehlo import check_flatbuffers
 
@@ -166,7 +167,7 @@ class ExportArchive:
             "endpoints": [{"name": name, "changed": e["changed"], "count": e["count"]}
                           for name, e in self._endpoints.items()],
         }
-        write_parts(filepath, facts, parts + [bytes(e["exported"].serialize()) for e in self._endpoints.values()])
+        write_parts(filepath, facts, parts + [write_program(e["exported"]) for e in self._endpoints.values()])
         if verbose:
             print(f"Saved an archive at {os.fspath(filepath)!r} with the endpoints {', '.join(self._endpoints)}")
 

@@ -1,18 +1,25 @@
-"""A program as `jax.export` stores it, from a file that somebody else wrote.
+"""A program in an archive: what `jax.export` stores, its code as text, from a file that somebody else wrote.
 
 JAX reads such bytes as if it had written them. They are a flatbuffer: tables that point at each other, so a few bytes
 can stand for a tree without end. Here everything is visited once beforehand, and what is visited may not be more than
-the bytes there are. The program itself may call nothing but StableHLO.
+the bytes there are. JAX keeps the code as MLIR's bytecode, whose reader trusts it too: of bytecode changed at random
+and well-formed as such, one in a hundred ended the process. MLIR's reader of text is made for mistakes; what it cannot
+bear (deep nesting, a few sizes) is looked for beforehand. The program itself may call nothing but StableHLO.
 """
 
+import dataclasses
 import re
 from typing import Any
 
 from jax import export as jax_export
+from jax.extend import mlir
+from jax.extend.mlir import ir
+from jax.extend.mlir.dialects import stablehlo
+from jax.interpreters.mlir import make_ir_context
 
 from kyeo.core.errors import is_told, problem
 
-__all__ = ["check_calls", "read_program"]
+__all__ = ["bytecode_of", "read_program", "write_program"]
 
 # What a program may call that is not StableHLO: kernels of linear algebra inside jaxlib, and notes on shapes and
 # devices. Above all no call back into Python, which is given as an address in memory.
@@ -21,6 +28,11 @@ _CALLS = re.compile(r"lapack_\w+|Sharding|SPMD\w+|shape_assertion|annotate_devic
 _OLDEST = jax_export.minimum_supported_calling_convention_version
 _NEWEST = jax_export.maximum_supported_calling_convention_version
 _MAX_DEPTH = 100
+_OPERATIONS = re.compile(r"stablehlo\.\w+|func\.(?:func|call|return)|builtin\.module")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
+# What JAX does not write: comments, affine maps, resources, names for attributes and types.
+_FOREIGN = re.compile(r"//|affine|\{-#|^\s*[#!][\w.$-]+\s*=", re.M)
+_CONVOLUTION = re.compile(r"\[[^\[\]]*\]x\[[^\[\]]*\]->\[[^\[\]]*\]")
 # A size in a shape, as JAX writes it: no sums in parentheses and no high powers, which would be multiplied out.
 _SIZE = re.compile(rb"(?!.*(?:^|[^\w])\()(?!.*\^\d\d)[\w\s+*^(),-]{1,1000}", re.S)
 
@@ -36,11 +48,18 @@ _PROGRAM: dict[int, Any] = {
 }
 
 
+def write_program(exported: Any) -> bytes:
+    """The bytes of a program (`jax.export.Exported`), without the places in the source that it came from."""
+    with make_ir_context():
+        text = ir.Module.parse(exported.mlir_module()).operation.get_asm(enable_debug_info=False)
+    return bytes(dataclasses.replace(exported, mlir_module_serialized=text.encode()).serialize())
+
+
 def read_program(data: bytes, where: str) -> Any:
     """The program (`jax.export.Exported`) in the bytes; nothing of it runs.
 
     Args:
-        data: what `Exported.serialize` gave.
+        data: what `write_program` gave.
         where: how messages name it.
 
     Raises:
@@ -51,9 +70,10 @@ def read_program(data: bytes, where: str) -> Any:
         exported = jax_export.deserialize(bytearray(data))
         if not _OLDEST <= exported.calling_convention_version <= _NEWEST:
             raise ValueError(f"version {exported.calling_convention_version} of the way in which programs are called")
-        text = exported.mlir_module()
-        if "@main(" not in text:
-            raise ValueError("no function to call")
+        if exported.mlir_module_serialized[:4] == b"ML\xefR":
+            raise ValueError("code as MLIR's bytecode, where an archive has text")
+        code = bytecode_of(exported.mlir_module_serialized.decode("utf-8"), where)
+        return dataclasses.replace(exported, mlir_module_serialized=code)
     except ImportError:
         raise
     except Exception as error:
@@ -62,22 +82,54 @@ def read_program(data: bytes, where: str) -> Any:
         raise problem("A program in this file is damaged, or of another version of JAX.", where=where,
                       received=f"{type(error).__name__}: {str(error).strip()[:200]}",
                       fix="write the archive again, with this version of JAX") from error
-    check_calls(text, where)
-    return exported
 
 
-def check_calls(text: str, where: str) -> None:
-    """Refuse a program that calls anything but StableHLO and kernels of linear algebra.
+def bytecode_of(text: str, where: str) -> bytes:
+    """A program's text as MLIR's bytecode, if it calls nothing but StableHLO and kernels of linear algebra.
 
     Args:
-        text: the program as MLIR text.
-        where: how the message names it.
+        text: the program as MLIR writes it.
+        where: how messages name it.
+
+    Raises:
+        ValueError: it calls what it may not, or is not the text of a program.
     """
-    calls = re.findall(r"custom_call\s*@?\"?([^\s\"(]+)", text) + re.findall(r'call_target_name = "([^"]*)"', text)
-    bad = sorted({call for call in calls if not _CALLS.fullmatch(call)})
-    if bad:
-        raise problem("A program in this file calls what is not part of StableHLO.", received=", ".join(bad),
-                      where=where, expected="operations of StableHLO and kernels of linear algebra")
+    _check_text(text)
+    with make_ir_context():
+        module = ir.Module.parse(text)
+        bad: set[str] = set()
+
+        def visit(operation: Any) -> Any:
+            name = operation.name
+            if name == "stablehlo.custom_call":
+                name = ir.StringAttr(operation.attributes["call_target_name"]).value
+            if not (_CALLS if operation.name == "stablehlo.custom_call" else _OPERATIONS).fullmatch(name):
+                bad.add(name)
+            return ir.WalkResult.ADVANCE
+
+        module.operation.walk(visit)
+        if bad:
+            raise problem("A program in this file calls what is not part of StableHLO.", where=where,
+                          received=", ".join(sorted(bad)),
+                          expected="operations of StableHLO and kernels of linear algebra")
+        if "main" not in ir.SymbolTable(module.operation):
+            raise ValueError("no function to call")
+        return mlir.serialize_portable_artifact(module, stablehlo.get_current_version(), False)
+
+
+def _check_text(text: str) -> None:
+    """Refuse text that MLIR's reader could not bear: it calls itself for what is nested, and counts what it is told."""
+    bare = _QUOTED.sub("", text)
+    foreign = _FOREIGN.search(bare)
+    if foreign:
+        raise ValueError(f"{foreign.group().strip()!r} in a program")
+    depth = 0
+    for sign in re.findall(r"->|[()\[\]{}<>]", bare):
+        depth += 1 if sign in "([{<" else -1 if sign in ")]}>" else 0
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"brackets more than {_MAX_DEPTH} deep")
+    if any(re.search(r"\d\d", layout) for layout in _CONVOLUTION.findall(re.sub(r"\s", "", bare))):
+        raise ValueError("a convolution of more than ten dimensions")
 
 
 def _number(data: bytes, at: int, width: int, signed: bool = False) -> int:

@@ -13,9 +13,9 @@ from typing import Any
 from kyeo.core.errors import problem
 from kyeo.saving.weights import walk
 
-__all__ = ["AssetReader", "load_assets", "saved_assets"]
+__all__ = ["ASSETS", "AssetReader", "load_assets", "saved_assets"]
 
-ROOT = "assets"
+ASSETS = "assets"
 MAX_ASSETS = 10_000  # files in all
 AssetReader = Callable[[str], bytes]  # the name of a member -> what is in it
 
@@ -31,7 +31,7 @@ def saved_assets(model: Any) -> Iterator[tuple[str, Path]]:
             item.save_assets(folder)
             for file in sorted(Path(folder).rglob("*")):
                 if file.is_file() and not file.is_symlink():
-                    yield "/".join(filter(None, (ROOT, path, file.relative_to(folder).as_posix()))), file
+                    yield "/".join(filter(None, (ASSETS, path, file.relative_to(folder).as_posix()))), file
 
 
 def load_assets(model: Any, names: list[str], read: AssetReader, where: str) -> None:
@@ -43,14 +43,14 @@ def load_assets(model: Any, names: list[str], read: AssetReader, where: str) -> 
         read: gives the bytes of a member.
         where: how messages name the file.
     """
-    members = [name for name in names if name.startswith(ROOT + "/") and not name.endswith("/")]
+    members = [name for name in names if name.startswith(ASSETS + "/") and not name.endswith("/")]
     if len(members) > MAX_ASSETS:
         raise problem("The file holds too many assets.", where=where, received=f"{len(members)} files",
                       expected=f"at most {MAX_ASSETS}")
     owners = list(_owners(model, "load_assets"))
     paths = {path for path, _ in owners}
     for path, item in owners:
-        begin = f"{ROOT}/{path}/" if path else f"{ROOT}/"
+        begin = f"{ASSETS}/{path}/" if path else f"{ASSETS}/"
         mine = [n for n in members if n.startswith(begin) and not _of_another(n, path, paths)]
         if not mine:
             continue
@@ -68,7 +68,7 @@ def load_assets(model: Any, names: list[str], read: AssetReader, where: str) -> 
 
 def _of_another(name: str, path: str, paths: set[str]) -> bool:
     """Whether a member lies under a longer path, that of a layer inside this one."""
-    parents = {str(p).removeprefix(ROOT).lstrip("/") for p in PurePosixPath(name).parents}
+    parents = {str(p).removeprefix(ASSETS).lstrip("/") for p in PurePosixPath(name).parents}
     return any(len(other) > len(path) for other in parents & paths)
 
 

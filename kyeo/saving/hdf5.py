@@ -124,7 +124,7 @@ def _telling(what: str, where: str) -> Iterator[None]:
 
 def as_array(value: Any) -> np.ndarray:
     """What is to be written, as an array that only lives until it is; a variable's is not copied."""
-    return np.asarray(value.value if isinstance(value, Variable) else value)
+    return np.asarray(value.whole() if isinstance(value, Variable) else value)
 
 
 class WriteGroup:

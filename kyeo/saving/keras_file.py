@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from kyeo.core.errors import number, problem
-from kyeo.core.files import atomic_write, writing
+from kyeo.core.files import atomic_folder, writing
 from kyeo.core.parameters import checked
 from kyeo.core.plain import warn
 from kyeo.core.reading import making, reading
 from kyeo.core.registry import custom_object_scope
-from kyeo.saving.assets import AssetReader, load_assets, saved_assets
+from kyeo.saving.assets import ASSETS, AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.forms import HDF5, TENSORS, loading, opened, write_hdf5, write_safetensors
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing, stored_bytes
@@ -31,7 +31,7 @@ from kyeo.saving.paths import existing, local_path, may_write
 from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
 from kyeo.saving.stores import Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
-from kyeo.saving.zips import CONFIG, METADATA, WEIGHTS, opened_archive
+from kyeo.saving.zips import CONFIG, FILES, METADATA, WEIGHTS, checksums, opened_archive
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
@@ -103,14 +103,15 @@ def _write_zip(model: Any, path: Path, texts: dict[str, str]) -> None:
 
 
 def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
-    path.mkdir(exist_ok=True)
-    with contextlib.ExitStack() as stack:  # each file is put in its place only after all are written
-        for name, text in texts.items():
-            stack.enter_context(atomic_write(path / name)).write_text(text, encoding="utf-8")
-        _write_weights(model, stack.enter_context(writing(path / WEIGHTS)))
-        for name, file in saved_assets(model):
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(atomic_write(path / name)).write_bytes(file.read_bytes())
+    with atomic_folder(path, (*texts, WEIGHTS, ASSETS), last=METADATA) as folder:
+        (folder / CONFIG).write_text(texts[CONFIG], encoding="utf-8")
+        with (folder / WEIGHTS).open("w+b") as file:
+            _write_weights(model, file)
+        for name, asset in saved_assets(model):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(asset.read_bytes())
+        notes = {**json.loads(texts[METADATA]), FILES: checksums(folder)}
+        (folder / METADATA).write_text(json.dumps(notes), encoding="utf-8")
 
 
 def _write_weights(model: Any, file: Any) -> None:

@@ -130,7 +130,7 @@ def _write(group: Any, variables: list[Any], paths: list[str]) -> None:
         while name in names or name in group:
             number += 1
             name = f"{path}_{number}"
-        array = np.asarray(variable.value)
+        array = np.asarray(variable.whole())
         group.create_dataset(name, data=array.astype("float32") if array.dtype == jnp.bfloat16 else array)
         names.append(name)
     _write_names(group, "weight_names", names)

@@ -140,10 +140,18 @@ def _not_begun(group: ReadGroup, names: list[str]) -> bool:
 
 
 def _nadam_product(optimizer: Any, steps: int) -> Staged:
-    """Nadam's product of momenta, which Keras 2 did not keep; it follows from the number of steps, after many as 0."""
+    """Nadam's product of momenta, which Keras 2 did not keep; it follows from the number of steps, after many as 0.
+
+    Keras from 2.11 to 2.15 multiplied by the momentum of a step once for each weight, so the product falls that much
+    faster. (It also left out one factor in some of the first steps, by how often TensorFlow traced the step.)
+    """
+    found = [v for v in optimizer.variables if v.name == "u_product"]
+    if not found:
+        return []
     counts = np.arange(1, min(steps, 10_000) + 1)
-    return [(v, np.prod(optimizer.beta_1 * (1 - 0.5 * _NADAM_DECAY ** counts)).astype("float32"))
-            for v in optimizer.variables if v.name == "u_product"]
+    momentum = np.prod(optimizer.beta_1 * (1 - 0.5 * _NADAM_DECAY ** counts))
+    weights = sum(v.name.endswith("_momentum") for v in optimizer.variables)
+    return [(v, (momentum ** weights).astype("float32")) for v in found]
 
 
 def _in_order(optimizer: Any, group: ReadGroup, names: list[str]) -> Staged | None:

@@ -2,8 +2,8 @@
 they lie, by their expected names, never extracted.
 
 The weights are read in place, so of a large file little is in memory. Those that somebody has packed are unpacked in
-blocks; what the unpacker knows at the beginning of each block is kept, so that HDF5 may go back and forth. The first
-blocks are kept too: the weights are gone through three times (checksum, what there is, values), and most are not large.
+blocks; what the unpacker knows at the beginning of each block is kept, so that HDF5 may go back and forth. The blocks
+are kept too if memory allows: the weights are gone through three times (checksum, what there is, values).
 """
 
 import contextlib
@@ -17,18 +17,22 @@ from typing import Any, BinaryIO
 
 from kyeo.core.errors import problem
 from kyeo.core.files import looks_like
+from kyeo.core.reading import memory
 from kyeo.saving.assets import AssetReader
+from kyeo.saving.config import read_json
 
 __all__ = ["CONFIG", "METADATA", "WEIGHTS", "opened_archive"]
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+FILES = "files"  # in the metadata of a folder: the checksum of each other file
 MAX_CONFIG = 64 * 2**20  # bytes
 MAX_MEMBERS = 20_000
 _EXPANSION = 100  # how many times bigger than stored a packed member may say it is, beyond MAX_CONFIG
 _PIECE = 2**20  # bytes that are looked at together
 _PACKED_PIECE = 2**14  # packed bytes that are given to the unpacker together
 _BLOCK = 2**22  # unpacked bytes of a block
-_KEPT, _MOST_KEPT = 8, 16  # how many blocks are kept of any file; of one that has at least half as many packed bytes
+_KEPT = 8  # how many blocks are kept of any file; all of one that has at least half as many packed bytes ...
+_MEMORY = 8  # ... and takes no more than this part of the memory
 _TIMES = 20  # how often a member may be unpacked; a file that is read in any sensible order needs less
 
 
@@ -44,6 +48,7 @@ def opened_archive(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetRea
                           expected="the files themselves, not links to them")
         if (path / CONFIG).stat().st_size > MAX_CONFIG:
             raise problem("The config is too big.", where=str(path / CONFIG), expected=f"at most {MAX_CONFIG:,} bytes")
+        _check_folder(path, names)
         yield (path / CONFIG).read_bytes(), path / WEIGHTS, names, lambda name: (path / name).read_bytes()
         return
     with path.open("rb") as file:
@@ -56,6 +61,32 @@ def opened_archive(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetRea
             _check_archive(archive, path)
             yield (_member(archive, CONFIG, path, MAX_CONFIG), _window(archive, file, WEIGHTS, path),
                    archive.namelist(), lambda name: _member(archive, name, path))
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """The CRC-32 of each file in a folder by its name."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        checksum = 0
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                checksum = zlib.crc32(piece, checksum)
+        found[path.relative_to(folder).as_posix()] = f"{checksum:08x}"
+    return found
+
+
+def _check_folder(path: Path, names: list[str]) -> None:
+    """Hold the files of a folder against what was written with them. Keras notes nothing."""
+    notes = read_json((path / METADATA).read_bytes(), METADATA) if METADATA in names else None
+    written = notes.get(FILES) if isinstance(notes, dict) else None
+    if not isinstance(written, dict):
+        return
+    there = checksums(path)
+    other = [str(name) for name, checksum in written.items() if there.get(name) != checksum]
+    if other:
+        raise problem("The files of the folder were not written together, or one is damaged.", where=str(path),
+                      received=f"another content of {', '.join(other[:5])} than {METADATA} was written with",
+                      fix=f"save the model again (a save was killed here); after a change by hand, delete {METADATA}")
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
@@ -176,7 +207,7 @@ class _Unpacked(_Window):
         super().__init__(file, begin, stored, size)
         self._marks = [(begin, zlib.decompressobj(-zlib.MAX_WBITS))]  # where block i begins, and what unpacks it
         self._blocks: dict[int, bytes] = {}  # the last one used is the last
-        self._kept = max(_KEPT, min(_MOST_KEPT, 2 * stored // _BLOCK))
+        self._kept = max(_KEPT, min(memory() // _MEMORY, 2 * stored) // _BLOCK)
         self._done = 0  # bytes unpacked so far
 
     def _fill(self, view: memoryview, at: int) -> None:

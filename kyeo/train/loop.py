@@ -24,6 +24,7 @@ from kyeo.train.not_finite import warn_of_not_finite
 from kyeo.train.resume import Place, Progress
 from kyeo.train.runner import Runner
 from kyeo.train.signals import SafePoints
+from kyeo.train.team import agreed_steps
 
 __all__ = ["Job", "run_epoch", "run_epochs", "train"]
 
@@ -78,11 +79,12 @@ class Job:
             asked = 0
         self.callbacks.note("compiling ...")
         try:
-            self.per_dispatch = self._steps_per_dispatch(asked)
+            count = self._steps_per_dispatch(asked)
         except NotMaskable:
             self.model.refuse_padding()
             self.padded = False
-            self.per_dispatch = self._steps_per_dispatch(asked)
+            count = self._steps_per_dispatch(asked)
+        self.per_dispatch = agreed_steps(self.source.num_batches, self.source.batch_size, count)
 
     def _steps_per_dispatch(self, asked: int) -> int:
         if not asked and not self.padded and self.mode == "test":

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kyeo.core.processes import own_rows
 from kyeo.data.adapters import as_source
 from kyeo.data.source import pad_batch
 from kyeo.train import prepare
@@ -64,12 +65,12 @@ def _predict_one_batch(model: Any, x: np.ndarray, batch_size: int | None, size: 
         runner.expect(x, batch_size)
     batch = (x, None, None) if rows == bucket else pad_batch((x, None, None), bucket)[0]
     outputs = runner.predict(batch)
-    return jax.tree.map(lambda a: np.asarray(a)[:rows], outputs)
+    return jax.tree.map(lambda a: own_rows(a)[:rows], outputs)
 
 
 def _joined(parts: list[Any]) -> Any:
     """The outputs of all steps joined along the batch axis, rows of padding cut off."""
-    trees = [jax.tree.map(lambda a, rows=rows: np.asarray(a)[:rows], outputs) for outputs, rows in parts]
+    trees = [jax.tree.map(lambda a, rows=rows: own_rows(a)[:rows], outputs) for outputs, rows in parts]
     if len(trees) == 1:
         return trees[0]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves) if leaves[0].ndim else np.stack(leaves), *trees)

@@ -3,9 +3,7 @@
 It is taken between two steps, when the variables hold whole values and every callback has been told.
 """
 
-import json
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -15,17 +13,19 @@ import numpy as np
 
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
-from kyeo.core.configurable import given_arguments, serialize_value
-from kyeo.core.errors import describe, problem
+from kyeo.core.errors import problem
+from kyeo.core.plain import warn
+from kyeo.core.processes import for_numpy
 from kyeo.core.progbar import say
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 from kyeo.data.source import Source
+from kyeo.train.identity import differences, flat_description, rates_among
+from kyeo.train.team import Team
 
 __all__ = ["Place", "Progress"]
 
 _SHOWN = 10  # differences in a message
-_NUMBERED = re.compile(r"_\d+(?=/|$)")  # automatic names count up while the process lives
 
 
 class Place(NamedTuple):
@@ -51,11 +51,13 @@ class Progress:
     def __init__(self, model: Any, source: Source, validation: Source | None, callbacks: CallbackList,
                  asked: Callable[[], int | None]):
         self._model, self._source, self._validation = model, source, validation
-        self._callbacks, self._asked = callbacks, asked
+        self._callbacks, self._team = callbacks, Team(asked)
+        self._asked = self._team.asked
         self._backup: BackupAndRestore | None = callbacks.backup
-        self._run = _flat_description(model, source, validation) if self._backup else {}
+        self._run = flat_description(model, source, validation) | self._team.description() if self._backup else {}
         self._tree: Any = None
         self._validation_state: Any = None
+        self._kept: set[Variable] = set()
         self._done = 0
         self.jobs: list[Any] = []  # those that look at their first batch before they begin
 
@@ -68,11 +70,11 @@ class Progress:
     def load(self, first: int) -> Place:
         """Where to begin: at the newest checkpoint, else at epoch `first`. Callbacks get their state, so that they
         do not begin anew."""
-        self._tree = self._backup.load() if self._backup is not None else None
+        self._tree = self._team.load(self._backup.load) if self._backup is not None else None
         if self._tree is None or self._tree["epoch"] < first:
             self._tree = None
             return Place(first)
-        self._refuse_another_run(self._tree["run"])
+        self._compare(self._tree["run"])
         tree = self._tree
         self._restore_callbacks(tree["callbacks"])
         self._done = tree["step"]
@@ -93,7 +95,8 @@ class Progress:
             if layer.trainable != trainable:
                 layer.trainable = trainable
         for variable, value in zip(_variables(self._model), tree["variables"], strict=True):
-            variable.assign(value)
+            if variable not in self._kept:
+                variable.assign(value)
         self._source.restore(tree["source"], tree["step"])
         if self._validation is not None:
             self._validation.restore(tree["validation"], 0)
@@ -108,17 +111,21 @@ class Progress:
             if name in states:
                 callback.set_state(states[name])
 
-    def _refuse_another_run(self, then: dict[str, Any]) -> None:
-        now, absent = self._run, "nothing"
-        pairs = {key: (then.get(key, absent), now.get(key, absent)) for key in {**then, **now}}
-        lines = [f"{key}: {describe(old)} then, {describe(new)} now" for key, (old, new) in pairs.items() if old != new]
-        if lines:
-            more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    def _compare(self, then: dict[str, Any]) -> None:
+        """Refuse another training; keep what the user chose anew for this one, and say so."""
+        refused, chosen = differences(then, self._run)
+        if refused:
+            more = [f"and {len(refused) - _SHOWN} more"] if len(refused) > _SHOWN else []
+            assert self._backup is not None
             raise problem("The checkpoint is of another training, so it is not gone on with.",
-                          received="\n            ".join(lines[:_SHOWN] + more),
+                          received="\n            ".join(refused[:_SHOWN] + more),
                           where=f"backup_dir={self._backup.backup_dir!r}",
                           expected="the model, the data and the batch size it was made with",
                           fix="use another folder, or delete this one to begin anew")
+        self._kept = rates_among(self._model.optimizer, chosen)
+        if chosen:
+            warn("Training goes on from the checkpoint with what this program chooses anew: "
+                 + "; ".join(chosen.values()) + ".")
 
     # -- taking --------------------------------------------------------------------------------------------
     def begin(self, place: Place) -> None:
@@ -132,11 +139,12 @@ class Progress:
         if self._backup is None:
             return
         steps, self._done = done - self._done, done
-        asked = self._asked()
-        if self._backup.is_due(steps) or asked is not None:
+        due = self._backup.is_due(steps)
+        asked = self._asked(due)
+        if due or asked is not None:
             self._save(Place(epoch, done, logs=jax.device_get(logs)))
         if asked is not None:
-            self._backup.leave(asked)
+            self._leave(asked)
 
     def before_validation(self) -> None:
         """An epoch's steps are done."""
@@ -147,20 +155,26 @@ class Progress:
         asked = self._asked() if self._backup is not None else None
         if asked is not None:
             self._save(place, self._validation_state)
-            self._backup.leave(asked)
+            self._leave(asked)
 
     def after_epoch(self, epoch: int) -> None:
         """After an epoch, its validation and its callbacks."""
         self._done = 0
         if self._backup is not None:
             self._save(Place(epoch + 1))
-            asked = self._asked()
+            asked = self._asked(True)
             if asked is not None:
-                self._backup.leave(asked)
+                self._leave(asked)
+
+    def _leave(self, asked: int) -> None:
+        assert self._backup is not None
+        self._backup.settle()
+        self._team.meet()
+        self._backup.leave(asked)
 
     def finish(self) -> None:
         """After the last callback was told of the end."""
-        if self._backup is not None:
+        if self._backup is not None and self._team.writes:
             self._backup.finish()
 
     def settle(self) -> None:
@@ -172,17 +186,22 @@ class Progress:
         assert self._backup is not None
         model = self._model
         tree = {
-            **place._asdict(), "stopped": bool(model.stop_training), "run": self._run,
+            **place._asdict(), "stopped": bool(model.stop_training),
             "logs": None if place.logs is None else dict(place.logs),
-            "variables": [np.array(v._value) for v in _variables(model)],  # copies: steps overwrite the buffers
+            # copies: steps overwrite the buffers
+            "variables": [np.array(for_numpy(v._value)) for v in _variables(model)],
             "trainable": [bool(layer.trainable) for layer in model._flatten_layers()],
-            "source": self._source.state(),
+        }
+        own = {
+            "run": self._run, "source": self._source.state(),
             "validation": validation if validation is not None else self._state_of_validation(),
             "callbacks": {name: callback.get_state() for name, callback in _named(self._callbacks)},
             "random": _random_state(),
         }
         number = place.step if not place.trained else 10**8 - 1
-        self._backup.save((place.epoch, number), tree)
+        whole = self._team.joined(tree, own)
+        if whole is not None:
+            self._backup.save((place.epoch, number), whole)
 
     def _state_of_validation(self) -> Any:
         return self._validation.state() if self._validation is not None else {}
@@ -218,52 +237,3 @@ def _set_random_state(state: dict[str, Any]) -> None:
     np.random.set_state(tuple(state["numpy"]))
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal.tolist()), gauss))
-
-
-# -- which training it is ----------------------------------------------------------------------------------
-def _flat_description(model: Any, source: Source, validation: Source | None) -> dict[str, Any]:
-    """What must be the same for a checkpoint to be gone on with: plain values by a name that says where they stand."""
-    tree: dict[str, Any] = {"model": type(model).__name__, "dtype policy": str(getattr(model, "dtype_policy", ""))}
-    layers = [layer for layer in model._flatten_layers(include_self=False) if not hasattr(layer, "state_variables")]
-    names = [f"{i} {_unnumbered(layer.path or layer.name)}" for i, layer in enumerate(layers)]
-    tree["layer"] = dict(zip(names, map(_config_of, layers)))
-    for kind, variables in model.state_variables()._asdict().items():
-        # slots of an optimizer have numbered names in the middle of theirs
-        tree[f"{kind} variables"] = {f"{i} {_unnumbered(v.path)}" if kind != "optimizer" else str(i):
-                                     f"{list(v.shape)} of {v._dtype}" for i, v in enumerate(variables)}
-    # as it was made: callbacks change the learning rate
-    given = {name: _plain(value) for name, value in given_arguments(model.optimizer).items()}
-    tree["optimizer"] = {"class": type(model.optimizer).__name__, **given}
-    spec = model._objective.spec
-    tree["compile"] = {name: _plain(spec.get(name)) for name in ("loss", "loss_weights", "metrics", "weighted_metrics")}
-    tree["data"] = source.description()
-    tree["validation data"] = validation.description() if validation is not None else None
-    return dict(_flat(tree, ""))
-
-
-def _config_of(owner: Any) -> dict[str, Any]:
-    try:
-        config = owner.get_config()
-    except Exception:  # the user's own, which need not have one
-        return {"class": type(owner).__name__}
-    return {"class": type(owner).__name__, **{k: _plain(v) for k, v in config.items() if k != "name"}}
-
-
-def _plain(value: Any) -> Any:
-    try:
-        return json.loads(json.dumps(serialize_value(value)))
-    except Exception:  # a lambda, say: what it is called is all there is to compare
-        return getattr(value, "__name__", type(value).__name__)
-
-
-def _unnumbered(path: str) -> str:
-    return _NUMBERED.sub("", path)
-
-
-def _flat(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(tree, dict) and tree:
-        for key, value in tree.items():
-            if key not in ("name", "registered_name"):
-                yield from _flat(value, f"{path} > {key}" if path else str(key))
-    else:
-        yield path, json.loads(json.dumps(tree, default=str))

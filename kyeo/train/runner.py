@@ -184,7 +184,8 @@ class Runner:
 
     def expect(self, x: np.ndarray, batch_size: int | None) -> None:
         """Note that a batch like this one fits the model and is predicted as it is."""
-        self._expected = x.shape, x.dtype, batch_size
+        if settings.distribution is None:  # else it must be divided first
+            self._expected = x.shape, x.dtype, batch_size
 
     def predict_again(self, x: np.ndarray, batch_size: int | None) -> Any:
         """A prediction like the last, past all questions that were answered then; None where it is another.

@@ -9,13 +9,13 @@ import sys
 from typing import Any
 
 import jax
-import numpy as np
 
 from kyeo import optimizers
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.errors import given_in, is_told, one_of, positive_int, problem
 from kyeo.core.plain import plainly
+from kyeo.core.processes import own_rows
 from kyeo.core.settings import hash_of, seed_of, settings
 from kyeo.core.variable import pure
 from kyeo.data.adapters import as_source, train_validation_split
@@ -322,7 +322,7 @@ class Trainer(StepCache):
         batch = as_source(without_text(self, x), batch_size=2**31 - 1).peek()
         prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
-            return jax.tree.map(np.asarray, self.runner("predict").run(batch, None, safe))
+            return jax.tree.map(own_rows, self.runner("predict").run(batch, None, safe))
 
     def _on_batch(self, mode: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
         batch = as_source(without_text(self, x), y, sample_weight, batch_size=2**31 - 1,

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -28,6 +29,25 @@ def test_on_four_devices_as_on_one(tmp_path):
     found = json.loads(done.stdout.splitlines()[-1])
     assert (found.pop("kernel"), found.pop("slot")) == ("P(None, 'model')",) * 2
     assert max(found.values()) < 1e-5, found
+
+
+def test_two_processes_train_as_one_and_go_on(tmp_path):
+    """The last of two processes is asked to end: both save and leave; begun again they reach the same bits."""
+    env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "PYTHONPATH": str(PROGRAM.parents[2]),
+           "KYEO_COMPILE_CACHE": "0", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = str(listening.getsockname()[1])
+    running = [subprocess.Popen([sys.executable, str(PROGRAM.with_name("together.py")), tmp_path, port, mine], env=env,
+                                text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for mine in "01"]
+    for process, (out, err) in [(process, process.communicate(timeout=170)) for process in running]:
+        assert process.returncode == 0, err[-2000:]
+        found = json.loads(out.split("here ")[-1])
+        assert "12 rows x 2 in process 0, 12 rows x 1 in process 1" in found.pop("error")
+        for name in ("data rows", "model rows", "as one"):
+            assert max(found.pop(name)) < 1e-5, name
+        assert all(all(same) for same in found.values()) and len(found) == 6, found
 
 
 def test_meshes_and_layouts_as_in_keras():

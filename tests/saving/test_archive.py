@@ -11,6 +11,7 @@ from jax import export as jax_export
 import kyeo
 from kyeo import layers
 from kyeo.export import ExportArchive, container, load
+from kyeo.export.programs import bytecode_of
 from tests.saving.hostile.archives import archived
 
 
@@ -101,11 +102,15 @@ def test_changed_files_are_refused(tmp_path):
                                 disabled_checks=[jax_export.DisabledSafetyCheck.custom_call("xla_ffi_python_cpu_callback")])
     with pytest.raises(Exception, match=r"callback|effect|serializ"):
         calling(jax.ShapeDtypeStruct((2,), "float32")).serialize()  # JAX does not write such a program itself
-    from kyeo.export.programs import check_calls
-    for text in ('stablehlo.custom_call @xla_ffi_python_cpu_callback(%0)', 'stablehlo.custom_call @"a b"(%0)',
-                 '"stablehlo.custom_call"(%0) <{call_target_name = "xla_python_cpu_callback"}>'):
-        with pytest.raises(ValueError, match="not part of StableHLO"):
-            check_calls(text, "f")
+    for text, message in (
+            ('%0 = stablehlo.custom_call @xla_ffi_python_cpu_callback(%x) : (tensor<2xf32>) -> tensor<2xf32>', "not part of Stab"),
+            ('%0 = stablehlo.custom_call @"a b"(%x) : (tensor<2xf32>) -> tensor<2xf32>', "not part of StableHLO"),
+            ('%0 = "stablehlo.custom_call"(%x) <{call_target_name = "xla_python_cpu_callback"}> : (tensor<2xf32>) -> tensor<2xf32>',
+             "not part of StableHLO"),
+            ('%0 = arith.constant 1 : i32', "not part of StableHLO"), ("%0 = tuple<" + "(" * 101, "100 deep"),
+            ("%0 = stablehlo.add %x, %x // : tensor<2xf32>", "'//' in a program")):
+        with pytest.raises(ValueError, match=message):
+            bytecode_of(f"module {{ func.func @main(%x: tensor<2xf32>) {{ {text}\n return }} }}", "f")
     assert json.loads(json.dumps(facts)) == facts
 
 

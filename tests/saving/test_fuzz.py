@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from kyeo.core.tensors import write_tensors
-from tests.saving.hostile.archives import with_facts, with_program
+from tests.saving.hostile.archives import with_code, with_facts, with_program
 from tests.saving.hostile.harness import verdict
 from tests.saving.hostile.rows import members_of, whole_h5, zipped
 
@@ -117,6 +117,7 @@ TARGETS = {  # way in, name of a file, its edits, (good files, edits) -> bytes
     "checkpoint": ("tree", "c", BYTES, lambda g, e: damaged(_checkpoint({"a": {"__array__": "w", "scalar": False}}), e)),
     "archive": ("archive", "a.kyeo", EDITS, lambda g, e: with_facts(g.archive, lambda facts: edited(facts, e))),
     "program": ("archive", "a.kyeo", BYTES, lambda g, e: with_program(g.archive, lambda data: damaged(data, e))),
+    "code": ("archive", "a.kyeo", BYTES, lambda g, e: with_program(g.archive, with_code(lambda code: damaged(code, e)))),
     "tree": ("tree", "c", EDITS, lambda g, e: _checkpoint(edited(TREE, e))),
 }
 TREE = {"a": {"__array__": "w", "scalar": False}, "b": {"__tuple__": [1, {"__bytes__": "v"}]}, "c": {

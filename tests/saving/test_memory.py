@@ -38,7 +38,7 @@ def test_little_is_held(name, saved, monkeypatch):
     folder, model = saved
     monkeypatch.setattr(zips, "_BLOCK", 2**19)
     monkeypatch.setattr(zips, "_KEPT", 3)
-    monkeypatch.setattr(zips, "_MOST_KEPT", 3)
+    monkeypatch.setattr(zips, "memory", lambda: 0)
     tracemalloc.start()
     try:
         with zips.opened_archive(folder / f"{name}.keras") as (_, weights, _, _), open_for_reading(weights, name) as store:
@@ -62,6 +62,7 @@ def test_back_and_forth(seed, monkeypatch):
     """Any order of reading gives the bytes; beyond the end are zeros, as HDF5 expects; what is kept has a bound."""
     monkeypatch.setattr(zips, "_BLOCK", 1000)
     monkeypatch.setattr(zips, "_TIMES", 500)
+    monkeypatch.setattr(zips, "memory", lambda: 16_000 * zips._MEMORY)
     draw = random.Random(seed)
     data = b"".join(draw.randbytes(300) + bytes(draw.randrange(2000)) for _ in range(40))
     stored = packed(data)
@@ -75,13 +76,14 @@ def test_back_and_forth(seed, monkeypatch):
             assert buffer == data[at:at + size].ljust(size, b"\0")
         window.seek(-5, 2)
         assert window.read() == data[-5:]
-        assert len(getattr(window, "_blocks", ())) <= zips._MOST_KEPT
+        assert len(getattr(window, "_blocks", ())) <= 16
 
 
 @pytest.mark.parametrize("blocks, times", [(7.5, 1), (15.5, 1), (39.5, 2.4)])
 def test_read_three_times(blocks, times, monkeypatch):
-    """As a model is: the checksum, what there is, the values. A small file is unpacked once."""
+    """As a model is: the checksum, what there is, the values. It is unpacked once if memory is large enough."""
     monkeypatch.setattr(zips, "_BLOCK", 1000)
+    monkeypatch.setattr(zips, "memory", lambda: 16_000 * zips._MEMORY)
     data = random.Random(0).randbytes(int(blocks * 1000))
     window = zips._Unpacked(io.BytesIO(packed(data)), 0, len(packed(data)), len(data))
     for _ in range(3):

@@ -22,7 +22,7 @@ from tests.saving import zoo_models as zoo
 FOLDER = Path(__file__).parent / "zoo"
 LIBRARIES = sorted(path.stem for path in FOLDER.glob("*.zip"))
 NO_STATE = {  # files whose next steps are not those of the version that wrote them, and why
-    ("trained_nadam", "2"): "Keras 2 scheduled the momenta otherwise, or took their product several times a step",
+    **{("trained_nadam", version): "its momenta grew more slowly" for version in ("2.3", "2.4", "2.12")},
     ("trained_shrinking.keras", "2"): "an optimizer of `optimizers.legacy` has no state in the file",
 }
 OTHERWISE = {  # (stem, version): the outputs that are another thing today, in Keras 3.15 too
@@ -50,7 +50,8 @@ def files(*endings):
 
 MODELS = [(lib, name) for lib, name in files(".h5", ".keras")  # two of Keras 2.3 do not say the shape of the input
           if (lib, name) not in (("keras-2.3.1", "chain.h5"), ("keras-2.3.1", "half.h5"))]
-OLD_STEPS = {("keras-2.3.1", "trained_adamax.h5"), ("keras-2.3.1", "trained_shrinking.h5"), ("tf-2.4.4", "trained_rmsprop.h5")}
+OLD_STEPS = {("keras-2.3.1", "trained_adamax.h5"), ("keras-2.3.1", "trained_shrinking.h5"), ("tf-2.4.4", "trained_rmsprop.h5"),
+             ("keras-2.15.0", "trained_nadam.keras")}
 QUICK = [(lib, name) for i, (lib, name) in enumerate(MODELS)
          if i % 12 == 0 or (lib == "keras-2.15.0" and i % 4 == 0) or (lib, name) in OLD_STEPS]
 CHOSEN = MODELS if os.environ.get("KYEO_WHOLE_ZOO") else QUICK
@@ -98,7 +99,8 @@ def step_on(model, name, arrays):
     for _ in range(2):
         model.train_on_batch(x, y)
     for i, mine in enumerate(zoo.weights_of(model)):
-        np.testing.assert_allclose(mine, arrays[f"after{i}"], rtol=1e-4, atol=2e-5)
+        within = 1e-4 if name == "nadam" else 2e-5  # Nadam of Keras 2.15: each weight saw a product of momenta of its own
+        np.testing.assert_allclose(mine, arrays[f"after{i}"], rtol=1e-4, atol=within)
 
 
 def test_the_decay_of_nadam_is_none_of_its_learning_rate(tmp_path):

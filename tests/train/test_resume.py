@@ -306,7 +306,6 @@ def test_a_finished_training_leaves_nothing(tmp_path):
 @pytest.mark.parametrize("change, words", [
     (lambda: {"model": make(units=5)}, r"units: 4 then, 5 now"),
     (lambda: {"model": make(loss="mae")}, r"compile > loss: 'mse' then, 'mae' now"),
-    (lambda: {"model": make(optimizer=kyeo.optimizers.Adam(0.5))}, r"learning_rate"),
     (lambda: {"data": lambda: {"x": X, "y": Y, "batch_size": 5}}, r"data > batch_size: 4 then, 5 now"),
     (lambda: {"data": lambda: {"x": X[:9], "y": Y[:9], "batch_size": 4}}, r"data > rows: 22 then, 9 now"),
     (lambda: {"shuffle": False}, r"shuffle: True then, False now"),
@@ -316,6 +315,34 @@ def test_another_training_is_refused(change, words, tmp_path):
     fit(tmp_path, epochs=1)
     with pytest.raises(ValueError, match=words):
         fit(tmp_path, epochs=2, **change())
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "LossScaleOptimizer", "MultiOptimizer", "schedule"])
+def test_numbers_chosen_anew_are_used_and_said(optimizer, tmp_path):
+    """A rate that the program was changed to give is taken, the one a callback set is kept otherwise."""
+    room = kyeo.optimizers
+
+    def compiled(rate, **options):
+        adam = room.Adam(rate if optimizer != "schedule" else room.schedules.CosineDecay(rate, 100), **options)
+        wrapped = {"LossScaleOptimizer": room.LossScaleOptimizer, "MultiOptimizer": lambda one: room.MultiOptimizer(
+            room.OptimizerMap(one))}.get(optimizer, lambda one: one)(adam)
+        return make(optimizer=wrapped, loss_weights=1.0), adam
+
+    def halved(adam):
+        half = [] if optimizer == "schedule" else [kyeo.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: epoch == 0 and adam.learning_rate.assign(adam.learning_rate * 0.5))]
+        return {"callbacks": half}
+
+    model, adam = compiled(0.5)
+    fit(tmp_path, epochs=2, model=model, **halved(adam))
+    model, adam = compiled(0.5)
+    fit(tmp_path, epochs=3, model=model, **halved(adam))
+    assert float(adam.learning_rate) == (0.25 if optimizer != "schedule" else pytest.approx(0.461, abs=0.001))
+    for beta, changed in ((0.9, "learning_rate is 0.125 now, was 0.5"), (0.8, "beta_1 is 0.8 now, was its default")):
+        model, adam = compiled(0.125, **({"beta_1": beta} if beta == 0.8 else {}))
+        with pytest.warns(UserWarning, match=changed):
+            fit(tmp_path, epochs=4 if beta == 0.9 else 5, model=model)
+        assert float(adam.learning_rate) == pytest.approx(0.125, abs=0.03) and int(adam.iterations) > 18
 
 
 # -- files -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from kyeo.export.onnx.graph import Builder, Tensor
 from kyeo.export.onnx.patterns import with_kept_axes
 
-__all__ = ["LAZY", "WHOLE", "counted", "cut", "permuted"]
+__all__ = ["LAZY", "WHOLE", "counted", "cut", "permuted", "spread"]
 
 
 def permuted(perm: Any, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -86,7 +86,7 @@ def _reversed(b: Builder, eqn: Any, x: Tensor) -> Tensor:
                   x.dtype, x.perm)
 
 
-def _spread(b: Builder, x: Tensor, axis: int, inside: int, value: Tensor) -> Tensor:
+def spread(b: Builder, x: Tensor, axis: int, inside: int, value: Tensor) -> Tensor:
     """As many new elements after each one along an axis; those after the last are taken away again."""
     before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1:]
     pads = [0] * (2 * len(x.shape) + 2)
@@ -101,7 +101,7 @@ def _pad(b: Builder, eqn: Any, x: Tensor, value: Tensor) -> Tensor:
     if any(inside for _, _, inside in eqn.params["padding_config"]):
         x = b.plain(x)
         for axis, (_, _, inside) in enumerate(eqn.params["padding_config"]):
-            x = _spread(b, x, axis, inside, value) if inside else x
+            x = spread(b, x, axis, inside, value) if inside else x
     config = permuted(x.perm, eqn.params["padding_config"])
     starts, ends = [max(lo, 0) for lo, _, _ in config], [max(hi, 0) for _, hi, _ in config]
     shape = tuple(s + lo + hi for s, lo, hi in zip(x.shape, starts, ends))

@@ -60,7 +60,8 @@ class _Plan:
         collapsed, mapped, batch = (tuple(map(int, getattr(numbers, name))) for name in names)
         # each number of an index, and its last value
         self.all = [(k, shape[a] - sizes[a]) for k, a in enumerate(mapped)]
-        kept = [k for k, a in enumerate(mapped) if a in collapsed or sizes[a] != shape[a]]  # a whole axis begins at 0
+        kept = [k for k, a in enumerate(mapped) if a in collapsed or sizes[a] != shape[a]]
+        kept = kept or [*range(len(mapped))][:1]  # a whole axis begins at 0, but something must be indexed
         self.columns, mapped = [self.all[k] for k in kept], tuple(mapped[k] for k in kept)
         self.mapped, self.batch = mapped, batch
         self.sliding = [a for a in mapped if a not in collapsed]  # a window of indices

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kyeo.export.onnx.arrange import cut, permuted
+from kyeo.export.onnx.arrange import cut, permuted, spread
 from kyeo.export.onnx.graph import Builder, Tensor, Unsupported
 
 __all__ = ["FULL", "WHOLE"]
@@ -50,7 +50,10 @@ def _conv(b: Builder, eqn: Any, x: Tensor, kernel: Tensor) -> Tensor:
     perm = None if numbers.out_spec == tuple(range(len(x.shape))) else numbers.out_spec
     shape = tuple(out.shape[a] for a in numbers.out_spec)
     if max(params["lhs_dilation"]) > 1:
-        return _conv_transpose(b, params, x, kernel, shape, perm)
+        known = kernel.weight or kernel.const is not None
+        if max(params["window_strides"]) == 1 and (groups == 1 or known):
+            return _conv_transpose(b, params, x, kernel, shape, perm)
+        x = _apart(b, x, (1, 1, *params["lhs_dilation"]), 0)
     pads = params["padding"]
     if any(edge < 0 for pad in pads for edge in pad):
         x = cut(b, x, [0, 0, *(max(-lo, 0) for lo, _ in pads)],
@@ -61,15 +64,19 @@ def _conv(b: Builder, eqn: Any, x: Tensor, kernel: Tensor) -> Tensor:
                   pads=[lo for lo, _ in pads] + [hi for _, hi in pads])
 
 
+def _apart(b: Builder, x: Tensor, dilation: Any, value: Any) -> Tensor:
+    """The elements standing apart along the axes as they are stored, and a value between them."""
+    perm, x = x.perm, Tensor(x.shape, x.dtype, b.name(x), const=x.const, weight=x.weight)
+    for axis, times in enumerate(dilation):
+        x = spread(b, x, axis, times - 1, b.const(value, x.dtype)) if times > 1 else x
+    return Tensor(x.shape, x.dtype, b.name(x), perm)
+
+
 def _conv_transpose(b: Builder, params: Any, x: Tensor, kernel: Tensor, shape: Any, perm: Any) -> Tensor:
     """A convolution of an array whose elements stand apart. ONNX cuts off where JAX pads, and turns the kernel."""
-    if max(params["window_strides"]) > 1:
-        raise Unsupported("a transposed convolution with strides of its own")
     axes, groups = list(range(2, len(x.shape))), params["feature_group_count"]
     if kernel.weight or kernel.const is not None:
         kernel = b.derive(kernel, lambda array: _turned(np.flip(array, tuple(axes)), groups))
-    elif groups > 1:
-        raise Unsupported("a transposed convolution in groups with a kernel that is computed")
     else:
         kernel = Tensor(kernel.shape, kernel.dtype, kernel.name)
         count = len(axes)
@@ -96,8 +103,6 @@ def _turned(kernel: np.ndarray, groups: int) -> np.ndarray:
 def _windows(b: Builder, params: Any, x: Tensor) -> tuple[Tensor, Any, dict[str, Any]]:
     """The array as a batch with channels, stored for a pool, the window's axes, and the pool's attributes."""
     window = params["window_dimensions"]
-    if max(params["base_dilation"]) > 1:
-        raise Unsupported("a pool of an array whose elements stand apart")
     used = [a for a, w in enumerate(window) if w > 1 or params["window_strides"][a] > 1]
     others = [a for a in range(len(window)) if a not in used]
     while len(others) > 2:  # an axis the window leaves alone
@@ -125,27 +130,52 @@ def _dilated(b: Builder, op: str, x: Tensor, shape: Any, perm: Any, attributes: 
     if op == "MaxPool":
         return b.emit(op, [x], shape, x.dtype, perm, **attributes)
     channels = x.shape[1]
-    if not isinstance(channels, int):
-        raise Unsupported("a sum in a window with dilation over open sizes")
+    if not isinstance(channels, int):  # then they are rows
+        rows = Tensor(x.shape, x.dtype, b.name(x))
+        rows = b.reshape(rows, (x.shape[0] * channels, 1, *x.shape[2:]))
+        made = _dilated(b, op, rows, (x.shape[0] * channels, 1, *shape[2:]), None, attributes)
+        made = b.reshape(made, shape)
+        return Tensor(shape, x.dtype, b.name(made), perm)
     ones = b.const(np.ones((channels, 1, *attributes["kernel_shape"])), x.dtype)
     return b.emit("Conv", [x, ones], shape, x.dtype, perm, group=channels, **attributes)
 
 
+def _lowest(dtype: np.dtype) -> Any:
+    return -np.inf if dtype.kind == "f" else False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
 def _pool(op: str, **more: Any) -> Any:
     def pool(b: Builder, eqn: Any, x: Tensor) -> Tensor:
-        kind, shape = x.dtype, eqn.outvars[0].aval.shape
-        x, order, attributes = _windows(b, eqn.params, b.cast(x, np.float64) if x.dtype.kind != "f" else x)
+        kind, made = x.dtype, eqn.outvars[0].aval.shape
+        params, x = _with_others(b, eqn.params, x)
+        shape = (*(1,) * (len(x.shape) - len(made)), *made)
+        if max(params["base_dilation"]) > 1:
+            x = _apart(b, b.plain(x), params["base_dilation"], 0 if op == "AveragePool" else _lowest(kind))
+        size = x.seen
+        x, order, attributes = _windows(b, params, b.cast(x, np.float64) if x.dtype.kind != "f" else x)
         perm = None if order == tuple(range(len(order))) else order
         if max(attributes["dilations"]) > 1:
-            return b.cast(_dilated(b, op, x, permuted(order, shape), perm, attributes), kind)
-        del attributes["dilations"]
-        out = b.emit(op, [x], permuted(order, shape), x.dtype, perm, (dict(eqn.params), eqn.invars[0].aval.shape),
-                     **attributes, **more)
-        if op == "AveragePool":
-            out = b.elementwise("Mul", [out, b.const(math.prod(attributes["kernel_shape"]), x.dtype)], len(shape))
-        return b.cast(out, kind)
+            out = _dilated(b, op, x, permuted(order, shape), perm, attributes)
+        else:
+            del attributes["dilations"]
+            out = b.emit(op, [x], permuted(order, shape), x.dtype, perm, (dict(params), size), **attributes, **more)
+            if op == "AveragePool":
+                window = b.const(math.prod(attributes["kernel_shape"]), x.dtype)
+                out = b.elementwise("Mul", [out, window], len(shape))
+        return b.cast(out if shape == made else b.reshape(out, made), kind)
 
     return pool
+
+
+def _with_others(b: Builder, params: Any, x: Tensor) -> tuple[dict[str, Any], Tensor]:
+    """A pool's parameters and array with two axes that its window leaves alone; new ones where there are none."""
+    window, strides = params["window_dimensions"], params["window_strides"]
+    count = max(2 - sum(w == s == 1 for w, s in zip(window, strides)), 0)
+    if not count:
+        return dict(params), x
+    new = {name: (*((0, 0) if name == "padding" else 1,) * count, *value) for name, value in params.items()
+           if isinstance(value, tuple) and len(value) == len(window)}
+    return {**params, **new}, b.reshape(x, (*(1,) * count, *x.seen))
 
 
 def _fourier(b: Builder, eqn: Any, x: Tensor) -> Tensor:

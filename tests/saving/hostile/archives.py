@@ -1,5 +1,6 @@
 """Hostile archives of `kyeo.export`: headers that lie under a right checksum, and programs that are none."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,9 +15,10 @@ from jax import export as jax_export
 
 from kyeo import InputSpec
 from kyeo.export import ExportArchive
+from kyeo.export.programs import bytecode_of, write_program
 from tests.saving.hostile.files import Change
 
-__all__ = ["PROGRAMS", "archived", "good_archive", "split", "with_facts", "with_program"]
+__all__ = ["PROGRAMS", "archived", "good_archive", "split", "with_code", "with_facts", "with_program"]
 
 
 def good_archive(model: Any) -> bytes:
@@ -142,8 +144,45 @@ def _calls_back(data: bytes) -> bytes:
     called = jax.jit(lambda *leaves: jax.ffi.ffi_call("xla_ffi_python_cpu_callback", jax.ShapeDtypeStruct((2,), jnp.float32))(
         leaves[0], callback=7))
     shape = jax.ShapeDtypeStruct((2,), jnp.float32)
-    return bytes(jax_export.export(called, disabled_checks=[jax_export.DisabledSafetyCheck.custom_call(
-        "xla_ffi_python_cpu_callback")])(shape).serialize())
+    return write_program(jax_export.export(called, disabled_checks=[jax_export.DisabledSafetyCheck.custom_call(
+        "xla_ffi_python_cpu_callback")])(shape))
+
+
+def with_code(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """A program with other code."""
+    def changed(data: bytes) -> bytes:
+        exported = jax_export.deserialize(bytearray(data))
+        code = change(exported.mlir_module_serialized)
+        return bytes(dataclasses.replace(exported, mlir_module_serialized=code).serialize())
+
+    return changed
+
+
+def _as_bytecode(code: bytes) -> bytes:
+    """The code as MLIR's bytecode, whose reader follows an attribute that holds itself for ever."""
+    return bytecode_of(code.decode(), "here")
+
+
+def _module(body: str) -> Callable[[bytes], bytes]:
+    return lambda code: f"module @m {body} {{ func.func @main() {{ return }} }}".encode()
+
+
+_DEEP = 10**5
+_CODE: dict[str, Callable[[bytes], bytes]] = {
+    "bytecode": _as_bytecode, "nothing": lambda code: b"", "no main": lambda code: code.replace(b"@main", b"@other"),
+    "deep lists": _module("attributes {a = " + "[" * _DEEP + "]" * _DEEP + "}"),
+    "deep types": _module("attributes {a = " + "tuple<" * _DEEP + ">" * _DEEP + "}"),
+    "deep modules": lambda code: b"module { " * _DEEP + b"}" * _DEEP,
+    "an affine map": _module("attributes {a = affine_map<(d0) -> (" + "- " * _DEEP + "d0)>}"),
+    "a place within itself": lambda code: b"#a = loc(#a)\n" + code,
+    "a comment": lambda code: code + b"// x", "a resource": lambda code: code + b"{-# dialect_resources: {} #-}",
+    "a convolution of 2**31 dimensions": _module("attributes {a = #stablehlo.conv<[b, 2147483648, f]x[0, i, o]->[b, 0, f]>}"),
+    "the same apart": _module("attributes {a = #stablehlo.conv<[b, 0, f] x\n[0, i, o] -> [b, 2147483648, f]>}"),
+    "memory": lambda code: code.replace(b"return", b"%m = memref.alloc() : memref<2xf32>\n return", 1),
+    "an operation of others": lambda code: code.replace(b"return", b'%m = "os.system"() : () -> i32\n return', 1),
+    "an unknown value": lambda code: code.replace(b"%0", b"%77", 1),
+    "a tensor without its numbers": _module('attributes {a = dense<"0x00"> : tensor<1000000000xf32>}'),
+}
 
 
 _ODD: tuple[Any, ...] = (None, 7, -1, 1.5, True, "x", [], {}, [[]], 10**30)
@@ -184,6 +223,7 @@ PROGRAMS = [
     Change("program whose MLIR is zeros", _program(lambda d: _zeroed(d))), Change("program with 2**60 leaves", _program(_many_trees)),
     *(Change(f"program with a size {text!r}", _program(_sizes(text)), None if text == b"__x__" else True) for text in (b"b^9^9", b"(a+b)", b"a^999", b"__x__", b"\xff\xfe\xff\xfe\xff", b"a\0b\0c")),
     Change("program that calls back", _program(_calls_back)),
+    *(Change(f"program's code: {name}", _program(with_code(change))) for name, change in _CODE.items()),
 ]
 
 

@@ -282,7 +282,7 @@ def rows(every_form: bool) -> list[Row]:
         *(_state(name, changed, form) for number, (name, changed) in enumerate(_STATES.items())
           for form in ("h5", "keras") if every_form or (form == "h5") == bool(number % 3)),
         *map(_arrays, TENSORS),
-        *map(_exported, PROGRAMS if every_form else PROGRAMS[::8] + PROGRAMS[-10:]),
+        *map(_exported, PROGRAMS if every_form else PROGRAMS[::8] + PROGRAMS[-26:]),
         *(_at(change, "load_weights", "m.weights.json") for change in INDEXES),
         *(_at(change, "tree", "epoch-000001-step-00000001.checkpoint") for change in CHECKPOINTS),
         *(_at(change, "unpack", "a.zip" if change.name.startswith("zip") else "a.tar", may_write=True) for change in ARCHIVES),

@@ -1,0 +1,95 @@
+"""What processes that work together tell each other. With one process alone every function gives its argument back.
+
+All processes must call the same functions in the same order, as with everything they compute together.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from kyeo.core.settings import settings
+
+__all__ = ["for_numpy", "from_all", "from_first", "own_rows", "several"]
+
+_BLOCK = 1 << 24  # bytes sent at a time
+_LENGTH = 8
+
+
+def several() -> bool:
+    """Whether other processes compute along with this one.
+
+    >>> several()
+    False
+    """
+    return settings.distribution is not None and jax.process_count() > 1
+
+
+def from_all(data: bytes) -> list[bytes]:
+    """The bytes of each process, in the order of the processes.
+
+    >>> from_all(b"here")
+    [b'here']
+    """
+    if jax.process_count() == 1:
+        return [data]
+    head = multihost_utils.process_allgather(np.frombuffer(len(data).to_bytes(_LENGTH), np.uint8))
+    lengths = [int.from_bytes(row.tobytes()) for row in np.asarray(head)]
+    parts: list[list[bytes]] = [[] for _ in lengths]
+    for block in _blocks(data, max(lengths)):
+        for own, row in zip(parts, np.asarray(multihost_utils.process_allgather(block)), strict=True):
+            own.append(row.tobytes())
+    return [b"".join(own)[:length] for own, length in zip(parts, lengths, strict=True)]
+
+
+def from_first(data: bytes) -> bytes:
+    """The bytes of the first process; those of the others are of no interest.
+
+    >>> from_first(b"here")
+    b'here'
+    """
+    if jax.process_count() == 1:
+        return data
+    data = data if jax.process_index() == 0 else b""
+    head = multihost_utils.broadcast_one_to_all(np.frombuffer(len(data).to_bytes(_LENGTH), np.uint8))
+    length = int.from_bytes(np.asarray(head).tobytes())
+    sent = [np.asarray(multihost_utils.broadcast_one_to_all(block)).tobytes() for block in _blocks(data, length)]
+    return b"".join(sent)[:length]
+
+
+def _blocks(data: bytes, length: int) -> list[np.ndarray]:
+    """Bytes in pieces of a few sizes, for each of which JAX compiles a program."""
+    blocks = []
+    for start in range(0, length, _BLOCK):
+        size = min(_BLOCK, 1 << (length - start - 1).bit_length())
+        blocks.append(np.frombuffer(data[start:start + size].ljust(size, b"\0"), np.uint8))
+    return blocks
+
+
+def for_numpy(array: Any) -> Any:
+    """An array that NumPy can read: gathered, where parts of it lie with other processes.
+
+    >>> for_numpy(np.ones(2))
+    array([1., 1.])
+    """
+    if not isinstance(array, jax.Array) or array.is_fully_addressable or array.is_fully_replicated:
+        return array
+    return multihost_utils.process_allgather(array, tiled=True)
+
+
+def own_rows(array: Any) -> np.ndarray:
+    """The rows of a result that belong to the rows this process gave; the whole where it is not divided by rows.
+
+    >>> own_rows(np.ones((2, 1))).shape
+    (2, 1)
+    """
+    if not isinstance(array, jax.Array) or array.is_fully_addressable:
+        return np.asarray(array)
+    replicas = settings.distribution.num_model_replicas
+    if array.ndim == 0 or array.shape[0] % replicas:
+        return np.asarray(for_numpy(array))
+    wanted = settings.distribution.layout_along(0, array.ndim).backend_layout
+    divided = jax.jit(lambda a: a, out_shardings=wanted)(array)
+    parts = {shard.index[0].start or 0: shard.data for shard in divided.addressable_shards}
+    return np.concatenate([np.asarray(parts[start]) for start in sorted(parts)])

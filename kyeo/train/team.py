@@ -1,0 +1,120 @@
+"""Checkpoints of several processes that train together: the first writes one file for all, and reads it to all.
+
+So a checkpoint is whole for all of them or for none, wherever one is killed, and no folder must be shared. The state
+that each has for itself (its place in its data, its callbacks) is sent to the first, unless the first has the same.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from kyeo.callbacks.checkpoint import packed, unpacked
+from kyeo.core.errors import problem
+from kyeo.core.processes import from_all, from_first, several
+
+__all__ = ["Team", "agreed_steps"]
+
+_BETWEEN = 16  # dispatches: each time they are asked, the processes wait for each other
+
+
+class Team:
+    """The processes of a training; one alone asks nobody.
+
+    Args:
+        asked: gives the signal that asked this process to stop, or None.
+
+    >>> Team(lambda: None).joined({"step": 3}, {"random": 1})
+    {'step': 3, 'random': 1}
+    """
+
+    def __init__(self, asked: Callable[[], int | None]):
+        self._asked, self._dispatches = asked, 0
+        self._several = several()
+
+    @property
+    def writes(self) -> bool:
+        """Whether it is this process that writes."""
+        return not self._several or jax.process_index() == 0
+
+    def description(self) -> dict[str, Any]:
+        """What is to be the same when training goes on."""
+        return {"processes": jax.process_count()} if self._several else {}
+
+    def asked(self, now: bool = False) -> int | None:
+        """The signal that asked any of the processes to stop. They ask each other every few calls, or now."""
+        if not self._several:
+            return self._asked()
+        self._dispatches += 1
+        if not now and self._dispatches % _BETWEEN:
+            return None
+        numbers = [int(data) for data in from_all(str(self._asked() or 0).encode())]
+        return max(numbers) or None
+
+    def meet(self) -> None:
+        """Come back when all processes have called this."""
+        if self._several:
+            from_first(b"")
+
+    def joined(self, shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any] | None:
+        """The whole tree, where this process writes it; else None."""
+        if not self._several:
+            return {**shared, **own}
+        parts = {name: _to_bytes(part) for name, part in own.items()}
+        sums = [json.loads(data) for data in from_all(json.dumps(
+            {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}).encode())]
+        mine = sums[jax.process_index()]
+        different = {name: own[name] for name in own if mine[name] != sums[0][name]}
+        others = from_all(_to_bytes(different))
+        return {**shared, **own, "others": [_from_bytes(data) for data in others[1:]]} if self.writes else None
+
+    def load(self, read: Callable[[], Any]) -> Any:
+        """The tree that `read` gives the first process, with what this process had for itself."""
+        if not self._several:
+            return read()
+        tree = _from_bytes(from_first(_to_bytes(read()) if self.writes else b""))
+        others = tree.pop("others", None) if tree is not None else None
+        index = jax.process_index()
+        return {**tree, **others[index - 1]} if others and 0 < index <= len(others) else tree
+
+
+def agreed_steps(batches: int | None, batch_size: int | None, steps: int) -> int:
+    """How many steps all processes take in a dispatch: as many as each can.
+
+    Args:
+        batches: how many there are in an epoch, None where that is unknown.
+        batch_size: rows of one.
+        steps: how many this process would take.
+
+    Raises:
+        ValueError: they have another number of batches, or of another size, so they would wait for ever.
+    """
+    if not several():
+        return steps
+    told = [json.loads(data) for data in from_all(json.dumps([batches, batch_size, steps]).encode())]
+    if any(row[:2] != told[0][:2] for row in told):
+        each = ", ".join(f"{size} rows x {count} in process {i}" for i, (count, size, _) in enumerate(told))
+        raise problem("The processes do not have the same number of batches of the same size.", received=each,
+                      expected="as many in every process, since each step is taken together")
+    return min(row[2] for row in told)
+
+
+def _to_bytes(tree: Any) -> bytes:
+    text, arrays = packed(tree)
+    head = json.dumps([text, [[name, a.dtype.name, a.shape] for name, a in arrays.items()]]).encode()
+    return b"".join([len(head).to_bytes(8), head, *(np.ascontiguousarray(a).tobytes() for a in arrays.values())])
+
+
+def _from_bytes(data: bytes) -> Any:
+    at = 8 + int.from_bytes(data[:8])
+    text, known = json.loads(data[8:at])
+    arrays: dict[str, np.ndarray] = {}
+    for name, dtype, shape in known:
+        count = math.prod(shape)
+        arrays[name] = np.frombuffer(data, np.dtype(dtype), count, at).reshape(shape)
+        at += arrays[name].nbytes
+    return unpacked(text, arrays)
