@@ -255,6 +255,7 @@ def steps(case):
     models, folder = {}, tempfile.mkdtemp()
 
     def make(k):
+        k.utils.clear_session()  # automatic names begin anew
         keras.utils.set_random_seed(1)
         models[k] = build(k, case)
         if k is kyeo:
