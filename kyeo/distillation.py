@@ -206,7 +206,9 @@ class Distiller(Model):
         names = dict.fromkeys(name for loss in self.distillation_losses if (name := getattr(loss, attribute, None)))
         if not names:
             return None
-        return Model(model.input, {"final_output": model.output, **{n: model.get_layer(n).output for n in names}})
+        final = model.outputs[0] if len(model.outputs) == 1 else model.output
+        given = model.inputs if len(model.inputs) == 1 else model.input  # `input` may be another model's
+        return Model(given, {"final_output": final, **{n: model.get_layer(n).output for n in names}})
 
     def compile(  # type: ignore[override]
         self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any,

@@ -56,11 +56,11 @@ def _is_bool(value: Any) -> bool:
     return isinstance(value, np.bool_) or (isinstance(value, int) and value in (0, 1)) or _is_scalar(value, "b")
 
 
-def _is_sequence(value: Any, item: Callable[[Any], bool]) -> bool:
+def _is_sequence(value: Any, item: Callable[[Any], bool], of_anything: bool) -> bool:
     if isinstance(value, (str, bytes, Mapping)):
         return False
     if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return len(value.shape) == 1
+        return len(value.shape) == 1 or (of_anything and len(value.shape) > 1)  # an array is its rows
     return isinstance(value, Iterable) and (not isinstance(value, (list, tuple)) or all(map(item, value)))
 
 
@@ -81,9 +81,9 @@ _KINDS: dict[Any, Check] = {
 }
 
 
-def _sequence(item: Check) -> Check:
+def _sequence(item: Check, of_anything: bool = False) -> Check:
     plural = {"an int": "ints", "a number": "numbers", "a string": "strings", "an int or None": "ints"}
-    return _of([], lambda value: _is_sequence(value, lambda v: type(v) in item.quick or item.passes(v)),
+    return _of([], lambda value: _is_sequence(value, lambda v: type(v) in item.quick or item.passes(v), of_anything),
                "a sequence of " + plural.get(item.expected, "values"))
 
 
@@ -107,7 +107,8 @@ def _by_annotation(annotation: Any) -> Check | None:
         parts = [_by_annotation(part) for part in inside]
         return None if None in parts else _any_of(cast(list[Check], parts))
     if origin in (list, tuple, Sequence, Iterable):
-        return _sequence(_by_annotation(inside[0]) or _of([], lambda value: True, "a value"))
+        item = _by_annotation(inside[0])
+        return _sequence(item or _of([], lambda value: True, "a value"), item is None)
     if origin in (dict, Mapping):
         return _of([dict], lambda value: isinstance(value, Mapping), "a dict")
     return _of([types.FunctionType], callable, "a function") if origin is Callable else None

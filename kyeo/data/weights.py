@@ -17,7 +17,8 @@ class ClassWeights:
 
     Args:
         class_weight: `{class: weight}`, or `{output: {class: weight}}` for labels in a dict.
-        whole: True where the labels seen are all there are, so that a class without labels is a mistake.
+        whole: True where the labels seen are all there are, so that a class without labels is a mistake if others
+            have no weight.
     """
 
     def __init__(self, class_weight: Mapping[Any, Any], *, whole: bool):
@@ -47,7 +48,7 @@ class ClassWeights:
         found = set(present.tolist())
         possible = found if known is None else set(range(known))
         missing, extra = sorted(found - set(table)), sorted(set(table) - possible)
-        if extra and (self._whole or known is not None):
+        if extra and (known is not None or (self._whole and missing)):  # a part of the data may lack a class
             raise problem(f"`class_weight` names classes that `{name}` does not have.",
                           received=f"classes {extra}", expected=f"some of {sorted(possible)[:20]}")
         if missing and not self._told:

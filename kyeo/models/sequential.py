@@ -143,6 +143,16 @@ class Sequential(Model):
         return bool(self.layers) and getattr(self.layers[0], "takes_text", False)
 
     @property
+    def input(self) -> Any:
+        """What it was first called on in another model; its own symbolic input where it stands alone."""
+        return super(Model, self).input if self._inbound_nodes else super().input
+
+    @property
+    def output(self) -> Any:
+        """What its first call in another model gave, as for any layer; its own output where it stands alone."""
+        return super(Model, self).output if self._inbound_nodes else super().output
+
+    @property
     def input_shape(self) -> Any:
         """Shape of the input."""
         return self._built_graph().inputs.shape

@@ -29,12 +29,14 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """1 at the place of each class number on a new axis, else 0; numbers that are no class give zeros.
 
     >>> import kyeo
-    >>> kyeo.ops.one_hot([0, 2], 3).tolist()
-    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    >>> kyeo.ops.one_hot([0, 2, 0.5], 3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
     _dense("ops.one_hot", sparse)
     num_classes = positive_int("ops.one_hot", num_classes=num_classes)
     x = to_array(x)
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        x = jnp.where(x == jnp.floor(x), x, -1)  # a fraction is no class
     x = x if jnp.issubdtype(x.dtype, jnp.integer) else x.astype("int32")
     return nn.one_hot(x, num_classes, axis=axis, dtype=standardize_dtype(dtype))
 

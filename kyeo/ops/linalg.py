@@ -218,8 +218,10 @@ def lu_factor(x: Any) -> Any:
 
 def _equations(a: Any, b: Any, name: str) -> tuple[jax.Array, jax.Array]:
     a, b = _matrix(a, name, square=True), to_array(b)
-    rows = b.shape[-1 if b.ndim == a.ndim - 1 else -2] if b.ndim else None
-    if rows != a.shape[-1]:
+    rows = {b.shape[max(-2, -b.ndim)]} if b.ndim else set()
+    if name == "solve_triangular" and b.ndim == a.ndim - 1:
+        rows.add(b.shape[-1])  # a vector for each matrix
+    if a.shape[-1] not in rows:
         raise problem("The right side does not fit the equations.", where=f"ops.{name}",
                       received=f"shapes {a.shape} and {b.shape}", expected=f"{a.shape[-1]} rows in b")
     return a, b

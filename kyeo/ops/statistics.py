@@ -67,11 +67,11 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
                       where="ops.bincount")
     x = to_array(x)
     weights = weights if weights is None else to_array(weights)
-    length = jnp.maximum(jnp.max(x, initial=-1) + 1, minlength)
+    length = max(int(jnp.max(x)) + 1 if x.size else 0, int(minlength))
     if x.ndim != 2:
-        return jnp.bincount(x, weights, length=int(length))
+        return jnp.bincount(x, weights, length=length)
     weights = [None] * len(x) if weights is None else weights
-    return jnp.stack([jnp.bincount(row, w, length=int(length)) for row, w in zip(x, weights)])
+    return jnp.stack([jnp.bincount(row, w, length=length) for row, w in zip(x, weights)])
 
 
 @op

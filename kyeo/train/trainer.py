@@ -24,7 +24,7 @@ from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
 from kyeo.train.calling import CompiledCall
 from kyeo.train.loop import Job, fetched, run_epoch, train
-from kyeo.train.objective import Objective, real_rows
+from kyeo.train.objective import CompileMetrics, Objective, real_rows
 from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
@@ -362,10 +362,10 @@ class Trainer(StepCache):
         return functools.partial(prepare.check_targets, self) if y is None else None
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
-        """Logs as a list in the order of `metrics`, the loss first; a single number where there is only one."""
-        names = [n for m in self.known_metrics()
-                 for n in (m.result_names() if hasattr(m, "result_names") else [m.name])]
-        values = [logs[n] for n in names if n in logs] + [v for n, v in logs.items() if n not in names]
+        """Logs as a list: the loss, the metrics in the order of `compile`, the others by name; one number alone."""
+        names = dict.fromkeys(one.name for m in self.known_metrics()
+                              for one in (m.metrics if isinstance(m, CompileMetrics) else [m]))
+        values = [logs[n] for n in names if n in logs] + [logs[n] for n in sorted(logs) if n not in names]
         return values[0] if len(values) == 1 else values
 
 

@@ -137,6 +137,20 @@ def test_a_function_of_c_may_be_a_callback():
     assert seen == [0]
 
 
+@pytest.mark.parametrize("first", [[], [kyeo.Input((4,))]])
+def test_the_output_of_a_stack_inside_another_model(first):
+    """As for any layer: `Model(inputs, model.get_layer("backbone").output)` is the part up to there."""
+    stack = kyeo.Sequential([*first, layers.Dense(3), layers.Dense(2)], name="backbone")
+    inputs = kyeo.Input((4,))
+    model = kyeo.Model(inputs, layers.Dense(1)(stack(inputs)))
+    part = kyeo.Model(model.inputs, model.get_layer("backbone").output)
+    np.testing.assert_allclose(part(X), stack(X), rtol=1e-5)
+    assert stack.input is inputs and stack.output_shape == (None, 2)
+    assert kyeo.Model(stack.inputs, stack.outputs)(X).shape == (12, 2)
+    alone = kyeo.Sequential([kyeo.Input((4,)), layers.Dense(3)])
+    assert kyeo.Model(alone.input, alone.output)(X).shape == (12, 3)
+
+
 @pytest.mark.parametrize(("momentum", "trained", "warned"), [(0.99, False, True), (0.99, True, False), (1.0, False, False)])
 def test_young_averages_are_told_of_where_nobody_trained_them(momentum, trained, warned):
     model = kyeo.Sequential([kyeo.Input((4,)), layers.BatchNormalization(momentum=momentum), layers.Dense(1)])

@@ -63,5 +63,6 @@ MORE_ROWS = [part.strip() for part in """
     ctc_loss(TARGET, LOGITS, LEN3, LEN6) | ctc_loss(TARGET % 3, LOGITS, LEN3, LEN6, mask_index=3) | ctc_loss(TARGET, LOGITS, LEN3 * 0, LEN6)
     ctc_decode(LOGITS, LEN6) | ctc_decode(LOGITS, LEN6, merge_repeated=False, mask_index=2)
     ctc_decode(LOGITS, LEN6, strategy='beam_search', beam_width=4, top_paths=2, mask_index=3)
-    multi_hot(J, num_tokens=5)
+    multi_hot(J, num_tokens=5) | stack(B, axis=1) | vstack(B) | bincount(cast(J, 'uint8')[0]) | solve(stack([TRI, TRI]), H) | solve(stack([TRI, TRI]), ROW)
+    solve_triangular(stack([TRI, TRI, TRI]), H)
 """.replace("|", "\n").strip().split("\n")]

@@ -199,7 +199,9 @@ def test_class_weight_mistakes():
         source = as_source(x, y, class_weight={0: 1, 1: 2})
     assert next(source.batches(0))[2].tolist() == [1, 2, 1, 1]
     with pytest.raises(ValueError, match=r"classes \[7\]"):
-        as_source(x, y, class_weight={0: 1, 1: 2, 2: 1, 7: 3})
+        as_source(x, y, class_weight={0: 1, 1: 2, 7: 3})
+    source = as_source(x, y, class_weight={0: 1, 1: 2, 2: 1, 7: 3})  # as where a fold lacks a rare class
+    assert next(source.batches(0))[2].tolist() == [1, 2, 1, 1]
     with pytest.raises(ValueError, match="several outputs"):
         as_source(x, (y, y), class_weight={0: 1, 1: 2, 2: 1})
     with pytest.raises(TypeError):

@@ -58,7 +58,7 @@ CASES = {  # name: (model, compile, (x, y), fit arguments)
     "one hot": (lambda k: mlp(k, 3, "softmax"), {"optimizer": "adam", "loss": "categorical_crossentropy",
                 "metrics": ["accuracy", "categorical_crossentropy"]}, (X, ONE_HOT), {}),
     "binary": (lambda k: mlp(k, 1, "sigmoid"), {"optimizer": "adam", "loss": "binary_crossentropy",
-               "metrics": ["accuracy", "auc"]}, (X, BINARY), {}),
+               "metrics": ["auc", "accuracy"]}, (X, BINARY), {}),
     "regularized": (lambda k: mlp(k, 2, None, kernel_regularizer="l2", activity_regularizer="l1"),
                     {"optimizer": "sgd", "loss": "mse"}, (X, TARGET), {}),
     "constrained": (lambda k: mlp(k, 2, None, kernel_constraint="non_neg"), {"optimizer": "sgd", "loss": "mse"},

@@ -1,0 +1,21 @@
+"""A few random calls of both packages, always the same ones; `scripts/random_parity.py` draws as many as there is time for."""
+
+import random
+
+import keras
+import pytest
+
+from tests.parity import layers, models, ops, rooms
+from tests.parity.compare import by_numpy, compare
+
+pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("UserWarning", "RuntimeWarning", "FutureWarning")]
+DRAWN = {"layers": (layers, range(30)), "rooms": (rooms, range(1, 12)), "ops": (ops, range(40)), "models": (models, (14, 22))}
+
+
+@pytest.mark.parametrize("area", DRAWN)
+def test_no_difference(area, monkeypatch):
+    """What both refuse, or Keras alone, is no difference."""
+    monkeypatch.setattr(keras.src.backend.jax.trainer, "jit", by_numpy)
+    module, seeds = DRAWN[area]
+    found = {seed: compare(module.draw(random.Random(f"{area}{seed}")), module.steps) for seed in seeds}
+    assert not {seed: one[:3] for seed, one in found.items() if one and one[0] in ("ours", "differ")}
