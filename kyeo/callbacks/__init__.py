@@ -1,6 +1,5 @@
 """Callbacks: who is told what happens while a model trains."""
 
-
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.base import Callback
 from kyeo.callbacks.callback import CallbackList

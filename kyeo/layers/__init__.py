@@ -1,6 +1,5 @@
 """Layers: Layer, the base, and the families built on it."""
 
-
 from kyeo.core.gone import answer_for_missing
 from kyeo.layers import (
     activation,

@@ -1,6 +1,5 @@
 """Models: graphs, stacks and subclasses that can be trained; copying them, and their files."""
 
-
 from kyeo.core.gone import answer_for_missing
 from kyeo.models.clone import clone_model
 from kyeo.models.functional import Functional

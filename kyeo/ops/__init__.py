@@ -1,6 +1,5 @@
 """Functions on tensors with the names of `keras.ops`: on arrays, on variables, and on symbolic tensors."""
 
-
 from kyeo.core.gone import answer_for_missing
 from kyeo.ops import image as image
 from kyeo.ops import linalg as linalg

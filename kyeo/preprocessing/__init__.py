@@ -1,6 +1,5 @@
 """Preparing data, under the names of `keras.preprocessing`: images, sequences, and data sets from folders."""
 
-
 from kyeo.core.gone import answer_for_missing
 from kyeo.preprocessing import image as image
 from kyeo.preprocessing import sequence as sequence

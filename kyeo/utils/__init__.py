@@ -1,6 +1,5 @@
 """Small tools: progress bar, seeds, labels, data sets by index, names of custom objects."""
 
-
 from kyeo.config import (
     disable_interactive_logging,
     enable_interactive_logging,
