@@ -216,7 +216,7 @@ def run_optimizer(k, case):
 def run_initializer(k, case):
     initializer = made(k, case)
     rank = {"Identity": 2, "STFT": 3}.get(case["cls"], len(case["shape"]))
-    shape = (8, 1, 5) if rank == 3 and case["cls"] == "STFT" else ((300, 40, 5)[:rank] if rank > 1 else (4000,)) if case["cls"] != "Identity" else (3, 4)
+    shape = (8, 1, 5) if rank == 3 and case["cls"] == "STFT" else ((300, 40, 5)[:rank] if rank > 1 else (40000,)) if case["cls"] != "Identity" else (3, 4)
     dtype = "float32" if case["dtype"] == "int32" else case["dtype"]
     values = np.asarray(initializer(shape, dtype=dtype))
     if "seed" not in inspect.signature(type(initializer).__init__).parameters:
@@ -226,7 +226,7 @@ def run_initializer(k, case):
         flat = wide.reshape(-1, shape[-1])
         return np.round(flat.T @ flat if flat.shape[0] >= flat.shape[1] else flat @ flat.T, 3).astype("float32") + np.float32(0), str(values.dtype)
     spread = wide.std() or 1.0
-    return str(values.dtype), values.shape, np.asarray(jnp.asarray([np.log(spread), wide.mean() / spread / 4], "bfloat16"))  # compared roughly
+    return str(values.dtype), values.shape, np.asarray(jnp.asarray([1.0, np.log(spread), wide.mean() / spread / 4], "bfloat16"))  # compared roughly
 
 
 def run_function(k, case):
