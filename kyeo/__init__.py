@@ -9,6 +9,7 @@ Rooms and names are loaded at their first use, so `import kyeo` itself costs lit
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from kyeo.rooms import KerasAlias
@@ -109,8 +110,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(module), attribute or name)
         globals()[name] = value
         return value
+    if name.startswith("_") or importlib.util.find_spec(f"kyeo.{name}") is not None:  # a module not imported yet
+        raise AttributeError(f"module 'kyeo' has no attribute {name!r}")
     errors = importlib.import_module("kyeo.core.errors")  # not above: it loads NumPy
-    near = None if name.startswith("_") else errors.did_you_mean(name, __all__)
+    near = errors.did_you_mean(name, __all__)
     raise AttributeError(f"module 'kyeo' has no attribute {name!r}" + (f"; {near}" if near else ""))
 
 

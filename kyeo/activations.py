@@ -1,11 +1,11 @@
 """Activation functions by the names layers take: the ops themselves, and the few that are no ops."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
 from kyeo.ops.activate import (
     celu,
@@ -138,5 +138,4 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     """
     return deserialize_in(config, "activations", custom_objects)
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

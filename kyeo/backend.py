@@ -5,7 +5,7 @@
 ('jax', 'float32')
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -20,7 +20,7 @@ from kyeo.config import (
 )
 from kyeo.core.dtypes import is_float, is_integer, standardize_dtype
 from kyeo.core.errors import problem
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.naming import uid
 from kyeo.utils import clear_session, is_keras_tensor
 
@@ -81,5 +81,4 @@ def _narrow(dtype: str) -> str:
     """A 64-bit type as the 32-bit one that JAX has for it."""
     return {"complex128": "complex64"}.get(dtype, dtype if dtype.startswith("complex") else dtype.replace("64", "32"))
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

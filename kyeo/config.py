@@ -5,6 +5,10 @@
 ('float32', 'channels_last')
 """
 
+import os
+
+import jax
+
 from kyeo.core.compile_cache import compile_cache
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import number, one_of, positive_int, problem
@@ -19,7 +23,7 @@ __all__ = [
     "is_flash_attention_enabled", "is_interactive_logging_enabled", "is_nnx_enabled", "is_traceback_filtering_enabled",
     "max_epochs", "max_steps_per_epoch", "run_functions_eagerly", "set_backend", "set_compile_cache",
     "set_dtype_policy", "set_epsilon", "set_floatx", "set_image_data_format", "set_max_epochs",
-    "set_max_steps_per_epoch",
+    "set_max_steps_per_epoch", "set_num_threads",
 ]
 
 
@@ -173,3 +177,31 @@ def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
     """Limit the steps of every epoch of `fit`, `evaluate` and `predict`; None for no limit."""
     settings.max_steps_per_epoch = positive_int("set_max_steps_per_epoch", optional=True,
                                                 max_steps_per_epoch=max_steps_per_epoch)
+
+
+@checked
+def set_num_threads(num_threads: int) -> None:
+    """Let the CPU compute with so many threads at most. To be called before anything is computed; Linux only.
+
+    JAX takes as many threads as there are cores that the process may run on when it starts, and knows no other limit.
+    So it is started here while there are fewer. For processes side by side, such as four trials of a search.
+
+    Args:
+        num_threads: how many, from 1.
+    """
+    count = positive_int("set_num_threads", num_threads=num_threads)
+    if not hasattr(os, "sched_setaffinity"):
+        raise problem("The number of threads can be set on Linux only.", where="set_num_threads",
+                      received=f"num_threads={count}", kind=NotImplementedError)
+    cores, before = os.sched_getaffinity(0), set(os.listdir("/proc/self/task"))
+    os.sched_setaffinity(0, set(sorted(cores)[:count]))
+    try:
+        jax.devices("cpu")
+    finally:
+        os.sched_setaffinity(0, cores)
+    new = set(os.listdir("/proc/self/task")) - before
+    if not new:
+        raise problem("JAX has started already, with all threads.", where="set_num_threads", kind=RuntimeError,
+                      received=f"num_threads={count}", fix="call it first of all, before any model or array is made")
+    for thread in new:  # as many as asked for, on whatever cores are free
+        os.sched_setaffinity(int(thread), cores)

@@ -7,7 +7,7 @@ a program changes. Any size of batch will do: rows that fill it up to an even nu
 import math
 import os
 import re
-import warnings
+import sys
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,7 +18,8 @@ import numpy as np
 
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
-from kyeo.core.processes import from_first
+from kyeo.core.plain import warn
+from kyeo.core.processes import agree, from_first
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Structure, unwrap
@@ -27,6 +28,8 @@ __all__ = [
     "DataParallel", "DeviceMesh", "LayoutMap", "ModelParallel", "TensorLayout", "distribute_tensor", "distribution",
     "get_device_count", "initialize", "list_devices", "set_distribution",
 ]
+
+_PATIENCE = 30  # seconds without a sign of life until a process counts as gone; and that others wait for it at the end
 
 
 def list_devices(device_type: str | None = None) -> list[str]:
@@ -282,7 +285,7 @@ class DataParallel(Distribution):
             names = list_devices() if devices is None else list(devices)
             device_mesh = DeviceMesh((len(names),), ["batch"], names)
         elif isinstance(device_mesh, DeviceMesh) and len(device_mesh.shape) > 1:
-            warnings.warn("Batches are divided along the first axis of the mesh only.", stacklevel=2)
+            warn("Batches are divided along the first axis of the mesh only.")
         super().__init__(device_mesh, getattr(device_mesh, "axis_names", [""])[0], auto_shard_dataset)
 
 
@@ -364,6 +367,10 @@ def initialize(
 
     From then on every process must do the same, with rows of its own: as many batches, of the same size.
 
+    Where they are about to do different things (another model, another number of batches, another version), all of
+    them say so and end; when one dies, the others end with an error. `fit(resume=folder)` goes on from there.
+    Without arguments and variables, JAX asks Slurm, Open MPI or Kubernetes.
+
     Args:
         job_addresses: "host:port" of the first process; of a list joined by commas the first is taken. The variable
             KERAS_DISTRIBUTION_JOB_ADDRESSES where None, and likewise for the others.
@@ -380,5 +387,7 @@ def initialize(
                       received=f"{len(addresses)} addresses, num_processes={count}")
     jax.distributed.initialize(
         coordinator_address=addresses[0] or None, num_processes=None if count is None else int(count),
-        process_id=None if mine is None else int(mine))
+        process_id=None if mine is None else int(mine), heartbeat_timeout_seconds=_PATIENCE,
+        shutdown_timeout_seconds=_PATIENCE)
+    agree(f"kyeo {sys.modules['kyeo'].__version__}, jax {jax.__version__}, {jax.local_device_count()} devices")
     settings.seed = int(from_first(str(settings.seed).encode()))

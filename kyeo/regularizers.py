@@ -1,7 +1,7 @@
 """Regularizers: penalties on the size of a layer's weights or outputs, added to the loss."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.configurable import Configurable
 from kyeo.core.errors import number, one_of, problem
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
 from kyeo.core.variable import unwrap
 
@@ -161,5 +161,4 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     """
     return deserialize_in(config, "regularizers", custom_objects)
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

@@ -6,12 +6,12 @@
 """
 
 import collections
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
+from kyeo.core.plain import warn
 
 __all__ = [
     "MAP_TO_NONE", "assert_same_paths", "assert_same_structure", "flatten", "flatten_with_path", "is_nested",
@@ -163,8 +163,8 @@ def assert_same_structure(a: Any, b: Any, check_types: Any = None) -> None:
     >>> kyeo.tree.assert_same_structure([1, (2,)], [3, (4,)])
     """
     if check_types is not None:
-        warnings.warn("`check_types` has no effect. `assert_same_paths` takes lists and tuples for the same.",
-                      DeprecationWarning, stacklevel=2)
+        warn("`check_types` has no effect. `assert_same_paths` takes lists and tuples for the same.",
+             DeprecationWarning)
     map_structure(lambda *_: None, a, b)
 
 

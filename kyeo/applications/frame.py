@@ -7,7 +7,6 @@ A family is a function from a `Request` to a model. It begins with `image_input`
 
 import dataclasses
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from kyeo.applications.imagenet_utils import CLASSES
 from kyeo.applications.published import Weights
 from kyeo.core.errors import boolean, did_you_mean, one_of, positive_int, problem
 from kyeo.core.parameters import checked
+from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
@@ -187,8 +187,8 @@ def image_shape(request: Request, default_size: int = 224, min_size: int = 32) -
         raise problem("The published weights are for three channels.", received=f"input_shape={shape}",
                       where=request.title, fix="repeat the one channel of grey images three times, or weights=None")
     if channels not in (1, 3):
-        warnings.warn(f"{request.title} usually takes images of 1 or 3 channels. Received: input_shape={shape}, "
-                      f"so {channels}.", stacklevel=5)
+        warn(f"{request.title} usually takes images of 1 or 3 channels. Received: input_shape={shape}, "
+             f"so {channels}.")
     if request.include_top and None in shape:
         raise problem("The classifier needs images of a known size.", received=f"input_shape={shape}",
                       where=request.title, fix="give all three sizes, or include_top=False")

@@ -10,7 +10,6 @@ A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobil
 """
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from kyeo.applications.frame import (
 from kyeo.applications.imagenet_utils import CLASSES, decode_predictions, preprocessing
 from kyeo.applications.published import mobilenet_weights
 from kyeo.core.errors import number, positive_int, problem
+from kyeo.core.plain import warn
 from kyeo.layers import (
     Activation,
     BatchNormalization,
@@ -58,8 +58,8 @@ def published_size(request: Request, alpha: float, alphas: Sequence[float], side
     rows, columns = image
     if rows == columns and rows in sides:
         return rows  # type: ignore[return-value]
-    warnings.warn(f"{request.title}: the images are not squares of {', '.join(map(str, sides))} pixels, so the weights "
-                  f"for {sides[-1]} are loaded.", stacklevel=4)
+    warn(f"{request.title}: the images are not squares of {', '.join(map(str, sides))} pixels, so the weights "
+         f"for {sides[-1]} are loaded.")
     return sides[-1]
 
 

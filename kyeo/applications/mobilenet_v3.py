@@ -9,7 +9,6 @@ A. Howard et al., "Searching for MobileNetV3", ICCV 2019.
 """
 
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -29,6 +28,7 @@ from kyeo.applications.imagenet_utils import CLASSES, decode_predictions, prepro
 from kyeo.applications.mobilenet import ALPHA, width
 from kyeo.applications.published import WEIGHTS
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 from kyeo.layers import (
     Activation,
     Add,
@@ -125,8 +125,7 @@ def _weights(request: Request, kind: str, alpha: float, minimalistic: bool, shap
         raise problem("There are no published weights of this width.", received=f"alpha={alpha}", where=request.title,
                       expected="one of " + ", ".join(map(str, widths)), fix="weights=None")
     if sides_of(shape) != (224, 224):
-        warnings.warn(f"{request.title}: the images are not squares of 224 pixels, so the weights for 224 are loaded.",
-                      stacklevel=4)
+        warn(f"{request.title}: the images are not squares of 224 pixels, so the weights for 224 are loaded.")
     return WEIGHTS[f"{kind}_{'minimalistic_' if minimalistic else ''}224_{float(alpha)}"]
 
 

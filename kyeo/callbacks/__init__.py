@@ -1,7 +1,5 @@
 """Callbacks: who is told what happens while a model trains."""
 
-from typing import TYPE_CHECKING
-
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.base import Callback
 from kyeo.callbacks.callback import CallbackList
@@ -17,7 +15,7 @@ from kyeo.callbacks.remote_monitor import RemoteMonitor
 from kyeo.callbacks.swap_ema_weights import SwapEMAWeights
 from kyeo.callbacks.tensorboard import TensorBoard
 from kyeo.callbacks.terminate_on_nan import TerminateOnNaN
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 
 __all__ = [
     "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
@@ -25,5 +23,4 @@ __all__ = [
     "RemoteMonitor", "SwapEMAWeights", "TensorBoard", "TerminateOnNaN",
 ]
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

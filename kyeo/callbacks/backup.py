@@ -2,12 +2,12 @@
 
 import os
 import signal
-import warnings
 from typing import Any
 
 from kyeo.callbacks.base import Callback
 from kyeo.callbacks.checkpoint import Checkpoints, Writer
 from kyeo.core.errors import boolean, positive_int, problem
+from kyeo.core.plain import warn
 from kyeo.core.progbar import say
 
 __all__ = ["EXIT_CODE", "BackupAndRestore"]
@@ -69,7 +69,7 @@ class BackupAndRestore(Callback):
     def load(self) -> Any:
         """What the newest whole checkpoint holds; None where there is none."""
         self._steps = 0
-        return self._checkpoints.latest(lambda text: warnings.warn(text, stacklevel=6))
+        return self._checkpoints.latest(lambda text: warn(text))
 
     def is_due(self, steps: int) -> bool:
         """Whether to save, after so many more steps."""
@@ -104,7 +104,7 @@ class BackupAndRestore(Callback):
     def _complain(self) -> None:
         error = self._writer.error()
         if isinstance(error, OSError):
-            warnings.warn(f"A checkpoint could not be written to {self.backup_dir}: {error}. Training goes on without "
-                          "it; those written before are as they were.", stacklevel=7)
+            warn(f"A checkpoint could not be written to {self.backup_dir}: {error}. Training goes on without "
+                 "it; those written before are as they were.")
         elif error is not None:
             raise error

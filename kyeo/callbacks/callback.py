@@ -50,6 +50,7 @@ class CallbackList(Callback):
         wants_batches: whether a callback other than the progress bar listens to single batches.
         wants_progress: whether a progress bar does.
         backup: the BackupAndRestore among them, or None.
+        history: the History among them, or None.
     """
 
     def __init__(self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False,
@@ -64,7 +65,7 @@ class CallbackList(Callback):
             raise problem("Only one BackupAndRestore can keep the checkpoints of a training.", where="callbacks",
                           received=f"{len(backups)}, for " + ", ".join(b.backup_dir for b in backups))
         self.backup = backups[0] if backups else None
-        self._history = next((c for c in self.callbacks if isinstance(c, History)), None)
+        self.history = next((c for c in self.callbacks if isinstance(c, History)), None)
         self._progbar = next((c for c in self.callbacks if isinstance(c, ProgbarLogger)), None)
         self._listeners: dict[str, list[Callable[..., None]]] = {
             hook: [getattr(c, hook) for c in self.callbacks if _overrides(c, hook)] for hook in HOOKS}
@@ -86,8 +87,6 @@ class CallbackList(Callback):
         if model is None:
             return
         self._model = model
-        if self._history is not None:
-            model.history = self._history
         for callback in self.callbacks:
             callback.set_model(model)
 

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import os
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.core.errors import problem
 from kyeo.core.files import append_whole
+from kyeo.core.plain import warn
 
 __all__ = ["CSVLogger"]
 
@@ -74,15 +74,15 @@ class CSVLogger(Callback):
         except FileNotFoundError:  # a folder that is not there is a mistake, not an accident
             raise
         except OSError as error:
-            warnings.warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on without it until "
-                          "it can.", stacklevel=4)
+            warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on without it until "
+                 "it can.")
 
     def _cut(self) -> None:
         """Take away the rows that were written after the checkpoint: they will come again."""
         there = os.path.getsize(self.filename) if os.path.exists(self.filename) else 0
         if there < self._size:
-            warnings.warn(f"CSVLogger: {self.filename} has lost rows since the checkpoint: it has {there} bytes of "
-                          f"{self._size}. New rows are added to what there is.", stacklevel=3)
+            warn(f"CSVLogger: {self.filename} has lost rows since the checkpoint: it has {there} bytes of "
+                 f"{self._size}. New rows are added to what there is.")
         elif there:
             os.truncate(self.filename, self._size)
 
@@ -106,8 +106,8 @@ class CSVLogger(Callback):
             with open(self.filename, "ab", buffering=0) as file:
                 append_whole(file, self._waiting)
         except OSError as error:
-            warnings.warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on; the rows are "
-                          "written when it can.", stacklevel=4)
+            warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on; the rows are "
+                 "written when it can.")
         else:
             self._waiting = b""
 

@@ -8,7 +8,6 @@ import contextlib
 import os
 import struct
 import time
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.files import append_whole
+from kyeo.core.plain import warn
 
 __all__ = ["EventFile", "histogram", "image", "read_scalars", "scalar", "text_of_plugin"]
 
@@ -149,8 +149,8 @@ class EventFile:
         try:
             append_whole(self._file, bytes(self._waiting))
         except OSError as error:
-            warnings.warn(f"The events of TensorBoard could not be written to {self.path}: {error}. Training goes on; "
-                          "they are written when they can be.", stacklevel=4)
+            warn(f"The events of TensorBoard could not be written to {self.path}: {error}. Training goes on; "
+                 "they are written when they can be.")
         else:
             self._waiting.clear()
 

@@ -1,5 +1,6 @@
 """History: the results of all epochs."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,13 +51,24 @@ class History(Callback):
         self.epoch, self._unread, self._resumed = list(state["epoch"]), [], True
         self._history = {name: list(values) for name, values in state["history"].items()}
 
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        self._show()
+
+    def _show(self) -> None:
+        """Put into the model what stands here, without the way back: a dropped model goes at once."""
+        if self.model is not None:
+            shown = copy.copy(self)
+            shown._model = None
+            self.model.history = shown
+
     def on_train_begin(self, logs: Logs = None) -> None:
         if self._begins_anew():
             self.epoch = []
+            self._show()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.epoch.append(epoch)
         if logs is not None:
             self._unread.append(logs if isinstance(logs, LazyLogs) else dict(logs))
-        if self.model is not None:
-            self.model.history = self
+        self._show()

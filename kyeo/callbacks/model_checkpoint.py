@@ -1,12 +1,12 @@
 """ModelCheckpoint: save the model, or its weights, while it trains."""
 
 import os
-import warnings
 from typing import Any
 
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
 from kyeo.core.errors import positive_int, problem
+from kyeo.core.plain import warn
 from kyeo.core.progbar import say
 
 __all__ = ["ModelCheckpoint"]
@@ -87,15 +87,15 @@ class ModelCheckpoint(Monitor):
             (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
         except OSError as error:
             self.best = best  # what is in the file is still the best there is
-            warnings.warn(f"ModelCheckpoint could not write {path}, and training goes on without it; an older file is "
-                          f"as it was.\n{error}", stacklevel=4)
+            warn(f"ModelCheckpoint could not write {path}, and training goes on without it; an older file is "
+                 f"as it was.\n{error}")
 
     def _is_best(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
         if self.save_freq != "epoch" and self.monitor not in logs:
             if not self._warned:
                 self._warned = True
-                warnings.warn(f"ModelCheckpoint cannot tell the best: `{self.monitor}` is not known after a "
-                              "batch. It saves every time.", stacklevel=3)
+                warn(f"ModelCheckpoint cannot tell the best: `{self.monitor}` is not known after a "
+                     "batch. It saves every time.")
             return True
         current = self.value_in(logs)
         if current is None:  # no validation in this epoch: keep the best file, if there is one

@@ -4,10 +4,10 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-import warnings
 
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 
 __all__ = ["RemoteMonitor"]
 
@@ -50,4 +50,4 @@ class RemoteMonitor(Callback):
         try:
             urllib.request.urlopen(request, timeout=_TIMEOUT).close()
         except (urllib.error.URLError, OSError) as error:
-            warnings.warn(f"RemoteMonitor could not reach {self.root}: {error}", stacklevel=3)
+            warn(f"RemoteMonitor could not reach {self.root}: {error}")

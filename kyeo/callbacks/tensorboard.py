@@ -3,7 +3,6 @@
 import os
 import socket
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from kyeo.callbacks.events import EventFile, histogram, image, scalar, text_of_p
 from kyeo.callbacks.learning_rate import rates_of
 from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.files import writing
+from kyeo.core.plain import warn
 
 __all__ = ["TensorBoard"]
 
@@ -156,8 +156,8 @@ class TensorBoard(Callback):
             try:
                 self._write_embeddings()
             except OSError as error:
-                warnings.warn(f"TensorBoard: the vectors of epoch {epoch + 1} are not written; training goes on. "
-                              f"{error}", stacklevel=3)
+                warn(f"TensorBoard: the vectors of epoch {epoch + 1} are not written; training goes on. "
+                     f"{error}")
 
     def on_train_end(self, logs: Logs = None) -> None:
         self._training = False
@@ -177,7 +177,7 @@ class TensorBoard(Callback):
         try:
             text = self.model.to_json()
         except Exception as error:  # a part that cannot be described is no reason not to train
-            warnings.warn(f"TensorBoard: the architecture is not written: {str(error).splitlines()[0]}", stacklevel=3)
+            warn(f"TensorBoard: the architecture is not written: {str(error).splitlines()[0]}")
             return
         self._file("train").add(0, [text_of_plugin("keras", text, "graph_keras_model")])
 

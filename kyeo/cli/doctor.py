@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kyeo.cli import version_of
-from kyeo.datasets.fetch import cache_folder
 
 __all__ = ["report", "run"]
 
@@ -43,8 +42,6 @@ def report() -> Iterator[tuple[str, str]]:
         if variable in os.environ:
             yield variable, os.environ[variable]
     yield from _jax_rows()
-    folder = cache_folder()
-    yield "data cache", f"{folder} ({_size(folder)})"
     for hint in _hints():
         yield "hint", hint
 
@@ -61,6 +58,7 @@ def _jax_rows() -> Iterator[tuple[str, str]]:
         import jax
 
         from kyeo.core.compile_cache import compile_cache
+        from kyeo.datasets.fetch import cache_folder
 
         for device in jax.devices():
             yield "device", f"{device} ({device.device_kind}, {device.platform})"
@@ -70,6 +68,7 @@ def _jax_rows() -> Iterator[tuple[str, str]]:
     compile_cache.switch_on()
     folder = compile_cache.folder
     yield "compile cache", f"{folder} ({_size(folder)})" if folder else f"off: {compile_cache.reason}"
+    yield "data cache", f"{cache_folder()} ({_size(cache_folder())})"
 
 
 def _size(folder: Path) -> str:

@@ -9,7 +9,17 @@ import numpy as np
 
 from kyeo.core.errors import problem
 
-__all__ = ["check_32_bits", "from_host", "shared_zeros", "to_array"]
+__all__ = ["are_whole", "check_32_bits", "from_host", "shared_zeros", "to_array"]
+
+
+def are_whole(array: Any) -> bool:
+    """Whether the numbers of an array are integers, of whatever type; False for text and objects.
+
+    >>> are_whole(np.array([1.0, 2.0])), are_whole(np.array([1.5]))
+    (True, False)
+    """
+    kind = array.dtype.kind
+    return kind in "iub" or (kind not in "OUSTmMc" and bool((array == np.floor(array)).all()))
 
 
 def from_host(values: Any, dtype: Any = None) -> jax.Array:

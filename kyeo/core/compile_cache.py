@@ -23,6 +23,7 @@ import jaxlib
 from jax.experimental.compilation_cache import compilation_cache
 
 from kyeo.core import processor
+from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 
 __all__ = ["CompileCache", "compile_cache"]
@@ -164,8 +165,7 @@ def _crashed(folder: pathlib.Path) -> str:
     if fresh:
         tally.write_bytes(b"x" * crashes)
         text = f"an earlier start died while it loaded compiled steps from {folder}, which was emptied"
-        warnings.warn(f"Kyeo's compile cache is off in this run: {text}. {_VARIABLE}=0 turns it off for good.",
-                      stacklevel=2)
+        warn(f"Kyeo's compile cache is off in this run: {text}. {_VARIABLE}=0 turns it off for good.")
         return text
     return f"starts died while they loaded from {folder}: remove it to try again" if crashes >= _MOST_CRASHES else ""
 

@@ -1,13 +1,12 @@
 """Names of Keras 1, Keras 2 and TensorFlow that people still write, and what stands for each today."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.op import OPS
 
-__all__ = ["missing", "way_of_method"]
+__all__ = ["answer_for_missing", "way_of_method"]
 
 # What stands for a name that a room does not have.
 _WAYS: dict[str, dict[str, str]] = {
@@ -80,11 +79,10 @@ def way_of_method(name: str, owner: Any) -> Exception | None:
     return problem(f"Models have no `{name}` any more.", where=owner, fix=_METHODS[name], kind=AttributeError)
 
 
-def missing(
-    module: str, left_out: dict[str, str] | None = None,
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` of a room: for names it does not have, the one says what stands for them or what
-    was meant; the other gives the names it has.
+def answer_for_missing(module: str, left_out: dict[str, str] | None = None) -> None:
+    """Give a room its `__getattr__` and `__dir__`: for names it does not have, the one says what stands for them or
+    what was meant; the other gives the names it has. (Written in the room itself, they would tell type checkers that
+    every name is there.)
 
     Args:
         module: the `__name__` of the room.
@@ -102,4 +100,6 @@ def missing(
         raise problem(f"There is no `{name}` in {module}.", kind=AttributeError,
                       fix=way or did_you_mean(name, getattr(sys.modules[module], "__all__", ())))
 
-    return get, lambda: sorted([*sys.modules[module].__all__, "__all__", "__doc__", "__file__", "__name__"])
+    room_itself: Any = sys.modules[module]
+    room_itself.__getattr__ = get
+    room_itself.__dir__ = lambda: sorted([*sys.modules[module].__all__, "__all__", "__doc__", "__file__", "__name__"])

@@ -19,6 +19,9 @@ def set_mask(tensor: Any, mask: Any) -> None:
     else:
         masks = _masks  # held by the function: at the interpreter's end the module's name may be gone before the tensor
         masks[key] = (weakref.ref(tensor, lambda _: masks.pop(key, None)), mask)
+    node = getattr(tensor, "node", None)
+    if node is not None:  # a symbolic tensor, which may be made again
+        node.masks[tensor.index] = mask
 
 
 def get_mask(tensor: Any) -> Any:

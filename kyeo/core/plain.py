@@ -123,8 +123,8 @@ def plainly(fn: Callable[P, R]) -> Callable[P, R]:
 
 def _misfit(fn: Callable[..., Any], error: Exception, kwargs: dict[str, Any]) -> Exception | None:
     """The complaint about a keyword that the function does not take, if that is why nothing of it has run."""
-    if not isinstance(error, TypeError) or error.__traceback__ is None or error.__traceback__.tb_next is not None:
-        return None
+    if not isinstance(error, TypeError) or is_told(error) or len(list(_entries(error.__traceback__))) > 2:
+        return None  # something has run: more than `call` and a decorator below it
     names = [name for name in inspect.signature(fn).parameters if name != "self"]
     unknown = next((name for name in kwargs if name not in names), None)
     if unknown is None:

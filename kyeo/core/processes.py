@@ -3,15 +3,19 @@
 All processes must call the same functions in the same order, as with everything they compute together.
 """
 
+import re
 from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from kyeo.core.errors import problem
 from kyeo.core.settings import settings
 
-__all__ = ["for_numpy", "from_all", "from_first", "own_rows", "several"]
+__all__ = ["agree", "for_numpy", "from_all", "from_first", "note_of_loss", "own_rows", "several"]
+
+_CONNECTION = re.compile("Gloo|Connection|[Hh]eartbeat|UNAVAILABLE|DEADLINE_EXCEEDED")
 
 _BLOCK = 1 << 24  # bytes sent at a time
 _LENGTH = 8
@@ -93,3 +97,22 @@ def own_rows(array: Any) -> np.ndarray:
     divided = jax.jit(lambda a: a, out_shardings=wanted)(array)
     parts = {shard.index[0].start or 0: shard.data for shard in divided.addressable_shards}
     return np.concatenate([np.asarray(parts[start]) for start in sorted(parts)])
+
+
+def agree(doing: str) -> None:
+    """Complain on every process where they are not about to do the same: else they would wait for each other.
+
+    >>> agree("make the variable dense/kernel")
+    """
+    said = [data.decode() for data in from_all(doing.encode())]
+    if len(set(said)) > 1:
+        raise problem("The processes of this run do not do the same.", where="distribution",
+                      received="; ".join(f"process {number}: {text}" for number, text in enumerate(said)),
+                      fix="give every process the same program, model and seed")
+
+
+def note_of_loss(error: BaseException | None) -> None:
+    """Say with an error what it means when a process of the run is gone."""
+    if error is not None and several() and _CONNECTION.search(str(error)):
+        error.add_note("Another process of this run has ended or cannot be reached; look at what it said last. Then "
+                       "start all of them again: fit(..., resume=folder) goes on from the last checkpoint.")

@@ -26,6 +26,7 @@ class Scope:
         symbolic: True while only shapes are wanted.
         onednn: True in a step that is compiled with the options of `ops/kernels/onednn.py`.
         plain: True while a program is traced for a file: kernels take their plain forms, equations bear layers' names.
+        made: the layers made so far in the `call` of a user's layer; None outside of one.
         remat: what layers made now compute again for the gradient; None where all is kept.
     """
 
@@ -38,6 +39,7 @@ class Scope:
     symbolic: bool = False
     onednn: bool = False
     plain: bool = False
+    made: list[Any] | None = None
     remat: Any = None
 
 

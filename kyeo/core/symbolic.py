@@ -5,6 +5,9 @@ that is not a number is unknown again. There are no shape rules written by hand.
 """
 
 import functools
+import gc
+import itertools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,6 +53,7 @@ class SymbolicTensor:
         self.sparse = self.ragged = False
         self.node: Node | None = None
         self.index = 0  # which of the node's outputs this is
+        self.made_by: Any = None  # the node's target, which lives as long as its tensors
 
     @property
     def ndim(self) -> int:
@@ -102,25 +106,77 @@ class Node:
 
     `target` is a layer or an op's function; `args` and `kwargs` are as the user gave them. `name` is the name
     of the layer, or one of its own for the call of an op.
+
+    A layer keeps its nodes, a node its inputs, a tensor its node and the layer. What leads back, a node's layer and
+    its outputs, is weak, so that a model goes with the last reference to it; outputs that nobody has are made again.
+    One way back is left: a layer called on what it gave itself.
     """
 
     def __init__(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any):
-        self.target, self.args, self.kwargs, self.outputs = target, args, kwargs, outputs
+        self.args, self.kwargs = args, kwargs
         self.inputs: list[SymbolicTensor] = tensors_in((args, kwargs))
-        self.output_tensors: list[SymbolicTensor] = tensors_in(outputs)
-        for index, tensor in enumerate(self.output_tensors):
-            tensor.node, tensor.index = self, index
+        self.masks: dict[int, Any] = {}  # of the outputs
         self.name: str = getattr(target, "name", None) or auto_name(getattr(target, "__name__", "op"))
+        self._of_layer = hasattr(target, "_inbound_nodes")
+        tensors = tensors_in(outputs)
+        self._looks = [(t.shape, t.dtype, t.name) for t in tensors]
+        counter = itertools.count()
+        self._places = jax.tree.map(lambda _: next(counter), outputs)
+        self._link(target, tensors)
+
+    def _link(self, target: Any, tensors: "list[SymbolicTensor]") -> None:
+        self._target: Callable[[], Any] = weakref.ref(target) if self._of_layer else functools.partial(_itself, target)
+        self._outputs = [weakref.ref(tensor) for tensor in tensors]
+        for index, tensor in enumerate(tensors):
+            tensor.node, tensor.index, tensor.made_by = self, index, target
+
+    def __getstate__(self) -> dict[str, Any]:
+        links = {"_target": self.target, "_outputs": self.output_tensors, "masks": {}}
+        return {**self.__dict__, **links}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._link(state["_target"], state["_outputs"])
+
+    @property
+    def target(self) -> Any:
+        """What was called."""
+        return self._target()
+
+    @property
+    def outputs(self) -> Any:
+        """What it gave: the structure of symbolic tensors."""
+        tensors = self.output_tensors
+        return jax.tree.map(lambda place: tensors[place], self._places)
+
+    @property
+    def output_tensors(self) -> "list[SymbolicTensor]":
+        """The symbolic tensors among `outputs`."""
+        return [self._output(index) for index in range(len(self._outputs))]
+
+    def _output(self, index: int) -> "SymbolicTensor":
+        tensor = self._outputs[index]()
+        if tensor is None:
+            shape, dtype, name = self._looks[index]
+            tensor = SymbolicTensor(shape, dtype, name=name)
+            tensor.node, tensor.index, tensor.made_by = self, index, self.target
+            self._outputs[index] = weakref.ref(tensor)
+            set_mask(tensor, self.masks.get(index))
+        return tensor
 
     @property
     def operation(self) -> Any:
         """What counts as one thing in a graph: a layer however often it is called, but each call of an op."""
-        return self.target if hasattr(self.target, "_inbound_nodes") else self
+        return self.target if self._of_layer else self
 
     @property
     def parents(self) -> "list[Node]":
         """The nodes whose outputs this one takes, each once."""
         return list(dict.fromkeys(t.node for t in self.inputs if t.node is not None))
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def tensors_in(tree: Any) -> list[SymbolicTensor]:
@@ -180,6 +236,8 @@ def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
             raise error from None
         return jax.tree.map(
             lambda a, b: _spec([s if s == t else None for s, t in zip(a.shape, b.shape)], a.dtype), first, second)
+    finally:  # JAX leaves an exception for each symbolic size, in a cycle that holds the variables of all callers
+        gc.collect(0)
     return jax.tree.map(lambda leaf: _spec([s if isinstance(s, int) else None for s in leaf.shape], leaf.dtype), out)
 
 

@@ -254,19 +254,17 @@ def variables_of(owner: Any) -> list[Variable]:
     """Every variable below `owner`, each once, in the order `weights` has: own ones first (born trainable before
     the others), then those of seed generators and layers it holds."""
     found: dict[Variable, None] = {}
-    visited: set[int] = set()
-
-    def walk(item: Any) -> None:
-        if id(item) in visited:
-            return
-        visited.add(id(item))
-        own = list(owned(item, Variable))
-        found.update(dict.fromkeys(sorted(own, key=lambda v: not v.born_trainable)))
-        for child in owned(item, VariableOwner):
-            walk(child)
-
-    walk(owner)
+    _gather(owner, found, set())
     return list(found)
+
+
+def _gather(owner: Any, found: dict[Variable, None], visited: set[int]) -> None:
+    if id(owner) in visited:
+        return
+    visited.add(id(owner))
+    found.update(dict.fromkeys(sorted(owned(owner, Variable), key=lambda v: not v.born_trainable)))
+    for child in owned(owner, VariableOwner):
+        _gather(child, found, visited)
 
 
 def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[..., tuple[Any, list[jax.Array]]]:

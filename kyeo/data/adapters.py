@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from kyeo.core.arrays import are_whole
 from kyeo.core.errors import describe, positive_int, problem
 from kyeo.core.plain import warn
 from kyeo.data.arrays import as_arrays, batch_rows
@@ -160,6 +161,9 @@ _KINDS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any, _Options], Source
 )
 
 
+_MOST_BY_CHANCE = 10  # so many rows are not in order by chance
+
+
 def train_validation_split(arrays: tuple[Any, Any, Any], validation_split: float) -> tuple[Any, Any]:
     """Hold out the last rows (before any shuffling, as in Keras): `(the rest, the held-out rows)`.
 
@@ -191,6 +195,7 @@ def train_validation_split(arrays: tuple[Any, Any, Any], validation_split: float
 def _compare_classes(y: np.ndarray, at: int, name: str) -> None:
     labels = _class_numbers(y)
     if labels is None:
+        _warn_of_order(y, at, name)
         return
     width = int(labels.max()) + 1
     rest, held = np.bincount(labels[:at], minlength=width), np.bincount(labels[at:], minlength=width)
@@ -204,10 +209,24 @@ def _compare_classes(y: np.ndarray, at: int, name: str) -> None:
     if missing or added:
         facts = [f"no class {missing[:10]} among the held-out rows"] * bool(missing) + [
             f"class {added[:10]} only among them"] * bool(added)
-        warn(
-            f"`validation_split` holds out the last {len(labels) - at} rows, and `{name}` looks sorted: "
-            + ", ".join(facts)
-            + ". Shuffle first: `order = np.random.permutation(len(x)); x, y = x[order], y[order]`.")
+        _warn_of_sorted(len(labels) - at, name, ", ".join(facts))
+
+
+def _warn_of_order(y: Any, at: int, name: str) -> None:
+    """Say so where the values to predict only rise, or only fall, from row to row."""
+    if np.size(y) != len(y) or len(y) < _MOST_BY_CHANCE or y.dtype.kind not in "iuf":
+        return
+    values = np.asarray(y).reshape(-1)
+    low, high = min(values[0], values[-1]), max(values[0], values[-1])
+    steps = np.diff(values)
+    if low < high and ((steps >= 0).all() or (steps <= 0).all()):
+        facts = f"values {values[at]:g} to {values[-1]:g} of {low:g} to {high:g} are held out"
+        _warn_of_sorted(len(values) - at, name, facts)
+
+
+def _warn_of_sorted(count: int, name: str, facts: str) -> None:
+    warn(f"`validation_split` holds out the last {count} rows, and `{name}` looks sorted: {facts}. Shuffle first: "
+         "`order = np.random.permutation(len(x)); x, y = x[order], y[order]`.")
 
 
 def _class_numbers(y: np.ndarray) -> np.ndarray | None:
@@ -219,6 +238,6 @@ def _class_numbers(y: np.ndarray) -> np.ndarray | None:
         return np.argmax(y, axis=1) if one_hot else None
     y = y.reshape(-1)
     low, high = y.min(), y.max()
-    if not (low >= 0 and high <= 10_000 and (y.dtype.kind in "iub" or (y == np.floor(y)).all())):
+    if not (low >= 0 and high <= 10_000 and are_whole(y)):
         return None
     return y.astype(np.int64)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.core.arrays import are_whole
 from kyeo.core.errors import problem
 
 __all__ = ["check_binary_labels", "check_labels"]
@@ -39,7 +40,7 @@ def check_labels(y: Any, num_classes: int, where: Any = None, ignore_class: int 
         raise problem("Labels are not numbers.", received=f"NaN or infinity among {labels.size} labels",
                       expected=f"integers 0..{num_classes - 1}", where=where)
     if low >= 0 and high < num_classes:
-        if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+        if not are_whole(labels):
             raise problem("Labels are not whole numbers.", received=f"labels run {low:g}..{high:g}, with fractions",
                           expected=f"integers 0..{num_classes - 1}", where=where,
                           fix="for values to predict take a loss such as \"mse\" and a last layer of 1 unit")

@@ -13,7 +13,7 @@ import numpy as np
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.parameters import checked
 from kyeo.data.arrays import standard_batch
-from kyeo.data.source import Batch, Source, span, warn_out_of_data
+from kyeo.data.source import Batch, Source, warn_out_of_data
 
 __all__ = ["Dataset", "DatasetSource"]
 
@@ -201,7 +201,7 @@ class DatasetSource(Source):
         if self._total is None:
             turn, first, stop = epoch, 0, self._steps
         else:
-            turn, first, stop = span(epoch, self._total, self._steps)
+            turn, first, stop = self.span(epoch, self._total, self._steps)
         taken = 0
         for data in itertools.islice(self._dataset._elements(turn), first + start, stop):
             taken += 1

@@ -7,7 +7,6 @@ never forked, because JAX's threads do not survive a fork.
 import itertools
 import multiprocessing
 import pickle
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,9 +17,10 @@ import numpy as np
 
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
+from kyeo.core.plain import warn
 from kyeo.data.arrays import standard_batch
 from kyeo.data.iterable import own_state, restore_own_state
-from kyeo.data.source import Batch, Source, span, warn_out_of_data
+from kyeo.data.source import Batch, Source, warn_out_of_data
 
 __all__ = ["PyDataset", "PyDatasetSource"]
 
@@ -115,7 +115,7 @@ class PyDatasetSource(Source):
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         total = self._dataset.num_batches
-        turn, first, stop = span(epoch, total, self._steps)
+        turn, first, stop = self.span(epoch, total, self._steps)
         indices: Iterable[int] = range(first + start, stop)
         if self._shuffle and total is not None:
             draw = np.random.Generator(np.random.Philox(key=[self._seed % 2**64, turn]))
@@ -143,8 +143,8 @@ class PyDatasetSource(Source):
     def state(self) -> dict[str, Any]:
         own = own_state(self._dataset)
         if own is not None and (self._dataset.workers > 1 or self._dataset.use_multiprocessing):
-            warnings.warn(f"The state of {type(self._dataset).__name__} is that of its workers, which read ahead: a "
-                          "resumed training may see other batches. Use workers=1.", stacklevel=2)
+            warn(f"The state of {type(self._dataset).__name__} is that of its workers, which read ahead: a "
+                 "resumed training may see other batches. Use workers=1.")
         return {"seed": self._seed, "told": list(self._told), "own": own}
 
     def restore(self, state: dict[str, Any], step: int) -> None:

@@ -15,7 +15,7 @@ from kyeo.core.errors import problem
 from kyeo.core.plain import warn
 from kyeo.data.arrays import batch_dtype, batch_rows
 
-__all__ = ["ArraySource", "Batch", "Source", "pad_batch", "span", "warn_out_of_data"]
+__all__ = ["ArraySource", "Batch", "Source", "pad_batch", "warn_out_of_data"]
 
 Batch = tuple[Any, Any, Any]
 
@@ -27,11 +27,27 @@ class Source(abc.ABC):
         num_batches: how many batches an epoch has; None while that is unknown.
         batch_size: rows of a full batch; None where each batch decides.
         num_rows: rows in all; known for arrays only.
+        first_epoch: the number of the epoch that begins at the begin of the data.
     """
 
     num_batches: int | None = None
     batch_size: int | None = None
     num_rows: int | None = None
+    first_epoch: int = 0
+
+    def span(self, epoch: int, total: int | None, steps: int | None) -> tuple[int, int, int]:
+        """Which batches an epoch has: (number of the pass over the data, first batch, end).
+
+        Without `steps` each epoch is a pass. With `steps` an epoch goes on where the one before stopped, and ends
+        with the pass (so its last epoch may be short), as in Keras. `total=None`: the data has no end.
+        """
+        done = epoch - self.first_epoch
+        if total is None:
+            assert steps is not None
+            return 0, done * steps, (done + 1) * steps
+        steps = steps or total
+        turn, place = divmod(done, -(-total // steps))
+        return turn + self.first_epoch, place * steps, min((place + 1) * steps, total)
 
     @abc.abstractmethod
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -120,14 +136,14 @@ class ArraySource(Source):
         self._shuffle, self._steps, self._seed = shuffle, steps, seed
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        turn, first, stop = span(epoch, self._total, self._steps)
+        turn, first, stop = self.span(epoch, self._total, self._steps)
         order, size = self._order(turn), self.batch_size
         for i in range(first + start, stop):
             yield self._unflatten(self._rows(order, i * size, (i + 1) * size))
         warn_out_of_data(stop - first, self._steps)
 
     def groups(self, epoch: int, size: int, start: int = 0) -> Iterator[tuple[Batch, int]]:
-        turn, first, stop = span(epoch, self._total, self._steps)
+        turn, first, stop = self.span(epoch, self._total, self._steps)
         order, rows = self._order(turn), self.batch_size
         i, full = first + start, min(stop, self.num_rows // rows)
         while i < stop:
@@ -138,7 +154,7 @@ class ArraySource(Source):
         warn_out_of_data(stop - first, self._steps)
 
     def stacked(self, epoch: int, size: int, start: int = 0) -> Iterator[tuple[Batch, int]]:
-        turn, first, stop = span(epoch, self._total, self._steps)
+        turn, first, stop = self.span(epoch, self._total, self._steps)
         order, rows = self._order(turn), self.batch_size
         for i in range(first + start, stop, size):
             begin, end = i * rows, min((i + size) * rows, stop * rows, self.num_rows)
@@ -195,20 +211,6 @@ def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool) -> np.ndarra
     if hasattr(rows, "toarray"):
         rows = rows.toarray()
     return rows if rows.dtype == dtype else rows.astype(dtype)
-
-
-def span(epoch: int, total: int | None, steps: int | None) -> tuple[int, int, int]:
-    """Which batches an epoch has: (number of the pass over the data, first batch, end).
-
-    Without `steps` each epoch is a pass. With `steps` an epoch goes on where the one before stopped, and ends
-    with the pass (so its last epoch may be short), as in Keras. `total=None`: the data has no end.
-    """
-    if total is None:
-        assert steps is not None
-        return 0, epoch * steps, (epoch + 1) * steps
-    steps = steps or total
-    turn, place = divmod(epoch, -(-total // steps))
-    return turn, place * steps, min((place + 1) * steps, total)
 
 
 def warn_out_of_data(count: int, wanted: int | None) -> None:

@@ -1,8 +1,8 @@
 """Initializers: the first values of variables, drawn on the host so building compiles nothing."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
 from kyeo.core.naming import snake_case
 from kyeo.initializers.base import Initializer
@@ -79,5 +79,4 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     """
     return deserialize_in(config, "initializers", custom_objects)
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

@@ -1,8 +1,6 @@
 """Layers: Layer, the base, and the families built on it."""
 
-from typing import TYPE_CHECKING
-
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.layers import (
     activation,
     attention,
@@ -69,5 +67,4 @@ _LEFT_OUT = {  # also in docs/differences.md
     "TorchModuleWrapper": "write the module again with layers, and copy its weights by `set_weights`",
 }
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__, _LEFT_OUT)
+answer_for_missing(__name__, _LEFT_OUT)

@@ -195,9 +195,9 @@ class Discretization(Layer):
 
 def _boundaries(owner: Any, values: Any) -> list[float]:
     array = np.asarray(values)
-    if array.ndim != 1 or array.dtype.kind not in "fiu" or not array.size or (np.diff(array) < 0).any():
+    if array.ndim != 1 or array.dtype.kind not in "fiu" or (np.diff(array) < 0).any():
         raise problem("`bin_boundaries` is not valid.", received=f"bin_boundaries={describe(values)}", where=owner,
-                      expected="numbers in rising order, at least one")
+                      expected="numbers in rising order")
     return array.tolist()
 
 

@@ -13,6 +13,7 @@ from kyeo.core.scope import current
 __all__ = ["explained", "explained_as"]
 
 _USUAL = (TypeError, ValueError, IndexError, KeyError, AttributeError, ZeroDivisionError, AssertionError)
+_RUNTIME = ("UNKNOWN: ", "UNAVAILABLE: ", "INTERNAL: ", "ABORTED: ")  # words of XLA: another process died, say
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def explained(layer: Any, bound: dict[str, Any]) -> Iterator[None]:
     except NotMaskable:
         raise
     except _USUAL as error:
-        if getattr(error, "_kyeo_located", False):
+        if getattr(error, "_kyeo_located", False) or str(error).startswith(_RUNTIME):
             raise
         if is_told(error):
             raise retold(error, layer) from None

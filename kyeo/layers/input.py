@@ -55,7 +55,8 @@ class InputLayer(Layer):
         self.optional = optional
         self.built = True
         self.supports_masking = True
-        tensor = SymbolicTensor(self.batch_shape, self._dtype, name=self.name)
+        free = isinstance(input_tensor, SymbolicTensor) and input_tensor.node is None
+        tensor = input_tensor if free else SymbolicTensor(self.batch_shape, self._dtype, name=self.name)
         self._inbound_nodes.append(Node(self, (), {}, tensor))
 
     @property
@@ -103,13 +104,15 @@ def Input(  # a function with a class's name: that is what Keras calls it
         sparse, ragged: not supported.
         batch_shape: sizes with the batch axis, instead of `shape`.
         name: name of the input.
-        tensor: an existing symbolic tensor to wrap.
+        tensor: an existing symbolic tensor to wrap; one that `Input` gave is given back.
         optional: whether None may be passed for it.
 
     >>> import kyeo
     >>> kyeo.Input((28, 28, 1)).shape
     (None, 28, 28, 1)
     """
+    if isinstance(tensor, SymbolicTensor) and tensor.node is not None and isinstance(tensor.node.target, InputLayer):
+        return tensor
     layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, ragged=ragged,
                        batch_shape=batch_shape, input_tensor=tensor, optional=optional, name=name)
     return layer.output

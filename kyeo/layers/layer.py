@@ -26,6 +26,7 @@ from kyeo.core.symbolic import Node, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
 from kyeo.layers.call_spec import call_spec, shapes_for_build
 from kyeo.layers.complaints import explained
+from kyeo.layers.habits import sweep, watched
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
 from kyeo.layers.shapes import Shaped
@@ -98,7 +99,8 @@ class Layer(Shaped):
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self._input_shape_given = batch_shape  # for the first layer of a Sequential written in the tf.keras way
-
+        if current().made is not None:
+            current().made.append(self)
         Structure.version += 1
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -259,7 +261,7 @@ class Layer(Shaped):
             args, kwargs = jax.tree.map(self._cast, (args, kwargs))
         changes = {"training": training, "path": self._enter_path(), "losses": losses,
                    "compute_dtype": self.compute_dtype if self.compute_dtype != self.variable_dtype else None}
-        with scope(**changes), explained(self, bound):
+        with scope(**changes), explained(self, bound), watched(self):
             outputs = self.call(*args, **kwargs) if self._remat is None else self._remat.call(self, args, kwargs)
             if self.activity_regularizer is not None:
                 self._penalize_activity(outputs)
@@ -335,7 +337,9 @@ class Layer(Shaped):
     def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
         spec = call_spec(type(self))
         with explained(self, spec.bind(self, args, kwargs)):
-            return infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
+            specs = infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
+        sweep(self)
+        return specs
 
     # -- as a pure function --------------------------------------------------------------------------------
     def stateless_call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any,

@@ -127,18 +127,7 @@ class Owning(Configurable, VariableOwner):
 
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator["Owning"]:
         """This layer and those inside it, depth first, each once."""
-        seen: set[int] = set()
-
-        def walk(layer: Owning) -> Iterator[Owning]:
-            if id(layer) in seen:
-                return
-            seen.add(id(layer))
-            yield layer
-            if recursive or layer is self:
-                for inner in layer.layers_inside():
-                    yield from walk(inner)
-
-        found = walk(self)
+        found = _walk(self, recursive, set())
         if not include_self:
             next(found)
         return found
@@ -245,3 +234,15 @@ class Owning(Configurable, VariableOwner):
     def metrics_variables(self) -> list[Variable]:
         """The variables of `metrics`."""
         return [v for metric in self.metrics for v in metric.variables]
+
+
+def _walk(layer: Owning, recursive: bool, seen: set[int]) -> Iterator[Owning]:
+    seen.add(id(layer))
+    yield layer
+    for inner in layer.layers_inside():
+        if id(inner) not in seen:
+            if recursive:
+                yield from _walk(inner, True, seen)
+            else:
+                seen.add(id(inner))
+                yield inner

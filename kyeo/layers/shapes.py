@@ -58,15 +58,16 @@ class Shaped(Owning, Operation):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build with what `get_build_config` gave."""
-        def tuples(value: Any) -> Any:
-            if isinstance(value, list):
-                return tuple(value) if all(v is None or isinstance(v, int) for v in value) else list(map(tuples, value))
-            return {k: tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-        shapes = tuples(config)
+        shapes = _with_tuples(config)
         named = shapes["shapes_dict"] if "shapes_dict" in shapes else {"input_shape": shapes["input_shape"]}
         self.build(**named) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
         self._build_shapes = self._build_shapes or named  # a layer without a `build` of its own keeps none
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value) if all(v is None or isinstance(v, int) for v in value) else list(map(_with_tuples, value))
+    return {k: _with_tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _is_shape(value: Any) -> bool:

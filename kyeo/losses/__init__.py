@@ -1,8 +1,8 @@
 """Losses: what training minimises. Classes with a reduction, and functions with one value for each sample."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
 from kyeo.losses import classification, regression, structure
 from kyeo.losses.classification import *
@@ -57,5 +57,4 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """
     return deserialize_in(name, "losses", custom_objects)
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

@@ -1,8 +1,8 @@
 """Metrics: what is reported about training. Classes that gather batches, and functions of one batch."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.lookup import deserialize_in, register_aliases, serialize_named
 from kyeo.core.lookup import resolve as resolve_identifier
 from kyeo.core.naming import snake_case
@@ -101,5 +101,4 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     """
     return deserialize_in(config, "metrics", custom_objects)
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

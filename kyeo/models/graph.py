@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo.core.errors import describe, problem
+from kyeo.core.errors import describe, problem, where_is
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.symbolic import Node, SymbolicTensor, map_tensors, tensors_in
 from kyeo.layers.layer import Layer
@@ -28,7 +28,7 @@ class Graph:
     """
 
     def __init__(self, inputs: Any, outputs: Any, owner: Any = None):
-        self.inputs, self.outputs, self.owner = inputs, outputs, owner
+        self.inputs, self.outputs, self.owner = inputs, outputs, where_is(owner)
         self.input_tensors = tensors_in(inputs)
         self.output_tensors = tensors_in(outputs)
         self._check_ends()
@@ -39,6 +39,7 @@ class Graph:
             key = id(node.operation)
             layer_depths[key] = max(layer_depths.get(key, 0), depth)
         self.nodes = sorted(post_order, key=lambda n: -depths[n])
+        self._kept = [tensor for node in self.nodes for tensor in node.output_tensors]  # they are known by their ids
         in_order = sorted(post_order, key=lambda n: first_visit.get(id(n.operation), -1))  # an unused input has none
         operations = {id(n.operation): n.operation for n in in_order}
         self.operations: list[Layer | Node] = sorted(operations.values(), key=lambda o: -layer_depths[id(o)])

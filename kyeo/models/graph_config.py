@@ -36,22 +36,23 @@ def graph_config(model: Any) -> dict[str, Any]:
     graph: Graph = model._graph
     places = dict(_places(graph))
     from_one = {operation.name for operation in graph.operations if _counts_from_one(operation)}
-
-    def ends(tree: Any) -> Any:
-        if isinstance(tree, SymbolicTensor):
-            name, number, index = places[id(tree)]
-            return [name, number + (name in from_one), index]
-        if isinstance(tree, dict):
-            return {k: ends(v) for k, v in tree.items()}
-        return type(tree)(map(ends, tree))
-
+    ends = {key: [name, number + (name in from_one), index] for key, (name, number, index) in places.items()}
     entries = [_input_spec(t) for t in graph.input_tensors if places[id(t)][0] == t.name and t.node is not None
                and not isinstance(t.node.target, InputLayer)]
     entries += [_entry(operation, graph, places) for operation in graph.operations]
     return {
         "name": model.name, "trainable": model.trainable, "layers": entries,
-        "input_layers": ends(graph.inputs), "output_layers": ends(graph.outputs),
+        "input_layers": _named(graph.inputs, ends), "output_layers": _named(graph.outputs, ends),
     }
+
+
+def _named(tree: Any, ends: dict[int, list[Any]]) -> Any:
+    """Inputs or outputs in their structure, each by its place."""
+    if isinstance(tree, SymbolicTensor):
+        return list(ends[id(tree)])
+    if isinstance(tree, dict):
+        return {k: _named(v, ends) for k, v in tree.items()}
+    return type(tree)(_named(v, ends) for v in tree)
 
 
 def _calls(operation: Any, graph: Graph) -> list[Node]:

@@ -1,13 +1,13 @@
 """Model: a Layer that can be trained, saved and summed up. It may hold a Graph, a stack, or the user's own `call`."""
 
 import html
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.gone import way_of_method
+from kyeo.core.plain import warn
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.export import export_model
@@ -87,7 +87,6 @@ class Model(StateTree, Trainer, Layer):
         outputs = self._calls.run(self, args, kwargs)
         if outputs is None:
             outputs = super().__call__(*args, **kwargs)
-            self._calls.remember(self, args, kwargs, outputs)
         return outputs
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
@@ -218,8 +217,8 @@ class Model(StateTree, Trainer, Layer):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with what `get_compile_config` gave, and make the optimizer's variables."""
         if type(self).compile is not Trainer.compile:
-            warnings.warn(f"`compile` of {type(self).__name__} is not Kyeo's, so it was not called; call it, or write "
-                          "get_compile_config and compile_from_config.", stacklevel=2)
+            warn(f"`compile` of {type(self).__name__} is not Kyeo's, so it was not called; call it, or write "
+                 "get_compile_config and compile_from_config.")
             return
         self.compile(**deserialize_value(config))
         if self.built:

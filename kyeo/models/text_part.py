@@ -26,7 +26,6 @@ class TextPart:
     """The calls that take text, and those they need; `given` are the tensors that the rest of the graph takes."""
 
     def __init__(self, graph: Any):
-        self._graph = graph
         inputs = {id(t) for t in graph.input_tensors}
         wanted = {id(n) for n in graph.nodes if any(t.dtype == "string" for t in n.inputs)}
         for node in reversed(graph.nodes):
@@ -38,9 +37,8 @@ class TextPart:
         used = [t for n in graph.nodes if id(n) not in wanted for t in n.inputs] + graph.output_tensors
         self.given: list[SymbolicTensor] = list({id(t): t for t in used if id(t) in made}.values())
 
-    def prepare(self, inputs: Any) -> dict[str, np.ndarray]:
+    def prepare(self, graph: Any, inputs: Any) -> dict[str, np.ndarray]:
         """What the rest of the graph takes, for these inputs."""
-        graph = self._graph
         if isinstance(inputs, dict):
             inputs = {key: to_host(value, graph.owner) for key, value in inputs.items()}
         elif len(graph.input_tensors) > 1:

@@ -1,8 +1,6 @@
 """Functions on tensors with the names of `keras.ops`: on arrays, on variables, and on symbolic tensors."""
 
-from typing import TYPE_CHECKING
-
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.ops import image as image
 from kyeo.ops import linalg as linalg
 from kyeo.ops import nn as nn
@@ -29,5 +27,4 @@ __all__ = sorted({
     *_control, *_core, *_fourier, *_linalg, *_nn, *_numpy, *_rearrange, *_segments, "image", "linalg", "nn", "numpy",
 })
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

@@ -1,10 +1,10 @@
 """Optimizers: how weights follow their gradients. Schedules of the learning rate are in `schedules`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kyeo.core.configurable import serialize_value
 from kyeo.core.errors import problem
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.lookup import deserialize_in, register_aliases
 from kyeo.core.registry import custom_object_scope, find
 from kyeo.optimizers import legacy, schedules
@@ -74,5 +74,4 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Op
         config = name if isinstance(config, str) else {**config, "class_name": name}
     return deserialize_in(config, "optimizers", custom_objects)
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

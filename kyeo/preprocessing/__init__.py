@@ -1,8 +1,6 @@
 """Preparing data, under the names of `keras.preprocessing`: images, sequences, and data sets from folders."""
 
-from typing import TYPE_CHECKING
-
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.preprocessing import image as image
 from kyeo.preprocessing import sequence as sequence
 from kyeo.utils import (
@@ -15,5 +13,4 @@ __all__ = [
     "image", "image_dataset_from_directory", "sequence", "text_dataset_from_directory", "timeseries_dataset_from_array",
 ]
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

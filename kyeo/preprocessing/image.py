@@ -1,10 +1,10 @@
 """Images, as `keras.preprocessing.image` has them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.parameters import checked
 from kyeo.ops.image import resize
 from kyeo.utils.images import array_to_img, img_to_array, load_img, save_img
@@ -29,5 +29,4 @@ def smart_resize(x: Any, size: Any, interpolation: str = "bilinear", data_format
     resized = resize(x, size, interpolation, crop_to_aspect_ratio=True, data_format=data_format)
     return np.array(resized) if isinstance(x, np.ndarray) else resized
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

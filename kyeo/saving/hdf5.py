@@ -18,7 +18,7 @@ from kyeo.core.errors import is_told, problem
 from kyeo.core.files import looks_like
 from kyeo.core.reading import spend
 from kyeo.core.variable import Variable
-from kyeo.saving.heaps import check_heaps
+from kyeo.saving.heaps import check_heaps, is_text_type
 
 __all__ = ["ReadGroup", "WriteGroup", "as_array", "is_known_part", "open_for_reading", "open_for_writing",
            "read_all", "stored_bytes", "stray_groups"]
@@ -186,8 +186,8 @@ class ReadGroup(Mapping[str, np.ndarray]):
             shape, dtype = attribute.shape, attribute.dtype
             if shape is None or 0 in shape:
                 return []
-            size = attribute.get_storage_size()
-        if dtype.kind not in "SO" or max(size, math.prod(shape) * dtype.itemsize) > _MAX_ATTRIBUTE:
+            size, is_text = attribute.get_storage_size(), is_text_type(attribute.get_type())
+        if not is_text or max(size, math.prod(shape) * dtype.itemsize) > _MAX_ATTRIBUTE:
             raise self._refused(f'the attribute "{name}" of dtype {dtype} and {size:,} bytes')
         with self._telling(name):
             if dtype.kind == "O":

@@ -10,7 +10,7 @@ from typing import Any
 
 from kyeo.core.errors import problem
 
-__all__ = ["check_heaps"]
+__all__ = ["check_heaps", "is_text_type"]
 
 _SIGN = b"GCOL\x01"
 _HEAD = 16  # bytes before the first object, and before the data of each
@@ -36,6 +36,13 @@ def check_heaps(file: Any, where: str) -> None:
     else:
         _walk(_Pieces(file.source), where)
     file.heaps_are_checked = True
+
+
+def is_text_type(kind: Any) -> bool:
+    """Whether a type of HDF5 is one of its texts; where another number says what kind of text, libhdf5 reads wildly."""
+    import h5py
+
+    return isinstance(kind, h5py.h5t.TypeStringID) and kind.get_cset() in (0, 1) and kind.get_strpad() in (0, 1, 2)
 
 
 class _Pieces:

@@ -4,11 +4,11 @@ The file names its layers in the attribute `layer_names`; each has a group whose
 its arrays are. Layers are matched by their order, or by their names.
 """
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from kyeo.core.errors import problem, where_is
+from kyeo.core.plain import warn
 from kyeo.core.variable import Variable
 from kyeo.saving.hdf5 import ReadGroup
 
@@ -98,7 +98,7 @@ def _in_order(model: Any, stored: dict[str, ReadGroup], where: str) -> Pairs:
 def _by_name(model: Any, stored: dict[str, ReadGroup], where: str) -> Pairs:
     mine = [layer for layer in model.layers if layer.weights]
     if stored and not any(layer.name in stored for layer in mine):
-        warnings.warn(f"No layer of the model has a name that is in {where}, so nothing was loaded.", stacklevel=6)
+        warn(f"No layer of the model has a name that is in {where}, so nothing was loaded.")
     for layer in mine:
         if layer.name in stored:
             yield layer, _weights(layer), stored[layer.name]
@@ -125,4 +125,4 @@ def _complain(wrong: list[str], where: str, skip: bool) -> None:
     if not skip:
         raise problem("The weights do not fit the model, so none was changed.", where=where, fix=_FIX,
                       received="\n            ".join(lines), expected="the weights of a model like this one")
-    warnings.warn("These weights were skipped: " + "; ".join(lines), stacklevel=5)
+    warn("These weights were skipped: " + "; ".join(lines))

@@ -5,7 +5,6 @@ weights, `optimizer_weights` the state of the optimizer.
 """
 
 import json
-import warnings
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ import numpy as np
 
 from kyeo.core.errors import problem
 from kyeo.core.files import writing
+from kyeo.core.plain import warn
 from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.config import deserialize_keras_object, read_json, serialize_keras_object
@@ -85,8 +85,8 @@ def save_h5_model(model: Any, path: Any, include_optimizer: bool = True) -> None
         path: of the file, which is written anew.
         include_optimizer: whether how it is compiled, and the state of its optimizer, go with it.
     """
-    warnings.warn("A `.h5` file is the old form of saved models: it keeps no states of metrics, vocabularies or seeds. "
-                  'Write a ".keras" file unless old programs are to read it.', stacklevel=4)
+    warn("A `.h5` file is the old form of saved models: it keeps no states of metrics, vocabularies or seeds. "
+         'Write a ".keras" file unless old programs are to read it.')
     spec = serialize_keras_object(model)
     described = {"class_name": spec.get("registered_name") or spec["class_name"], "config": spec["config"]}
     described["class_name"] = described["class_name"].removeprefix("keras>")

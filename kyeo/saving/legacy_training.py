@@ -1,11 +1,11 @@
 """How a model of Keras 2 was compiled -> how `compile_from_config` takes it; the state of its optimizer."""
 
 import re
-import warnings
 from typing import Any
 
 import numpy as np
 
+from kyeo.core.plain import warn
 from kyeo.core.registry import find
 from kyeo.saving.hdf5 import ReadGroup
 from kyeo.saving.legacy_config import modern
@@ -80,8 +80,8 @@ def load_optimizer(model: Any, file: Any, where: str) -> None:
         staged = _by_number(optimizer, group, names)
     _give(optimizer, staged, where)
     if staged is not None and any(re.search("/(momentum_cache|m_schedule)\\b", name) for name in names):
-        warnings.warn(f"The {type(optimizer).__name__} in {where} is an old one, whose momenta grew 250 times slower "
-                      "than today: training goes on from its state, but by today's rule.", stacklevel=5)
+        warn(f"The {type(optimizer).__name__} in {where} is an old one, whose momenta grew 250 times slower "
+             "than today: training goes on from its state, but by today's rule.")
 
 
 def load_numbered_optimizer(model: Any, file: Any, where: str) -> None:
@@ -123,7 +123,7 @@ def _give(optimizer: Any, staged: Staged | None, where: str) -> None:
 
 
 def _complain(what: str) -> None:
-    warnings.warn(f"{what}: training begins with a fresh one.", stacklevel=6)
+    warn(f"{what}: training begins with a fresh one.")
 
 
 def _steps(group: ReadGroup, key: str) -> int | None:

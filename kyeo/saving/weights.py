@@ -6,7 +6,6 @@ The walk visits what holds variables by attribute name (private ones last), item
 
 import contextlib
 import math
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 from kyeo.core.errors import problem, where_is
 from kyeo.core.naming import snake_case
 from kyeo.core.per_class import per_class
+from kyeo.core.plain import warn
 from kyeo.core.scope import scope
 from kyeo.core.tensors import DamagedFile
 from kyeo.core.variable import Variable, VariableOwner
@@ -67,27 +67,26 @@ def walk(root: Any, skip: Iterable[Any] = ()) -> Iterator[tuple[str, Any]]:
     Objects in `skip`, and what is inside of them alone, are left out.
     """
     # What was seen is held: the id of a list made for this walk could be given away again.
-    seen: dict[int, Any] = {id(item): item for item in skip}
+    return _visit(root, "", {id(item): item for item in skip})
 
-    def visit(item: Any, path: str) -> Iterator[tuple[str, Any]]:
-        if id(item) in seen:
-            return
-        seen[id(item)] = item
-        if _has_variables(item):
-            yield path, item
-            for name, child in _children(item):
-                if _has_variables(child) or isinstance(child, (list, tuple, dict)):
-                    yield from visit(child, f"{path}/{name}" if path else name)
-        else:
-            names: Counter[str] = Counter()
-            for child in item.values() if isinstance(item, dict) else item:
-                if _has_variables(child) or isinstance(child, (list, tuple, dict)):
-                    name = snake_case(type(child).__name__) if _has_variables(child) else "container"
-                    number = names[name]
-                    names[name] += 1
-                    yield from visit(child, f"{path}/{name}_{number}" if number else f"{path}/{name}")
 
-    return visit(root, "")
+def _visit(item: Any, path: str, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
+    if id(item) in seen:
+        return
+    seen[id(item)] = item
+    if _has_variables(item):
+        yield path, item
+        for name, child in _children(item):
+            if _has_variables(child) or isinstance(child, (list, tuple, dict)):
+                yield from _visit(child, f"{path}/{name}" if path else name, seen)
+    else:
+        names: Counter[str] = Counter()
+        for child in item.values() if isinstance(item, dict) else item:
+            if _has_variables(child) or isinstance(child, (list, tuple, dict)):
+                name = snake_case(type(child).__name__) if _has_variables(child) else "container"
+                number = names[name]
+                names[name] += 1
+                yield from _visit(child, f"{path}/{name}_{number}" if number else f"{path}/{name}", seen)
 
 
 def save_variables(root: Any, store: Writer, skip: Iterable[Any] = ()) -> None:
@@ -149,18 +148,17 @@ def _load_variables(root: Any, store: Reader, skip_mismatch: bool, skip: Iterabl
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
         elif getattr(item, "built", True):  # one that has not begun stays as `compile` made it
-            warnings.warn(f"The state of the optimizer was not loaded: {problems[0]}.", stacklevel=6)
+            warn(f"The state of the optimizer was not loaded: {problems[0]}.")
         store.forget(path, item)
     stray = store.strays(used) if not skip else []
     if stray and not wrong:
-        warnings.warn(f"{store.where} holds variables that the model has no place for: {_shortened(stray)}.",
-                      stacklevel=6)
+        warn(f"{store.where} holds variables that the model has no place for: {_shortened(stray)}.")
     if wrong and not skip_mismatch:
         raise problem("The weights do not fit the model, so none was changed.", where=store.where,
                       received=_shortened(wrong, "\n            "), expected="the weights of a model like this one",
                       fix="build the model as it was when it was saved; skip_mismatch=True loads only what fits")
     if wrong:
-        warnings.warn("These weights were skipped: " + _shortened(wrong), stacklevel=6)
+        warn("These weights were skipped: " + _shortened(wrong))
     for path, item, change in changes:
         change()
         store.forget(path, item)

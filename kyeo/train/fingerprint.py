@@ -18,6 +18,7 @@ import numpy as np
 
 from kyeo.core.scope import Scope, current
 from kyeo.core.settings import settings
+from kyeo.core.symbolic import Node
 from kyeo.core.variable import MetricOwner, Variable
 from kyeo.layers.layer import Layer
 
@@ -32,7 +33,7 @@ _OF_LAYERS = frozenset({
     "name", "path", "_build_shapes", "_input_shape_given", "_inbound_nodes", "_loss_values", "_kept_losses",
     "optimizer", "_objective", "_compile_config", "_runners", "_current_runners", "_state_cache", "_metrics_cache",
     "_pads_predictions", "_padding_refused", "history", "jit_compile", "loss", "stop_training", "steps_per_execution",
-    "_run_eagerly", "_output_names", "_calls",
+    "_run_eagerly", "_output_names", "_calls", "_turns",
 })
 _OF_OTHERS = frozenset({"name", "owner", "_given"})
 
@@ -155,6 +156,8 @@ class _Walk:
 
 def _attributes(value: Any) -> list[tuple[str, Any]]:
     """Names and values of what an object holds."""
+    if isinstance(value, Node):  # some of it by weak references
+        return [(name, getattr(value, name)) for name in ("target", "args", "kwargs", "outputs")]
     slots = [name for base in type(value).__mro__ for name in base.__dict__.get("__slots__", ())]
     in_slots = [(name, getattr(value, name)) for name in slots if hasattr(value, name)]
     return [*getattr(value, "__dict__", {}).items(), *in_slots]

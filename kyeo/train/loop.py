@@ -18,6 +18,7 @@ import jax
 from kyeo.callbacks.base import plain_logs
 from kyeo.callbacks.callback import CallbackList, LazyLogs
 from kyeo.core.errors import NotMaskable
+from kyeo.core.processes import note_of_loss
 from kyeo.data.source import Source
 from kyeo.train.feed import Portion, portions
 from kyeo.train.not_finite import warn_of_not_finite
@@ -57,7 +58,8 @@ class Job:
     def __enter__(self) -> "Job":
         return self
 
-    def __exit__(self, kind: Any, *exc: object) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        note_of_loss(error)
         if kind is not None and self.mode == "train":
             self.callbacks.on_train_interrupted()
         self.source.close()

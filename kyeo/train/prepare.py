@@ -71,11 +71,12 @@ def warn_of_slow_types(model: Any) -> None:
 def build_weights(model: Any, x: Any) -> None:
     """Make the weights by the shapes of a batch, if there are none; a wrong shape is said in terms of the data."""
     _refuse_own_functions(model)
-    graph = getattr(model, "_graph", None)
-    if graph is not None:
-        graph.as_flat_inputs(x)
-    elif not model.built:
-        _predicted(model, x)
+    with model._turns.step:  # another thread may be about to do so as well
+        graph = getattr(model, "_graph", None)
+        if graph is not None:
+            graph.as_flat_inputs(x)
+        elif not model.built:
+            _predicted(model, x)
 
 
 def _as_symbol(array: Any) -> Any:

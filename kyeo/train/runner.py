@@ -65,14 +65,16 @@ class Runner:
         word: gives the model's fingerprint as it is now; runners with the same one share what is compiled.
         donated: how many of the groups, from the first on, have buffers that may be overwritten.
         eager: run without compiling.
+        lock: held by a step while the buffers it gives up are not replaced; shared by the runners of a model.
     """
 
     def __init__(self, step: Callable[..., Any], groups: list[list[Variable]], word: Callable[[], str | None], *,
-                 donated: int, eager: bool):
+                 donated: int, eager: bool, lock: Any):
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
         for variable in self._boxes:
             variable.place()
+        self._lock = lock
         self._step, self._word, self._donated, self._eager = keeping_places(step, groups), word, donated, eager
         # XLA's own code multiplies ints slowly: 512 x 512 in 0.5 instead of 0.1 ms, 4,096 x 4,096 in 28 instead of 1.6
         self._few_rows = 0 if any(v.dtype == "int8" for v in self._boxes) else _FEW_ROWS
@@ -82,9 +84,10 @@ class Runner:
 
     def _choose(self) -> None:
         """Take the compiled step for the model as it is now."""
-        chosen = None if self._eager or settings.distribution is not None else self._word()
+        word = self._word
+        chosen = None if self._eager or settings.distribution is not None else word()
         self._compiled = shared_step(chosen)
-        self._asker = Asker(self._step, lambda: chosen is None or self._word() == chosen)
+        self._asker = Asker(self._step, lambda: chosen is None or word() == chosen)
 
     def _run_eagerly(self, data: Any, rows: Any) -> Any:
         with scope(row_mask=rows):
@@ -162,7 +165,7 @@ class Runner:
         """
         form = "long" if long else "single"
         data, rows = place_batch((data, rows), axis=0 if count is None else 1)
-        with safe.hold():
+        with safe.hold(), self._lock:
             if self._eager:
                 result, new = self._run_eagerly(data, rows)
             elif count is None:
@@ -180,7 +183,17 @@ class Runner:
         rows = np.shape(jax.tree.leaves(data)[0])[0]
         data = place_batch(data)
         form = "small" if rows <= self._few_rows else "single"
-        return self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, None))[0]
+
+        def work() -> Any:
+            return self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, None))[0]
+
+        try:
+            return work()
+        except (RuntimeError, ValueError) as error:
+            if not _is_gone(error):
+                raise
+        with self._lock:
+            return work()
 
     def expect(self, x: np.ndarray, batch_size: int | None) -> None:
         """Note that a batch like this one fits the model and is predicted as it is."""
@@ -198,7 +211,9 @@ class Runner:
         try:
             kept = [[v._value for v in group] for group in self._groups]
             outputs = self._compiled.small([], kept, (x, None, None), None)[0]
-        except StepChanged:
+        except (StepChanged, RuntimeError, ValueError) as error:
+            if not isinstance(error, StepChanged) and not _is_gone(error):
+                raise
             return None
         finally:
             running.reset(token)
@@ -223,3 +238,8 @@ class Runner:
         for box, value in zip(self._boxes, values, strict=True):
             if value is not None:  # None: unchanged
                 box.put(value)
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether a step of another thread took the weights just before they were to be used."""
+    return "has been deleted" in str(error)

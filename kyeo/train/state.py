@@ -1,7 +1,7 @@
 """The training state of a model, and the compiled steps that fit it, kept until something changes."""
 
-import functools
 import inspect
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,10 +11,12 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import Structure, Variable, pure
 from kyeo.data.source import Source
 from kyeo.data.unpack import pack_x_y_sample_weight
+from kyeo.layers.habits import sweep
 from kyeo.train.calling import CompiledCall
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import may_pad
 from kyeo.train.runner import Runner
+from kyeo.train.turns import Turns
 
 __all__ = ["StateVariables", "StepCache"]
 
@@ -34,6 +36,7 @@ class StepCache:
     optimizer: Any
     run_eagerly: Any
     metrics: Any
+    _turns: Turns
 
     def _forget_steps(self) -> None:
         self._runners: dict[Any, Runner] = {}
@@ -101,11 +104,11 @@ class StepCache:
                       "predict": [variables.trainable, variables.frozen]}[mode]
             same = (mode, self.run_eagerly, settings.distribution, tuple(tuple(map(id, g)) for g in groups))
             if same not in self._runners:
-                step = getattr(self, f"{mode}_step")
-                _check_arguments(step, self)
+                _check_arguments(getattr(self, f"{mode}_step"), self)
+                owner = weakref.ref(self)  # the runner belongs to it
                 self._runners[same] = Runner(
-                    _packed(step), groups, functools.partial(fingerprint, self, mode, groups),
-                    donated=3 if mode == "train" else 0, eager=self.run_eagerly)
+                    _packed(owner, f"{mode}_step"), groups, lambda: fingerprint(owner(), mode, groups),
+                    donated=3 if mode == "train" else 0, eager=self.run_eagerly, lock=self._turns.step)
             self._current_runners[mode] = (now, self._runners[same])
         return self._current_runners[mode][1]
 
@@ -129,12 +132,14 @@ class StepCache:
         self._padding_refused = True
 
 
-def _packed(step: Callable[..., Any]) -> Callable[..., Any]:
-    """The step, given batches as users write them: `x, y = data` where there are no weights, `data` for x alone."""
+def _packed(owner: Callable[[], Any], name: str) -> Callable[..., Any]:
+    """A step of a model, given batches as users write them: `x, y = data` where there are no weights, `data` for x."""
 
-    @functools.wraps(step)
     def run(state: Any, data: Any) -> Any:
-        return step(state, pack_x_y_sample_weight(*data))
+        model = owner()
+        result = getattr(model, name)(state, pack_x_y_sample_weight(*data))
+        sweep(model)
+        return result
 
     return run
 

@@ -49,6 +49,11 @@ def align(tree: Any, names: Sequence[str | None], what: str, missing_ok: bool = 
                   expected=f"{count}, for the outputs {list(names)}")
 
 
+def _is_nested(spec: Any) -> bool:
+    """Whether something is a list or dict of entries, and not an entry described by a dict."""
+    return isinstance(spec, (list, tuple)) or (isinstance(spec, dict) and "class_name" not in spec)
+
+
 def spread(spec: Any, names: Sequence[str | None], what: str, many: bool) -> list[Any]:
     """What `compile` was told (a loss, or metrics) as one entry for each output.
 
@@ -57,10 +62,18 @@ def spread(spec: Any, names: Sequence[str | None], what: str, many: bool) -> lis
         names: names of the outputs.
         what: "loss", "metrics", ... for messages.
         many: whether an entry is itself a list (metrics) or a single thing (losses).
+
+    >>> spread(["mse", {"r": ["mae"]}], [None, None], "loss", many=False)
+    ['mse', 'mae']
     """
     count = len(names)
     if spec is None:
         return [None] * count
+    by_place = isinstance(spec, (list, tuple)) or (isinstance(spec, dict) and not set(spec) <= set(names))
+    if not many and by_place and any(map(_is_nested, spec.values() if isinstance(spec, dict) else spec)):
+        flat = jax.tree.leaves(spec, is_leaf=lambda one: not _is_nested(one))  # as deep as the outputs are
+        if len(flat) == count:
+            return flat
     if isinstance(spec, dict):
         if count == 1 and not set(spec) <= set(names):
             return [list(spec.values()) if many else next(iter(spec.values()))]

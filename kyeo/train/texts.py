@@ -1,6 +1,7 @@
 """Data of models that take text: what their first layers make of it is made before the batches enter a step."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kyeo.data.adapters import is_arrays
@@ -20,29 +21,30 @@ def without_text(model: Any, x: Any) -> Any:
     if part is None or x is None or isinstance(x, Source):
         return x
     if is_arrays(x):
-        return part.prepare(x)
-    return _batches(part, x) if hasattr(x, "__next__") else _Prepared(part, x)
+        return part.prepare(graph, x)
+    prepare = functools.partial(part.prepare, graph)
+    return _batches(prepare, x) if hasattr(x, "__next__") else _Prepared(prepare, x)
 
 
-def _batches(part: Any, data: Any) -> Iterator[Any]:
+def _batches(prepare: Callable[[Any], Any], data: Any) -> Iterator[Any]:
     for batch in data:
         x, y, weight = unpack_x_y_sample_weight(batch)
-        yield part.prepare(x), y, weight
+        yield prepare(x), y, weight
 
 
 class _Prepared:
     """A data set whose batches are prepared as they are asked for; each pass begins anew."""
 
-    def __init__(self, part: Any, data: Any):
-        self._part = part
+    def __init__(self, prepare: Callable[[Any], Any], data: Any):
+        self._prepare = prepare
         self._data: Any = data
 
     def __iter__(self) -> Iterator[Any]:
         by_number = isinstance(self._data, PyDataset)
         if not by_number:
-            yield from _batches(self._part, self._data)
+            yield from _batches(self._prepare, self._data)
             return
-        yield from _batches(self._part, (self._data[i] for i in range(len(self))))
+        yield from _batches(self._prepare, (self._data[i] for i in range(len(self))))
         self._data.on_epoch_end()
 
     def __len__(self) -> int:

@@ -29,6 +29,7 @@ from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
 from kyeo.train.texts import without_text
+from kyeo.train.turns import Turns, in_turn
 from kyeo.train.young_statistics import warn_of_young_statistics, young_statistics
 
 __all__ = ["Trainer"]
@@ -51,6 +52,7 @@ class Trainer(StepCache):
         self._objective: Objective | None = None
         self._compile_config: dict[str, Any] | None = None
         self._calls = CompiledCall()
+        self._turns = Turns()
         self._forget_steps()
 
     # -- compile -------------------------------------------------------------------------------------------
@@ -200,6 +202,7 @@ class Trainer(StepCache):
 
     # -- fit, evaluate, predict ----------------------------------------------------------------------------
     @plainly
+    @in_turn
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1,
         verbose: int | str = "auto", callbacks: Any = None, validation_split: float = 0.0,
@@ -247,6 +250,7 @@ class Trainer(StepCache):
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
                            steps=_capped(steps_per_epoch), seed=hash_of(seed_of(f"fit/{self.name}")))
+        source.first_epoch = initial_epoch
         self._prepare(source, y)
         validation = None
         if validation_data is not None:
@@ -257,10 +261,11 @@ class Trainer(StepCache):
         train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
               functools.partial(_is_due, frequency=validation_freq))
         if validation is not None:
-            warn_of_young_statistics(self, young, self.history.history)  # type: ignore[attr-defined]
-        return self.history  # type: ignore[attr-defined]
+            warn_of_young_statistics(self, young, listed.history.history)
+        return listed.history
 
     @plainly
+    @in_turn
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: int | str = "auto",
         sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
@@ -304,6 +309,7 @@ class Trainer(StepCache):
 
     # -- one batch -----------------------------------------------------------------------------------------
     @plainly
+    @in_turn
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
                        return_dict: bool = False) -> Any:
         """One step on one batch. Loss and metrics are those of this batch."""
@@ -311,6 +317,7 @@ class Trainer(StepCache):
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
     @plainly
+    @in_turn
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics on one batch."""
         self._require_compiled("test_on_batch")

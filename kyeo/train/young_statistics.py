@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from kyeo.core.errors import where_is
 from kyeo.core.plain import warn
 
@@ -20,7 +18,7 @@ def young_statistics(model: Any) -> list[Any]:
         return []
     return [layer for layer in model._flatten_layers()
             if type(layer).__name__ == "BatchNormalization" and layer.built and layer.trainable
-            and not np.any(layer.moving_mean.value) and np.all(np.asarray(layer.moving_variance.value) == 1)]
+            and not layer.moving_mean.numpy().any() and (layer.moving_variance.numpy() == 1).all()]
 
 
 def warn_of_young_statistics(model: Any, young: list[Any], logs: dict[str, list[Any]]) -> None:

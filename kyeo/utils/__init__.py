@@ -1,14 +1,12 @@
 """Small tools: progress bar, seeds, labels, data sets by index, names of custom objects."""
 
-from typing import TYPE_CHECKING
-
 from kyeo.config import (
     disable_interactive_logging,
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.gone import missing
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.progbar import Progbar
 from kyeo.core.registry import (
     custom_object_scope,
@@ -52,5 +50,4 @@ __all__ = [
 CustomObjectScope = custom_object_scope
 Sequence = PyDataset
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that is there
-    __getattr__, __dir__ = missing(__name__)
+answer_for_missing(__name__)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import are_whole
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.parameters import checked
 
@@ -17,7 +18,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Class numbers as one-hot rows.
 
     Args:
-        x: integers 0..num_classes-1 of any shape; a last axis of size one is dropped.
+        x: integers 0..num_classes-1 of any shape, or their digits as text; a last axis of size one is dropped.
         num_classes: how many classes; None: the largest label plus one.
 
     Returns:
@@ -44,7 +45,9 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
 
 
 def _class_numbers(labels: np.ndarray) -> np.ndarray:
-    if labels.dtype.kind not in "iub" and not (labels.dtype.kind == "f" and (labels == np.floor(labels)).all()):
+    if labels.dtype.kind in "US" and np.char.isdecimal(labels.astype(str)).all():
+        labels = labels.astype("int64")  # "3" is 3
+    if not are_whole(labels):
         raise problem("Labels are not whole numbers.", received=labels, expected="integers from 0", kind=TypeError,
                       where="to_categorical",
                       fix="turn names into numbers first: `names, numbers = np.unique(labels, return_inverse=True)`")

@@ -13,6 +13,7 @@ DATA = [
       for mode in ("int", "one_hot", "multi_hot", "count")),
     case("Discretization", (3, 1), bin_boundaries=[1.0, 3.0], output_mode="one_hot", _dtype="int32"),
     case("Discretization", (5,), bin_boundaries=[0.0]),
+    case("Discretization", (5,), bin_boundaries=[]),
     case("MelSpectrogram", (2, 200), fft_length=32, sequence_stride=16, num_mel_bins=4, power_to_db=False, window=None),
     case("MelSpectrogram", (2, 200), fft_length=64, sequence_stride=16, num_mel_bins=5),
     case("MelSpectrogram", (2, 200), fft_length=64, sequence_stride=25, sequence_length=50, window="hamming",

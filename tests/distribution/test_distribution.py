@@ -44,7 +44,9 @@ def test_two_processes_train_as_one_and_go_on(tmp_path):
     for process, (out, err) in [(process, process.communicate(timeout=170)) for process in running]:
         assert process.returncode == 0, err[-2000:]
         found = json.loads(out.split("here ")[-1])
-        assert "12 rows x 2 in process 0, 12 rows x 1 in process 1" in found.pop("error")
+        error = found.pop("error")
+        assert "12 rows x 2 in process 0, 12 rows x 1 in process 1" in error
+        assert "process 0: the variable own () float32" in error and "do not do the same" in error
         for name in ("data rows", "model rows", "as one"):
             assert max(found.pop(name)) < 1e-5, name
         assert all(all(same) for same in found.values()) and len(found) == 6, found

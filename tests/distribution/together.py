@@ -77,6 +77,10 @@ for name, distribution, rows, data in [
             made.fit(X[MINE][:20 - 13 * MINE], Y[MINE][:20 - 13 * MINE], batch_size=12, verbose=0)
         except ValueError as error:
             told["error"] = str(error)
+        try:
+            kyeo.Variable(float(MINE), name="own")
+        except ValueError as error:
+            told["error"] += str(error)
 kyeo.distribution.set_distribution(None)
 whole = [np.concatenate([array[:, :12].reshape(24, -1), array[:, 12:].reshape(16, -1)]) for array in (X, Y)]
 _, alone = fit(lambda: {"x": whole[0], "y": whole[1], "batch_size": 24})

@@ -228,3 +228,24 @@ def train_step_of_tensorflow(still):
     model.compile("sgd", "mse")
     still.gives((12, 1), model, X)
     model.fit(X, ones(12), verbose=0)  # <-
+
+
+@mistake("`self.last`", 'Keeps "keeps"', "add_weight", kind=TypeError)
+def a_tensor_kept_in_an_attribute(still):
+    class Keeps(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.seen = layers.Dense(1), []
+
+        def call(self, x):
+            self.last = 2 * x
+            self.seen.append(x)
+            return self.dense(x)
+
+    layer = Keeps()
+    model = kyeo.Sequential([layer])
+    model.compile("sgd", "mse")
+    model.fit(X, ones(12), verbose=0)
+    still.gives((12, 1), model, X)
+    still.holds(lambda: layer.seen[-1][0, 0] == X[0, 0] and "was left when its step was over" in repr(layer.seen[0]))
+    layer.last + 1  # <-

@@ -231,3 +231,35 @@ def test_warnings_at_the_line_of_the_user():
     model.compile("sgd", "mse")
     with pytest.warns(UserWarning, match="vectors for the ids 0 to 4"):
         model.fit(np.full((12, 3), 9), np.ones(12), verbose=0)
+
+
+def test_layers_made_in_call_are_noticed():
+    class Makes(kyeo.layers.Layer):
+        def __init__(self, kept):
+            super().__init__()
+            self.kept, self.inner = kept, None
+
+        def call(self, x):
+            x = kyeo.layers.ReLU()(x)  # has no weights
+            if self.kept == "once" and self.inner is not None:
+                return self.inner(x)
+            inner = kyeo.layers.Dense(1)
+            self.inner = inner if self.kept else None
+            return inner(x)
+
+    x = np.ones((2, 3), "float32")
+    for kept, warns in (("", 1), ("each time", 1), ("once", 0)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model = kyeo.Sequential([kyeo.Input((3,)), Makes(kept)])
+            for _ in range(3):
+                model(x), model.predict(x, verbose=0)
+        assert [("`call` of Makes" in str(w.message), w.filename) for w in caught] == [(True, __file__)] * warns, kept
+
+
+def test_input_of_a_tensor_is_that_tensor():
+    x = kyeo.Input((3,))
+    assert kyeo.Input(tensor=x) is x and layers.InputLayer(input_tensor=(free := kyeo.KerasTensor((None, 3)))).output is free
+    hidden = layers.Dense(2)(x)
+    model = kyeo.Model(begin := kyeo.Input(tensor=hidden), layers.Dense(1)(begin))
+    assert model.input_shape == (None, 2) and kyeo.Model(x, layers.Dense(1)(hidden)).count_params() == 11

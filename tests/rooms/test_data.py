@@ -104,6 +104,9 @@ def test_steps_go_on_over_epochs_as_in_keras():
         assert xs(source, 2) == [[8, 9]]
     assert xs(source, 3) == [[0, 1], [2, 3]]
     assert as_source(np.arange(10), steps=3).batch_size == 4
+    late = as_source(np.arange(10), batch_size=2, steps=2)
+    late.first_epoch = 3  # fit(initial_epoch=3): the data begins with it
+    assert [b[0].tolist() for b in late.batches(3)] == [[0, 1], [2, 3]]
 
 
 def test_number_types():
@@ -468,3 +471,14 @@ def test_binary_labels(labels, message):
         check_binary_labels(np.array(labels))
     check_binary_labels(np.array([0.0, 0.3, 1.0]))
     check_binary_labels(np.array([True, False]))
+
+
+@pytest.mark.parametrize(("y", "warns"), [
+    (np.linspace(0, 9, 40), 1), (np.linspace(5, -1, 40)[:, None], 1), (np.linspace(0.5, 9, 8), 0), (np.full(40, 0.5), 0),
+    (np.sin(np.arange(40.0)), 0), (np.linspace(0.5, 9, 80).reshape(40, 2), 0),
+])
+def test_values_in_order_are_noticed_when_they_are_split(y, warns):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train_validation_split((np.zeros(len(y)), y, None), 0.25)
+    assert ["looks sorted: values" in str(w.message) for w in caught] == [True] * warns

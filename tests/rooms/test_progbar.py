@@ -224,6 +224,7 @@ def test_say_without_a_bar(capsys):
 # -- utils
 @pytest.mark.parametrize("labels, classes", [
     ([0, 2, 1], None), ([[0], [1]], 4), (np.array([[0, 1], [2, 0]]), 3), (3, 5), (jnp.array([0, 1, 2]), 3),
+    (["1", "0", "2"], None), (np.array([["1"], ["0"]]), 3),
 ])
 def test_to_categorical_is_as_in_keras(labels, classes):
     ours = utils.to_categorical(labels, classes)

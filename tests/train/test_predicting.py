@@ -39,7 +39,8 @@ def test_rows_in_a_dispatch(monkeypatch):
 
 
 def convolution_cost():
-    step = convolution().runner("predict")
+    model = convolution()  # a step keeps no model alive
+    step = model.runner("predict")
     traced = step._asking(lambda: step._compiled.single.trace(*step.state(), (np.ones((1, 6, 6, 8), "f"), None, None), None))
     return runner.step_cost(traced.jaxpr)[0]
 

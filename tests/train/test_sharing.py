@@ -1,7 +1,6 @@
 """Models that are alike share what is compiled; each trains as it would alone, to the bit; none keeps another alive."""
 
 import functools
-import gc
 import weakref
 
 import jax
@@ -113,8 +112,7 @@ def test_models_alike_compile_once(compilations):
         counts.append(len(compilations))
     assert counts == [3] * 20  # fit, evaluate and predict of the first
     assert len({loss for (loss,) in histories}) == 20
-    del model
-    gc.collect()
+    del model  # nobody waits for the garbage collector
     assert not any(reference() for reference in models)
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import are_whole
 from kyeo.core.errors import problem
 from kyeo.core.symbolic import SymbolicTensor, any_symbolic
 from kyeo.core.variable import Variable, unwrap
@@ -126,9 +127,8 @@ def is_text(array: np.ndarray) -> bool:
 
 def as_integers(array: np.ndarray, where: Any, fix: str | None = None) -> np.ndarray:
     """An array as int64; floats, as some tables hold integers, must be whole."""
-    kind = array.dtype.kind
-    whole = kind == "f" and bool(((array == np.floor(array)) & (np.abs(array) < 2**63)).all())
-    if array.size and kind not in "iub" and not whole:
+    fits = array.dtype.kind in "iub" or (not is_text(array) and bool((np.abs(array) < 2**63).all()))
+    if array.size and not (fits and are_whole(array)):
         raise problem("This layer takes integers.", received=array, where=where, expected="integers", fix=fix)
     return array.astype(np.int64)
 

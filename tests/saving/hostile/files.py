@@ -339,6 +339,17 @@ def _heaps(step: int, count: int) -> Callable[[bytes, dict], bytes]:
     return change
 
 
+def _texts_of_no_kind(bits: int) -> Callable[[bytes, dict], bytes]:
+    """Names whose type is no text and no list. Found by fuzzing: libhdf5 read what was not there, and the process ended."""
+    def change(good: bytes, facts: dict) -> bytes:
+        data = bytearray(good)
+        at = data.find(b"weight_names\0\0\0\0\x19") + 17
+        data[at:at + 2] = bits.to_bytes(2, "little")
+        return bytes(data)
+
+    return change
+
+
 def _key_of_no_text(file: h5py.File, facts: dict) -> None:
     """A name that is no UTF-8. Found by fuzzing."""
     group, _, _ = _dataset(file)
@@ -417,6 +428,7 @@ HDF5_BYTES = [
     *(Change(f"heap object {number} of {size} bytes", _heap(number, size), None) for number, size in (
         (0, 0), (1, 0), (0, 8), (7, 2**63), (1, 2**32), (0, 2**64 - 1))),
     Change("heap of a million objects", _heaps(0, 2**20), None), Change("heaps in each other", _heaps(32, 2**15), None),
+    *(Change(f"texts of kind {bits:x}", _texts_of_no_kind(bits)) for bits in (0xFFFF, 0x0, 0x2, 0xF, 0x31, 0xF01)),
     Change("version of the top", _root_version),
     Change("nothing", _bytes(lambda b: b"")), Change("signature alone", _bytes(lambda b: bytes(b[:8]))),
     Change("text", _bytes(lambda b: b"import os")), Change("a numpy file with a pickle", _pickled_numpy),

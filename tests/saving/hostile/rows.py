@@ -277,7 +277,7 @@ def rows(every_form: bool) -> list[Row]:
         *map(_folder, FOLDERS),
         *(_weights(change, kind, on_bytes) for on_bytes, table in ((False, HDF5), (True, HDF5_BYTES))
           for number, change in enumerate(table) for kind in (kinds if every_form else [
-              "legacy" if change.name.startswith("heap") else kinds[number % 3]])),
+              "legacy" if change.name.startswith(("heap", "texts")) else kinds[number % 3]])),
         *(_weights(change, "editor", False) for change in HDF5[::6] if not every_form),
         *(_state(name, changed, form) for number, (name, changed) in enumerate(_STATES.items())
           for form in ("h5", "keras") if every_form or (form == "h5") == bool(number % 3)),
