@@ -133,7 +133,7 @@ def draw(rng):
         config["interpolation"] = "nearest"
     if cls in ("Dense", "Embedding"):  # Keras forgets it
         config.pop("lora_alpha", None)
-    if "lora_rank" not in config:
+    if not config.get("lora_rank"):
         config.pop("lora_alpha", None)
     if config.get("activation") == "glu" or (cls.startswith("ConvLSTM") and config.get("activation") == "softmax"):
         config["activation"] = "tanh"  # Keras does not know glu's shape, and takes softmax over places

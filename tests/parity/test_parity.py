@@ -9,7 +9,7 @@ from tests.parity import layers, models, ops, rooms
 from tests.parity.compare import by_numpy, compare
 
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("UserWarning", "RuntimeWarning", "FutureWarning")]
-DRAWN = {"layers": (layers, range(30)), "rooms": (rooms, range(1, 12)), "ops": (ops, range(40)), "models": (models, (14, 22))}
+DRAWN = {"layers": (layers, range(16)), "rooms": (rooms, range(1, 12)), "ops": (ops, range(30)), "models": (models, (22,))}
 
 
 @pytest.mark.parametrize("area", DRAWN)
