@@ -179,14 +179,14 @@ class Softmax(Layer):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """The probabilities."""
+        if not is_float(inputs.dtype):
+            inputs = inputs.astype(self.compute_dtype)
         if mask is not None:
             self._check_mask(inputs.shape, mask.shape)
             mask = mask if mask.dtype == bool else mask > 0.5
             # finite, so that a row with nothing left does not become NaN
             far_below = -3e4 if inputs.dtype == jnp.float16 else -1e9
             inputs = jnp.where(mask, inputs, jnp.asarray(far_below, inputs.dtype))
-        if not is_float(inputs.dtype):
-            inputs = inputs.astype(self.compute_dtype)
         outputs = activations.softmax(inputs, axis=tuple(counted_axes(self, self.axis, inputs.ndim)))
         return outputs if mask is None else jnp.where(mask, outputs, jnp.zeros((), outputs.dtype))
 

@@ -257,6 +257,7 @@ ACTIVATION = [
     case("Softmax", (3, 4, 5), axis=[1, 2]),
     case("Softmax", (3, 4, 5), axis=[2]),
     case("Softmax", (3, 4), _mask=(3, 4)),
+    case("Softmax", (3, 4), _mask=(3, 4), _dtype="uint8"),
     case("Softmax", (3, 4, 5), axis=[1, 2], _mask=(3, 4, 5)),
 ]
 
