@@ -13,7 +13,7 @@ import pytest
 
 __all__ = ["digits", "full_compilation"]
 
-collect_ignore = ["data", "distribution/program.py"]  # programs of their own: test_note.py and test_distribution.py run them
+collect_ignore = ["data", "distribution/program.py", "distribution/together.py"]  # programs of their own: test_note.py and test_distribution.py run them
 
 # Most of the suite's time goes into compiling thousands of small programs that run once: without LLVM's optimizations
 # it takes a third less. Programs that tests start as processes of their own are compiled as for users.

@@ -173,8 +173,10 @@ class Variable:
     def to_donate(self) -> jax.Array:
         """The array for a compiled step that may overwrite it: a copy if anyone else may hold it."""
         if self._lent:
-            # without the device JAX refuses an array that other processes have parts of
-            self._value, self._lent = jax.device_put(self._value, self._value.sharding, may_alias=False), False
+            # JAX refuses one that other processes have parts of, unless it is told where; told, it ties the copy to the
+            # device, and the step would be compiled a second time for what it gives itself
+            where = None if self._value.is_fully_addressable else self._value.sharding
+            self._value, self._lent = jax.device_put(self._value, where, may_alias=False), False
         return self._value
 
     def put(self, value: jax.Array) -> None:
