@@ -69,7 +69,7 @@ class BackupAndRestore(Callback):
     def load(self) -> Any:
         """What the newest whole checkpoint holds; None where there is none."""
         self._steps = 0
-        return self._checkpoints.latest(lambda text: warn(text))
+        return self._checkpoints.latest(warn)
 
     def is_due(self, steps: int) -> bool:
         """Whether to save, after so many more steps."""

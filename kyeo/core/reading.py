@@ -24,7 +24,8 @@ try:
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["Limits", "as_read", "check_config", "check_sizes", "making", "reading", "reading_limits", "spend"]
+__all__ = ["Limits", "as_read", "check_config", "check_sizes", "making", "memory", "reading", "reading_limits",
+           "spend"]
 
 
 @dataclass(frozen=True)

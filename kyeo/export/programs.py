@@ -100,10 +100,10 @@ def bytecode_of(text: str, where: str) -> bytes:
         bad: set[str] = set()
 
         def visit(operation: Any) -> Any:
-            name = operation.name
+            name, known = operation.name, _OPERATIONS
             if name == "stablehlo.custom_call":
-                name = ir.StringAttr(operation.attributes["call_target_name"]).value
-            if not (_CALLS if operation.name == "stablehlo.custom_call" else _OPERATIONS).fullmatch(name):
+                name, known = ir.StringAttr(operation.attributes["call_target_name"]).value, _CALLS
+            if not known.fullmatch(name):
                 bad.add(name)
             return ir.WalkResult.ADVANCE
 
@@ -125,7 +125,7 @@ def _check_text(text: str) -> None:
         raise ValueError(f"{foreign.group().strip()!r} in a program")
     depth = 0
     for sign in re.findall(r"->|[()\[\]{}<>]", bare):
-        depth += 1 if sign in "([{<" else -1 if sign in ")]}>" else 0
+        depth = depth + 1 if sign in "([{<" else max(depth - 1, 0) if sign in ")]}>" else depth
         if depth > _MAX_DEPTH:
             raise ValueError(f"brackets more than {_MAX_DEPTH} deep")
     if any(re.search(r"\d\d", layout) for layout in _CONVOLUTION.findall(re.sub(r"\s", "", bare))):

@@ -21,7 +21,7 @@ from kyeo.core.reading import memory
 from kyeo.saving.assets import AssetReader
 from kyeo.saving.config import read_json
 
-__all__ = ["CONFIG", "METADATA", "WEIGHTS", "opened_archive"]
+__all__ = ["CONFIG", "FILES", "METADATA", "WEIGHTS", "checksums", "opened_archive"]
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 FILES = "files"  # in the metadata of a folder: the checksum of each other file
@@ -67,12 +67,17 @@ def checksums(folder: Path) -> dict[str, str]:
     """The CRC-32 of each file in a folder by its name."""
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        checksum = 0
         with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                checksum = zlib.crc32(piece, checksum)
-        found[path.relative_to(folder).as_posix()] = f"{checksum:08x}"
+            found[path.relative_to(folder).as_posix()] = f"{_checksum(file):08x}"
     return found
+
+
+def _checksum(file: Any) -> int:
+    """The CRC-32 of what is left of an open file, read in pieces."""
+    checksum = 0
+    while piece := file.read(_PIECE):
+        checksum = zlib.crc32(piece, checksum)
+    return checksum
 
 
 def _check_folder(path: Path, names: list[str]) -> None:
@@ -149,10 +154,7 @@ def _window(archive: zipfile.ZipFile, file: BinaryIO, name: str, path: Path) -> 
         file.seek(info.header_offset + 26)
         begin = info.header_offset + 30 + sum(int.from_bytes(file.read(2), "little") for _ in range(2))
         window = (_Window if is_plain else _Unpacked)(file, begin, info.compress_size, info.file_size)
-        checksum = 0
-        while piece := window.read(_PIECE):
-            checksum = zlib.crc32(piece, checksum)
-        if checksum != info.CRC:
+        if _checksum(window) != info.CRC:
             raise zipfile.BadZipFile("another checksum than was written")
     return window
 
