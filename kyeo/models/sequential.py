@@ -131,6 +131,8 @@ class Sequential(Model):
             for layer in self._stack[1:]:
                 x = layer(x)
         self._set_graph(inputs, x)
+        assert self._graph is not None
+        self._graph.other_sizes = True  # as in Keras: a stack takes what its layers take
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the inputs through the stack."""

@@ -246,6 +246,52 @@ def test_a_layer_that_states_its_shape_need_not_be_traced():
     np.testing.assert_array_equal(kyeo.Model(inputs, outputs)(np.ones((2, 3), "float32")), [[3.0], [3.0]])
 
 
+def test_a_stack_takes_what_its_layers_take():
+    """As in Keras; where they cannot, the message is that of the shape it was made for."""
+    model = kyeo.Sequential([kyeo.Input((8, 3)), layers.Conv1D(2, 3), layers.GlobalMaxPooling1D()])
+    model.compile("sgd", "mse")
+    longer = np.ones((2, 9, 3), "float32")
+    assert model(longer).shape == model.predict(longer, verbose=0).shape == (2, 2)
+    model.fit(longer, np.ones((2, 2)), verbose=0)
+    for use in (model, lambda x: model.predict(x, verbose=0), lambda x: model.fit(x, np.ones((2, 2)), verbose=0)):
+        with pytest.raises(ValueError, match="shape of the model's input"):
+            use(np.ones((2, 9, 4), "float32"))
+
+
+def test_weights_made_by_each_call_are_refused():
+    class Leaking(layers.Layer):
+        def call(self, inputs):
+            return inputs + self.add_weight((), "zeros")
+
+    class Once(layers.Layer):
+        weight = None
+
+        def call(self, inputs):
+            if self.weight is None:
+                self.weight = self.add_weight((), "ones")
+            return inputs + self.weight
+
+    layer = Leaking()
+    layer(np.ones(2, "float32"))
+    with pytest.raises(ValueError, match="makes new weights"):
+        layer(np.ones(2, "float32"))
+    layer = Once()
+    assert [float(layer(np.ones((), "float32"))) for _ in range(2)] == [2.0, 2.0] and len(layer.weights) == 1
+
+
+def test_build_may_ask_for_the_shape_of_a_mask():
+    class Masked(layers.Layer):
+        def build(self, inputs_shape, attention_mask_shape=None):
+            self.shapes = inputs_shape, attention_mask_shape
+
+        def call(self, inputs, attention_mask=None):
+            return inputs
+
+    layer = Masked()
+    layer(np.ones((2, 3)), attention_mask=np.ones((2, 1)))
+    assert layer.shapes == ((2, 3), (2, 1))
+
+
 def test_a_dtype_policy_given_later():
     layer = layers.Dense(2)
     layer.dtype_policy = "mixed_bfloat16"
