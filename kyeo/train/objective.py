@@ -124,11 +124,21 @@ class Objective:
         self.terms = []
         for index, (output, target, one, weight) in enumerate(zip(outputs, targets, chosen, given)):
             if one is not None:
-                loss = _as_loss(one, target, output)
+                loss, weight = self._loss_of(one, target, output, weight)
                 self.terms.append(_Term(index, loss, weight, output.name or loss.name, bool(output.name)))
                 warn_of_logits(loss, output.activation, self.terms[-1].where)
         if len(self.terms) > 1 and not self.term_trackers:
             self.term_trackers = [metrics_room.Mean(name=f"{t.name}_loss") for t in self.terms]
+
+    def _loss_of(self, one: Any, target: Any, output: Output, weight: Any) -> tuple[Loss, float | None]:
+        """The loss of an output and its weight; of a list of losses, the sum."""
+        if not isinstance(one, (list, tuple)):
+            return _as_loss(one, target, output), weight
+        weights = weight if isinstance(weight, (list, tuple)) else [weight] * len(one)
+        if not one or len(weights) != len(one):
+            raise problem("`loss_weights` does not match `loss`.", received=f"{len(weights)} weights",
+                          expected=f"{len(one)}, for the losses {list(map(str, one))}", where=output.name)
+        return _Several([_as_loss(part, target, output) for part in one], list(weights)), None
 
     def check(self, y: Any) -> None:
         """Try the built-in losses on labels of these shapes, so that a misfit is said before the first step.
@@ -207,6 +217,20 @@ def _explained(where: str) -> Iterator[None]:
             raise
         raise explained_as(error, "The computation of this loss or metric does not work out.", words, where,
                            "labels and predictions of this batch") from None
+
+
+class _Several(Loss):
+    """Losses of one output, added up."""
+
+    def __init__(self, parts: list[Loss], weights: list[float | None]):
+        super().__init__(name="_".join(part.name for part in parts))
+        self.parts, self.weights = parts, weights
+        self.from_logits = any(getattr(part, "from_logits", False) for part in parts)
+        self.fn = next((part.fn for part in parts if _own(getattr(part, "fn", None))), None)  # type: ignore[attr-defined]
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        values = (part(y_true, y_pred, sample_weight) for part in self.parts)
+        return sum(value if w is None else value * w for value, w in zip(values, self.weights))
 
 
 def _as_loss(spec: Any, target: Any, output: Output) -> Loss:

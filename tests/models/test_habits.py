@@ -292,6 +292,24 @@ def test_build_may_ask_for_the_shape_of_a_mask():
     assert layer.shapes == ((2, 3), (2, 1))
 
 
+def test_several_losses_on_one_output():
+    """Totals as Keras has them: each loss times its weight."""
+    inputs = kyeo.Input((2,))
+    outputs = {name: layers.Dense(1, kernel_initializer="ones", name=name)(inputs) for name in "ab"}
+    model = kyeo.Model(inputs, outputs)
+    x, y = np.array([[1, 2], [0, 1]], "float32"), np.zeros((2, 1), "float32")
+    square, size = 5.0, 2.0  # the means of 9 and 1, of 3 and 1
+    for loss, weights, total in (
+            ({"a": ["mse", "mae"], "b": "mse"}, None, 2 * square + size),
+            ({"a": ["mse", "mae"], "b": "mse"}, {"a": [0.5, 3.0], "b": 2.0}, 2.5 * square + 3 * size),
+            ({"a": ["mae"]}, {"a": 4.0}, 4 * size), ({"a": ["mae", lambda t, p: p[:, 0]]}, None, 2 * size)):
+        model.compile("sgd", loss, loss_weights=weights)
+        assert float(model.evaluate(x, {"a": y, "b": y}, verbose=0, return_dict=True)["loss"]) == total
+    model.compile("sgd", {"a": ["mse", "mae"]}, loss_weights={"a": [1.0]})
+    with pytest.raises(ValueError, match="does not match `loss`"):
+        model.evaluate(x, {"a": y, "b": y}, verbose=0)
+
+
 def test_a_dtype_policy_given_later():
     layer = layers.Dense(2)
     layer.dtype_policy = "mixed_bfloat16"
