@@ -170,12 +170,20 @@ class Graph:
                 {k: inputs[k] for k in keys}, is_leaf=lambda v: v is None)
         else:
             flat = jax.tree.leaves(inputs, is_leaf=lambda v: v is None)
+            if isinstance(self.inputs, dict) and len(flat) > 1 and list(self.inputs) != sorted(self.inputs):
+                raise problem("Inputs without names for a model that names them: their order is not clear.",
+                              received=f"{len(flat)} inputs in a {type(inputs).__name__}", where=self.owner,
+                              expected=f"a dict with the keys {list(self.inputs)}")
         if len(flat) != len(tensors):
             raise problem("The number of inputs is wrong.", received=f"{len(flat)} inputs", where=self.owner,
                           expected=f"{len(tensors)}: " + ", ".join(f"{t.name} {t.shape}" for t in tensors))
         return [self._fitted(t, v, doubts) for t, v in zip(tensors, flat)]
 
     def _fitted(self, tensor: SymbolicTensor, value: Any, doubts: list[Exception] | None) -> Any:
+        if value is None and not getattr(tensor.node and tensor.node.target, "optional", True):
+            raise problem("None is given for an input that is not optional.", received=f"None for {tensor.name!r}",
+                          expected=f"an array of shape {tensor.shape}", where=self.owner,
+                          fix="Input(..., optional=True) makes one that may be None")
         if value is None or isinstance(value, SymbolicTensor):
             return value
         mask = get_mask(value)

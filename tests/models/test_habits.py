@@ -310,6 +310,41 @@ def test_several_losses_on_one_output():
         model.evaluate(x, {"a": y, "b": y}, verbose=0)
 
 
+def test_inputs_that_are_not_clear_are_refused():
+    first, second = kyeo.Input((2,), name="z"), kyeo.Input((2,), name="a")
+    model = kyeo.Model({"z": first, "a": second}, layers.subtract([first, second]))
+    x = np.ones((1, 2), "float32")
+    assert model({"z": x, "a": x}).shape == (1, 2)
+    for inputs, words in (([x, x], "their order is not clear"), ({"z": x, "a": None}, "not optional")):
+        with pytest.raises(ValueError, match=words):
+            model(inputs)
+    stack = kyeo.Sequential([kyeo.Input((2,), batch_size=3), layers.Dense(2)])
+    stack.build((3, 2)), stack.build((None, 2))
+    with pytest.raises(ValueError, match="another shape"):
+        stack.build((3, 4))
+    stack.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="hold no array|not optional"):
+        stack.fit([None], np.ones((4, 1)), verbose=0)
+
+
+def test_a_clone_of_a_compiled_model_is_compiled():
+    model = kyeo.Sequential([kyeo.Input((2,)), layers.Dense(2)])
+    for loss, compiled in (("mse", True), (lambda t, p: p - t, False)):
+        model.compile(kyeo.optimizers.Adam(0.25), loss, metrics=["mae"])
+        clone = kyeo.models.clone_model(model)
+        assert clone.compiled is compiled
+        assert not compiled or (clone.optimizer is not model.optimizer and clone.optimizer.learning_rate == 0.25)
+
+
+def test_optimizers_as_arguments():
+    optimizer = kyeo.optimizers.Adam(0.25)
+    schedule = kyeo.optimizers.schedules.PolynomialDecay(optimizer.learning_rate, 4)
+    assert schedule.get_config()["initial_learning_rate"] == 0.25
+    weight = kyeo.Variable([1.0])
+    kyeo.optimizers.MultiOptimizer(kyeo.optimizers.SGD(0.5)).apply([[1.0]], [weight])
+    assert weight.numpy().tolist() == [0.5]
+
+
 def test_a_dtype_policy_given_later():
     layer = layers.Dense(2)
     layer.dtype_policy = "mixed_bfloat16"
