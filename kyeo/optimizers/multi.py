@@ -91,8 +91,8 @@ class MultiOptimizer(Optimizer):
     ([0.5], [-1.0])
     """
 
-    def __init__(self, optimizer_map: Callable[[Variable], Optimizer], loss_scale_factor: float | None = None,
-                 name: str | None = None):
+    def __init__(self, optimizer_map: Callable[[Variable], Optimizer] | Optimizer,
+                 loss_scale_factor: float | None = None, name: str | None = None):
         super().__init__(0.0, loss_scale_factor=loss_scale_factor, name=name)
         if isinstance(optimizer_map, Optimizer):
             optimizer_map = OptimizerMap(optimizer_map)

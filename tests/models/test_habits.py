@@ -323,7 +323,7 @@ def test_inputs_that_are_not_clear_are_refused():
     with pytest.raises(ValueError, match="another shape"):
         stack.build((3, 4))
     stack.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="hold no array|not optional"):
+    with pytest.raises(ValueError, match="array"):
         stack.fit([None], np.ones((4, 1)), verbose=0)
 
 
@@ -357,7 +357,7 @@ def test_a_dtype_policy_given_later():
 
 def test_masks_that_belong_to_no_input_are_refused():
     for inputs, mask in (([1, 2], [None]), ([1, 2], np.ones(2)), (np.ones(2), [None, None])):
-        with pytest.raises(ValueError, match="a mask, or None, for each input"):
+        with pytest.raises(ValueError, match="a mask, or None"):
             layers.Add().compute_mask(inputs, mask)
 
 
