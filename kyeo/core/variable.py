@@ -290,7 +290,7 @@ def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[...,
                                    + describe([v.path for v in variables]))
         outer = current().overlay
         with scope(overlay={**(outer or {}), **dict(zip(variables, values))}) as inside:
-            out = fn(*args, **kwargs)
+            out = jax.tree.map(unwrap, fn(*args, **kwargs))  # a variable stands for the value it has here
         assert inside.overlay is not None
         return out, [inside.overlay[v] for v in variables]
 

@@ -4,9 +4,7 @@
 and runs `call` inside a Scope that carries the mode, the path, the compute dtype, losses and masks.
 """
 
-import functools
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -29,7 +27,7 @@ from kyeo.layers.complaints import explained
 from kyeo.layers.habits import sweep, watched
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
-from kyeo.layers.shapes import Shaped
+from kyeo.layers.shapes import Shaped, in_own_scope
 from kyeo.quantizers.schemes import quantize
 
 __all__ = ["InputSpec", "Layer"]
@@ -63,7 +61,7 @@ class Layer(Shaped):
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
-            cls.build = _in_own_scope(cls.build)  # type: ignore[method-assign]
+            cls.build = in_own_scope(cls.build)  # type: ignore[method-assign]
         if "mixes_rows" not in cls.__dict__:
             cls.mixes_rows = not cls.__module__.startswith("kyeo.")
 
@@ -369,21 +367,6 @@ class Layer(Shaped):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def _in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
-    """`build` with variable paths under the layer's own path, and `built` set after it."""
-
-    @functools.wraps(build)
-    def built(self: Layer, *args: Any, **kwargs: Any) -> None:
-        with scope(path=self._enter_path(), compute_dtype=None):
-            build(self, *args, **kwargs)
-        self.built = True
-        if self._build_shapes is None:
-            names = list(inspect.signature(build).parameters)[1:]
-            self._build_shapes = {**dict(zip(names, args)), **kwargs}
-
-    return built
 
 
 @per_class

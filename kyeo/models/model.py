@@ -64,7 +64,7 @@ class Model(StateTree, Trainer, Layer):
             raise problem("A model takes no positional arguments besides inputs and outputs.", where=type(self),
                           received=f"{len(args)} positional arguments", kind=TypeError)
         Layer.__init__(self, **kwargs)
-        Trainer.__init__(self)
+        self._start_untrained()
         self._graph: Graph | None = None
         if graph_args is not None:
             self._set_graph(*graph_args)

@@ -108,14 +108,14 @@ class Objective:
         outputs = [Output(n, tuple(p.shape), a) for n, p, a in zip(self.names, preds, activations)]
         targets = align(y, self.names, "y", missing_ok=True) if y is not None else [None] * len(outputs)
         self._outputs = [SymbolicTensor(p.shape, p.dtype) for p in preds]
-        self._build_losses(outputs, targets)
+        self._build_losses(outputs, targets, isinstance(y_pred, dict))
         self.check(y)
         if self.compiled_metrics is not None:
             from_logits = {t.index: bool(getattr(t.loss, "from_logits", False)) for t in self.terms}
             self.compiled_metrics.build(self.spec, outputs, targets, from_logits)
         self.built = True
 
-    def _build_losses(self, outputs: list[Output], targets: list[Any]) -> None:
+    def _build_losses(self, outputs: list[Output], targets: list[Any], by_key: bool) -> None:
         chosen = spread(self.spec["loss"], self.names, "loss", many=False)
         weights = self.spec["loss_weights"]
         if isinstance(weights, (int, float)):
@@ -127,6 +127,9 @@ class Objective:
                 loss = _as_loss(one, target, output)
                 self.terms.append(_Term(index, loss, weight, output.name or loss.name, bool(output.name)))
                 warn_of_logits(loss, output.activation, self.terms[-1].where)
+        if by_key and isinstance(self.spec["loss"], dict):
+            asked = list(self.spec["loss"])  # the order in which `evaluate` lists them
+            self.terms.sort(key=lambda term: asked.index(term.name) if term.name in asked else len(asked))
         if len(self.terms) > 1 and not self.term_trackers:
             self.term_trackers = [metrics_room.Mean(name=f"{t.name}_loss") for t in self.terms]
 

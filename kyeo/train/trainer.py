@@ -44,7 +44,7 @@ class Trainer(StepCache):
                             "_current_runners", "_state_cache", "_metrics_cache",
                             "history", "loss"})
 
-    def __init__(self) -> None:
+    def _start_untrained(self) -> None:
         self.optimizer: Any = None
         self.stop_training = False
         self.steps_per_execution = 1
