@@ -12,6 +12,7 @@ import jax
 from kyeo.core.compile_cache import compile_cache
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import number, one_of, positive_int, problem
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.parameters import checked
 from kyeo.core.settings import settings
 from kyeo.dtype_policies import dtype_policy, set_dtype_policy
@@ -205,3 +206,5 @@ def set_num_threads(num_threads: int) -> None:
                       received=f"num_threads={count}", fix="call it first of all, before any model or array is made")
     for thread in new:  # as many as asked for, on whatever cores are free
         os.sched_setaffinity(int(thread), cores)
+
+answer_for_missing(__name__)

@@ -82,6 +82,9 @@ class Variable:
                 value = initializer(sizes, dtype=standardize_dtype(dtype))
             else:
                 value = unwrap(initializer)
+                if value is None:
+                    raise problem("A variable needs a value.", received="initializer=None", where=self.path,
+                                  expected="an array, a number, or an initializer with a shape", kind=TypeError)
             if isinstance(value, jax.core.Tracer):
                 raise problem("A variable cannot be made from a traced value.", received=value, where=self.path,
                               expected="a NumPy or JAX array, a number, or an initializer")

@@ -56,6 +56,7 @@ class Layer(Shaped):
     """
 
     _keeps_keywords = True
+    _graph_arguments: tuple[str, ...] = ()  # what a model takes besides
     mixes_rows = True  # whether a row of the output may depend on other rows of the batch; False for built-in layers
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -73,10 +74,10 @@ class Layer(Shaped):
             kwargs["input_shape"] = (kwargs.pop("input_dim"),)
         input_shape, batch_shape = kwargs.pop("input_shape", None), kwargs.pop("batch_input_shape", None)
         if kwargs:
+            names = (*self._graph_arguments, *_init_names(type(self)))
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of this layer.", kind=TypeError,
                           received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()), where=type(self),
-                          expected="one of " + ", ".join(_init_names(type(self)) or ("inputs", "outputs")),
-                          fix=meant(next(iter(kwargs)), _init_names(type(self))))
+                          expected="one of " + ", ".join(names), fix=meant(next(iter(kwargs)), names))
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise problem("A layer's name must be a string without '/'.", received=f"name={name!r}", where=type(self),
                           expected='a plain name such as "encoder"')
@@ -95,7 +96,7 @@ class Layer(Shaped):
         self._build_shapes: dict[str, Any] | None = None
         self._remat = current().remat
         if batch_shape is None and input_shape is not None:
-            batch_shape = (None, *input_shape)
+            batch_shape = (None, *((input_shape,) if isinstance(input_shape, int) else input_shape))
         self._input_shape_given = batch_shape  # for the first layer of a Sequential written in the tf.keras way
         if current().made is not None:
             current().made.append(self)

@@ -46,6 +46,8 @@ class Model(StateTree, Trainer, Layer):
     (3, 4)
     """
 
+    _graph_arguments = ("inputs", "outputs")
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _means_graph(args, kwargs):
             from kyeo.models.functional import Functional  # the class that Keras's files name
@@ -61,8 +63,9 @@ class Model(StateTree, Trainer, Layer):
             graph_args = (kwargs.pop("inputs"), kwargs.pop("outputs", None))
             args = ()
         if args:
-            raise problem("A model takes no positional arguments besides inputs and outputs.", where=type(self),
-                          received=f"{len(args)} positional arguments", kind=TypeError)
+            raise problem("A model takes inputs and outputs, and nothing else by place.", where=type(self),
+                          received=f"{len(args)} positional arguments", kind=TypeError,
+                          fix="kyeo.Model(inputs, outputs)")
         Layer.__init__(self, **kwargs)
         self._start_untrained()
         self._graph: Graph | None = None
@@ -138,8 +141,9 @@ class Model(StateTree, Trainer, Layer):
             if layer.name == name:
                 return layer
         names = [layer.name for layer in layers]
+        near = did_you_mean(name, names) if isinstance(name, str) else f"index={name}?"
         raise problem("There is no layer of this name.", received=f"name={name!r}", where=self,
-                      expected="one of " + ", ".join(names), fix=did_you_mean(name, names))
+                      expected="one of " + ", ".join(names), fix=near)
 
     @property
     def inputs(self) -> list[SymbolicTensor] | None:

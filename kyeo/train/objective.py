@@ -330,6 +330,6 @@ def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Met
     if announcement:
         warn(announcement)
     if not isinstance(metric, Metric):
-        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric")
+        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric").strip("<>")  # a lambda
         metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)
     return metric
