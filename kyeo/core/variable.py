@@ -4,6 +4,7 @@ While a pure function runs, values live in the overlay of the scope and never in
 to be put back and no tracer can leak out of a transform.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -133,6 +134,13 @@ class Variable:
 
     def numpy(self) -> np.ndarray:
         """A copy of the value for NumPy."""
+        for _ in range(1000):
+            try:
+                return np.array(self.whole())
+            except RuntimeError as error:  # a step of another thread took the buffer, and puts a new one here
+                if "has been deleted" not in str(error):
+                    raise
+                time.sleep(0.001)
         return np.array(self.whole())
 
     def whole(self) -> jax.Array:
@@ -241,7 +249,7 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     """
     seen: set[int] = set()
     hidden = getattr(owner, "_not_owned", _NOT_OWNED)
-    attributes = [value for name, value in vars(owner).items() if name not in hidden]
+    attributes = [value for name, value in list(vars(owner).items()) if name not in hidden]  # a thread may add one
     queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()

@@ -23,6 +23,7 @@ from kyeo.losses.loss import Loss, LossFunctionWrapper
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve
 from kyeo.train.logits import warn_of_logits
+from kyeo.train.outer import watched
 from kyeo.train.structure import align, output_names_of, spread
 
 __all__ = ["CompileMetrics", "Objective", "Output"]
@@ -46,6 +47,11 @@ class _Term:
     weight: float | None
     name: str
     of_output: bool  # whether the name is that of the output
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the user wrote it."""
+        return not self.loss.call.__module__.startswith("kyeo.") or _own(getattr(self.loss, "fn", None))
 
     @property
     def function(self) -> str:
@@ -143,7 +149,7 @@ class Objective:
             return
         targets = align(y, self.names, "y", missing_ok=True)
         for term in self.terms:
-            if term.loss.call.__module__.startswith("kyeo.") and not _own(getattr(term.loss, "fn", None)):
+            if not term.is_own:
                 target = targets[term.index]
                 with _explained(term.where):
                     infer(term.loss, (target, _sized_by(target, self._outputs[term.index])), {})
@@ -167,11 +173,17 @@ class Objective:
         total: Any = 0.0
         for term, tracker in zip(self.terms, [*self.term_trackers, *[None] * len(self.terms)]):
             with _explained(term.where):
-                value = term.loss(targets[term.index], preds[term.index], weights[term.index])
+                value = self._value_of(term, targets[term.index], preds[term.index], weights[term.index])
             if tracker is not None:
                 tracker.update_state(value, sample_weight=real_rows(preds[term.index]))
             total = total + (value if term.weight is None else value * term.weight)
         return total
+
+    @staticmethod
+    def _value_of(term: _Term, target: Any, pred: Any, weight: Any) -> Any:
+        if not term.is_own or not isinstance(pred, jax.core.Tracer):
+            return term.loss(target, pred, weight)
+        return watched(lambda: term.loss(target, pred, weight), pred.shape[0] if pred.ndim else 0, term.where)
 
     def update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
         """Let the compiled metrics see a batch; rows of padding count for nothing."""
