@@ -39,7 +39,8 @@ class CallSpec:
         if len(args) > len(self.names) and not self.takes_any_positional:
             raise problem("Too many positional arguments.", received=f"{len(args)} arguments", where=owner,
                           expected=f"call({', '.join(self.names)})", kind=TypeError,
-                          fix=None if self.names else "is `self` missing? def call(self, inputs)")
+                          fix="several inputs go into one list: layer([a, b])" if self.names else
+                          "is `self` missing? def call(self, inputs)")
         bound = dict(zip(self.names, args))
         for name, value in kwargs.items():
             if name in bound:

@@ -152,6 +152,9 @@ class Owning(Configurable, VariableOwner):
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Put arrays into the weights; all are checked before the first is written."""
         mine = self.weights
+        if not hasattr(weights, "__len__"):
+            raise problem("These are no weights.", received=weights, expected="a list of arrays", where=self,
+                          kind=TypeError, fix="other.get_weights()" if hasattr(weights, "get_weights") else None)
         if len(mine) != len(weights):
             raise problem("The number of arrays does not match the weights.", received=f"{len(weights)} arrays",
                           expected=f"{len(mine)} arrays: " + ", ".join(f"{v.path} {v.shape}" for v in mine) if mine else

@@ -92,8 +92,9 @@ class Sequential(Model):
         if callable(layer) and not isinstance(layer, (Layer, type)) and hasattr(layer, "__name__"):
             layer = Lambda(layer)
         if not isinstance(layer, Layer):
+            fix = "add them one by one, or Sequential([...])" if isinstance(layer, (list, tuple)) else None
             raise problem("Only layers can be stacked.", received=layer, where=self, expected="a Layer instance",
-                          fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else None, kind=TypeError)
+                          fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else fix, kind=TypeError)
         if any(other.name == layer.name for other in self._stack):
             raise problem("Two layers of a model have the same name.", received=f'"{layer.name}" twice', where=self,
                           expected="different names", fix="give one of them another name=...")

@@ -23,6 +23,7 @@ from kyeo.losses.loss import Loss, LossFunctionWrapper
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve
 from kyeo.train.logits import warn_of_logits
+from kyeo.train.outer import watched
 from kyeo.train.structure import align, output_names_of, spread
 
 __all__ = ["CompileMetrics", "Objective", "Output"]
@@ -46,6 +47,11 @@ class _Term:
     weight: float | None
     name: str
     of_output: bool  # whether the name is that of the output
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the user wrote it."""
+        return not self.loss.call.__module__.startswith("kyeo.") or _own(getattr(self.loss, "fn", None))
 
     @property
     def function(self) -> str:
@@ -108,14 +114,14 @@ class Objective:
         outputs = [Output(n, tuple(p.shape), a) for n, p, a in zip(self.names, preds, activations)]
         targets = align(y, self.names, "y", missing_ok=True) if y is not None else [None] * len(outputs)
         self._outputs = [SymbolicTensor(p.shape, p.dtype) for p in preds]
-        self._build_losses(outputs, targets)
+        self._build_losses(outputs, targets, isinstance(y_pred, dict))
         self.check(y)
         if self.compiled_metrics is not None:
             from_logits = {t.index: bool(getattr(t.loss, "from_logits", False)) for t in self.terms}
             self.compiled_metrics.build(self.spec, outputs, targets, from_logits)
         self.built = True
 
-    def _build_losses(self, outputs: list[Output], targets: list[Any]) -> None:
+    def _build_losses(self, outputs: list[Output], targets: list[Any], by_key: bool) -> None:
         chosen = spread(self.spec["loss"], self.names, "loss", many=False)
         weights = self.spec["loss_weights"]
         if isinstance(weights, (int, float)):
@@ -127,6 +133,9 @@ class Objective:
                 loss, weight = self._loss_of(one, target, output, weight)
                 self.terms.append(_Term(index, loss, weight, output.name or loss.name, bool(output.name)))
                 warn_of_logits(loss, output.activation, self.terms[-1].where)
+        if by_key and isinstance(self.spec["loss"], dict):
+            asked = list(self.spec["loss"])  # the order in which `evaluate` lists them
+            self.terms.sort(key=lambda term: asked.index(term.name) if term.name in asked else len(asked))
         if len(self.terms) > 1 and not self.term_trackers:
             self.term_trackers = [metrics_room.Mean(name=f"{t.name}_loss") for t in self.terms]
 
@@ -150,7 +159,7 @@ class Objective:
             return
         targets = align(y, self.names, "y", missing_ok=True)
         for term in self.terms:
-            if term.loss.call.__module__.startswith("kyeo.") and not _own(getattr(term.loss, "fn", None)):
+            if not term.is_own:
                 target = targets[term.index]
                 with _explained(term.where):
                     infer(term.loss, (target, _sized_by(target, self._outputs[term.index])), {})
@@ -174,11 +183,17 @@ class Objective:
         total: Any = 0.0
         for term, tracker in zip(self.terms, [*self.term_trackers, *[None] * len(self.terms)]):
             with _explained(term.where):
-                value = term.loss(targets[term.index], preds[term.index], weights[term.index])
+                value = self._value_of(term, targets[term.index], preds[term.index], weights[term.index])
             if tracker is not None:
                 tracker.update_state(value, sample_weight=real_rows(preds[term.index]))
             total = total + (value if term.weight is None else value * term.weight)
         return total
+
+    @staticmethod
+    def _value_of(term: _Term, target: Any, pred: Any, weight: Any) -> Any:
+        if not term.is_own or not isinstance(pred, jax.core.Tracer):
+            return term.loss(target, pred, weight)
+        return watched(lambda: term.loss(target, pred, weight), pred.shape[0] if pred.ndim else 0, term.where)
 
     def update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
         """Let the compiled metrics see a batch; rows of padding count for nothing."""
@@ -351,6 +366,6 @@ def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Met
     if announcement:
         warn(announcement)
     if not isinstance(metric, Metric):
-        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric")
+        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric").strip("<>")  # a lambda
         metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)
     return metric
