@@ -7,6 +7,7 @@ that each has for itself (its place in its data, its callbacks) is sent to the f
 import hashlib
 import json
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,8 @@ from kyeo.core.processes import from_all, from_first, several
 
 __all__ = ["Team", "agreed_steps"]
 
-_BETWEEN = 16  # dispatches: each time they are asked, the processes wait for each other
+_BETWEEN = 1.0  # seconds, about: each time they ask each other, the processes wait for each other
+_MOST_BETWEEN = 256  # dispatches
 
 
 class Team:
@@ -33,8 +35,13 @@ class Team:
     """
 
     def __init__(self, asked: Callable[[], int | None]):
-        self._asked, self._dispatches = asked, 0
-        self._several = several()
+        self._asked, self._several = asked, several()
+        self._between, self._left, self._last = 1, 1, time.monotonic()  # dispatches, and when they asked
+
+    @property
+    def together(self) -> bool:
+        """Whether there are others."""
+        return self._several
 
     @property
     def writes(self) -> bool:
@@ -46,14 +53,19 @@ class Team:
         return {"processes": jax.process_count()} if self._several else {}
 
     def asked(self, now: bool = False) -> int | None:
-        """The signal that asked any of the processes to stop. They ask each other every few calls, or now."""
+        """The signal that asked any of the processes to stop. They ask each other about once a second, or now."""
         if not self._several:
             return self._asked()
-        self._dispatches += 1
-        if not now and self._dispatches % _BETWEEN:
+        self._left -= 1
+        if self._left > 0 and not now:
             return None
-        numbers = [int(data) for data in from_all(str(self._asked() or 0).encode())]
-        return max(numbers) or None
+        mine = np.array([self._asked() or 0, time.monotonic() - self._last], np.float32)
+        told = [np.frombuffer(data, np.float32) for data in from_all(mine.tobytes())]
+        if self._left <= 0:  # all count alike, since they heard the same
+            slowest = max(float(seconds) for _, seconds in told) / self._between
+            self._between = int(max(1, min(_BETWEEN / (slowest + 1e-9), 4 * self._between, _MOST_BETWEEN)))
+        self._left, self._last = self._between, time.monotonic()
+        return max(int(number) for number, _ in told) or None
 
     def meet(self) -> None:
         """Come back when all processes have called this."""

@@ -262,6 +262,44 @@ def test_signals_finish_the_step_and_save(tmp_path, capsys):
         same(whole, fit(folder, save_freq="epoch"))
 
 
+FORCED = """
+import os, signal, sys, time
+from kyeo.train import signals
+signals._PATIENCE, signals._SECOND = 0.4, 0.1
+for numbers, saves, finds_out in [([15], True, False), ([15, 15], False, False), ([2, 2], True, False), ([15], False, True)]:
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        with signals.SafePoints(saves, together=True) as safe:
+            signal.signal(2, lambda *_: None)  # as in C code, where none runs
+            for number in numbers:
+                os.kill(os.getpid(), number)
+                time.sleep(0.02)
+            if finds_out:
+                safe.heeded()
+            time.sleep(0.8)
+        os._exit(9)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_waits_for_another_ends_by_force():
+    """Unless all know already that they end; then a signal that nobody heeded is as one that comes after `fit`."""
+    told = subprocess.run([sys.executable, "-c", FORCED], cwd=ROOT, text=True, capture_output=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
+    assert told.stdout.split() == ["75", "143", "130", "-15"], told.stderr
+
+
+def test_a_signal_after_the_last_step_is_not_lost(tmp_path):
+    heard, before = [], signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    try:
+        ask = kyeo.callbacks.LambdaCallback(on_train_end=lambda logs: os.kill(os.getpid(), signal.SIGINT))
+        fit(tmp_path, callbacks=[ask], epochs=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [1]
+
+
 def test_a_signal_in_validation(tmp_path):
     def options():
         return {"x": X, "y": Y, "batch_size": 4, "validation_data": numbers(), "validation_steps": 2}
