@@ -13,12 +13,15 @@ from kyeo.callbacks.base import Callback, Logs
 from kyeo.core.errors import problem
 from kyeo.core.files import append_whole
 from kyeo.core.plain import warn
+from kyeo.core.processes import leads
 
 __all__ = ["CSVLogger"]
 
 
 class CSVLogger(Callback):
     """Writes the logs of every epoch into a CSV file, one row at a time, each row whole.
+
+    Of several processes that train together the first writes it.
 
     Args:
         filename: the file.
@@ -46,7 +49,7 @@ class CSVLogger(Callback):
 
     def get_state(self) -> dict[str, Any]:
         size = 0
-        if os.path.exists(self.filename):
+        if leads() and os.path.exists(self.filename):
             size = os.path.getsize(self.filename)
             with contextlib.suppress(OSError), open(self.filename, "rb+") as file:
                 os.fsync(file.fileno())  # a checkpoint must not know of rows that are lost with the power
@@ -57,7 +60,10 @@ class CSVLogger(Callback):
         self._waiting = state.get("waiting", b"")
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        if not self._begins_anew():
+        anew = self._begins_anew()
+        if not leads():
+            return
+        if not anew:
             self._cut()
             return
         self.keys, self._waiting = None, b""
@@ -87,6 +93,8 @@ class CSVLogger(Callback):
             os.truncate(self.filename, self._size)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if not leads():
+            return
         logs = logs or {}
         rows: list[list[Any]] = []
         if self.keys is None:

@@ -16,7 +16,7 @@ from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.errors import problem
 from kyeo.core.plain import warn
-from kyeo.core.processes import for_numpy
+from kyeo.core.processes import for_first
 from kyeo.core.progbar import say
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
@@ -191,7 +191,7 @@ class Progress:
             **place._asdict(), "stopped": bool(model.stop_training),
             "logs": None if place.logs is None else dict(place.logs),
             # copies: steps overwrite the buffers
-            "variables": [np.array(for_numpy(v._value)) for v in _variables(model)],
+            "variables": [for_first(v._value) for v in _variables(model)],
             "trainable": [bool(layer.trainable) for layer in model._flatten_layers()],
         }
         own = {

@@ -16,12 +16,13 @@ import numpy as np
 
 from kyeo.callbacks.checkpoint import packed, unpacked
 from kyeo.core.errors import problem
-from kyeo.core.processes import from_all, from_first, several
+from kyeo.core.processes import from_all, from_first, leads, several
 
 __all__ = ["Team", "agreed_steps"]
 
 _BETWEEN = 1.0  # seconds, about: each time they ask each other, the processes wait for each other
 _MOST_BETWEEN = 256  # dispatches
+_APART = "callbacks"  # each is compared by itself, so that one that differs is not sent with all others
 
 
 class Team:
@@ -46,7 +47,7 @@ class Team:
     @property
     def writes(self) -> bool:
         """Whether it is this process that writes."""
-        return not self._several or jax.process_index() == 0
+        return leads()
 
     def description(self) -> dict[str, Any]:
         """What is to be the same when training goes on."""
@@ -76,11 +77,13 @@ class Team:
         """The whole tree, where this process writes it; else None."""
         if not self._several:
             return {**shared, **own}
-        parts = {name: _to_bytes(part) for name, part in own.items()}
+        pieces = {f"{name}/{key}": piece for name, part in own.items() for key, piece in (
+            part.items() if name == _APART else [("", part)])}
+        parts = {name: _to_bytes(piece) for name, piece in pieces.items()}
         sums = [json.loads(data) for data in from_all(json.dumps(
             {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}).encode())]
         mine = sums[jax.process_index()]
-        different = {name: own[name] for name in own if mine[name] != sums[0][name]}
+        different = {name: pieces[name] for name in pieces if mine[name] != sums[0].get(name)}
         others = from_all(_to_bytes(different))
         return {**shared, **own, "others": [_from_bytes(data) for data in others[1:]]} if self.writes else None
 
@@ -91,7 +94,13 @@ class Team:
         tree = _from_bytes(from_first(_to_bytes(read()) if self.writes else b""))
         others = tree.pop("others", None) if tree is not None else None
         index = jax.process_index()
-        return {**tree, **others[index - 1]} if others and 0 < index <= len(others) else tree
+        for path, piece in others[index - 1].items() if others and 0 < index <= len(others) else ():
+            name, _, key = path.partition("/")
+            if key:
+                tree[name][key] = piece
+            else:
+                tree[name] = piece
+        return tree
 
 
 def agreed_steps(batches: int | None, batch_size: int | None, steps: int) -> int:
