@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import sys
 
@@ -72,7 +73,7 @@ for name, distribution, rows, data in [
     written, again = f"{FOLDER}/{name}-of-0", model()  # by the first for both
     again.load_weights(f"{written}/best.weights.h5")
     told[f"{name} files"] = [
-        len(open(f"{written}.csv").readlines()) == 5, len(os.listdir(f"{written}/board/train")) == 1,
+        len(pathlib.Path(f"{written}.csv").read_text().splitlines()) == 5, len(os.listdir(f"{written}/board/train")) == 1,
         not any("-of-1" in file for file in os.listdir(FOLDER)),
         *map(np.array_equal, made.get_weights(), again.get_weights())]
     outputs = made.predict(X[rows], batch_size=8, verbose=0)
