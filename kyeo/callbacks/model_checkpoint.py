@@ -95,22 +95,26 @@ class ModelCheckpoint(Monitor):
 
     def _write(self, path: str) -> None:
         """Of several processes the first writes; all of them get to know whether it could."""
+        if not several():
+            self._save_to(path)
+            return
         model, refused = self.model, ""
         variables = [*model.variables, *(model.optimizer.variables if model.optimizer is not None else ())]
-        divided = [v for v in variables if several() and not v._value.is_fully_replicated]
-        values = {variable: for_first(variable._value) for variable in divided}  # the others take part in that
+        # of those that are divided the others have parts, so all read them, before a file is begun that may be refused
+        values = {v: for_first(v._value) for v in variables if not v._value.is_fully_replicated}
         if leads():
             try:
-                os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
                 with scope(overlay=values) if values else contextlib.nullcontext():
-                    (model.save_weights if self.save_weights_only else model.save)(path, overwrite=True)
+                    self._save_to(path)
             except OSError as error:
-                if not several():
-                    raise
                 refused = f"{type(error).__name__}: {error}"
-        refused = from_first(refused.encode()).decode() if several() else ""
+        refused = from_first(refused.encode()).decode()
         if refused:
             raise OSError(refused)
+
+    def _save_to(self, path: str) -> None:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
 
     def _is_best(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
         if self.save_freq != "epoch" and self.monitor not in logs:
