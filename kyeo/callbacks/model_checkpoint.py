@@ -7,6 +7,7 @@ from typing import Any
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
 from kyeo.core.errors import positive_int, problem
+from kyeo.core.files import make_folder
 from kyeo.core.plain import warn
 from kyeo.core.processes import for_first, from_first, leads, several
 from kyeo.core.progbar import say
@@ -113,7 +114,7 @@ class ModelCheckpoint(Monitor):
             raise OSError(refused)
 
     def _save_to(self, path: str) -> None:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        make_folder(os.path.dirname(path) or ".")
         (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
 
     def _is_best(self, epoch: int, logs: dict[str, Any], path: str) -> bool:

@@ -1,6 +1,7 @@
 """TensorBoard: losses, metrics and weights as event files; TensorFlow is not needed."""
 
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from kyeo.core.plain import warn
 from kyeo.core.processes import for_first, leads
 
 __all__ = ["TensorBoard"]
+
+_RUNS = ("train", "validation")
 
 
 class TensorBoard(Callback):
@@ -90,11 +93,17 @@ class TensorBoard(Callback):
             self._file(run).flush()
 
     def get_state(self) -> dict[str, Any]:
-        sizes = {run: self._file(run).on_disk() for run in ("train", "validation") if leads()}
+        sizes = {run: self._file(run).on_disk() for run in _RUNS if leads()}
         return {"stamp": self._stamp, "step": self._step, "before": self._before, "graph": self._graph_written,
                 "sizes": sizes}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
+        sizes, stamp = state["sizes"], state["stamp"]
+        plain = set(sizes) <= set(_RUNS) and all(type(size) is int and size >= 0 for size in sizes.values())
+        if not plain or not isinstance(stamp, str) or not re.fullmatch(r"[\w.-]*", stamp):  # they are parts of paths
+            raise problem("This state is not one of TensorBoard.", where=self,
+                          received=f"stamp={str(stamp)[:100]!r}, sizes={sizes}",
+                          expected=f"plain names, and sizes of {' and '.join(_RUNS)}")
         self._close()
         self._stamp, self._graph_written = state["stamp"], state["graph"]
         self._step, self._before = state["step"], state["before"]

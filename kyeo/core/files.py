@@ -5,17 +5,21 @@ import ctypes
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kyeo.core.errors import is_told, problem
 
-__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "looks_like", "sha256_of", "writing"]
+__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "looks_like", "make_folder", "sha256_of",
+           "writing"]
 
+_FRESH = 60  # seconds in which a file that is being written may not be held yet
 _MENDS = {  # what a disk refuses with
     errno.ENOSPC: "free some space on this disk, or write to another",
     errno.EDQUOT: "free some space of your quota, or write to another disk",
@@ -60,14 +64,19 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise problem("The file's folder does not exist.", received=f"filepath={str(target)!r}",
                       expected="a file in a folder that is there", kind=FileNotFoundError,
                       fix=f"os.makedirs({str(target.parent)!r}, exist_ok=True)")
+    _remove_leftovers(target)
     temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}")
     try:
         temporary.touch(exist_ok=False)
-        if target.exists():
-            shutil.copymode(target, temporary)
-        yield temporary
-        _flush(temporary, os.O_RDWR)
-        os.replace(temporary, target)
+        with open(temporary, "rb") as held:
+            _lock(held)
+            if target.exists():
+                shutil.copymode(target, temporary)
+            yield temporary
+            _flush(temporary, os.O_RDWR)
+            if os.name != "posix":  # Windows renames no open file
+                held.close()
+            os.replace(temporary, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -75,6 +84,51 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise cannot_write(target, error) from error
         raise
     _flush_names(target)
+
+
+def _lock(file: Any) -> bool:
+    """Whether nobody else holds a file; from now on until it is closed this process does."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):  # Windows; another holds it, or the file system cannot tell
+        return False
+    return True
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what processes left that were killed while they wrote this file; one that is alive holds its own."""
+    name = re.compile(rf"\.{re.escape(target.stem[:100])}\.[0-9a-f]{{12}}{re.escape(target.suffix)}")
+    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if not name.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+                continue
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime > _FRESH:
+                with open(entry.path, "rb") as file:
+                    if _lock(file):
+                        os.unlink(entry.path)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those it is in, unless they are there; their names are on the disk before this returns.
+
+    Args:
+        path: The folder.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kyeo.core.files import make_folder
+        >>> path = os.path.join(tempfile.mkdtemp(), "a", "b")
+        >>> make_folder(path)
+        >>> os.path.isdir(path)
+        True
+    """
+    target = Path(os.path.realpath(path))
+    missing = [folder for folder in (target, *target.parents) if not folder.exists()]
+    target.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(missing):
+        _flush_names(folder)
 
 
 @contextlib.contextmanager

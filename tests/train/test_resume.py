@@ -422,6 +422,71 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
         same(whole, fit(tmp_path / "a"))
 
 
+def test_a_checkpoint_that_cannot_be_read_gives_way_but_stays(tmp_path, monkeypatch):
+    from kyeo.callbacks import checkpoint
+
+    files, told, read = Checkpoints(tmp_path / "deep" / "er"), [], checkpoint.read_tree
+    for step in (1, 2):
+        files.write((0, step), {"step": step})
+    os.mkfifo(files.path((0, 3)))  # which nobody writes to
+    os.symlink(files.path((0, 1)), files.path((0, 4)))
+    assert files.places() == [(0, 1), (0, 2)]
+
+    def refused(path, steps=("02",)):
+        if path.stem.endswith(steps):
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(checkpoint, "read_tree", refused)
+    assert files.latest(told.append) == {"step": 1} and "cannot be read (Input/output error); going on from" in told[0]
+    monkeypatch.setattr(checkpoint, "read_tree", lambda path: refused(path, ("01", "02")))
+    with pytest.raises(OSError, match="Input/output"):
+        files.latest(told.append)
+    assert files.places() == [(0, 1), (0, 2)]
+
+
+def test_a_checkpoint_of_a_stranger_leads_nowhere(tmp_path):
+    """Names in the states of callbacks and data are not used as paths or methods."""
+    board = kyeo.callbacks.TensorBoard(tmp_path / "logs")
+    good = {"stamp": "1.host-a.b.7", "step": 0, "before": 0, "graph": False, "sizes": {"train": 0}}
+    (victim := tmp_path / "events.out.tfevents.1.host-a.b.7.v2").write_text("mine")
+    for change in ({"sizes": {str(tmp_path): 0}}, {"sizes": {"../": 0}}, {"sizes": {"train": -1}}, {"sizes": {"train": "0"}},
+                   {"stamp": "x/../../y"}, {"stamp": None}, {"stamp": "a\0"}):
+        with pytest.raises(ValueError, match="not one of TensorBoard"):
+            board.set_state({**good, **change})
+    board.set_state(good)
+    assert victim.read_text() == "mine" and not (tmp_path / "logs").exists()
+
+    class Mine(Rows):
+        def erase(self):
+            raise AssertionError("called")
+
+    source = kyeo.data.adapters.as_source(Mine(False))
+    with pytest.raises(ValueError, match="not one of a PyDataset"):
+        source.restore({"seed": 0, "own": None, "told": ["on_epoch_begin", "erase"]}, 0)
+
+
+def test_what_a_killed_save_left_goes_with_the_next(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    from kyeo.core.files import atomic_write
+
+    names = {"old": ".m.0123456789ab.h5", "held": ".m.1123456789ab.h5", "fresh": ".m.2123456789ab.h5",
+             "other": ".mm.0123456789ab.h5", "longer": ".m.0123456789abc.h5"}
+    for kind, name in names.items():
+        (tmp_path / name).write_text(kind)
+        if kind != "fresh":
+            os.utime(tmp_path / name, (0, 0))
+    with open(tmp_path / names["held"]) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with atomic_write(tmp_path / "m.h5") as temporary:
+            temporary.write_text("new")
+            os.utime(temporary, (0, 0))
+            with atomic_write(tmp_path / "m.h5") as other:  # while the first is still written
+                other.write_text("newer")
+            assert temporary.exists()
+    assert sorted(os.listdir(tmp_path)) == sorted({*names.values(), "m.h5"} - {names["old"]})
+
+
 def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):
     from kyeo.callbacks import checkpoint
 
