@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import problem
-from kyeo.core.files import atomic_write, make_folder
+from kyeo.core.files import atomic_write, clear_leftovers, make_folder
 from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 
 __all__ = ["Checkpoints", "Writer", "packed", "read_tree", "unpacked", "write_tree"]
@@ -167,7 +167,7 @@ class Checkpoints:
         Raises:
             OSError: none could be read, and of one of them it is not known whether it is whole.
         """
-        self._remove_leftovers()
+        self._clear_leftovers()
         places, unknown = self.places()[::-1], None
         for number, place in enumerate(places):
             path = self.path(place)
@@ -188,15 +188,13 @@ class Checkpoints:
             raise unknown
         return None
 
-    def _remove_leftovers(self) -> None:
+    def _clear_leftovers(self) -> None:
         """Remove what a process left that was killed while it wrote."""
-        for path in self.folder.glob(f".epoch-*{_ENDING}"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+        clear_leftovers(self.folder, rf"\.epoch-.*{re.escape(_ENDING)}", owned=True)
 
     def delete(self) -> None:
         """Remove them all, the newest last, and the folder if nothing else is in it."""
-        self._remove_leftovers()
+        self._clear_leftovers()
         for place in self.places():
             self.path(place).unlink(missing_ok=True)
         with contextlib.suppress(OSError):

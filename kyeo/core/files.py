@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 from kyeo.core.errors import is_told, problem
 
-__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "looks_like", "make_folder", "sha256_of",
-           "writing"]
+__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "clear_leftovers", "looks_like",
+           "make_folder", "sha256_of", "writing"]
 
 _FRESH = 60  # seconds in which a file that is being written may not be held yet
 _MENDS = {  # what a disk refuses with
@@ -64,7 +64,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise problem("The file's folder does not exist.", received=f"filepath={str(target)!r}",
                       expected="a file in a folder that is there", kind=FileNotFoundError,
                       fix=f"os.makedirs({str(target.parent)!r}, exist_ok=True)")
-    _remove_leftovers(target)
+    begin, end = re.escape(target.stem[:100]), re.escape(target.suffix)
+    clear_leftovers(target.parent, rf"\.{begin}\.[0-9a-f]{{12}}{end}")
     temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}")
     try:
         temporary.touch(exist_ok=False)
@@ -86,28 +87,47 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     _flush_names(target)
 
 
-def _lock(file: Any) -> bool:
-    """Whether nobody else holds a file; from now on until it is closed this process does."""
+def _lock(file: Any, unknown: bool = False) -> bool:
+    """Whether nobody else holds a file, `unknown` where the system cannot tell; from now on this process holds it."""
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):  # Windows; another holds it, or the file system cannot tell
+    except BlockingIOError:
         return False
+    except (ImportError, OSError):
+        return unknown
     return True
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Remove what processes left that were killed while they wrote this file; one that is alive holds its own."""
-    name = re.compile(rf"\.{re.escape(target.stem[:100])}\.[0-9a-f]{{12}}{re.escape(target.suffix)}")
-    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
+def clear_leftovers(folder: str | os.PathLike[str], name: str, owned: bool = False) -> None:
+    """Remove what processes left that were killed while they wrote a file; one that is alive holds its own.
+
+    Args:
+        folder: The folder.
+        name: A pattern of names.
+        owned: Whether no other program writes there: those of the last minute go too, and those of which the system
+            cannot tell whether somebody holds them.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kyeo.core.files import clear_leftovers
+        >>> folder = tempfile.mkdtemp()
+        >>> with open(os.path.join(folder, ".a.0123456789ab.h5"), "w") as file:
+        ...     os.utime(file.fileno(), (0, 0))
+        >>> clear_leftovers(folder, r"\\.a\\..*")
+        >>> os.listdir(folder)
+        []
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if not name.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+            if not re.fullmatch(name, entry.name) or not entry.is_file(follow_symlinks=False):
                 continue
-            if time.time() - entry.stat(follow_symlinks=False).st_mtime > _FRESH:
+            if owned or time.time() - entry.stat(follow_symlinks=False).st_mtime > _FRESH:
                 with open(entry.path, "rb") as file:
-                    if _lock(file):
-                        os.unlink(entry.path)
+                    gone = _lock(file, owned)
+                if gone:
+                    os.unlink(entry.path)
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:

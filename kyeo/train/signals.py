@@ -4,12 +4,14 @@ it does end, where the main thread waits for a process that is gone."""
 import contextlib
 import math
 import os
+import re
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from kyeo.callbacks.backup import EXIT_CODE
@@ -58,7 +60,7 @@ class SafePoints:
             self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._on_interrupt)
         for name in _REQUESTS if self._waits else ():
             number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL and not _dumps(number):
                 self._previous[number] = signal.signal(number, self._on_request)
         if self._watch is not None:
             self._watch.begin(set(self._previous))
@@ -100,6 +102,16 @@ class SafePoints:
             if self._pending:
                 self._pending = False
                 self._previous[signal.SIGINT](signal.SIGINT, None)
+
+
+def _dumps(number: int) -> bool:
+    """Whether SIGUSR1 is faulthandler's, or that of other C code: Python knows its own handlers only. SIGTERM is taken
+    from C code: JAX has a handler that does nothing."""
+    try:
+        caught = re.search(r"^SigCgt:\s*(\w+)", Path("/proc/self/status").read_text(), re.M)
+    except OSError:  # not Linux
+        return False
+    return number != signal.SIGTERM and caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 class Watch:

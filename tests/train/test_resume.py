@@ -1,5 +1,6 @@
 """A training that was stopped goes on to the same bits, from whole checkpoints only."""
 
+import faulthandler
 import json
 import os
 import pathlib
@@ -288,6 +289,18 @@ def test_a_process_that_waits_for_another_ends_by_force():
     told = subprocess.run([sys.executable, "-c", FORCED], cwd=ROOT, text=True, capture_output=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
     assert told.stdout.split() == ["75", "143", "130", "-15"], told.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python cannot tell")
+def test_a_signal_that_shows_tracebacks_still_does(tmp_path, monkeypatch):
+    with open(tmp_path / "trace", "w") as file:
+        faulthandler.register(signal.SIGUSR1, file)
+        try:
+            fit(tmp_path / "a", stop=(3, lambda: os.kill(os.getpid(), signal.SIGUSR1)), epochs=1)
+            os.kill(os.getpid(), signal.SIGUSR1)
+        finally:
+            faulthandler.unregister(signal.SIGUSR1)
+    assert (tmp_path / "trace").read_text().count("most recent call first") >= 2
 
 
 def test_a_signal_after_the_last_step_is_not_lost(tmp_path):
