@@ -63,6 +63,8 @@ _SAME = frozenset((
 _METHODS = {
     "fit_generator": "fit(generator)", "evaluate_generator": "evaluate(generator)",
     "predict_generator": "predict(generator)", "predict_proba": "predict(x)",
+    "make_predict_function": "nothing to make: the first `predict` compiles", "make_test_function":
+    "nothing to make: the first `evaluate` compiles", "make_train_function": "give the model a `train_step`",
     "predict_classes": "predict(x).argmax(-1), or (predict(x) > 0.5).astype(int) for one unit",
 }
 
@@ -93,7 +95,7 @@ def answer_for_missing(module: str, left_out: dict[str, str] | None = None) -> N
 
     def get(name: str) -> Any:
         if room == "backend" and name in _SAME:
-            return OPS[name]
+            return getattr(sys.modules["kyeo"].ops, name)
         if name.startswith("_"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         way = ways.get(name) or (f"instead: kyeo.ops.{name}" if room == "backend" and name in OPS else None)

@@ -30,6 +30,7 @@ class Owning(Configurable, VariableOwner):
     _trainable: bool
     _weights: list[Variable]
     _loss_values: list[Any]
+    supports_jit = True  # False: its `call` does what cannot be compiled, and `compile` leaves its models eager
 
     # -- making variables ----------------------------------------------------------------------------------
     def add_weight(

@@ -12,6 +12,7 @@ import pytest
 
 import kyeo
 from kyeo import layers
+from kyeo.core import gone
 from kyeo.core.errors import problem
 
 X = np.linspace(0, 1, 48, dtype="float32").reshape(12, 4)
@@ -185,6 +186,50 @@ def test_names_of_keras_2():
             getattr(getattr(kyeo, room), name)
     assert {"Dense", "LSTM"} < set(dir(layers)) and "missing" not in dir(layers)
     assert kyeo.distribution.list_devices("gpu") == [] or kyeo.distribution.list_devices("gpu")[0].startswith("gpu")
+
+
+def test_what_keras_2_called_the_same_is_there():
+    """Every name of `keras.backend` that means the same today gives a function."""
+    assert all(callable(getattr(kyeo.backend, name)) for name in gone._SAME)
+
+
+def test_a_wrong_type_is_caught_as_in_keras():
+    with pytest.raises(ValueError, match="units") as caught:
+        layers.Dense("a")
+    assert isinstance(caught.value, TypeError)
+    copied = pickle.loads(pickle.dumps(caught.value))
+    assert type(copied) is type(caught.value) and str(copied) == str(caught.value)
+
+
+def test_masks_by_the_name_keras_gives_them():
+    mask = [np.array([True, False]), np.array([False, False])]
+    for layer in (layers.Add(), layers.Attention(), layers.Concatenate(), layers.LSTM(1, return_sequences=True)):
+        assert layer.compute_mask([np.ones((2, 1))] * 2, mask=mask) is not None
+
+
+def test_the_rank_given_by_enable_lora_is_saved(tmp_path):
+    model = kyeo.Sequential([kyeo.Input((5, 2)), layers.Conv1D(3, 2)])
+    model.layers[0].enable_lora(2)
+    model.save(tmp_path / "model.keras")
+    layer = kyeo.saving.load_model(tmp_path / "model.keras").layers[0]
+    assert layer.lora_enabled and layer.lora_kernel_a.shape == (2, 2, 2) and layer.lora_kernel_b.shape == (2, 3)
+    made = layers.Conv1D(3, 2, lora_rank=1)
+    made.build((None, 5, 2))
+    assert [v.shape for v in made.trainable_variables] == [(3,), (2, 2, 1), (1, 3)]
+
+
+def test_a_layer_that_cannot_be_compiled():
+    class Printing(layers.Layer):
+        supports_jit = False
+
+        def call(self, inputs):
+            return inputs * float(np.asarray(inputs).max())
+
+    model = kyeo.Sequential([Printing(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert model.run_eagerly
+    model.compile("sgd", "mse", jit_compile=True)
+    assert not model.run_eagerly
 
 
 def test_files(tmp_path):
