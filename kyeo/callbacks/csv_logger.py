@@ -5,13 +5,14 @@ import csv
 import io
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.core.errors import problem
-from kyeo.core.files import append_whole
+from kyeo.core.files import append_whole, flush_names
 from kyeo.core.plain import warn
 from kyeo.core.processes import leads
 
@@ -77,6 +78,7 @@ class CSVLogger(Callback):
     def _empty(self) -> None:
         try:
             open(self.filename, "w").close()
+            flush_names(Path(self.filename))
         except FileNotFoundError:  # a folder that is not there is a mistake, not an accident
             raise
         except OSError as error:
@@ -110,6 +112,7 @@ class CSVLogger(Callback):
 
     def _append(self) -> None:
         """Write what waits, or, where the disk refuses, nothing of it: it is tried again with the next row."""
+        is_new = not os.path.exists(self.filename)
         try:
             with open(self.filename, "ab", buffering=0) as file:
                 append_whole(file, self._waiting)
@@ -118,6 +121,9 @@ class CSVLogger(Callback):
                  "written when it can.")
         else:
             self._waiting = b""
+            if is_new:
+                with contextlib.suppress(OSError):
+                    flush_names(Path(self.filename))
 
 
 def _cell(value: Any) -> Any:

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 from kyeo.core.errors import is_told, problem
 
-__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "clear_leftovers", "looks_like",
-           "make_folder", "sha256_of", "writing"]
+__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "clear_leftovers", "flush_names",
+           "looks_like", "make_folder", "sha256_of", "writing"]
 
 _FRESH = 60  # seconds in which a file that is being written may not be held yet
 _MENDS = {  # what a disk refuses with
@@ -84,7 +84,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno in _MENDS and not is_told(error):
             raise cannot_write(target, error) from error
         raise
-    _flush_names(target)
+    flush_names(target)
 
 
 def _lock(file: Any, unknown: bool = False) -> bool:
@@ -148,7 +148,7 @@ def make_folder(path: str | os.PathLike[str]) -> None:
     missing = [folder for folder in (target, *target.parents) if not folder.exists()]
     target.mkdir(parents=True, exist_ok=True)
     for folder in reversed(missing):
-        _flush_names(folder)
+        flush_names(folder)
 
 
 @contextlib.contextmanager
@@ -193,14 +193,14 @@ def atomic_folder(path: str | os.PathLike[str], names: Collection[str], last: st
                 place = target / file.relative_to(temporary)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, place)
-                _flush_names(place)
+                flush_names(place)
     except OSError as error:
         if error.errno in _MENDS and not is_told(error):
             raise cannot_write(target, error) from error
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _flush_names(target)
+    flush_names(target)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -214,8 +214,20 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
 
 
-def _flush_names(target: Path) -> None:
-    """Have the name of a file on the disk."""
+def flush_names(target: Path) -> None:
+    """Have the name of a file, or of another thing in a folder, on the disk.
+
+    Args:
+        target: The file.
+
+    Raises:
+        OSError: The folder cannot be flushed.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from kyeo.core.files import flush_names
+        >>> flush_names(pathlib.Path(tempfile.mkdtemp(), "log.csv"))
+    """
     if os.name == "posix":  # Windows cannot open a folder
         try:
             _flush(target.parent, os.O_RDONLY)
