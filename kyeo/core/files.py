@@ -16,6 +16,11 @@ from typing import Any, BinaryIO
 
 from kyeo.core.errors import is_told, problem
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "clear_leftovers", "flush_names",
            "looks_like", "make_folder", "sha256_of", "writing"]
 
@@ -69,7 +74,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}")
     try:
         temporary.touch(exist_ok=False)
-        with open(temporary, "rb") as held:
+        with open(temporary, "r+b") as held:  # NFS locks only what may be written
             _lock(held)
             if target.exists():
                 shutil.copymode(target, temporary)
@@ -89,13 +94,13 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _lock(file: Any, unknown: bool = False) -> bool:
     """Whether nobody else holds a file, `unknown` where the system cannot tell; from now on this process holds it."""
+    if fcntl is None:
+        return unknown
     try:
-        import fcntl
-
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except (ImportError, OSError):
+    except OSError:
         return unknown
     return True
 
@@ -124,7 +129,7 @@ def clear_leftovers(folder: str | os.PathLike[str], name: str, owned: bool = Fal
             if not re.fullmatch(name, entry.name) or not entry.is_file(follow_symlinks=False):
                 continue
             if owned or time.time() - entry.stat(follow_symlinks=False).st_mtime > _FRESH:
-                with open(entry.path, "rb") as file:
+                with open(entry.path, "r+b") as file:
                     gone = _lock(file, owned)
                 if gone:
                     os.unlink(entry.path)
