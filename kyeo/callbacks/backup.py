@@ -67,6 +67,7 @@ class BackupAndRestore(Callback):
     def load(self) -> Any:
         """What the newest whole checkpoint holds; None where there is none."""
         self._steps = 0
+        self._checkpoints.hold(warn)
         return self._checkpoints.latest(warn)
 
     def is_due(self, steps: int) -> bool:
@@ -85,6 +86,18 @@ class BackupAndRestore(Callback):
         """Wait until all is written."""
         self._writer.wait()
         self._complain()
+
+    def began(self) -> None:
+        """The first checkpoint of this process is written, and so the folder is there."""
+        self.settle()
+        self._checkpoints.hold(lambda text: None)
+
+    def close(self) -> None:
+        """Training has ended, however it did."""
+        try:
+            self.settle()
+        finally:
+            self._checkpoints.release()
 
     def finish(self) -> None:
         """Training has ended in the ordinary way."""

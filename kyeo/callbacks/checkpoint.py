@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import problem
-from kyeo.core.files import atomic_write, clear_leftovers, make_folder
+from kyeo.core.files import atomic_write, clear_leftovers, hold_folder, make_folder
 from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 
 __all__ = ["Checkpoints", "Writer", "packed", "read_tree", "unpacked", "write_tree"]
@@ -140,12 +140,29 @@ class Checkpoints:
 
     def __init__(self, folder: Any, keep: int = 2):
         self.folder, self.keep = Path(folder), max(keep, 2)
+        self._held: int | None = None
 
     def places(self) -> list[tuple[int, int]]:
         """(epoch, step) of all that are there, whole or not, in order. Links and pipes are none."""
         entries = os.scandir(self.folder) if self.folder.is_dir() else ()
         names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
         return sorted((int(m[1]), int(m[2])) for m in map(_NAME.fullmatch, names) if m)
+
+    def hold(self, complain: Callable[[str], None]) -> None:
+        """Hold the folder, if it is there, until `release`; another process that holds it is named to `complain`."""
+        self.release()
+        if not self.folder.is_dir():
+            return
+        self._held, by_another = hold_folder(self.folder)
+        if by_another:
+            complain(f"Another process keeps its checkpoints in {self.folder} now. Both go on from the same and write "
+                     "to the same; give each training a folder of its own.")
+
+    def release(self) -> None:
+        """Hold the folder no more."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def path(self, place: tuple[int, int]) -> Path:
         """The file for a place."""

@@ -22,7 +22,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "clear_leftovers", "flush_names",
-           "looks_like", "make_folder", "sha256_of", "writing"]
+           "hold_folder", "looks_like", "make_folder", "sha256_of", "writing"]
 
 _FRESH = 60  # seconds in which a file that is being written may not be held yet
 _MENDS = {  # what a disk refuses with
@@ -103,6 +103,27 @@ def _lock(file: Any, unknown: bool = False) -> bool:
     except OSError:
         return unknown
     return True
+
+
+def hold_folder(folder: str | os.PathLike[str]) -> tuple[int | None, bool]:
+    """Hold a folder that one program at a time should use: (what to close in the end, whether another holds it).
+
+    Args:
+        folder: The folder.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kyeo.core.files import hold_folder
+        >>> folder = tempfile.mkdtemp()
+        >>> held, by_another = hold_folder(folder)
+        >>> by_another, hold_folder(folder)[1]
+        (False, True)
+        >>> os.close(held)
+    """
+    if os.name != "posix":
+        return None, False
+    descriptor = os.open(folder, os.O_RDONLY)
+    return descriptor, not _lock(descriptor, unknown=True)
 
 
 def clear_leftovers(folder: str | os.PathLike[str], name: str, owned: bool = False) -> None:

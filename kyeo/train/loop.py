@@ -184,7 +184,7 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
             try:
                 run_epochs(job, epochs.start, epochs.stop, validate, progress)
             finally:
-                progress.settle()
+                progress.close()
 
 
 def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]],

@@ -134,7 +134,7 @@ class Progress:
         """Training begins. That is saved too: it says how long the log files are that it adds to."""
         if self._backup is not None and self._tree is None:
             self._save(place)
-            self._backup.settle()
+            self._backup.began()
 
     def after_step(self, epoch: int, done: int, logs: Any) -> None:
         """After a dispatch and its callbacks: save if it is time, and leave if that was asked for."""
@@ -165,10 +165,10 @@ class Progress:
         if self._backup is not None and self._team.writes:
             self._backup.finish()
 
-    def settle(self) -> None:
+    def close(self) -> None:
         """Wait for what is being written, however training ends."""
         if self._backup is not None:
-            self._backup.settle()
+            self._backup.close()
 
     def _save(self, place: Place, validation: Any = None, asked: int | None = None) -> None:
         """Take a checkpoint, if they are kept, and leave, if that was asked for."""
@@ -178,7 +178,8 @@ class Progress:
             self._take(self._backup, place, validation)
         if asked is None:
             return
-        self.settle()
+        if self._backup is not None:
+            self._backup.settle()
         self._team.meet()
         name = signal.Signals(asked).name
         say(f"Training stopped by {name}; " + ("nothing of it is saved." if self._backup is None else

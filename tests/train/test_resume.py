@@ -458,6 +458,16 @@ def test_a_checkpoint_that_cannot_be_read_gives_way_but_stays(tmp_path, monkeypa
     assert files.places() == [(0, 1), (0, 2)]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="where folders can be held")
+def test_two_trainings_in_one_folder_are_told(tmp_path):
+    def again():
+        with pytest.warns(UserWarning, match="Another process keeps its checkpoints"):
+            kyeo.callbacks.BackupAndRestore(tmp_path / "a").load()
+
+    fit(tmp_path / "a", stop=(7, again))
+    kyeo.callbacks.BackupAndRestore(tmp_path / "a").load()  # no warning: the first has ended
+
+
 def test_a_checkpoint_of_a_stranger_leads_nowhere(tmp_path):
     """Names in the states of callbacks and data are not used as paths or methods."""
     board = kyeo.callbacks.TensorBoard(tmp_path / "logs")
