@@ -7,7 +7,7 @@ from typing import Any
 from kyeo.core.errors import problem
 from kyeo.core.per_class import per_class
 
-__all__ = ["CallSpec", "call_spec", "shape_of", "shapes_for_build"]
+__all__ = ["CallSpec", "call_spec", "shape_of", "shapes_for", "shapes_for_build"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,15 +80,26 @@ def shape_of(tree: Any) -> Any:
 
 @per_class
 def _build_names(cls: type) -> tuple[str, ...]:
-    parameters = list(inspect.signature(cls.build).parameters.values())[1:]  # type: ignore[attr-defined]
+    return _names_of(cls.build)  # type: ignore[attr-defined]
+
+
+def _names_of(method: Any) -> tuple[str, ...]:
+    parameters = list(inspect.signature(method).parameters.values())[1:]
     return tuple(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
 
 
 def shapes_for_build(layer: Any, bound: dict[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `layer.build`: `input_shape` for one tensor argument, `x_shape` for each of several."""
-    names = _build_names(type(layer))
+    return _shapes_by(_build_names(type(layer)), bound)
+
+
+def shapes_for(method: Any, bound: dict[str, Any]) -> dict[str, Any]:
+    """The same for another method of a class that takes shapes."""
+    return _shapes_by(_names_of(method), bound)
+
+
+def _shapes_by(names: tuple[str, ...], bound: dict[str, Any]) -> dict[str, Any]:
     shapes = {n: shape_of(v) for n, v in bound.items()}
     if len(names) == 1 and names[0] not in {f"{n}_shape" for n in shapes}:
-        first = next(iter(shapes.values()), None)
-        return {names[0]: first}
+        return {names[0]: next(iter(shapes.values()), None)}
     return {name: shapes.get(name.removesuffix("_shape")) for name in names if name.removesuffix("_shape") in shapes}

@@ -26,7 +26,7 @@ from kyeo.core.symbolic import Node, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
 from kyeo.layers.call_spec import call_spec, shapes_for_build
 from kyeo.layers.complaints import explained
-from kyeo.layers.habits import sweep, watched
+from kyeo.layers.habits import watched
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
 from kyeo.layers.shapes import Shaped
@@ -333,13 +333,6 @@ class Layer(Shaped):
         self._inbound_nodes.append(leaves[0].node)
         self._mark(bound, outputs, first_mask)
         return outputs
-
-    def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
-        spec = call_spec(type(self))
-        with explained(self, spec.bind(self, args, kwargs)):
-            specs = infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
-        sweep(self)
-        return specs
 
     # -- as a pure function --------------------------------------------------------------------------------
     def stateless_call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any,

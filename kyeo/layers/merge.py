@@ -71,8 +71,15 @@ class _Merge(Layer):
         rest = {k: v for k, v in kwargs.items() if k != "inputs"}
         return super()._specs((inputs, *args[1:]), rest, training)
 
+    def _check_masks(self, inputs: Any, mask: Any) -> None:
+        lists = isinstance(inputs, (list, tuple)) and isinstance(mask, (list, tuple))
+        if mask is not None and (not lists or len(inputs) != len(mask)):
+            raise problem("There is a mask, or None, for each input.", where=self, expected="two lists of one length",
+                          received=f"inputs={describe(inputs)}, mask={describe(mask)}")
+
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """A step counts where it counts in any input; None where an input has no mask."""
+        self._check_masks(inputs, mask)
         if mask is None or any(m is None for m in mask):
             return None
         return functools.reduce(ops.logical_or, mask)
@@ -232,6 +239,7 @@ class Concatenate(_Merge):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks, joined like the inputs; an input without one counts everywhere."""
+        self._check_masks(inputs, mask)
         if mask is None or all(m is None for m in mask):
             return None
         whole = []

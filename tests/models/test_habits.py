@@ -232,6 +232,36 @@ def test_a_layer_that_cannot_be_compiled():
     assert not model.run_eagerly
 
 
+def test_a_layer_that_states_its_shape_need_not_be_traced():
+    class OnValues(layers.Layer):
+        def compute_output_shape(self, input_shape):
+            return (*input_shape[:-1], 1)
+
+        def call(self, inputs):
+            return np.asarray(inputs).sum(-1, keepdims=True)
+
+    inputs = kyeo.Input((3,))
+    outputs = OnValues()(inputs)
+    assert outputs.shape == (None, 1)
+    np.testing.assert_array_equal(kyeo.Model(inputs, outputs)(np.ones((2, 3), "float32")), [[3.0], [3.0]])
+
+
+def test_a_dtype_policy_given_later():
+    layer = layers.Dense(2)
+    layer.dtype_policy = "mixed_bfloat16"
+    assert layer(np.ones((1, 3), "float32")).dtype == "bfloat16"
+    layer = layers.Dense(2)
+    layer.build((None, 4))
+    layer.dtype_policy = "int8_from_float32"
+    assert layer.quantization_mode == "int8" and len(layer.variables) == 3
+
+
+def test_masks_that_belong_to_no_input_are_refused():
+    for inputs, mask in (([1, 2], [None]), ([1, 2], np.ones(2)), (np.ones(2), [None, None])):
+        with pytest.raises(ValueError, match="a mask, or None, for each input"):
+            layers.Add().compute_mask(inputs, mask)
+
+
 def test_files(tmp_path):
     model = kyeo.Sequential([kyeo.Input((4,)), OfOneNumber(3)])
     model.save(tmp_path / "a.keras", save_format="keras")
