@@ -73,6 +73,10 @@ class Progress:
         """Where to begin: at the newest checkpoint, else at epoch `first`. Callbacks get their state, so that they
         do not begin anew."""
         self._tree = self._team.load(self._backup.load) if self._backup is not None else None
+        if self._tree is not None and not _is_of_training(self._tree):
+            assert self._backup is not None
+            raise problem("The checkpoint is not one of a training.", received="something else, with right checksums",
+                          where=f"backup_dir={self._backup.backup_dir!r}", fix="use another folder")
         if self._tree is None or self._tree["epoch"] < first:
             self._tree = None
             return Place(first)
@@ -208,6 +212,13 @@ class Progress:
 
     def _state_of_validation(self) -> Any:
         return self._validation.state() if self._validation is not None else {}
+
+
+def _is_of_training(tree: Any) -> bool:
+    """Whether a tree has the parts that a checkpoint is written with."""
+    kinds = {"epoch": int, "step": int, "trained": bool, "stopped": bool, "variables": list, "trainable": list,
+             "run": dict, "source": object, "validation": object, "callbacks": dict, "random": dict, "logs": object}
+    return isinstance(tree, dict) and all(name in tree and isinstance(tree[name], kind) for name, kind in kinds.items())
 
 
 def _variables(model: Any) -> list[Variable]:

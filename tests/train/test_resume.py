@@ -489,6 +489,13 @@ def test_a_checkpoint_of_a_stranger_leads_nowhere(tmp_path):
         source.restore({"seed": 0, "own": None, "told": ["on_epoch_begin", "erase"]}, 0)
 
 
+@pytest.mark.parametrize("tree", [{}, [1], {"epoch": 0}, {"epoch": "0", "step": 0}])
+def test_something_else_with_right_checksums(tree, tmp_path):
+    Checkpoints(tmp_path).write((0, 1), tree)
+    with pytest.raises(ValueError, match="not one of a training"):
+        fit(tmp_path)
+
+
 def test_what_a_killed_save_left_goes_with_the_next(tmp_path):
     fcntl = pytest.importorskip("fcntl")
     from kyeo.core.files import atomic_write
