@@ -53,7 +53,7 @@ MORE_ROWS = [part.strip() for part in """
     stft(SIG, 6, 4, 8, window=ones(6), center=False) | stft(stack([SIG, SIG]), 1, 3, 4)
     istft((FREQ_A, FREQ_B), 8, 2, 8) | istft((FREQ_A, FREQ_B), 6, 3, 8, length=11) | istft((FREQ_A, FREQ_B), 6, 3, 8, None, None)
     istft((FREQ_A, FREQ_B), 8, 4, 8, window='hamming', center=False) | istft((FREQ_A, FREQ_B), 8, 4, 8, window=ones(8), length=30)
-    polar(P, F) | polar(1.0, F) | view_as_complex(H) | view_as_complex(I[:, :2]) | view_as_real(Z) | view_as_real(F)
+    polar(P, F) | polar(1.0, F) | histogram(0.5) | histogram(2, 3, (0, 4)) | polar([float('inf')], [1.0]) | view_as_complex(H) | view_as_complex(I[:, :2]) | view_as_real(Z) | view_as_real(F)
     depth_to_space(PIX, 2) | space_to_depth(PIX, 2) | depth_to_space(PIX, 2, 'channels_first')
     space_to_depth(PIX, 2, data_format='channels_first') | unfold(PIX, 2) | unfold(PIX, (3, 2), padding=1)
     unfold(PIX, 2, dilation=(1, 3), stride=2) | unfold(PIX, (1, 3), 2, (0, 1), (3, 2)) | fold(COLS, (3, 4), 2)
