@@ -9,11 +9,13 @@ import jax.numpy as jnp
 
 from kyeo import ops
 from kyeo.core.errors import boolean, describe, positive_int, problem
+from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import activated, activation_of, make_weight, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
 from kyeo.layers.low_rank import Adaptable, adapted
 from kyeo.ops.kernels import product
+from kyeo.ops.kernels.settled import settled
 
 __all__ = ["Dense", "Embedding", "Identity", "Lambda", "Masking", "Wrapper"]
 
@@ -185,11 +187,20 @@ class Lambda(Layer):
     def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
         """The function's result."""
         surroundings = {"mask": mask, "training": training}
+        inputs = jax.tree.map(_settled, inputs)
         return self.function(inputs, **self.arguments, **{k: surroundings[k] for k in self._takes})
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """What the argument `mask` says."""
         return self.mask(inputs, mask) if callable(self.mask) else self.mask
+
+
+def _settled(x: Any) -> Any:
+    """An input with its mask, settled: where the function is a `jax.numpy.max`, its gradient asks which are equal."""
+    y = settled(x)
+    if y is not x:
+        set_mask(y, get_mask(x))
+    return y
 
 
 class Identity(Layer):

@@ -21,7 +21,7 @@ class InputLayer(Layer):
         dtype: number type.
         sparse, ragged: not supported; here so that files and Keras code are understood.
         batch_shape: sizes with the batch axis, instead of `shape`.
-        input_tensor: a symbolic tensor to stand for, instead of a new one.
+        input_tensor: a symbolic tensor that says shape and type; if no layer gave it, it is the input itself.
         optional: whether None may be passed for it.
         name: its name, by which dicts of inputs are matched.
     """
@@ -44,10 +44,8 @@ class InputLayer(Layer):
                           received=f"shape={shape}, batch_shape={batch_shape}",
                           expected="for example shape=(28, 28, 1), without the batch axis")
         if input_tensor is not None:
-            if not hasattr(input_tensor, "shape") or not hasattr(input_tensor, "dtype"):
-                raise problem("`input_tensor` is not valid.", received=f"input_tensor={describe(input_tensor)}",
-                              where=self, expected="a tensor that `Input` gave", kind=TypeError)
-            batch_shape, dtype = input_tensor.shape, dtype or input_tensor.dtype
+            _check_fit(self, input_tensor, shape=shape, batch_size=batch_size, batch_shape=batch_shape, dtype=dtype)
+            batch_shape, dtype = input_tensor.shape, input_tensor.dtype
         elif batch_shape is None:
             batch_shape = (batch_size, *_sizes(self, shape))
         self.batch_shape = tuple(_sizes(self, batch_shape))
@@ -90,6 +88,20 @@ def _sizes(owner: Any, shape: Any) -> tuple[int | None, ...]:
     return sizes
 
 
+def _check_fit(layer: InputLayer, tensor: Any, **said: Any) -> None:
+    """Refuse what is no symbolic tensor, and words beside it that say something else."""
+    if not isinstance(tensor, SymbolicTensor):
+        raise problem("Only a symbolic tensor can be an input.", received=f"tensor={describe(tensor)}",
+                      where=layer, expected="a tensor that `Input` or a layer called on one gave", kind=TypeError)
+    sizes = tuple(tensor.shape)
+    real = {"shape": sizes[1:], "batch_size": sizes[0] if sizes else None, "batch_shape": sizes, "dtype": tensor.dtype}
+    for word, value in said.items():
+        if value is not None and (tuple(_sizes(layer, value)) if "shape" in word else value if word == "batch_size"
+                                  else standardize_dtype(value)) != real[word]:
+            raise problem("The tensor is not what is said of it.", received=f"{word}={value!r}, tensor={tensor}",
+                          where=layer, expected=f"{word}={real[word]!r}", fix=f"leave `{word}` out: the tensor has one")
+
+
 @checked
 def Input(  # a function with a class's name: that is what Keras calls it
     shape: Any = None, batch_size: int | None = None, dtype: Any = None, sparse: bool | None = None,
@@ -105,7 +117,8 @@ def Input(  # a function with a class's name: that is what Keras calls it
         sparse, ragged: not supported.
         batch_shape: sizes with the batch axis, instead of `shape`.
         name: name of the input.
-        tensor: an existing symbolic tensor to wrap; one that `Input` gave is given back.
+        tensor: an existing symbolic tensor to stand for: one that `Input` gave is given back, for one that a layer
+            gave there is a new input of its shape and type.
         optional: whether None may be passed for it.
 
     >>> import kyeo
@@ -113,6 +126,7 @@ def Input(  # a function with a class's name: that is what Keras calls it
     (None, 28, 28, 1)
     """
     if isinstance(tensor, SymbolicTensor) and tensor.node is not None and isinstance(tensor.node.target, InputLayer):
+        _check_fit(tensor.node.target, tensor, shape=shape, batch_size=batch_size, batch_shape=batch_shape, dtype=dtype)
         return tensor
     layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, ragged=ragged,
                        batch_shape=batch_shape, input_tensor=tensor, optional=optional, name=name)

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo import ops
+from kyeo.core.dtypes import is_float
 from kyeo.core.errors import describe, int_tuple, one_of, positive_int, problem
 from kyeo.core.scope import current
 from kyeo.layers.arguments import format_of, pairs, spatial_axes
@@ -341,7 +343,9 @@ class UpSampling2D(_UpSampling):
         shape = list(inputs.shape)
         for axis, size in zip(spatial_axes(self.data_format, 4), self.size):
             shape[axis] *= size
-        return jax.image.resize(inputs, shape, method=self.interpolation, antialias=False)
+        values = inputs if is_float(inputs.dtype) else inputs.astype("float32")
+        resized = jax.image.resize(values, shape, method=self.interpolation, antialias=False)
+        return resized if is_float(inputs.dtype) else ops.saturate_cast(jnp.round(resized), inputs.dtype)
 
 
 class UpSampling3D(_UpSampling):

@@ -60,11 +60,11 @@ def multi_hot(
     return jnp.max(hot, axis=1 if x.ndim > 1 else 0)
 
 
-def _same(where: str, target: jax.Array, output: jax.Array, wanted: tuple[int, ...]) -> None:
-    if target.shape != wanted or output.ndim < 1:
+def _same(where: str, target: jax.Array, output: jax.Array, wanted: tuple[int, ...], axes: int = 1) -> None:
+    if target.shape != wanted or output.ndim < axes:
         raise problem("Targets and outputs must have matching shapes.", where=where,
                       received=f"target of shape {target.shape}, output of shape {output.shape}",
-                      expected=f"a target of shape {wanted}")
+                      expected=f"a target of shape {wanted}" if output.ndim >= axes else "an axis of classes")
 
 
 def _clipped(x: jax.Array) -> jax.Array:
@@ -127,7 +127,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     [0.0]
     """
     target, output = to_array(target), to_array(output)
-    _same("ops.binary_crossentropy", target, output, output.shape)
+    _same("ops.binary_crossentropy", target, output, output.shape, 0)
     if from_logits:
         return -(target * nn.log_sigmoid(output)) - (1.0 - target) * nn.log_sigmoid(-output)
     output = _clipped(output)

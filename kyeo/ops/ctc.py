@@ -92,7 +92,10 @@ def _forward(of_states: jax.Array, skip: jax.Array, steps: jax.Array) -> jax.Arr
 
     # Before the first step only what leads into the first two states is possible: a path begins as if in the state
     # before the first blank, from where state 0 is a move and state 1 a skip over that blank.
-    first = jnp.where(jnp.arange(of_states.shape[-1]) < 2, of_states[0], _NEVER)
+    # A row without steps stays there: it spells nothing.
+    state = jnp.arange(of_states.shape[-1])
+    first = jnp.where(state < 2, of_states[0], _NEVER)
+    first = jnp.where((steps > 0)[:, None], first, jnp.where(state == 0, 0.0, _NEVER))
     turns = jnp.arange(1, of_states.shape[0])
     return jax.lax.scan(step, first, (turns, of_states[1:]))[0]
 

@@ -235,7 +235,8 @@ def polar(abs_: Any, angle: Any) -> jax.Array:
     [(2+0j)]
     """
     size, angle = to_array(abs_), to_array(angle)
-    return (size * jnp.cos(angle)).astype("complex64") + 1j * (size * jnp.sin(angle)).astype("complex64")
+    real, imaginary = size * jnp.cos(angle), size * jnp.sin(angle)
+    return jax.lax.complex(real.astype("float32"), imaginary.astype("float32"))  # a sum would spread an infinity
 
 
 @op

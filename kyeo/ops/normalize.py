@@ -72,7 +72,8 @@ def _prepare(x: Any, weights: Sequence[Any], axis: Any) -> tuple[jax.Array, Any,
     axes = tuple(sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)))
     shape = [size if i in axes else 1 for i, size in enumerate(x.shape)]
     arrays = [None if w is None else to_array(w).astype(x.dtype) for w in weights]
-    return x, dtype, axes, [w if w is None or w.ndim == x.ndim else w.reshape(shape) for w in arrays]
+    fits = (0, x.ndim) if axes != (x.ndim - 1,) else range(x.ndim + 1)  # what broadcasts as it is
+    return x, dtype, axes, [w if w is None or w.ndim in fits else w.reshape(shape) for w in arrays]
 
 
 @op

@@ -107,7 +107,7 @@ def histogram(x: Any, bins: int = 10, range: Any = None) -> Any:
     """How many elements of a vector fall into each of `bins` equal parts, and the edges of those.
 
     Args:
-        x: array of one axis.
+        x: array of one axis, or one number.
         bins: how many parts.
         range: a tuple (lowest, highest); those of x when None. What lies outside is not counted.
 
@@ -117,8 +117,8 @@ def histogram(x: Any, bins: int = 10, range: Any = None) -> Any:
     ([2.0, 1.0], [0.0, 2.0, 4.0])
     """
     x, bins = to_array(x), positive_int("ops.histogram", bins=bins)
-    if x.ndim != 1:
-        raise problem("`histogram` counts a vector.", received=x, expected="an array of one axis",
+    if x.ndim > 1:
+        raise problem("`histogram` counts a vector.", received=x, expected="an array of one axis, or a number",
                       where="ops.histogram", fix="ravel it first")
     if range is not None and (not isinstance(range, (tuple, list)) or len(range) != 2 or range[0] > range[1]):
         raise problem("`range` is not valid.", received=f"range={range!r}", where="ops.histogram",

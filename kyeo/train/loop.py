@@ -192,7 +192,8 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
     """The loop of `fit`. `validate(place)` gives the validation logs, empty where it is not time."""
     model, callbacks = job.model, job.callbacks
     model.stop_training = False
-    logs: dict[str, Any] = {}
+    result: dict[str, Any] = {}  # of the last epoch
+    validated: dict[str, Any] = {}
     place = progress.load(first)
     callbacks.on_train_begin()
     progress.begin(place)
@@ -218,7 +219,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
             break
     if model.optimizer is not None and last > first:
         model.optimizer.finalize_variable_values(model.state_variables().trainable)
-    final = dict(logs)  # reading them waits for the last step
+    final = {**fetched(result), **validated}  # waits for the last step; without what callbacks wrote into their logs
     warn_of_not_finite(model, job.source, final)
     callbacks.on_train_end(final)
     progress.finish()

@@ -81,7 +81,7 @@ class Objective:
                      "weighted_metrics": weighted_metrics}
         self._check_names()
         self.loss_tracker = metrics_room.Mean(name="loss")
-        self.compiled_metrics = CompileMetrics() if metrics or weighted_metrics else None
+        self.compiled_metrics = None if metrics is weighted_metrics is None else CompileMetrics()
         self.terms: list[_Term] = []
         self.term_trackers: list[Metric] = []
         self.names: list[str | None] = []

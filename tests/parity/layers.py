@@ -26,7 +26,7 @@ ACTIVATIONS = [None, "relu", "tanh", "gelu", "softmax", "elu", "linear", "hard_s
 POLICIES = ["float32"] * 8 + ["mixed_bfloat16", "mixed_float16", "bfloat16", "float16"]
 SKIPPED = {  # not functions of their inputs, or not numbers: tested in their own places
     "FlaxLayer", "JaxLayer", "InputLayer", "InputSpec", "Layer", "Wrapper", "Pipeline", "Lambda", "TextVectorization",
-    "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing", "MaxNumBoundingBoxes", "STFTSpectrogram", "MelSpectrogram"}
+    "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing", "MaxNumBoundingBoxes"}
 IMAGES = {"AugMix", "AutoContrast", "CutMix", "Equalization", "MixUp", "Solarization", "RandAugment",
           "ContrastLimitedAdaptiveHistogramEqualization"}
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot")
@@ -92,7 +92,11 @@ def value(rng, cls, name, default, rank):
         "num_tokens": lambda: 6, "output_mode": lambda: rng.choice(["multi_hot", "one_hot", "count"] + ["int"] * (cls == "Discretization")),
         "bin_boundaries": lambda: [-0.5, 0.0, 0.7], "merge_mode": lambda: rng.choice(["concat", "sum", "mul", "ave", None]),
         "power_iterations": lambda: rng.randint(1, 2), "normalize": lambda: rng.random() < 0.5,
-        "activation": lambda: rng.choice(ACTIVATIONS),
+        "activation": lambda: rng.choice(ACTIVATIONS), "fft_length": lambda: rng.choice([16, 20]), "sequence_stride": lambda: rng.choice([4, 8]),
+        "sequence_length": lambda: rng.choice([None, 8, 16]), "sampling_rate": lambda: 1000, "num_mel_bins": lambda: rng.choice([4, 8]), "min_freq": lambda: rng.choice([0.0, 20.0]),
+        "max_freq": lambda: rng.choice([None, 400.0]), "top_db": lambda: rng.choice([80.0, 20.0]), "mag_exp": lambda: rng.choice([1.0, 2.0]), "ref_power": lambda: rng.choice([1.0, 0.5]),
+        "min_power": lambda: rng.choice([1e-10, 1e-3]), "mode": lambda: rng.choice(["log", "magnitude", "psd", "real", "imag", "angle", "stft"]), "frame_length": lambda: rng.choice([8, 16]),
+        "frame_step": lambda: rng.choice([None, 4]), "window": lambda: rng.choice(["hann", "hamming"]), "scaling": lambda: rng.choice(["density", "spectrum", None]),
     }
     return table[name]() if name in table else default
 
@@ -294,6 +298,8 @@ SPECIAL = {
     "SpectralNormalization": lambda r, c, s, k: c.update(layer=Inner(*r.choice([("Dense",)]), units=3)),
     "StackedRNNCells": lambda r, c, s, k: (c.update(cells=[Inner("LSTMCell", units=2), Inner("GRUCell", units=3)]),
                                            k.update(states=[[(2, 2), (2, 2)], [(2, 3)]])) and ((2, 3), "float32"),
+    "MelSpectrogram": lambda r, c, s, k: c.update(fft_length=c.get("fft_length", 16), sampling_rate=1000, num_mel_bins=c.get("num_mel_bins", 4), sequence_stride=8) or (r.choice([(40,), (2, 40)]), "float32"),
+    "STFTSpectrogram": lambda r, c, s, k: (c.update(frame_length=c.get("frame_length", 16)), c.pop("fft_length", 0)) and ((2, 40, r.choice([1, 2])) if c.get("data_format") != "channels_first" else (2, r.choice([1, 2]), 40), "float32"),
     "PReLU": lambda r, c, s, k: c.update(shared_axes=r.choice([None, 1, [1], list(range(1, len(s)))])) if "shared_axes" in c else None,
 }
 

@@ -74,7 +74,42 @@ LISTS = {"concatenate", "stack", "hstack", "vstack", "dstack"}
 SQUARES = {"det", "inv", "cholesky", "slogdet", "logdet", "eigh", "solve", "solve_triangular", "pinv", "cholesky_inverse", "matrix_rank", "qr"}
 
 
+def described(dtype="float32", *shape, high=3):
+    return {"shape": shape, "dtype": dtype, "odd": False, "seed": 3, **({"high": high} if dtype != "float32" else {})}
+
+
+def of_form(rng):
+    """A call of a function whose arguments must fit one another."""
+    n, m, k, f = rng.randint(1, 4), rng.randint(1, 4), rng.choice([1, 2, 3]), described
+    square = f("float32", *rng.choice([(), (2,)]), 3, 3)
+    frames = {"sequence_length": (size := rng.choice([3, 4, 6])), "sequence_stride": rng.choice([2, 3]), "fft_length": rng.choice([size, 8, 9]), "window": rng.choice(["hann", "hamming", None]), "center": rng.random() < 0.5}
+    heads, mask = rng.choice([1, 2, 4]), rng.choice([None, f("bool", 2, 1, n, m, high=2), f("bool", 1, 4, n, m, high=2)])
+    window = {"kernel_size": rng.choice([1, 2, (2, 1)]), "dilation": rng.choice([1, 2, (1, 2)]), "padding": rng.choice([0, 1, (0, 1)]), "stride": rng.choice([1, 2, (2, 1)])}
+    types = ["float32", "int32", "int8", "uint8", "bool", "float16"]
+    table = {
+        "einsum": lambda: {"subscripts": (e := rng.choice([("ij,jk->ik", (n, m), (m, k)), ("ij,ij", (n, m), (n, m)), ("bij,bjk", (2, n, m), (2, m, k)), ("...ij,kj->...ik", (2, n, m), (k, m)), ("i,j->ij", (n,), (m,)), ("abcd,cde->abe", (2, n, m, k), (m, k, 2)), ("i,i->", (n,), (n,)), ("ij,j", (n, m), (m,))]))[0],
+                           "*": [f(rng.choice(types[:2] + ["int8", "float16"]), *e[1]), f(rng.choice(types[:4]), *e[2])]},
+        "rearrange": lambda: {"tensor": f("float32", 2, n, 4), **dict(rng.choice([[("pattern", "a b c -> c (a b)")], [("pattern", "a b (c d) -> a b c d"), ("c", 2)], [("pattern", "a b (c d) -> (d a) c b"), ("d", 4)], [("pattern", "a b c -> a b c")], [("pattern", "a b c -> (c b a)")]]))},
+        "dot_product_attention": lambda: {"query": f("float32", 2, n, 4, k), "key": f("float32", 2, m, heads, k), "value": f("float32", 2, m, heads, k), "bias": rng.choice([None, f("float32", 2, 4, n, m), f("float32", 1, 1, n, m)]), "mask": mask,
+                                          "scale": rng.choice([None, 0.5]), "is_causal": rng.random() < 0.3, "attn_logits_soft_cap": rng.choice([None, None, 1.5])},
+        "unfold": lambda: {"x": f("float32", 2, k, 4, 5), **window},
+        "lu_factor": lambda: {"x": square}, "eig": lambda: {"x": square}, "svd": lambda: {"x": f("float32", n, m), "full_matrices": rng.random() < 0.5, "compute_uv": rng.random() < 0.5},
+        "lstsq": lambda: {"a": f("float32", 4, n), "b": f("float32", 4, *rng.choice([(), (2,)])), "rcond": rng.choice([None, 0.1])},
+        "ctc_loss": lambda: {"target": f("int32", 2, 3, high=3), "output": f("float32", 2, 6, 4), "target_length": f("int32", 2, high=4), "output_length": f("int32", 2, high=7), "mask_index": 3},
+        "ctc_decode": lambda: {"inputs": f("float32", 2, 5, 4), "sequence_lengths": rng.choice([[5, 3], [1, 4], [5, 5]]), "strategy": rng.choice(["greedy", "beam_search"]), "beam_width": 4, "top_paths": rng.choice([1, 2]), "merge_repeated": rng.random() < 0.5, "mask_index": rng.choice([0, 3])},
+        "stft": lambda: {"x": f("float32", *rng.choice([(), (2,)]), 20), **frames}, "istft": lambda: {"x": (f("float32", 4, 5), f("float32", 4, 5)), **frames, "fft_length": 8, "sequence_length": rng.choice([4, 8]), "length": rng.choice([None, 9])},
+        "view": lambda: {"x": f(rng.choice(types), 2, 4), "dtype": rng.choice(["int32", "float16", "uint8", "int16", "float32"])}, "get_item": lambda: {"x": f("float32", 3, 4), "key": rng.choice([0, -1, slice(1, 3), (slice(None), 2), (0, 1), None, Ellipsis, (None, 1), (slice(None, None, -1),), [0, 2]])},
+        "depth_to_space": lambda: {"x": f("float32", 2, 3, 2, 8), "block_size": rng.choice([2, 1]), "data_format": rng.choice([None, "channels_last"])}, "space_to_depth": lambda: {"x": f("float32", 2, 4, 2, k), "block_size": rng.choice([2, 1]), "data_format": rng.choice([None, "channels_last"])},
+        "extract_sequences": lambda: {"x": f("float32", *rng.choice([(), (2,)]), 11), "sequence_length": rng.choice([2, 5, 11]), "sequence_stride": rng.choice([1, 3])},
+        "convert_to_tensor": lambda: {"x": rng.choice([f(rng.choice(types), 2, 3), 2, 0.5, True, [1, 2.5], [[1], [2]], ()]), "dtype": rng.choice([None, "float32", "int32", "bool", "bfloat16"])},
+        "array": lambda: {"x": rng.choice([f(rng.choice(types), 2, 3), 2, 0.5, True, [1, 2.5]]), "dtype": rng.choice([None, "float32", "int32"])}, "shape": lambda: {"x": f("float32", n, m)}, "ndim": lambda: {"x": f("float32", n, m)}, "size": lambda: {"x": f("float32", n, m)}}
+    name = rng.choice(list(table))
+    return {"cls": name, "args": table[name](), "jit": rng.random() < 0.15 and name != "ctc_decode", "formed": True}
+
+
 def draw(rng):
+    if rng.random() < 0.12:
+        return of_form(rng)
     name = rng.choice(NAMES)
     args = {}
     for p in inspect.signature(getattr(keras.ops, name)).parameters.values():
@@ -123,7 +158,9 @@ def steps(case):
     name = case["cls"]
 
     def call(k, leaf):
-        args = {key: [leaf(v) if is_spec(v) else v for v in a] if isinstance(a, list) else leaf(a) if is_spec(a) else a for key, a in case["args"].items()}
+        args = {key: type(a)(leaf(v) if is_spec(v) else v for v in a) if isinstance(a, (list, tuple)) and any(map(is_spec, a)) else leaf(a) if is_spec(a) else a for key, a in case["args"].items()}
+        if "subscripts" in args:
+            return k.ops.einsum(args["subscripts"], *args["*"])
         return getattr(k.ops, name)(*args.pop("*", ()), **args)
 
     def eager(k):
@@ -131,7 +168,7 @@ def steps(case):
 
     def symbolic(k):  # Keras's own shapes and types are often not those of its arrays
         out = [(tuple(o.shape), str(o.dtype)) for o in jax.tree.leaves(call(k, lambda spec: k.KerasTensor(spec["shape"], dtype=spec["dtype"])))]
-        return "as from arrays" if k is keras or out == [(o.shape, str(o.dtype)) for o in eager(k)] else out
+        return "as from arrays" if k is keras or (case.get("formed") and not out) or out == [(o.shape, str(o.dtype)) for o in eager(k)] else out
 
     def jitted(k):
         specs = []
@@ -144,7 +181,7 @@ def steps(case):
         return [np.asarray(v) for v in jax.tree.leaves(jax.jit(lambda xs: (lambda it: call(k, lambda spec: next(it)))(iter(xs)))([jnp.asarray(array(s)) for s in specs]))]
 
     yield "inference", eager
-    if name not in ("nonzero", "unique", "where", "bincount"):
+    if name not in ("convert_to_tensor", "array", "shape", "ndim", "size", "nonzero", "unique", "where", "bincount"):
         yield "from symbols", symbolic
     if case["jit"] and name not in ("bincount", "nonzero", "unique"):
         yield "jit", jitted
