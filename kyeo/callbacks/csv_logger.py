@@ -80,7 +80,9 @@ class CSVLogger(Callback):
             open(self.filename, "w").close()
             flush_names(Path(self.filename))
         except FileNotFoundError:  # a folder that is not there is a mistake, not an accident
-            raise
+            raise problem("The file's folder does not exist.", received=f"filename={self.filename!r}", where=type(self),
+                          expected="a file in a folder that is there", kind=FileNotFoundError,
+                          fix=f"os.makedirs({os.path.dirname(self.filename)!r}, exist_ok=True)") from None
         except OSError as error:
             warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on without it until "
                  "it can.")

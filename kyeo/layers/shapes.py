@@ -1,5 +1,8 @@
 """What a layer knows of shapes, all of it found by tracing, none by rule."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,13 +10,15 @@ import numpy as np
 
 from kyeo import dtype_policies
 from kyeo.core.operation import Operation
+from kyeo.core.scope import scope
 from kyeo.core.symbolic import SymbolicTensor, infer
+from kyeo.core.variable import Variable, owned
 from kyeo.layers.call_spec import call_spec, shapes_for
 from kyeo.layers.complaints import explained
 from kyeo.layers.habits import sweep
 from kyeo.layers.ownership import Owning
 
-__all__ = ["Shaped"]
+__all__ = ["Shaped", "in_own_scope"]
 
 
 class Shaped(Owning, Operation):
@@ -117,3 +122,21 @@ def _with_tuples(value: Any) -> Any:
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and all(s is None or isinstance(s, (int, np.integer)) for s in value)
+
+
+def in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
+    """`build` with variable paths under the layer's own path, and `built` set after it. A layer that has its weights
+    keeps them: a second `build` would make them twice."""
+
+    @functools.wraps(build)
+    def built(self: Any, *args: Any, **kwargs: Any) -> None:
+        if self.built and self._build_shapes and next(owned(self, Variable), None) is not None:
+            return
+        with scope(path=self._enter_path(), compute_dtype=None):
+            build(self, *args, **kwargs)
+        self.built = True
+        if self._build_shapes is None:
+            names = list(inspect.signature(build).parameters)[1:]
+            self._build_shapes = {**dict(zip(names, args)), **kwargs}
+
+    return built

@@ -113,11 +113,12 @@ class _Peeked(Source):
         yield self._batch
 
 
-def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | None = None,
+def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], Any] | None = None,
               place: Place | None = None) -> Any:
     """Run the steps of one epoch. Gives the last logs, still on the device.
 
-    `on_result`, for `predict`, gets what each step gave and its portion. `place`: where in the epoch to go on.
+    `on_result`, for `predict`, gets what each step gave and its portion, and hands back what callbacks shall see.
+    `place`: where in the epoch to go on.
     """
     job.settle()
     assert job.per_dispatch is not None
@@ -137,8 +138,7 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | 
         result = job.runner.run(portion.data, portion.rows, job.safe, count, job.long)
         done += portion.steps
         if on_result is not None:
-            on_result(result, portion)
-            result = {"outputs": result}
+            result = {"outputs": on_result(result, portion)}
         else:
             logs = result
         end(done - 1, LazyLogs(functools.partial(fetched, result)) if on_result is None else result)

@@ -73,7 +73,7 @@ def build_weights(model: Any, x: Any) -> None:
     with model._turns.step:  # another thread may be about to do so as well
         graph = getattr(model, "_graph", None)
         if graph is not None:
-            graph.as_flat_inputs(x)
+            graph.check(x)
         elif not model.built:
             _predicted(model, x)
 

@@ -43,7 +43,7 @@ class Trainer(StepCache):
     _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
                             "_current_runners", "_state_cache", "_metrics_cache", "history", "loss"})
 
-    def __init__(self) -> None:
+    def _start_untrained(self) -> None:
         self.optimizer: Any = None
         self.stop_training = False
         self.steps_per_execution = 1
