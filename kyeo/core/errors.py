@@ -220,8 +220,7 @@ def positive_int(owner: Any, *, optional: bool = False, minimum: int = 1, **name
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
     if not _is_int(value):
-        raise _bad(owner, name, value, f"an int of at least {minimum}",
-                   TypeError if not isinstance(value, (numbers.Number, np.generic)) else ValueError)
+        raise _bad(owner, name, value, f"an int of at least {minimum}", TypeError)
     if value < minimum:
         raise _bad(owner, name, value, f"an int of at least {minimum}")
     return int(value)

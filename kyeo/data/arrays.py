@@ -60,7 +60,10 @@ def batch_dtype(dtype: np.dtype) -> np.dtype:
 
 def batch_rows(batch: Any) -> int:
     """How many rows the arrays of a batch have."""
-    return int(jax.tree.leaves(batch)[0].shape[0])
+    arrays = jax.tree.leaves(batch)
+    if not arrays:
+        raise problem("The data hold no array.", received=batch, expected="arrays with a row for each sample")
+    return int(arrays[0].shape[0])
 
 
 def _numbers_to_arrays(tree: Any, name: str) -> Any:

@@ -4,6 +4,8 @@ import dataclasses
 import inspect
 from typing import Any
 
+import jax
+
 from kyeo.core.errors import problem
 from kyeo.core.per_class import per_class
 
@@ -90,8 +92,14 @@ def _names_of(method: Any) -> tuple[str, ...]:
 
 
 def shapes_for_build(layer: Any, bound: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `layer.build`: `input_shape` for one tensor argument, `x_shape` for each of several."""
-    return _shapes_by(_build_names(type(layer)), bound)
+    """The keyword arguments of `layer.build`: `input_shape` for one tensor argument, `x_shape` for each of several.
+
+    Masks count only where `build` asks for their shapes.
+    """
+    names = _build_names(type(layer))
+    return _shapes_by(names, {
+        name: value for name, value in bound.items() if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(value))
+        and (f"{name}_shape" in names or not (name == "mask" or name.endswith("_mask")))})
 
 
 def shapes_for(method: Any, bound: dict[str, Any]) -> dict[str, Any]:

@@ -220,16 +220,14 @@ class Layer(Shaped):
         return to_array(value.to_numpy()) if hasattr(value, "to_numpy") else value  # a table
 
     def _build_for(self, bound: dict[str, Any]) -> None:
-        tensors = {n: v for n, v in bound.items() if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(v))
-                   and n != "mask" and not n.endswith("_mask")}
-        shapes = shapes_for_build(self, tensors)
+        shapes = shapes_for_build(self, bound)
         default_build = type(self).build is Layer.build
         with scope(compute_dtype=None):
             if default_build:
                 self._enter_path()
                 self.built = True
             else:
-                with explained(self, tensors):
+                with explained(self, bound):
                     self.build(**shapes)
         self._build_shapes = shapes
 
@@ -309,7 +307,7 @@ class Layer(Shaped):
         for output in jax.tree.leaves(outputs):
             if rows is not None:
                 output = output * rows.astype(output.dtype).reshape((-1,) + (1,) * (output.ndim - 1))
-            size = (output.shape[0] if rows is None else rows.sum()) if output.ndim else 1
+            size = (max(output.shape[0], 1) if rows is None else rows.sum()) if output.ndim else 1
             self._collect_loss(self.activity_regularizer(output) / size)
 
     def _keep_losses(self, losses: list[Any]) -> None:

@@ -23,6 +23,7 @@ from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
 from kyeo.quantizers.calibration import quantize_model
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
+from kyeo.train.structure import nesting_of
 from kyeo.train.trainer import Trainer
 from kyeo.train.young_statistics import recalibrate
 
@@ -186,10 +187,10 @@ class Model(StateTree, Trainer, Layer):
 
     @property
     def output_names(self) -> list[str]:
-        """Names of the outputs: those of the layers that make them; dict outputs go by their keys."""
+        """Names of the outputs: those of the layers that make them; those of a dict go by their keys."""
         if self._graph is None:
             return list(self.__dict__.get("_output_names", []))
-        if isinstance(self._graph.outputs, dict):
+        if isinstance(self._graph.outputs, dict) and nesting_of(self._graph.outputs) is None:
             return list(self._graph.outputs)
         return [t.node.name if t.node else t.name for t in self._graph.output_tensors]
 

@@ -18,7 +18,7 @@ import jax
 from kyeo.callbacks.base import plain_logs
 from kyeo.callbacks.callback import CallbackList, LazyLogs
 from kyeo.core.errors import NotMaskable
-from kyeo.core.processes import note_of_loss
+from kyeo.core.processes import note_of_loss, several
 from kyeo.data.source import Source
 from kyeo.train.feed import Portion, portions
 from kyeo.train.not_finite import warn_of_not_finite
@@ -167,8 +167,8 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
         epochs: their numbers.
         is_due: whether to validate after an epoch.
     """
-    with SafePoints(saves=callbacks.backup is not None) as safe:
-        progress = Progress(model, source, validation, callbacks, lambda: safe.asked)
+    with SafePoints(callbacks.backup is not None, several()) as safe:
+        progress = Progress(model, source, validation, callbacks, safe)
         job = Job(model, "train", source, callbacks, safe, check, epochs.stop)
         test_job = Job(model, "test", validation, callbacks, safe) if validation is not None else None
 
@@ -176,7 +176,7 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
             if test_job is None or not is_due(place.epoch):
                 return {}
             progress.before_validation()
-            test_job.after = (lambda *_: progress.while_validating(place)) if progress.saves else None
+            test_job.after = (lambda *_: progress.while_validating(place)) if progress.listens else None
             return {f"val_{name}": value for name, value in model._evaluate(test_job).items()}
 
         progress.jobs = [job, test_job] if test_job is not None else [job]
@@ -184,7 +184,7 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
             try:
                 run_epochs(job, epochs.start, epochs.stop, validate, progress)
             finally:
-                progress.settle()
+                progress.close()
 
 
 def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]],
@@ -200,7 +200,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
     if inside:
         callbacks.on_epoch_begin(place.epoch)
     progress.restore()
-    job.after = progress.after_step if progress.saves else None
+    job.after = progress.after_step if progress.listens else None
     ends = model.stop_training and not inside
     for epoch in range(place.epoch, place.epoch if ends else last):
         if not inside:

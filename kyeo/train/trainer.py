@@ -82,7 +82,7 @@ class Trainer(StepCache):
         optimizer = optimizers.get(optimizer)
         objective = Objective(loss, loss_weights, metrics, weighted_metrics)
         if getattr(self, "_graph", None) is not None:
-            objective.check_outputs(self.output_names)  # type: ignore[attr-defined]
+            objective.check_outputs(self._graph.outputs, self.output_names)  # type: ignore[attr-defined]
         steps_per_execution = positive_int("compile", steps_per_execution=steps_per_execution)
         self.optimizer = optimizer  # from here on all is checked, and things change
         policy = getattr(self, "dtype_policy", None)
