@@ -59,8 +59,6 @@ def as_source(
     options = _Options(y, sample_weight, batch_size, shuffle, class_weight, steps, seed)
     for kind, is_one, make in _KINDS:
         if is_one(x) and not isinstance(x, type):
-            if make is not _from_arrays and batch_size is not None:
-                warn(f"`batch_size` has no effect beside a {kind}: its batches are taken as they come.")
             if make is not _from_arrays and (y is not None or sample_weight is not None):
                 name = "y" if y is not None else "sample_weight"
                 raise problem(f"`{name}` cannot be passed beside a {kind}.",

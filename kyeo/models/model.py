@@ -88,7 +88,10 @@ class Model(StateTree, Trainer, Layer):
         def __getattr__(self, name: str) -> Any:  # only asked for what is not there
             gone = way_of_method(name, self)
             if gone is not None:
-                raise gone
+                try:
+                    raise gone
+                finally:
+                    del gone  # held by this frame, the error would hold itself and the model
             return object.__getattribute__(self, name)  # raises, in the words of Python or of a property
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
