@@ -192,7 +192,8 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
     """The loop of `fit`. `validate(place)` gives the validation logs, empty where it is not time."""
     model, callbacks = job.model, job.callbacks
     model.stop_training = False
-    result, validated = {}, {}  # of the last epoch
+    result: Any = {}  # of the last epoch
+    validated: dict[str, Any] = {}
     place = progress.load(first)
     callbacks.on_train_begin()
     progress.begin(place)
