@@ -112,9 +112,8 @@ def __getattr__(name: str) -> Any:
         return value
     if name.startswith("_") or importlib.util.find_spec(f"kyeo.{name}") is not None:  # a module not imported yet
         raise AttributeError(f"module 'kyeo' has no attribute {name!r}")
-    errors = importlib.import_module("kyeo.core.errors")  # not above: it loads NumPy
-    near = errors.did_you_mean(name, __all__)
-    raise AttributeError(f"module 'kyeo' has no attribute {name!r}" + (f"; {near}" if near else ""))
+    importlib.import_module("kyeo.ops")  # it knows what stands for names of TensorFlow; not above: it loads JAX
+    raise importlib.import_module("kyeo.core.gone").missing_at_top(name, __all__)
 
 
 def __dir__() -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from kyeo.core.errors import problem
 from kyeo.core.gone import answer_for_missing
 from kyeo.core.lookup import deserialize_in, register_aliases, resolve, serialize_named
 from kyeo.ops.activate import (
@@ -116,6 +117,9 @@ def get(identifier: Any) -> Any:
     >>> kyeo.activations.get("relu").__name__, kyeo.activations.get(None).__name__
     ('relu', 'linear')
     """
+    if isinstance(identifier, type) and hasattr(identifier, "add_weight"):
+        raise problem("The activation is a class of layers.", received=identifier, kind=TypeError,
+                      expected="a name, a function, or a layer", fix=f"make a layer of it: {identifier.__name__}()")
     return linear if identifier is None else resolve(identifier, "activations")
 
 

@@ -5,6 +5,7 @@
 ('float32', 'channels_last')
 """
 
+import math
 import os
 
 import jax
@@ -12,7 +13,9 @@ import jax
 from kyeo.core.compile_cache import compile_cache
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import number, one_of, positive_int, problem
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.parameters import checked
+from kyeo.core.processor import cpu_quota
 from kyeo.core.settings import settings
 from kyeo.dtype_policies import dtype_policy, set_dtype_policy
 
@@ -180,16 +183,22 @@ def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
 
 
 @checked
-def set_num_threads(num_threads: int) -> None:
+def set_num_threads(num_threads: int | None = None) -> None:
     """Let the CPU compute with so many threads at most. To be called before anything is computed; Linux only.
 
     JAX takes as many threads as there are cores that the process may run on when it starts, and knows no other limit.
-    So it is started here while there are fewer. For processes side by side, such as four trials of a search.
+    So it is started here while there are fewer. For processes side by side, such as four trials of a search, and for
+    containers that may use the time of a few cores only.
 
     Args:
-        num_threads: how many, from 1.
+        num_threads: how many, from 1; None for as many as the container's quota of time allows, rounded up.
     """
-    count = positive_int("set_num_threads", num_threads=num_threads)
+    count = positive_int("set_num_threads", optional=True, num_threads=num_threads)
+    if count is None:
+        quota = cpu_quota()
+        if quota is None:
+            return
+        count = math.ceil(quota)
     if not hasattr(os, "sched_setaffinity"):
         raise problem("The number of threads can be set on Linux only.", where="set_num_threads",
                       received=f"num_threads={count}", kind=NotImplementedError)
@@ -205,3 +214,5 @@ def set_num_threads(num_threads: int) -> None:
                       received=f"num_threads={count}", fix="call it first of all, before any model or array is made")
     for thread in new:  # as many as asked for, on whatever cores are free
         os.sched_setaffinity(int(thread), cores)
+
+answer_for_missing(__name__)

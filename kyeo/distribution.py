@@ -385,6 +385,7 @@ def initialize(
     if len(addresses) > 1 and count is not None and int(count) != len(addresses):
         raise problem("There must be one address for each process.", where="initialize",
                       received=f"{len(addresses)} addresses, num_processes={count}")
+    jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM, and nothing comes of it
     jax.distributed.initialize(
         coordinator_address=addresses[0] or None, num_processes=None if count is None else int(count),
         process_id=None if mine is None else int(mine), heartbeat_timeout_seconds=_PATIENCE,

@@ -13,6 +13,7 @@ import numpy as np
 from kyeo.core.configurable import Configurable
 from kyeo.core.dtypes import is_float, is_integer, standardize_dtype
 from kyeo.core.errors import fraction, positive_int, problem
+from kyeo.core.gone import answer_for_missing
 from kyeo.core.keys import default_seed, key_of, words_of
 from kyeo.core.naming import auto_name
 from kyeo.core.parameters import checked
@@ -236,3 +237,5 @@ def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: A
     """
     alpha, other = convert_to_tensor(alpha), convert_to_tensor(beta)
     return jax.random.beta(_jax_key(seed), alpha, other, tuple(shape), _float(dtype, "beta"))
+
+answer_for_missing(__name__)

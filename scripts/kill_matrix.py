@@ -124,16 +124,17 @@ def train(model_kind, data_kind, folder, backup):
         callbacks.append(kyeo.callbacks.ReduceLROnPlateau("val_loss", patience=1, factor=0.5))
     history = model.fit(**data_for(data_kind), epochs=EPOCHS, verbose=0, callbacks=callbacks,
                         validation_data=(x[:24], y[:24]), validation_batch_size=8)
+    written = folder if PROCESSES == 1 else folder.parent / "0"  # the first writes for all
     best = model_for(model_kind)
-    best.load_weights(folder / "best.weights.h5")
+    best.load_weights(written / "best.weights.h5")
     parts = {
         "weights": [np.asarray(w) for w in model.get_weights()],
         "optimizer": [np.asarray(v) for v in model.optimizer.variables],
         "metrics": [np.asarray(v) for m in model.metrics for v in m.variables],
         "history": json.dumps([history.epoch, history.history]),
-        "csv": (folder / "log.csv").read_text(),
+        "csv": (written / "log.csv").read_text(),
         "best": [np.asarray(w) for w in best.get_weights()],
-        "board": json.dumps(board(folder / "board")),
+        "board": json.dumps(board(written / "board")),
     }
     digests = {name: hashlib.sha256(part.encode() if isinstance(part, str) else b"".join(
         a.tobytes() for a in part)).hexdigest() for name, part in parts.items()}

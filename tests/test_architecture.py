@@ -51,7 +51,7 @@ LATE_PACKAGES = {
     "h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn", "pydot", "onnx"}
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
-    ("cli.doctor", "core.compile_cache"), ("cli.doctor", "datasets.fetch"),  # likewise
+    ("cli.doctor", "core.compile_cache"), ("cli.doctor", "core.processor"), ("cli.doctor", "datasets.fetch"),  # likewise
     ("models.model", "models.functional"),  # Model(inputs, outputs) makes the class that Keras's files name
     ("models.model", "models.summary"),  # draws with rich
     ("models.model", "saving"),  # reads and writes with h5py

@@ -1,14 +1,12 @@
 """BackupAndRestore: a training that is killed goes on, when its script is started again, to the same bits."""
 
 import os
-import signal
 from typing import Any
 
 from kyeo.callbacks.base import Callback
 from kyeo.callbacks.checkpoint import Checkpoints, Writer
 from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.plain import warn
-from kyeo.core.progbar import say
 
 __all__ = ["EXIT_CODE", "BackupAndRestore"]
 
@@ -69,6 +67,7 @@ class BackupAndRestore(Callback):
     def load(self) -> Any:
         """What the newest whole checkpoint holds; None where there is none."""
         self._steps = 0
+        self._checkpoints.hold(warn)
         return self._checkpoints.latest(warn)
 
     def is_due(self, steps: int) -> bool:
@@ -88,18 +87,23 @@ class BackupAndRestore(Callback):
         self._writer.wait()
         self._complain()
 
+    def began(self) -> None:
+        """The first checkpoint of this process is written, and so the folder is there."""
+        self.settle()
+        self._checkpoints.hold(lambda text: None)
+
+    def close(self) -> None:
+        """Training has ended, however it did."""
+        try:
+            self.settle()
+        finally:
+            self._checkpoints.release()
+
     def finish(self) -> None:
         """Training has ended in the ordinary way."""
         self.settle()
         if self.delete_checkpoint:
             self._checkpoints.delete()
-
-    def leave(self, number: int) -> None:
-        """End the process in the way that goes with a signal, when all is written."""
-        self.settle()
-        say(f"Training stopped by {signal.Signals(number).name}; it is saved in {self.backup_dir}. "
-            "Start the same script again to go on.")
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(EXIT_CODE)
 
     def _complain(self) -> None:
         error = self._writer.error()

@@ -149,7 +149,8 @@ def _flat(callbacks: Any) -> list[Any]:
         elif isinstance(item, type) or not hasattr(item, "set_model"):
             raise problem("This is not a callback.", received=describe(item), kind=TypeError,
                           expected="an object of a class derived from kyeo.callbacks.Callback",
-                          fix=f"call the class: {item.__name__}(...)" if isinstance(item, type) else None)
+                          fix=f"call the class: {item.__name__}(...)" if isinstance(item, type) else
+                          "kyeo.callbacks.LambdaCallback(on_epoch_end=function)" if callable(item) else None)
         else:
             found.append(item)
     return found

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import problem
-from kyeo.core.files import atomic_write
+from kyeo.core.files import atomic_write, clear_leftovers, hold_folder, make_folder
 from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 
 __all__ = ["Checkpoints", "Writer", "packed", "read_tree", "unpacked", "write_tree"]
@@ -25,6 +25,7 @@ __all__ = ["Checkpoints", "Writer", "packed", "read_tree", "unpacked", "write_tr
 _FORM = "kyeo checkpoint 1"
 _ARRAY, _TUPLE, _DICT, _BYTES, _TORCH = "__array__", "__tuple__", "__dict__", "__bytes__", "__torch__"
 _ENDING = ".checkpoint"
+_PIECE = 2**20
 _NAME = re.compile(r"epoch-(\d{6,})-step-(\d{8,})\.checkpoint")
 
 
@@ -50,6 +51,9 @@ def read_tree(path: Any) -> Any:
     Raises:
         DamagedFile: the file is not whole.
     """
+    with open(path, "rb") as file:  # a disk that cannot read it says so here; under a memory map it ends the process
+        while file.read(_PIECE):
+            pass
     with Tensors(path, sealed=True) as tensors:
         if tensors.metadata.get("form") != _FORM:
             raise problem("The file is no checkpoint of this version.", where=str(path), kind=DamagedFile,
@@ -136,11 +140,29 @@ class Checkpoints:
 
     def __init__(self, folder: Any, keep: int = 2):
         self.folder, self.keep = Path(folder), max(keep, 2)
+        self._held: int | None = None
 
     def places(self) -> list[tuple[int, int]]:
-        """(epoch, step) of all that are there, whole or not, in order."""
-        names = os.listdir(self.folder) if self.folder.is_dir() else []
+        """(epoch, step) of all that are there, whole or not, in order. Links and pipes are none."""
+        entries = os.scandir(self.folder) if self.folder.is_dir() else ()
+        names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
         return sorted((int(m[1]), int(m[2])) for m in map(_NAME.fullmatch, names) if m)
+
+    def hold(self, complain: Callable[[str], None]) -> None:
+        """Hold the folder, if it is there, until `release`; another process that holds it is named to `complain`."""
+        self.release()
+        if not self.folder.is_dir():
+            return
+        self._held, by_another = hold_folder(self.folder)
+        if by_another:
+            complain(f"Another process keeps its checkpoints in {self.folder} now. Both go on from the same and write "
+                     "to the same; give each training a folder of its own.")
+
+    def release(self) -> None:
+        """Hold the folder no more."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def path(self, place: tuple[int, int]) -> Path:
         """The file for a place."""
@@ -148,7 +170,7 @@ class Checkpoints:
 
     def write(self, place: tuple[int, int], tree: Any) -> None:
         """Write one: it is on the disk, whole, before an older one goes."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with atomic_write(self.path(place)) as temporary:
             write_tree(temporary, tree)
         older = [other for other in self.places() if other < place]
@@ -157,30 +179,39 @@ class Checkpoints:
                 self.path(other).unlink()
 
     def latest(self, complain: Callable[[str], None]) -> Any:
-        """The tree in the newest whole one, or None; those that are damaged are named to `complain` and put aside."""
-        self._remove_leftovers()
-        places = self.places()[::-1]
+        """The tree in the newest whole one, or None; those that are damaged are named to `complain` and put aside.
+
+        Raises:
+            OSError: none could be read, and of one of them it is not known whether it is whole.
+        """
+        self._clear_leftovers()
+        places, unknown = self.places()[::-1], None
         for number, place in enumerate(places):
             path = self.path(place)
+            before = f"going on from {self.path(places[number + 1]).name}" if number + 1 < len(places) else ""
             try:
                 return read_tree(path)
             except DamagedFile as error:
                 facts = str(error).split("\n")[1].strip().removeprefix("Received:").strip()
-                rest = f"going on from {self.path(places[number + 1]).name}" if number + 1 < len(places) else (
-                    "there is none before it: training begins anew")
-                complain(f"The checkpoint {path} is damaged ({facts}); {rest}.")
-                os.replace(path, path.with_name(path.name + ".damaged"))
+                complain(f"The checkpoint {path} is damaged ({facts}); "
+                         f"{before or 'there is none before it: training begins anew'}.")
+                with contextlib.suppress(OSError):  # in a folder that can only be read it stays
+                    os.replace(path, path.with_name(path.name + ".damaged"))
+            except OSError as error:
+                unknown = error
+                complain(f"The checkpoint {path} cannot be read ({error.strerror}); "
+                         f"{before or 'there is none before it'}.")
+        if unknown is not None:
+            raise unknown
         return None
 
-    def _remove_leftovers(self) -> None:
+    def _clear_leftovers(self) -> None:
         """Remove what a process left that was killed while it wrote."""
-        for path in self.folder.glob(f".epoch-*{_ENDING}"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+        clear_leftovers(self.folder, rf"\.epoch-.*{re.escape(_ENDING)}", owned=True)
 
     def delete(self) -> None:
         """Remove them all, the newest last, and the folder if nothing else is in it."""
-        self._remove_leftovers()
+        self._clear_leftovers()
         for place in self.places():
             self.path(place).unlink(missing_ok=True)
         with contextlib.suppress(OSError):

@@ -5,20 +5,24 @@ import csv
 import io
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.core.errors import problem
-from kyeo.core.files import append_whole
+from kyeo.core.files import append_whole, flush_names
 from kyeo.core.plain import warn
+from kyeo.core.processes import leads
 
 __all__ = ["CSVLogger"]
 
 
 class CSVLogger(Callback):
     """Writes the logs of every epoch into a CSV file, one row at a time, each row whole.
+
+    Of several processes that train together the first writes it.
 
     Args:
         filename: the file.
@@ -46,7 +50,7 @@ class CSVLogger(Callback):
 
     def get_state(self) -> dict[str, Any]:
         size = 0
-        if os.path.exists(self.filename):
+        if leads() and os.path.exists(self.filename):
             size = os.path.getsize(self.filename)
             with contextlib.suppress(OSError), open(self.filename, "rb+") as file:
                 os.fsync(file.fileno())  # a checkpoint must not know of rows that are lost with the power
@@ -57,7 +61,10 @@ class CSVLogger(Callback):
         self._waiting = state.get("waiting", b"")
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        if not self._begins_anew():
+        anew = self._begins_anew()
+        if not leads():
+            return
+        if not anew:
             self._cut()
             return
         self.keys, self._waiting = None, b""
@@ -71,8 +78,11 @@ class CSVLogger(Callback):
     def _empty(self) -> None:
         try:
             open(self.filename, "w").close()
+            flush_names(Path(self.filename))
         except FileNotFoundError:  # a folder that is not there is a mistake, not an accident
-            raise
+            raise problem("The file's folder does not exist.", received=f"filename={self.filename!r}", where=type(self),
+                          expected="a file in a folder that is there", kind=FileNotFoundError,
+                          fix=f"os.makedirs({os.path.dirname(self.filename)!r}, exist_ok=True)") from None
         except OSError as error:
             warn(f"CSVLogger could not write to {self.filename}: {error}. Training goes on without it until "
                  "it can.")
@@ -87,6 +97,8 @@ class CSVLogger(Callback):
             os.truncate(self.filename, self._size)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if not leads():
+            return
         logs = logs or {}
         rows: list[list[Any]] = []
         if self.keys is None:
@@ -102,6 +114,7 @@ class CSVLogger(Callback):
 
     def _append(self) -> None:
         """Write what waits, or, where the disk refuses, nothing of it: it is tried again with the next row."""
+        is_new = not os.path.exists(self.filename)
         try:
             with open(self.filename, "ab", buffering=0) as file:
                 append_whole(file, self._waiting)
@@ -110,6 +123,9 @@ class CSVLogger(Callback):
                  "written when it can.")
         else:
             self._waiting = b""
+            if is_new:
+                with contextlib.suppress(OSError):
+                    flush_names(Path(self.filename))
 
 
 def _cell(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kyeo.core.files import append_whole
+from kyeo.core.files import append_whole, flush_names, make_folder
 from kyeo.core.plain import warn
 
 __all__ = ["EventFile", "histogram", "image", "read_scalars", "scalar", "text_of_plugin"]
@@ -130,8 +130,10 @@ class EventFile:
 
     def _write(self, event: bytes) -> None:
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (kept until `close`)
+            with contextlib.suppress(OSError):  # a checkpoint must not know of a file that is lost with the power
+                flush_names(self.path)
             if not self._file.tell() and not self._waiting:
                 self._write(_data(3, "brain.Event:2"))
         event = _double(1, time.time()) + event

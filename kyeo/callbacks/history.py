@@ -5,8 +5,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from kyeo.callbacks.base import Callback, LazyLogs, Logs
+from kyeo.core.errors import did_you_mean, problem
 
 __all__ = ["History"]
+
+
+class _Results(dict[str, list[Any]]):
+    """A dict that says which names there are when asked for another ("acc" for "accuracy")."""
+
+    def __missing__(self, name: str) -> Any:
+        raise problem(f"There is no `{name}` in the history.", received=f"history[{name!r}]", kind=KeyError,
+                      expected="one of " + ", ".join(map(repr, self)), fix=did_you_mean(name, self))
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
 
 
 class History(Callback):
@@ -28,7 +40,7 @@ class History(Callback):
     def __init__(self) -> None:
         super().__init__()
         self.epoch: list[int] = []
-        self._history: dict[str, list[Any]] = {}
+        self._history: dict[str, list[Any]] = _Results()
         self._unread: list[Mapping[str, Any]] = []  # logs that may still be on the device
 
     @property
@@ -49,7 +61,7 @@ class History(Callback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         self.epoch, self._unread, self._resumed = list(state["epoch"]), [], True
-        self._history = {name: list(values) for name, values in state["history"].items()}
+        self._history = _Results({name: list(values) for name, values in state["history"].items()})
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)

@@ -1,19 +1,24 @@
 """ModelCheckpoint: save the model, or its weights, while it trains."""
 
+import contextlib
 import os
 from typing import Any
 
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
 from kyeo.core.errors import positive_int, problem
+from kyeo.core.files import make_folder
 from kyeo.core.plain import warn
+from kyeo.core.processes import for_first, from_first, leads, several
 from kyeo.core.progbar import say
+from kyeo.core.scope import scope
 
 __all__ = ["ModelCheckpoint"]
 
 
 class ModelCheckpoint(Monitor):
-    """Saves after every epoch, or every so many batches. A file is replaced whole or not at all.
+    """Saves after every epoch, or every so many batches. A file is replaced whole or not at all; of several processes
+    that train together the first writes it.
 
     Args:
         filepath: where; `{epoch}`, `{batch}` and names of the logs are filled in, with formats:
@@ -74,7 +79,7 @@ class ModelCheckpoint(Monitor):
             raise problem("The file name asks for a value that is not there.", kind=KeyError, where=self,
                           received=f"filepath={self.filepath!r}, which has {error}",
                           expected="names among epoch, " + ", ".join(logs)) from None
-        if os.path.isdir(path):
+        if leads() and os.path.isdir(path):
             raise problem("The file to write is a folder.", received=f"filepath={path!r}", where=self,
                           expected="the name of a file", kind=IsADirectoryError)
         best = self.best
@@ -83,12 +88,34 @@ class ModelCheckpoint(Monitor):
         if not self.save_best_only:
             self._say(epoch, f"saving to {path}")
         try:
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
+            self._write(path)
         except OSError as error:
             self.best = best  # what is in the file is still the best there is
             warn(f"ModelCheckpoint could not write {path}, and training goes on without it; an older file is "
                  f"as it was.\n{error}")
+
+    def _write(self, path: str) -> None:
+        """Of several processes the first writes; all of them get to know whether it could."""
+        if not several():
+            self._save_to(path)
+            return
+        model, refused = self.model, ""
+        variables = [*model.variables, *(model.optimizer.variables if model.optimizer is not None else ())]
+        # of those that are divided the others have parts, so all read them, before a file is begun that may be refused
+        values = {v: for_first(v._value) for v in variables if not v._value.is_fully_replicated}
+        if leads():
+            try:
+                with scope(overlay=values) if values else contextlib.nullcontext():
+                    self._save_to(path)
+            except OSError as error:
+                refused = f"{type(error).__name__}: {error}"
+        refused = from_first(refused.encode()).decode()
+        if refused:
+            raise OSError(refused)
+
+    def _save_to(self, path: str) -> None:
+        make_folder(os.path.dirname(path) or ".")
+        (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
 
     def _is_best(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
         if self.save_freq != "epoch" and self.monitor not in logs:

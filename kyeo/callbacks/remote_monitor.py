@@ -8,6 +8,7 @@ import urllib.request
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.core.errors import problem
 from kyeo.core.plain import warn
+from kyeo.core.processes import leads
 
 __all__ = ["RemoteMonitor"]
 
@@ -17,7 +18,8 @@ _TIMEOUT = 10  # seconds that an epoch may wait for the server
 class RemoteMonitor(Callback):
     """Posts the results of each epoch to `root + path`, as a form field with JSON in it or as JSON alone.
 
-    A server that does not answer is warned of; training goes on.
+    A server that does not answer is warned of; training goes on. Of several processes that train together the first
+    tells it.
 
     Args:
         root: the server ("http://localhost:9000").
@@ -40,6 +42,8 @@ class RemoteMonitor(Callback):
         self.headers, self.send_as_json = headers, send_as_json
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if not leads():
+            return
         values = {"epoch": epoch}
         values |= {name: value.item() if hasattr(value, "item") else value for name, value in (logs or {}).items()}
         text = json.dumps(values)

@@ -1,6 +1,7 @@
 """TensorBoard: losses, metrics and weights as event files; TensorFlow is not needed."""
 
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -16,15 +17,19 @@ from kyeo.callbacks.learning_rate import rates_of
 from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.files import writing
 from kyeo.core.plain import warn
+from kyeo.core.processes import for_first, leads
 
 __all__ = ["TensorBoard"]
+
+_RUNS = ("train", "validation")
 
 
 class TensorBoard(Callback):
     """Writes what `tensorboard --logdir logs` shows, into the folders `train` and `validation` of `log_dir`.
 
     Numbers of an epoch are called "epoch_loss", those of a step "batch_loss", those of an evaluation by the step count
-    of the optimizer "evaluation_loss_vs_iterations". A training that is resumed goes on with the same files.
+    of the optimizer "evaluation_loss_vs_iterations". A training that is resumed goes on with the same files. Of several
+    processes that train together the first writes them.
 
     Args:
         log_dir: the folder; each training should have its own.
@@ -83,16 +88,22 @@ class TensorBoard(Callback):
 
     def _write(self, run: str, step: int, values: Mapping[str, Any], prefix: str, suffix: str = "") -> None:
         plain = [scalar(f"{prefix}{name}{suffix}", value) for name, value in values.items() if np.ndim(value) == 0]
-        if plain:
+        if plain and leads():
             self._file(run).add(step, plain)
             self._file(run).flush()
 
     def get_state(self) -> dict[str, Any]:
-        sizes = {run: self._file(run).on_disk() for run in ("train", "validation")}
+        sizes = {run: self._file(run).on_disk() for run in _RUNS if leads()}
         return {"stamp": self._stamp, "step": self._step, "before": self._before, "graph": self._graph_written,
                 "sizes": sizes}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
+        sizes, stamp = state["sizes"], state["stamp"]
+        plain = set(sizes) <= set(_RUNS) and all(type(size) is int and size >= 0 for size in sizes.values())
+        if not plain or not isinstance(stamp, str) or not re.fullmatch(r"[\w.-]*", stamp):  # they are parts of paths
+            raise problem("This state is not one of TensorBoard.", where=self,
+                          received=f"stamp={str(stamp)[:100]!r}, sizes={sizes}",
+                          expected=f"plain names, and sizes of {' and '.join(_RUNS)}")
         self._close()
         self._stamp, self._graph_written = state["stamp"], state["graph"]
         self._step, self._before = state["step"], state["before"]
@@ -120,7 +131,7 @@ class TensorBoard(Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._began = time.perf_counter()
-        if not self._profiling and 0 < self._profiled[0] <= self._step + 1 <= self._profiled[1]:
+        if not self._profiling and leads() and 0 < self._profiled[0] <= self._step + 1 <= self._profiled[1]:
             jax.profiler.start_trace(os.path.join(self.log_dir, "train"))
             self._profiling = True
 
@@ -174,6 +185,8 @@ class TensorBoard(Callback):
             jax.profiler.stop_trace()
 
     def _write_graph(self) -> None:
+        if not leads():
+            return
         try:
             text = self.model.to_json()
         except Exception as error:  # a part that cannot be described is no reason not to train
@@ -185,27 +198,32 @@ class TensorBoard(Callback):
         for layer in self.model.layers:
             for weight in layer.weights:
                 name = weight.path.replace(":", "_")
-                values = np.asarray(weight.numpy(), np.float32)
+                values = np.asarray(weight.numpy(), np.float32)  # all processes may have parts of it
+                if not leads():
+                    continue
                 self._file("train").add(epoch, [histogram(f"{name}/histogram", values)])
                 pictures = _as_pictures(values) if self.write_images else []
                 if pictures:
                     tags = [f"{name}/image"] if len(pictures) == 1 else [
                         f"{name}/image/{i}" for i in range(len(pictures))]
                     self._file("train").add(epoch, [image(*pair) for pair in zip(tags, pictures)])
-        self._file("train").flush()
+        if leads():
+            self._file("train").flush()
 
     def _write_embeddings(self) -> None:
         lines = []
+        found = [layer for layer in self.model.layers if type(layer).__name__ == "Embedding"]
+        vectors = {layer.name: for_first(layer.embeddings.value) for layer in found}
+        if not leads():
+            return
         os.makedirs(self.log_dir, exist_ok=True)
-        for layer in self.model.layers:
-            if type(layer).__name__ == "Embedding":
-                with writing(Path(self.log_dir, f"{layer.name}.tsv")) as file:
-                    np.savetxt(file, layer.embeddings.numpy(), "%.6g", "\t")
-                labels = self.embeddings_metadata
-                labels = labels.get(layer.name) if isinstance(labels, dict) else labels
-                labels = f'  metadata_path: "{labels}"\n' if labels else ""
-                lines.append(f'embeddings {{\n  tensor_name: "{layer.name}"\n  tensor_path: "{layer.name}.tsv"\n'
-                             f"{labels}}}\n")
+        for name, values in vectors.items():
+            with writing(Path(self.log_dir, f"{name}.tsv")) as file:
+                np.savetxt(file, values, "%.6g", "\t")
+            labels = self.embeddings_metadata
+            labels = labels.get(name) if isinstance(labels, dict) else labels
+            labels = f'  metadata_path: "{labels}"\n' if labels else ""
+            lines.append(f'embeddings {{\n  tensor_name: "{name}"\n  tensor_path: "{name}.tsv"\n{labels}}}\n')
         with writing(Path(self.log_dir, "projector_config.pbtxt")) as file:
             file.write("".join(lines).encode())
 

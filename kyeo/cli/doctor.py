@@ -58,6 +58,7 @@ def _jax_rows() -> Iterator[tuple[str, str]]:
         import jax
 
         from kyeo.core.compile_cache import compile_cache
+        from kyeo.core.processor import cpu_quota
         from kyeo.datasets.fetch import cache_folder
 
         for device in jax.devices():
@@ -65,6 +66,9 @@ def _jax_rows() -> Iterator[tuple[str, str]]:
     except (ImportError, RuntimeError) as error:
         yield "problem", f"JAX does not work here: {error}"
         return
+    quota = cpu_quota()
+    if quota is not None and quota < _usable_cores():
+        yield "hint", f"the time of {quota:g} cores may be used: call kyeo.config.set_num_threads() first of all"
     compile_cache.switch_on()
     folder = compile_cache.folder
     yield "compile cache", f"{folder} ({_size(folder)})" if folder else f"off: {compile_cache.reason}"

@@ -117,12 +117,21 @@ def _remembering(init: Callable[..., None], own: bool) -> Callable[..., None]:
         try:
             run(self, *args, **kwargs)
         except (TypeError, ValueError) as error:
+            is_layer = hasattr(self, "add_weight") and not hasattr(self, "fit")
+            if is_layer and any(hasattr(a, "node") for a in _flat(args)):  # Concatenate([x, y])
+                raise problem("A layer is made first, and called on tensors afterwards.", received=list(args),
+                              where=type(self), kind=TypeError, fix=f"{type(self).__name__}(...)(tensors)") from None
             if is_told(error):
                 raise retold(error, type(self)) from None
             raise
         self._check_made()
 
     return remembering
+
+
+def _flat(args: tuple[Any, ...]) -> Iterator[Any]:
+    for arg in args:
+        yield from arg if isinstance(arg, (list, tuple)) else (arg,)
 
 
 def given_arguments(owner: Any) -> dict[str, Any]:

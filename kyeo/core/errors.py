@@ -41,6 +41,25 @@ def _plain_key_error(*args: Any) -> KeyError:
     return _PlainKeyError(*args)
 
 
+class _WrongType(TypeError, ValueError):
+    """Shown as a TypeError; programs that wait for Keras's ValueError, raised for most wrong types, catch it too."""
+
+    __module__, __qualname__ = "builtins", "TypeError"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _wrong_type, self.args, self.__dict__
+
+
+_WrongType.__name__ = "TypeError"
+
+
+def _wrong_type(*args: Any) -> TypeError:
+    return _WrongType(*args)
+
+
+_SHOWN_AS: dict[type[Exception], type[Exception]] = {KeyError: _PlainKeyError, TypeError: _WrongType}
+
+
 def describe(value: Any) -> str:
     """A short text for a value: arrays by type, dtype and shape, everything else by a clipped repr."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
@@ -89,8 +108,7 @@ def problem(
         ("Received", received if isinstance(received, str) or received is None else describe(received)),
         ("Expected", expected), ("Where", where_is(where)), ("Fix", fix),
     ]
-    made = _PlainKeyError if kind is KeyError else kind
-    error = made("\n".join([what] + [f"  {name + ':':<10}{text}" for name, text in rows if text]))
+    error = _SHOWN_AS.get(kind, kind)("\n".join([what] + [f"  {name + ':':<10}{text}" for name, text in rows if text]))
     error._told = {  # type: ignore[attr-defined]
         "what": what, "received": received, "expected": expected, "where": where, "fix": fix, "kind": kind}
     return error
@@ -202,8 +220,7 @@ def positive_int(owner: Any, *, optional: bool = False, minimum: int = 1, **name
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
     if not _is_int(value):
-        raise _bad(owner, name, value, f"an int of at least {minimum}",
-                   TypeError if not isinstance(value, (numbers.Number, np.generic)) else ValueError)
+        raise _bad(owner, name, value, f"an int of at least {minimum}", TypeError)
     if value < minimum:
         raise _bad(owner, name, value, f"an int of at least {minimum}")
     return int(value)

@@ -5,17 +5,26 @@ import ctypes
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kyeo.core.errors import is_told, problem
 
-__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "looks_like", "sha256_of", "writing"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
+__all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "clear_leftovers", "flush_names",
+           "hold_folder", "looks_like", "make_folder", "sha256_of", "writing"]
+
+_FRESH = 60  # seconds in which a file that is being written may not be held yet
 _MENDS = {  # what a disk refuses with
     errno.ENOSPC: "free some space on this disk, or write to another",
     errno.EDQUOT: "free some space of your quota, or write to another disk",
@@ -60,21 +69,112 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise problem("The file's folder does not exist.", received=f"filepath={str(target)!r}",
                       expected="a file in a folder that is there", kind=FileNotFoundError,
                       fix=f"os.makedirs({str(target.parent)!r}, exist_ok=True)")
+    begin, end = re.escape(target.stem[:100]), re.escape(target.suffix)
+    clear_leftovers(target.parent, rf"\.{begin}\.[0-9a-f]{{12}}{end}")
     temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}")
     try:
         temporary.touch(exist_ok=False)
-        if target.exists():
-            shutil.copymode(target, temporary)
-        yield temporary
-        _flush(temporary, os.O_RDWR)
-        os.replace(temporary, target)
+        with open(temporary, "r+b") as held:  # NFS locks only what may be written
+            _lock(held)
+            if target.exists():
+                shutil.copymode(target, temporary)
+            yield temporary
+            _flush(temporary, os.O_RDWR)
+            if os.name != "posix":  # Windows renames no open file
+                held.close()
+            os.replace(temporary, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _MENDS and not is_told(error):
             raise cannot_write(target, error) from error
         raise
-    _flush_names(target)
+    flush_names(target)
+
+
+def _lock(file: Any, unknown: bool = False) -> bool:
+    """Whether nobody else holds a file, `unknown` where the system cannot tell; from now on this process holds it."""
+    if fcntl is None:
+        return unknown
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return unknown
+    return True
+
+
+def hold_folder(folder: str | os.PathLike[str]) -> tuple[int | None, bool]:
+    """Hold a folder that one program at a time should use: (what to close in the end, whether another holds it).
+
+    Args:
+        folder: The folder.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kyeo.core.files import hold_folder
+        >>> folder = tempfile.mkdtemp()
+        >>> held, by_another = hold_folder(folder)
+        >>> by_another, hold_folder(folder)[1]
+        (False, True)
+        >>> os.close(held)
+    """
+    if os.name != "posix":
+        return None, False
+    descriptor = os.open(folder, os.O_RDONLY)
+    return descriptor, not _lock(descriptor, unknown=True)
+
+
+def clear_leftovers(folder: str | os.PathLike[str], name: str, owned: bool = False) -> None:
+    """Remove what processes left that were killed while they wrote a file; one that is alive holds its own.
+
+    Args:
+        folder: The folder.
+        name: A pattern of names.
+        owned: Whether no other program writes there: those of the last minute go too, and those of which the system
+            cannot tell whether somebody holds them.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kyeo.core.files import clear_leftovers
+        >>> folder = tempfile.mkdtemp()
+        >>> with open(os.path.join(folder, ".a.0123456789ab.h5"), "w") as file:
+        ...     os.utime(file.fileno(), (0, 0))
+        >>> clear_leftovers(folder, r"\\.a\\..*")
+        >>> os.listdir(folder)
+        []
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not re.fullmatch(name, entry.name) or not entry.is_file(follow_symlinks=False):
+                continue
+            if owned or time.time() - entry.stat(follow_symlinks=False).st_mtime > _FRESH:
+                with open(entry.path, "r+b") as file:
+                    gone = _lock(file, owned)
+                if gone:
+                    os.unlink(entry.path)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those it is in, unless they are there; their names are on the disk before this returns.
+
+    Args:
+        path: The folder.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kyeo.core.files import make_folder
+        >>> path = os.path.join(tempfile.mkdtemp(), "a", "b")
+        >>> make_folder(path)
+        >>> os.path.isdir(path)
+        True
+    """
+    target = Path(os.path.realpath(path))
+    missing = [folder for folder in (target, *target.parents) if not folder.exists()]
+    target.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(missing):
+        flush_names(folder)
 
 
 @contextlib.contextmanager
@@ -119,14 +219,14 @@ def atomic_folder(path: str | os.PathLike[str], names: Collection[str], last: st
                 place = target / file.relative_to(temporary)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, place)
-                _flush_names(place)
+                flush_names(place)
     except OSError as error:
         if error.errno in _MENDS and not is_told(error):
             raise cannot_write(target, error) from error
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _flush_names(target)
+    flush_names(target)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -140,8 +240,20 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
 
 
-def _flush_names(target: Path) -> None:
-    """Have the name of a file on the disk."""
+def flush_names(target: Path) -> None:
+    """Have the name of a file, or of another thing in a folder, on the disk.
+
+    Args:
+        target: The file.
+
+    Raises:
+        OSError: The folder cannot be flushed.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from kyeo.core.files import flush_names
+        >>> flush_names(pathlib.Path(tempfile.mkdtemp(), "log.csv"))
+    """
     if os.name == "posix":  # Windows cannot open a folder
         try:
             _flush(target.parent, os.O_RDONLY)

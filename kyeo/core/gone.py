@@ -5,11 +5,45 @@ from typing import Any
 
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.op import OPS
+from kyeo.core.registry import find
 
-__all__ = ["answer_for_missing", "way_of_method"]
+__all__ = ["answer_for_missing", "missing_at_top", "way_of_method"]
 
-# What stands for a name that a room does not have.
+# What stands for a name that a room does not have; "" is kyeo itself, imported in the place of tensorflow.
 _WAYS: dict[str, dict[str, str]] = {
+    "": {
+        "GradientTape": "jax.value_and_grad of a function of the weights; model.stateless_call is one",
+        "function": "nothing: fit, evaluate and predict are compiled; jax.jit compiles functions of your own",
+        "executing_eagerly": "nothing: outside of fit and jax.jit all runs at once", "init_scope": "nothing",
+        "nn": "kyeo.ops, kyeo.activations, kyeo.losses", "math": "kyeo.ops", "linalg": "kyeo.ops",
+        "image": "kyeo.ops.image", "io": "kyeo.utils.load_img, kyeo.utils.get_file, or Python's own open",
+        "strings": "kyeo.layers.TextVectorization, kyeo.layers.StringLookup", "newaxis": "None",
+        "Tensor": "jax.Array, or kyeo.KerasTensor in a graph", "TensorSpec": "kyeo.Input(shape)",
+        "Module": "kyeo.Layer",
+        "range": "kyeo.ops.arange", "print": "print, or jax.debug.print in compiled code", "constant_initializer":
+        "kyeo.initializers.Constant", "distribute": "kyeo.distribution", "summary": "kyeo.callbacks.TensorBoard",
+        "saved_model": "model.save(name.keras), model.export(name)", "lite": "model.export(name.onnx)",
+        "ragged": "kyeo.utils.pad_sequences, and masks", "sparse": "dense arrays", "estimator": "model.fit",
+        "feature_column": "kyeo.utils.FeatureSpace", "compat": "the Keras 3 names in kyeo", "dtypes":
+        'names as text, such as "float32"', "experimental": "names without it", "errors": "Python's own exceptions",
+        "debugging": "assert, or jax.debug", "distributions": "kyeo.random",
+        **{name: f'the name as text: "{name}"' for name in ("float16", "bfloat16", "float32", "float64", "int8",
+                                                            "int32", "int64", "uint8", "string")},
+    },
+    "random": {"set_seed": "kyeo.utils.set_random_seed(seed)", "Generator": "kyeo.random.SeedGenerator(seed)"},
+    "config": {
+        "list_physical_devices": "kyeo.distribution.list_devices()", "list_logical_devices":
+        "kyeo.distribution.list_devices()", "run_functions_eagerly": "model.compile(..., run_eagerly=True)",
+        "set_visible_devices": "the variable JAX_PLATFORMS, set before Python starts", "experimental":
+        "nothing: memory is asked for as JAX is told to", "threading": "kyeo.config.set_num_threads(n)",
+        "optimizer": "nothing: XLA compiles each step",
+    },
+    "losses": {"Reduction": 'reduction="sum", "sum_over_batch_size", "mean" or None'},
+    "data": {"AUTOTUNE": "nothing: batches are read ahead", "TextLineDataset": "kyeo.utils.text_dataset_from_directory",
+             "TFRecordDataset": "a kyeo.utils.PyDataset that reads the records"},
+    "wrappers": {"scikit_learn": "kyeo.wrappers.SKLearnClassifier, SKLearnRegressor"},
+    "optimizers": {"experimental": "kyeo.optimizers"},
+    "callbacks": {"experimental": "kyeo.callbacks.BackupAndRestore"},
     "layers": {
         "experimental": "its layers are in kyeo.layers itself: kyeo.layers.Rescaling, kyeo.layers.RandomFlip, ...",
         "CuDNNLSTM": "kyeo.layers.LSTM", "CuDNNGRU": "kyeo.layers.GRU", "SyncBatchNormalization":
@@ -19,6 +53,7 @@ _WAYS: dict[str, dict[str, str]] = {
     },
     "utils": {
         "multi_gpu_model": "kyeo.distribution.set_distribution(kyeo.distribution.DataParallel())",
+        "GeneratorEnqueuer": "fit(generator)", "OrderedEnqueuer": "kyeo.utils.PyDataset(workers=...)",
         "np_utils": "kyeo.utils.to_categorical", "generic_utils": "kyeo.utils",
     },
     "preprocessing": {"text": "kyeo.layers.TextVectorization; kyeo.layers.StringLookup"},
@@ -60,9 +95,13 @@ _SAME = frozenset((
     "softplus", "softsign", "sparse_categorical_crossentropy", "sqrt", "square", "squeeze", "std", "stop_gradient",
     "sum", "tanh", "var", "zeros_like",
 ))
+_SHORT = frozenset(("bce", "kld", "mae", "mape", "mse", "msle"))  # functions of losses and metrics in tf.keras
 _METHODS = {
+    "add": "call the layer: kyeo.Model(model.input, layer(model.output)); only a Sequential has `add`",
     "fit_generator": "fit(generator)", "evaluate_generator": "evaluate(generator)",
     "predict_generator": "predict(generator)", "predict_proba": "predict(x)",
+    "make_predict_function": "nothing to make: the first `predict` compiles", "make_test_function":
+    "nothing to make: the first `evaluate` compiles", "make_train_function": "give the model a `train_step`",
     "predict_classes": "predict(x).argmax(-1), or (predict(x) > 0.5).astype(int) for one unit",
 }
 
@@ -76,7 +115,20 @@ def way_of_method(name: str, owner: Any) -> Exception | None:
     """
     if name not in _METHODS:
         return None
-    return problem(f"Models have no `{name}` any more.", where=owner, fix=_METHODS[name], kind=AttributeError)
+    what = "Models have no `{}` any more." if name != "add" else "This model has no `{}`."
+    return problem(what.format(name), where=owner, fix=_METHODS[name], kind=AttributeError)
+
+
+def missing_at_top(name: str, known: list[str]) -> Exception:
+    """The complaint about a name that Kyeo itself does not have, often one of TensorFlow.
+
+    >>> print(missing_at_top("reduce_mean", []))
+    module 'kyeo' has no attribute 'reduce_mean'
+      Fix:      instead: kyeo.ops.mean
+    """
+    way = _WAYS[""].get(name) or _WAYS["ops"].get(name) or (f"kyeo.ops.{name}" if name in OPS else None)
+    return problem(f"module 'kyeo' has no attribute {name!r}", kind=AttributeError,
+                   fix=f"instead: {way}" if way else did_you_mean(name, known))
 
 
 def answer_for_missing(module: str, left_out: dict[str, str] | None = None) -> None:
@@ -93,9 +145,12 @@ def answer_for_missing(module: str, left_out: dict[str, str] | None = None) -> N
 
     def get(name: str) -> Any:
         if room == "backend" and name in _SAME:
-            return OPS[name]
+            return getattr(sys.modules["kyeo"].ops, name)
         if name.startswith("_"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        short = find(name.lower(), "losses") if room in ("losses", "metrics") and name.lower() in _SHORT else None
+        if short is not None:  # tf.keras.losses.mse, tf.keras.metrics.MSE
+            return short
         way = ways.get(name) or (f"instead: kyeo.ops.{name}" if room == "backend" and name in OPS else None)
         raise problem(f"There is no `{name}` in {module}.", kind=AttributeError,
                       fix=way or did_you_mean(name, getattr(sys.modules[module], "__all__", ())))

@@ -54,8 +54,13 @@ def _named(name: str, room: str) -> Any:
     if found is None:
         raise problem(f"There is no {name!r} in kyeo.{room}.", received=repr(name), where=f"kyeo.{room}",
                       expected=f"a name of kyeo.{room}, or one you registered",
-                      fix=did_you_mean(name, names_in(room)))
+                      fix=did_you_mean(name, names_in(room)) or _elsewhere(name, room))
     return found
+
+
+def _elsewhere(name: str, room: str) -> str | None:
+    found = next((r for r in ("optimizers", "losses", "metrics", "layers") if r != room and find(name, r)), None)
+    return f"it is a name of kyeo.{found}: compile(optimizer, loss, metrics=[...])" if found else None
 
 
 def serialize_named(value: Any) -> Any:

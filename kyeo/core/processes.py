@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from kyeo.core.errors import problem
 from kyeo.core.settings import settings
 
-__all__ = ["agree", "for_numpy", "from_all", "from_first", "note_of_loss", "own_rows", "several"]
+__all__ = ["agree", "for_first", "for_numpy", "from_all", "from_first", "leads", "note_of_loss", "own_rows", "several"]
 
 _CONNECTION = re.compile("Gloo|Connection|[Hh]eartbeat|UNAVAILABLE|DEADLINE_EXCEEDED")
 
@@ -28,6 +28,15 @@ def several() -> bool:
     False
     """
     return settings.distribution is not None and jax.process_count() > 1
+
+
+def leads() -> bool:
+    """Whether it is this process that writes files and tells servers, for all that compute together.
+
+    >>> leads()
+    True
+    """
+    return not several() or jax.process_index() == 0
 
 
 def from_all(data: bytes) -> list[bytes]:
@@ -80,6 +89,16 @@ def for_numpy(array: Any) -> Any:
     if not isinstance(array, jax.Array) or array.is_fully_addressable or array.is_fully_replicated:
         return array
     return multihost_utils.process_allgather(array, tiled=True)
+
+
+def for_first(array: Any) -> Any:
+    """A copy for NumPy in the process that leads, None in the others; all of them must ask for it.
+
+    >>> for_first(np.ones(2))
+    array([1., 1.])
+    """
+    whole = for_numpy(array)
+    return np.array(whole) if leads() else None
 
 
 def own_rows(array: Any) -> np.ndarray:

@@ -1,9 +1,10 @@
 """What the processor is and can do, as far as the system tells."""
 
 import functools
+import pathlib
 import platform
 
-__all__ = ["computes_in", "description"]
+__all__ = ["computes_in", "cpu_quota", "description"]
 
 # Words among the processor's abilities, of which any one means that it multiplies in that type.
 _ABLE = {
@@ -33,3 +34,33 @@ def computes_in(dtype: str) -> bool | None:
         return True
     words = set(description().split())
     return bool(words & _ABLE[dtype]) if len(words) > 10 else None
+
+
+def cpu_quota(groups: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> float | None:
+    """How many cores' worth of time a container may use, by its control group (of either version); None for no limit.
+
+    Args:
+        groups: where the control groups are mounted.
+        own: the file that says in which of them the process is.
+    """
+    found = []
+    for line in _read(pathlib.Path(own)).splitlines():
+        _, kinds, path = line.split(":", 2)
+        if kinds and "cpu" not in kinds.split(","):
+            continue
+        inside = pathlib.PurePosixPath(path.lstrip("/"))
+        for group in (inside, *inside.parents):  # the tightest on the way up holds; in a container the way may be short
+            for kind in (".", kinds, "cpu"):
+                folder = pathlib.Path(groups, kind, group)
+                words = _read(folder / "cpu.max").split() or [
+                    _read(folder / f"cpu.cfs_{word}_us").strip() for word in ("quota", "period")]
+                if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]):
+                    found.append(int(words[0]) / int(words[1]))
+    return min(found, default=None)
+
+
+def _read(path: pathlib.Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

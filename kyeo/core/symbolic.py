@@ -85,6 +85,11 @@ class SymbolicTensor:
     def __jax_array__(self) -> Any:  # a property: JAX only asks whether it is there
         raise self._has_no_value("turning it into a JAX array", ValueError)  # JAX would replace a TypeError
 
+    @property
+    def numpy(self) -> Any:
+        """Not there: a tensor without a value has no array."""
+        raise self._has_no_value("`numpy()`", AttributeError)
+
     def __iter__(self) -> Any:
         raise self._has_no_value("iterating over it")
 

@@ -4,6 +4,7 @@ While a pure function runs, values live in the overlay of the scope and never in
 to be put back and no tracer can leak out of a transform.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -82,6 +83,9 @@ class Variable:
                 value = initializer(sizes, dtype=standardize_dtype(dtype))
             else:
                 value = unwrap(initializer)
+                if value is None:
+                    raise problem("A variable needs a value.", received="initializer=None", where=self.path,
+                                  expected="an array, a number, or an initializer with a shape", kind=TypeError)
             if isinstance(value, jax.core.Tracer):
                 raise problem("A variable cannot be made from a traced value.", received=value, where=self.path,
                               expected="a NumPy or JAX array, a number, or an initializer")
@@ -130,6 +134,13 @@ class Variable:
 
     def numpy(self) -> np.ndarray:
         """A copy of the value for NumPy."""
+        for _ in range(1000):
+            try:
+                return np.array(self.whole())
+            except RuntimeError as error:  # a step of another thread took the buffer, and puts a new one here
+                if "has been deleted" not in str(error):
+                    raise
+                time.sleep(0.001)
         return np.array(self.whole())
 
     def whole(self) -> jax.Array:
@@ -238,7 +249,7 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     """
     seen: set[int] = set()
     hidden = getattr(owner, "_not_owned", _NOT_OWNED)
-    attributes = [value for name, value in vars(owner).items() if name not in hidden]
+    attributes = [value for name, value in list(vars(owner).items()) if name not in hidden]  # a thread may add one
     queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()
@@ -290,7 +301,7 @@ def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[...,
                                    + describe([v.path for v in variables]))
         outer = current().overlay
         with scope(overlay={**(outer or {}), **dict(zip(variables, values))}) as inside:
-            out = fn(*args, **kwargs)
+            out = jax.tree.map(unwrap, fn(*args, **kwargs))  # a variable stands for the value it has here
         assert inside.overlay is not None
         return out, [inside.overlay[v] for v in variables]
 

@@ -58,7 +58,9 @@ def as_source(
     steps = positive_int("fit", optional=True, steps=steps)
     options = _Options(y, sample_weight, batch_size, shuffle, class_weight, steps, seed)
     for kind, is_one, make in _KINDS:
-        if is_one(x):
+        if is_one(x) and not isinstance(x, type):
+            if make is not _from_arrays and batch_size is not None:
+                warn(f"`batch_size` has no effect beside a {kind}: its batches are taken as they come.")
             if make is not _from_arrays and (y is not None or sample_weight is not None):
                 name = "y" if y is not None else "sample_weight"
                 raise problem(f"`{name}` cannot be passed beside a {kind}.",
@@ -95,6 +97,8 @@ def _weights_per_output(y: Any, weight: Any) -> Any:
                           received=weight, expected="shape (rows,)",
                           fix="pass a list or dict with one array an output")
         return jax.tree.map(lambda _: weight, y)
+    if isinstance(weight, dict) and not isinstance(y, dict) and len(weight) == len(y):
+        return weight  # by the names of the outputs, which are not known here
     names, given = ([*tree] if isinstance(tree, dict) else len(tree) for tree in (y, weight))
     if (set(given) != set(names)) if isinstance(names, list) and isinstance(given, list) else given != names:
         raise problem("`sample_weight` does not match the outputs.",

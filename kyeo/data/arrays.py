@@ -60,7 +60,10 @@ def batch_dtype(dtype: np.dtype) -> np.dtype:
 
 def batch_rows(batch: Any) -> int:
     """How many rows the arrays of a batch have."""
-    return int(jax.tree.leaves(batch)[0].shape[0])
+    arrays = jax.tree.leaves(batch)
+    if not arrays:
+        raise problem("The data hold no array.", received=batch, expected="arrays with a row for each sample")
+    return int(arrays[0].shape[0])
 
 
 def _numbers_to_arrays(tree: Any, name: str) -> Any:
@@ -91,11 +94,12 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
         array = value.tocsr()
     else:
         array = _to_numpy(value, name)
-    if array.dtype.kind in "OSUMm":
+    if array.dtype.kind in "OSUMmc":
         raise problem(f"`{name}` does not hold numbers{_text_columns(value)}.", received=array,
                       expected="an array of numbers or booleans", kind=TypeError,
                       fix="turn text into integers first: `names, numbers = np.unique(text, return_inverse=True)`; "
-                          'numbers stored as objects: `.astype("float32")`')
+                          'numbers stored as objects: `.astype("float32")`' if array.dtype.kind != "c" else
+                          "give real and imaginary parts as two columns: np.stack([x.real, x.imag], axis=-1)")
     if array.ndim == 0:
         raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,
                       expected="an array of at least one axis", fix=_BATCHES if keep_jax else None)

@@ -155,6 +155,9 @@ class PyDatasetSource(Source):
             self._told = list(state["told"])
             return
         for hook in state["told"]:
+            if hook not in ("on_epoch_begin", "on_epoch_end"):  # else a checkpoint could call any method
+                raise problem("This state is not one of a PyDataset.", received=f"told {str(hook)[:100]!r}",
+                              expected="on_epoch_begin and on_epoch_end")
             self._tell(hook)
 
     def description(self) -> dict[str, Any]:

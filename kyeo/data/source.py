@@ -216,8 +216,9 @@ def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool) -> np.ndarra
 def warn_out_of_data(count: int, wanted: int | None) -> None:
     """Say so when an epoch has fewer batches than were asked for."""
     if wanted and count < wanted:
-        warn(f"Data ran out: this epoch has {count} of {wanted} batches. Lower `steps_per_epoch` "
-             "or pass data that gives more (a generator cannot start again).")
+        had = f"{count} of {wanted} batches" if count else "no batches"
+        warn(f"Data ran out: this epoch has {had}. Lower `steps_per_epoch` or pass "
+             "data that gives more (a generator cannot start again).")
 
 
 def pad_batch(batch: Batch, batch_size: int) -> tuple[Batch, int]:

@@ -107,9 +107,9 @@ class Attention(Layer):
                           expected="a list of a mask, or None, for each input")
         return mask
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """That of the queries."""
-        return None if previous_mask is None else self._checked(previous_mask)[0]
+        return None if mask is None else self._checked(mask)[0]
 
 
 class AdditiveAttention(Attention):

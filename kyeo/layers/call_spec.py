@@ -4,10 +4,12 @@ import dataclasses
 import inspect
 from typing import Any
 
+import jax
+
 from kyeo.core.errors import problem
 from kyeo.core.per_class import per_class
 
-__all__ = ["CallSpec", "call_spec", "shape_of", "shapes_for_build"]
+__all__ = ["CallSpec", "call_spec", "shape_of", "shapes_for", "shapes_for_build"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,8 @@ class CallSpec:
         if len(args) > len(self.names) and not self.takes_any_positional:
             raise problem("Too many positional arguments.", received=f"{len(args)} arguments", where=owner,
                           expected=f"call({', '.join(self.names)})", kind=TypeError,
-                          fix=None if self.names else "is `self` missing? def call(self, inputs)")
+                          fix="several inputs go into one list: layer([a, b])" if self.names else
+                          "is `self` missing? def call(self, inputs)")
         bound = dict(zip(self.names, args))
         for name, value in kwargs.items():
             if name in bound:
@@ -80,15 +83,32 @@ def shape_of(tree: Any) -> Any:
 
 @per_class
 def _build_names(cls: type) -> tuple[str, ...]:
-    parameters = list(inspect.signature(cls.build).parameters.values())[1:]  # type: ignore[attr-defined]
+    return _names_of(cls.build)  # type: ignore[attr-defined]
+
+
+def _names_of(method: Any) -> tuple[str, ...]:
+    parameters = list(inspect.signature(method).parameters.values())[1:]
     return tuple(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
 
 
 def shapes_for_build(layer: Any, bound: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `layer.build`: `input_shape` for one tensor argument, `x_shape` for each of several."""
+    """The keyword arguments of `layer.build`: `input_shape` for one tensor argument, `x_shape` for each of several.
+
+    Masks count only where `build` asks for their shapes.
+    """
     names = _build_names(type(layer))
+    return _shapes_by(names, {
+        name: value for name, value in bound.items() if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(value))
+        and (f"{name}_shape" in names or not (name == "mask" or name.endswith("_mask")))})
+
+
+def shapes_for(method: Any, bound: dict[str, Any]) -> dict[str, Any]:
+    """The same for another method of a class that takes shapes."""
+    return _shapes_by(_names_of(method), bound)
+
+
+def _shapes_by(names: tuple[str, ...], bound: dict[str, Any]) -> dict[str, Any]:
     shapes = {n: shape_of(v) for n, v in bound.items()}
     if len(names) == 1 and names[0] not in {f"{n}_shape" for n in shapes}:
-        first = next(iter(shapes.values()), None)
-        return {names[0]: first}
+        return {names[0]: next(iter(shapes.values()), None)}
     return {name: shapes.get(name.removesuffix("_shape")) for name in names if name.removesuffix("_shape") in shapes}

@@ -20,7 +20,7 @@ class _Conv(Sliding, Adaptable):
         dilation_rate: Any = 1, groups: int = 1, activation: Any = None, use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
         bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None,
-        bias_constraint: Any = None, **kwargs: Any,
+        bias_constraint: Any = None, lora_rank: int | None = None, lora_alpha: float | None = None, **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, filters=filters)
@@ -35,7 +35,12 @@ class _Conv(Sliding, Adaptable):
             raise problem("`filters` must be a multiple of `groups`.", where=self,
                           received=f"filters={self.filters}, groups={self.groups}")
         self._refuse_both()
-        self._set_lora(None, None)
+        self._set_lora(lora_rank, lora_alpha)
+
+    def build(self, input_shape: Any) -> None:
+        """Make the kernel, the bias, and what LoRA learns."""
+        super().build(input_shape)
+        self._lora_from_arguments()
 
     def _make_kernels(self, channels: Any, input_shape: Any) -> int:
         if channels is not None and channels % self.groups:
@@ -58,7 +63,7 @@ class _Conv(Sliding, Adaptable):
 class Conv1D(_Conv):
     """A window slides along a sequence: (batch, time, channels) gives (batch, new time, filters).
 
-    `kernel` has shape (*kernel_size, channels / groups, filters). LoRA is had by `enable_lora`, as in Dense.
+    `kernel` has shape (*kernel_size, channels / groups, filters). `lora_rank`, `lora_alpha`: as in Dense.
 
     >>> import kyeo
     >>> kyeo.layers.Conv1D(4, 3, padding="causal")(kyeo.ops.ones((2, 10, 5))).shape
@@ -72,7 +77,7 @@ class Conv1D(_Conv):
 class Conv2D(_Conv):
     """A window slides over an image: (batch, height, width, channels) gives (batch, new height, new width, filters).
 
-    `kernel` has shape (*kernel_size, channels / groups, filters). LoRA is had by `enable_lora`, as in Dense.
+    `kernel` has shape (*kernel_size, channels / groups, filters). `lora_rank`, `lora_alpha`: as in Dense.
 
     >>> import kyeo
     >>> kyeo.layers.Conv2D(8, 3, activation="relu")(kyeo.ops.ones((2, 28, 28, 1))).shape
@@ -85,7 +90,7 @@ class Conv2D(_Conv):
 class Conv3D(_Conv):
     """A window slides through a volume: (batch, depth, height, width, channels) gives (batch, ..., filters).
 
-    `kernel` has shape (*kernel_size, channels / groups, filters). LoRA is had by `enable_lora`, as in Dense.
+    `kernel` has shape (*kernel_size, channels / groups, filters). `lora_rank`, `lora_alpha`: as in Dense.
 
     >>> import kyeo
     >>> kyeo.layers.Conv3D(2, 2, strides=2)(kyeo.ops.ones((1, 4, 4, 4, 3))).shape

@@ -145,7 +145,7 @@ class Embedding(Adaptable):
             rows = rows + share * (jnp.take(self.lora_a.value, ids, axis=0) @ self.lora_b.value)
         return rows.astype(self.compute_dtype)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """With `mask_zero`, False where the id is 0."""
         return ops.not_equal(inputs, 0) if self.mask_zero else None
 
@@ -190,9 +190,9 @@ class Lambda(Layer):
         inputs = jax.tree.map(_settled, inputs)
         return self.function(inputs, **self.arguments, **{k: surroundings[k] for k in self._takes})
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """What the argument `mask` says."""
-        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
 
 
 def _settled(x: Any) -> Any:
@@ -243,7 +243,7 @@ class Masking(Layer):
         real = jnp.any(inputs != self.mask_value, axis=-1, keepdims=True)
         return jnp.where(real, inputs, jnp.zeros((), inputs.dtype))
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """True where a feature differs from `mask_value`."""
         return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
 

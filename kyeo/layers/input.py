@@ -1,5 +1,6 @@
 """Input: where a graph begins."""
 
+import operator
 from typing import Any
 
 from kyeo.core.dtypes import standardize_dtype
@@ -77,9 +78,9 @@ def _sizes(owner: Any, shape: Any) -> tuple[int | None, ...]:
         raise problem("A shape is a tuple of sizes.", received=f"shape={shape}", expected=f"({shape},)", where=owner,
                       kind=TypeError)
     try:
-        sizes = tuple(None if size is None else int(size) for size in shape)
+        sizes = tuple(None if size is None else operator.index(size) for size in shape)
     except (TypeError, ValueError):
-        raise problem("A shape is a tuple of ints and None.", received=f"shape={shape!r}", where=owner,
+        raise problem("A shape is a tuple of ints and None.", received=f"shape={describe(shape)}", where=owner,
                       expected="for example (28, 28, 1)", kind=TypeError) from None
     if any(size is not None and size < 0 for size in sizes):
         raise problem("A size cannot be negative.", received=f"shape={shape}", where=owner,

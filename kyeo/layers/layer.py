@@ -4,9 +4,7 @@
 and runs `call` inside a Scope that carries the mode, the path, the compute dtype, losses and masks.
 """
 
-import functools
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -26,10 +24,10 @@ from kyeo.core.symbolic import Node, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
 from kyeo.layers.call_spec import call_spec, shapes_for_build
 from kyeo.layers.complaints import explained
-from kyeo.layers.habits import sweep, watched
+from kyeo.layers.habits import watched
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
-from kyeo.layers.shapes import Shaped
+from kyeo.layers.shapes import Shaped, in_own_scope
 from kyeo.quantizers.schemes import quantize
 
 __all__ = ["InputSpec", "Layer"]
@@ -58,12 +56,13 @@ class Layer(Shaped):
     """
 
     _keeps_keywords = True
+    _graph_arguments: tuple[str, ...] = ()  # what a model takes besides
     mixes_rows = True  # whether a row of the output may depend on other rows of the batch; False for built-in layers
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
-            cls.build = _in_own_scope(cls.build)  # type: ignore[method-assign]
+            cls.build = in_own_scope(cls.build)  # type: ignore[method-assign]
         if "mixes_rows" not in cls.__dict__:
             cls.mixes_rows = not cls.__module__.startswith("kyeo.")
 
@@ -75,10 +74,10 @@ class Layer(Shaped):
             kwargs["input_shape"] = (kwargs.pop("input_dim"),)
         input_shape, batch_shape = kwargs.pop("input_shape", None), kwargs.pop("batch_input_shape", None)
         if kwargs:
+            names = (*self._graph_arguments, *_init_names(type(self)))
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of this layer.", kind=TypeError,
                           received=", ".join(f"{k}={v!r}" for k, v in kwargs.items()), where=type(self),
-                          expected="one of " + ", ".join(_init_names(type(self)) or ("inputs", "outputs")),
-                          fix=meant(next(iter(kwargs)), _init_names(type(self))))
+                          expected="one of " + ", ".join(names), fix=meant(next(iter(kwargs)), names))
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise problem("A layer's name must be a string without '/'.", received=f"name={name!r}", where=type(self),
                           expected='a plain name such as "encoder"')
@@ -97,7 +96,7 @@ class Layer(Shaped):
         self._build_shapes: dict[str, Any] | None = None
         self._remat = current().remat
         if batch_shape is None and input_shape is not None:
-            batch_shape = (None, *input_shape)
+            batch_shape = (None, *((input_shape,) if isinstance(input_shape, int) else input_shape))
         self._input_shape_given = batch_shape  # for the first layer of a Sequential written in the tf.keras way
         if current().made is not None:
             current().made.append(self)
@@ -221,16 +220,14 @@ class Layer(Shaped):
         return to_array(value.to_numpy()) if hasattr(value, "to_numpy") else value  # a table
 
     def _build_for(self, bound: dict[str, Any]) -> None:
-        tensors = {n: v for n, v in bound.items() if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(v))
-                   and n != "mask" and not n.endswith("_mask")}
-        shapes = shapes_for_build(self, tensors)
+        shapes = shapes_for_build(self, bound)
         default_build = type(self).build is Layer.build
         with scope(compute_dtype=None):
             if default_build:
                 self._enter_path()
                 self.built = True
             else:
-                with explained(self, tensors):
+                with explained(self, bound):
                     self.build(**shapes)
         self._build_shapes = shapes
 
@@ -310,7 +307,7 @@ class Layer(Shaped):
         for output in jax.tree.leaves(outputs):
             if rows is not None:
                 output = output * rows.astype(output.dtype).reshape((-1,) + (1,) * (output.ndim - 1))
-            size = (output.shape[0] if rows is None else rows.sum()) if output.ndim else 1
+            size = (max(output.shape[0], 1) if rows is None else rows.sum()) if output.ndim else 1
             self._collect_loss(self.activity_regularizer(output) / size)
 
     def _keep_losses(self, losses: list[Any]) -> None:
@@ -333,13 +330,6 @@ class Layer(Shaped):
         self._inbound_nodes.append(leaves[0].node)
         self._mark(bound, outputs, first_mask)
         return outputs
-
-    def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
-        spec = call_spec(type(self))
-        with explained(self, spec.bind(self, args, kwargs)):
-            specs = infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
-        sweep(self)
-        return specs
 
     # -- as a pure function --------------------------------------------------------------------------------
     def stateless_call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any,
@@ -369,21 +359,6 @@ class Layer(Shaped):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def _in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
-    """`build` with variable paths under the layer's own path, and `built` set after it."""
-
-    @functools.wraps(build)
-    def built(self: Layer, *args: Any, **kwargs: Any) -> None:
-        with scope(path=self._enter_path(), compute_dtype=None):
-            build(self, *args, **kwargs)
-        self.built = True
-        if self._build_shapes is None:
-            names = list(inspect.signature(build).parameters)[1:]
-            self._build_shapes = {**dict(zip(names, args)), **kwargs}
-
-    return built
 
 
 @per_class

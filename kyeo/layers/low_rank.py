@@ -136,15 +136,24 @@ class Adaptable(Layer):
         if wrong or weight is None:
             raise problem(str(wrong), where=self)
         penalty, shape = getattr(self, f"{name}_regularizer"), self.weight_shape or weight.shape
-        self.lora_a = self.add_weight(
-            name=f"lora_{name}_a", shape=(*shape[:-1], rank), initializer=initializers.get(a_initializer),
-            dtype="float32", regularizer=penalty)
-        self.lora_b = self.add_weight(
-            name=f"lora_{name}_b", shape=(rank, shape[-1]), initializer=initializers.get(b_initializer),
-            dtype="float32", regularizer=penalty)
+        for part, size, initializer in (
+                ("a", (*shape[:-1], rank), a_initializer), ("b", (rank, shape[-1]), b_initializer)):
+            setattr(self, f"lora_{name}_{part}", self.add_weight(
+                name=f"lora_{name}_{part}", shape=size, initializer=initializers.get(initializer), dtype="float32",
+                regularizer=penalty))
         weight.trainable = False
         self.lora_enabled, self.lora_rank = True, rank
         self.lora_alpha = lora_alpha if lora_alpha is not None else rank
+
+    @property
+    def lora_a(self) -> Variable:
+        """The first matrix: `lora_kernel_a`, or `lora_embeddings_a`."""
+        return self.__dict__[f"lora_{self.adaptable}_a"]
+
+    @property
+    def lora_b(self) -> Variable:
+        """The second matrix: `lora_kernel_b`, or `lora_embeddings_b`."""
+        return self.__dict__[f"lora_{self.adaptable}_b"]
 
     def lora_change(self) -> Any:
         """What LoRA adds to the weight."""

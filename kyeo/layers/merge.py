@@ -71,11 +71,18 @@ class _Merge(Layer):
         rest = {k: v for k, v in kwargs.items() if k != "inputs"}
         return super()._specs((inputs, *args[1:]), rest, training)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def _check_masks(self, inputs: Any, mask: Any) -> None:
+        lists = isinstance(inputs, (list, tuple)) and isinstance(mask, (list, tuple))
+        if mask is not None and (not lists or len(inputs) != len(mask)):
+            raise problem("There is a mask, or None, for each input.", where=self, expected="two lists of one length",
+                          received=f"inputs={describe(inputs)}, mask={describe(mask)}")
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """A step counts where it counts in any input; None where an input has no mask."""
-        if previous_mask is None or any(m is None for m in previous_mask):
+        self._check_masks(inputs, mask)
+        if mask is None or any(m is None for m in mask):
             return None
-        return functools.reduce(ops.logical_or, previous_mask)
+        return functools.reduce(ops.logical_or, mask)
 
 
 class _Elementwise(_Merge):
@@ -230,17 +237,18 @@ class Concatenate(_Merge):
         """The joined inputs."""
         return jnp.concatenate(inputs, axis=self.axis)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks, joined like the inputs; an input without one counts everywhere."""
-        if previous_mask is None or all(m is None for m in previous_mask):
+        self._check_masks(inputs, mask)
+        if mask is None or all(m is None for m in mask):
             return None
         whole = []
-        for x, mask in zip(inputs, previous_mask):
-            if mask is None:
-                mask = ops.ones_like(x, dtype="bool")
-            elif mask.ndim < x.ndim:
-                mask = ops.logical_or(ops.expand_dims(mask, -1), ops.zeros_like(x, dtype="bool"))
-            whole.append(mask)
+        for x, real in zip(inputs, mask):
+            if real is None:
+                real = ops.ones_like(x, dtype="bool")
+            elif real.ndim < x.ndim:
+                real = ops.logical_or(ops.expand_dims(real, -1), ops.zeros_like(x, dtype="bool"))
+            whole.append(real)
         return ops.any(ops.concatenate(whole, axis=self.axis), axis=-1)
 
 
@@ -291,7 +299,7 @@ class Dot(_Merge):
         products = jnp.einsum(x, x_labels, y, y_labels, [0, *rest])
         return products if rest else products[:, None]
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """None."""
         return None
 

@@ -92,6 +92,7 @@ class _Heads(Layer):
             activation=activation, bias_axes=new if self.use_bias else None, dtype=self.dtype_policy,
             activity_regularizer=self.activity_regularizer, **rules)
         layer.build(shape)
+        layer.supports_masking = True  # each step stays where it is; without it every masked call would warn
         return layer
 
     def call(

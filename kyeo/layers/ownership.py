@@ -30,6 +30,7 @@ class Owning(Configurable, VariableOwner):
     _trainable: bool
     _weights: list[Variable]
     _loss_values: list[Any]
+    supports_jit = True  # False: its `call` does what cannot be compiled, and `compile` leaves its models eager
 
     # -- making variables ----------------------------------------------------------------------------------
     def add_weight(
@@ -61,6 +62,7 @@ class Owning(Configurable, VariableOwner):
             raise problem("`shape` is one tuple of sizes.", received=f"add_weight({shape}, {initializer})", where=self,
                           expected=f"add_weight(({shape}, {initializer}))", kind=TypeError)
         dtype = dtype or self.variable_dtype  # type: ignore[attr-defined]
+        self._refuse_weights_of_each_call(name)
         if initializer is None:
             initializer = "glorot_uniform" if "float" in str(dtype) else "zeros"
         here = current().path
@@ -75,6 +77,16 @@ class Owning(Configurable, VariableOwner):
         variable.trainable = variable.trainable and self._trainable
         self._weights.append(variable)
         return variable
+
+    def _refuse_weights_of_each_call(self, name: Any) -> None:
+        """A weight made in `call` may be made once, as under `if self.w is None`; not again by the next call."""
+        now = current()
+        if not (getattr(self, "built", False) and self.path and now.path == self.path):
+            return
+        if self.__dict__.setdefault("_call_with_weights", id(now)) != id(now):
+            raise problem("Every call of this layer makes new weights.", where=self,
+                          received=f"add_weight(name={name!r}) in `call`", expected="weights that are made once",
+                          fix="make them in `build(self, input_shape)`, or in `__init__` where the shapes are known")
 
     # -- reading them --------------------------------------------------------------------------------------
     @property
@@ -140,6 +152,9 @@ class Owning(Configurable, VariableOwner):
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Put arrays into the weights; all are checked before the first is written."""
         mine = self.weights
+        if not hasattr(weights, "__len__"):
+            raise problem("These are no weights.", received=weights, expected="a list of arrays", where=self,
+                          kind=TypeError, fix="other.get_weights()" if hasattr(weights, "get_weights") else None)
         if len(mine) != len(weights):
             raise problem("The number of arrays does not match the weights.", received=f"{len(weights)} arrays",
                           expected=f"{len(mine)} arrays: " + ", ".join(f"{v.path} {v.shape}" for v in mine) if mine else

@@ -330,7 +330,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
         total = jnp.sum(jnp.where(keep, inputs, 0), axis=time, keepdims=self.keepdims)
         return total / jnp.sum(keep.astype(inputs.dtype), axis=time, keepdims=self.keepdims)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """None: there are no time steps any more."""
         return None
 

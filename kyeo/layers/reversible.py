@@ -83,6 +83,6 @@ class ReversibleEmbedding(Embedding):
         """Scores bent into `logit_soft_cap`."""
         return scores if self.logit_soft_cap is None else jnp.tanh(scores / self.logit_soft_cap) * self.logit_soft_cap
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """With `mask_zero`, False where the id is 0; none for scores."""
         return ops.not_equal(inputs, 0) if self.mask_zero and is_integer(inputs.dtype) else None

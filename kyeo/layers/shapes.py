@@ -1,16 +1,24 @@
 """What a layer knows of shapes, all of it found by tracing, none by rule."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from kyeo import dtype_policies
 from kyeo.core.operation import Operation
-from kyeo.core.symbolic import SymbolicTensor
-from kyeo.layers.call_spec import call_spec
+from kyeo.core.scope import scope
+from kyeo.core.symbolic import SymbolicTensor, infer
+from kyeo.core.variable import Variable, owned
+from kyeo.layers.call_spec import call_spec, shapes_for
+from kyeo.layers.complaints import explained
+from kyeo.layers.habits import sweep
 from kyeo.layers.ownership import Owning
 
-__all__ = ["Shaped"]
+__all__ = ["Shaped", "in_own_scope"]
 
 
 class Shaped(Owning, Operation):
@@ -21,17 +29,59 @@ class Shaped(Owning, Operation):
     _build_shapes: dict[str, Any] | None
 
     @property
+    def dtype_policy(self) -> Any:
+        """The dtype policy. Given one that quantizes, or its name, a built layer is quantized."""
+        return self._dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        policy = dtype_policies.get(value)
+        mode = policy.for_path(self.path).quantization_mode if self.__dict__.get("built") else None
+        if mode in (None, "gptq", "awq") or getattr(self, "scheme", None) is not None:
+            self._dtype_policy = policy
+        else:
+            self.quantize(mode)
+
+    def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
+        """Put small numbers in the place of the weights."""
+        raise NotImplementedError  # Layer's own
+
+    @property
     def compute_dtype(self) -> str:
         """The number type it computes in."""
         raise NotImplementedError  # Layer's own
 
-    def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any], training: Any) -> Any:
         raise NotImplementedError  # Layer's own
 
     def _build_for(self, bound: dict[str, Any]) -> None:
         raise NotImplementedError  # Layer's own
 
     # -- shapes --------------------------------------------------------------------------------------------
+    def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
+        """Shapes and dtypes of the outputs; where `call` cannot be traced, those that the class states itself."""
+        spec = call_spec(type(self))
+        bound = spec.bind(self, args, kwargs)
+        try:
+            with explained(self, bound):
+                specs = infer(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
+        except Exception:
+            specs = self._stated_specs(bound)
+            if specs is None:
+                raise
+        sweep(self)
+        return specs
+
+    def _stated_specs(self, bound: dict[str, Any]) -> Any:
+        """What a class of the user's says of its outputs for these inputs; None where it leaves that to tracing."""
+        cls = type(self)
+        if cls.compute_output_spec is not Shaped.compute_output_spec:
+            return self.compute_output_spec(**bound)
+        if cls.compute_output_shape is Shaped.compute_output_shape:
+            return None
+        shapes = self.compute_output_shape(**shapes_for(cls.compute_output_shape, bound))
+        return jax.tree.map(lambda shape: SymbolicTensor(tuple(shape), self.compute_dtype), shapes, is_leaf=_is_shape)
+
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The symbolic tensors that a call on these symbolic tensors would give."""
         specs = self._specs(args, kwargs, None)
@@ -72,3 +122,21 @@ def _with_tuples(value: Any) -> Any:
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and all(s is None or isinstance(s, (int, np.integer)) for s in value)
+
+
+def in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
+    """`build` with variable paths under the layer's own path, and `built` set after it. A layer that has its weights
+    keeps them: a second `build` would make them twice."""
+
+    @functools.wraps(build)
+    def built(self: Any, *args: Any, **kwargs: Any) -> None:
+        if self.built and self._build_shapes and next(owned(self, Variable), None) is not None:
+            return
+        with scope(path=self._enter_path(), compute_dtype=None):
+            build(self, *args, **kwargs)
+        self.built = True
+        if self._build_shapes is None:
+            names = list(inspect.signature(build).parameters)[1:]
+            self._build_shapes = {**dict(zip(names, args)), **kwargs}
+
+    return built

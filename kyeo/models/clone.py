@@ -23,7 +23,7 @@ def clone_model(
     model: Model, input_tensors: Any = None, clone_function: Callable[[Layer], Layer] | None = None,
     call_function: Callable[..., Any] | None = None, recursive: bool = False,
 ) -> Model:
-    """A model with the same architecture and fresh weights.
+    """A model with the same architecture and fresh weights; compiled alike, unless with unregistered functions.
 
     Args:
         model: a graph, a stack, or a model that can be made from its config.
@@ -54,9 +54,18 @@ def clone_model(
             raise problem("A model with its own `call` is copied as a whole, from its config.", where=model,
                           received="input_tensors, clone_function or call_function", expected="only the model")
         return _remade(model)
-    if isinstance(model, Sequential):
-        return _clone_stack(model, input_tensors, copied, call_function)
-    return _clone_graph(model, input_tensors, copied, call_function)
+    clone = _clone_stack if isinstance(model, Sequential) else _clone_graph
+    return _compiled_like(model, clone(model, input_tensors, copied, call_function))  # type: ignore[arg-type]
+
+
+def _compiled_like(model: Model, clone: Model) -> Model:
+    """The clone, compiled where the model is and what it was compiled with can be made anew."""
+    if model.compiled:
+        try:
+            clone.compile_from_config(model.get_compile_config())
+        except (TypeError, ValueError):  # a function of the user's that has no registered name
+            clone._objective = None
+    return clone
 
 
 def _is_copied_by_layers(model: Any) -> bool:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from kyeo.core.errors import describe, problem, where_is
 from kyeo.core.masks import get_mask, set_mask
-from kyeo.core.symbolic import Node, SymbolicTensor, map_tensors, tensors_in
+from kyeo.core.symbolic import Node, SymbolicTensor, infer, map_tensors, tensors_in
 from kyeo.layers.layer import Layer
 from kyeo.models.text_part import TextPart, is_prepared
 
@@ -29,6 +29,7 @@ class Graph:
 
     def __init__(self, inputs: Any, outputs: Any, owner: Any = None):
         self.inputs, self.outputs, self.owner = inputs, outputs, where_is(owner)
+        self.other_sizes = False  # whether inputs may have other sizes than stated, where the layers can do with them
         self.input_tensors = tensors_in(inputs)
         self.output_tensors = tensors_in(outputs)
         self._check_ends()
@@ -115,9 +116,25 @@ class Graph:
 
     def run(self, inputs: Any, mask: Any = None) -> Any:
         """The outputs for these inputs. Masks of inputs may be given in the same structure."""
+        doubts: list[Exception] = []
         prepared = self.text_part is not None and is_prepared(inputs)
         tensors = self.text_part.given if prepared else self.input_tensors
-        values = dict(zip(map(id, tensors), self.as_flat_inputs(inputs)))
+        values = dict(zip(map(id, tensors), self.as_flat_inputs(inputs, doubts)))
+        try:
+            return self._computed(values, mask, prepared)
+        except Exception:
+            if doubts:
+                raise doubts[0] from None
+            raise
+
+    def check(self, inputs: Any) -> None:
+        """Raise where these inputs do not fit, without computing anything."""
+        doubts: list[Exception] = []
+        self.as_flat_inputs(inputs, doubts)
+        if doubts:
+            infer(self.run, (jax.tree.map(lambda v: SymbolicTensor(v.shape, v.dtype), inputs),), {})
+
+    def _computed(self, values: dict[int, Any], mask: Any, prepared: bool) -> Any:
         if mask is not None and not prepared:
             for tensor, one in zip(self.input_tensors, jax.tree.leaves(mask, is_leaf=lambda m: m is None)):
                 if one is not None:
@@ -134,8 +151,11 @@ class Graph:
     def _done_before(self, node: Node) -> bool:
         return not node.inputs or id(node) in self.text_part.calls
 
-    def as_flat_inputs(self, inputs: Any) -> list[Any]:
-        """The given values in the order of `input_tensors`, of their rank and dtype; prepared ones as they are."""
+    def as_flat_inputs(self, inputs: Any, doubts: list[Exception] | None = None) -> list[Any]:
+        """The given values in the order of `input_tensors`, of their rank and dtype; prepared ones as they are.
+
+        Sizes that only the layers can judge are put into `doubts`.
+        """
         if self.text_part is not None and is_prepared(inputs):
             return self.text_part.values(inputs)
         tensors = self.input_tensors
@@ -150,12 +170,20 @@ class Graph:
                 {k: inputs[k] for k in keys}, is_leaf=lambda v: v is None)
         else:
             flat = jax.tree.leaves(inputs, is_leaf=lambda v: v is None)
+            if isinstance(self.inputs, dict) and len(flat) > 1 and list(self.inputs) != sorted(self.inputs):
+                raise problem("Inputs without names for a model that names them: their order is not clear.",
+                              received=f"{len(flat)} inputs in a {type(inputs).__name__}", where=self.owner,
+                              expected=f"a dict with the keys {list(self.inputs)}")
         if len(flat) != len(tensors):
             raise problem("The number of inputs is wrong.", received=f"{len(flat)} inputs", where=self.owner,
                           expected=f"{len(tensors)}: " + ", ".join(f"{t.name} {t.shape}" for t in tensors))
-        return [self._fitted(t, v) for t, v in zip(tensors, flat)]
+        return [self._fitted(t, v, doubts) for t, v in zip(tensors, flat)]
 
-    def _fitted(self, tensor: SymbolicTensor, value: Any) -> Any:
+    def _fitted(self, tensor: SymbolicTensor, value: Any, doubts: list[Exception] | None) -> Any:
+        if value is None and not getattr(tensor.node and tensor.node.target, "optional", True):
+            raise problem("None is given for an input that is not optional.", received=f"None for {tensor.name!r}",
+                          expected=f"an array of shape {tensor.shape}", where=self.owner,
+                          fix="Input(..., optional=True) makes one that may be None")
         if value is None or isinstance(value, SymbolicTensor):
             return value
         mask = get_mask(value)
@@ -170,7 +198,10 @@ class Graph:
             want is None or not isinstance(have, int) or want == have
             for want, have in zip(tensor.shape[1:], value.shape[1:]))
         if not fits:
-            raise self._misfit(tensor, given)
+            misfit = self._misfit(tensor, given)
+            if value.ndim != tensor.ndim or not self.other_sizes or doubts is None:
+                raise misfit
+            doubts.append(misfit)
         if isinstance(value, jax.Array) and tensor.dtype != "string":
             value = value.astype(jax.dtypes.canonicalize_dtype(tensor.dtype))
         if mask is not None:

@@ -4,10 +4,13 @@ import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.gone import way_of_method
 from kyeo.core.plain import warn
+from kyeo.core.processes import for_numpy
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.export import export_model
@@ -20,7 +23,9 @@ from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
 from kyeo.quantizers.calibration import quantize_model
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
+from kyeo.train.structure import nesting_of
 from kyeo.train.trainer import Trainer
+from kyeo.train.young_statistics import recalibrate
 
 __all__ = ["Model"]
 
@@ -46,6 +51,8 @@ class Model(StateTree, Trainer, Layer):
     (3, 4)
     """
 
+    _graph_arguments = ("inputs", "outputs")
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _means_graph(args, kwargs):
             from kyeo.models.functional import Functional  # the class that Keras's files name
@@ -61,10 +68,11 @@ class Model(StateTree, Trainer, Layer):
             graph_args = (kwargs.pop("inputs"), kwargs.pop("outputs", None))
             args = ()
         if args:
-            raise problem("A model takes no positional arguments besides inputs and outputs.", where=type(self),
-                          received=f"{len(args)} positional arguments", kind=TypeError)
+            raise problem("A model takes inputs and outputs, and nothing else by place.", where=type(self),
+                          received=f"{len(args)} positional arguments", kind=TypeError,
+                          fix="kyeo.Model(inputs, outputs)")
         Layer.__init__(self, **kwargs)
-        Trainer.__init__(self)
+        self._start_untrained()
         self._graph: Graph | None = None
         if graph_args is not None:
             self._set_graph(*graph_args)
@@ -138,8 +146,9 @@ class Model(StateTree, Trainer, Layer):
             if layer.name == name:
                 return layer
         names = [layer.name for layer in layers]
+        near = did_you_mean(name, names) if isinstance(name, str) else f"index={name}?"
         raise problem("There is no layer of this name.", received=f"name={name!r}", where=self,
-                      expected="one of " + ", ".join(names), fix=did_you_mean(name, names))
+                      expected="one of " + ", ".join(names), fix=near)
 
     @property
     def inputs(self) -> list[SymbolicTensor] | None:
@@ -178,10 +187,10 @@ class Model(StateTree, Trainer, Layer):
 
     @property
     def output_names(self) -> list[str]:
-        """Names of the outputs: those of the layers that make them; dict outputs go by their keys."""
+        """Names of the outputs: those of the layers that make them; those of a dict go by their keys."""
         if self._graph is None:
             return list(self.__dict__.get("_output_names", []))
-        if isinstance(self._graph.outputs, dict):
+        if isinstance(self._graph.outputs, dict) and nesting_of(self._graph.outputs) is None:
             return list(self._graph.outputs)
         return [t.node.name if t.node else t.name for t in self._graph.output_tensors]
 
@@ -269,13 +278,40 @@ class Model(StateTree, Trainer, Layer):
         self.summary(print_fn=lines.append)
         return f"<pre>{html.escape(chr(10).join(map(str, lines)))}</pre>"
 
+    def recalibrate_batchnorm(self, x: Any, batch_size: int | None = None) -> None:
+        """Take the moving averages of every BatchNormalization that is not frozen anew, over the data `x`.
+
+        For a model that trains well and evaluates badly: after few steps the averages still remember where they began.
+
+        Args:
+            x: inputs as for `fit`.
+            batch_size: rows at a time, as in training; 32 where None.
+
+        >>> import kyeo, numpy as np
+        >>> model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.BatchNormalization()])
+        >>> model.recalibrate_batchnorm(np.array([[1.0, 4.0], [3.0, 4.0]]))
+        >>> model.layers[0].moving_mean.numpy().tolist()
+        [2.0, 4.0]
+        """
+        with self._turns.take("recalibrate_batchnorm", self):
+            recalibrate(self, x, batch_size)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the weights, in the order of `weights`; all after the same step, also where another thread is in
+        `fit`."""
+        with self._turns.step:
+            values = [v.value for v in self.weights]  # read, they are given up to no step any more
+        return [np.array(for_numpy(value)) for value in values]
+
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model to a `.keras` file; see `kyeo.saving.save_model`."""
-        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+        with self._turns.step:  # a step of another thread waits
+            save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
         """Write the weights to a `.weights.h5` or `.safetensors` file; see `kyeo.saving.save_weights`."""
-        save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size, **kwargs)
+        with self._turns.step:
+            save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights that `save_weights` (or Keras) wrote."""

@@ -92,8 +92,9 @@ class Sequential(Model):
         if callable(layer) and not isinstance(layer, (Layer, type)) and hasattr(layer, "__name__"):
             layer = Lambda(layer)
         if not isinstance(layer, Layer):
+            fix = "add them one by one, or Sequential([...])" if isinstance(layer, (list, tuple)) else None
             raise problem("Only layers can be stacked.", received=layer, where=self, expected="a Layer instance",
-                          fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else None, kind=TypeError)
+                          fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else fix, kind=TypeError)
         if any(other.name == layer.name for other in self._stack):
             raise problem("Two layers of a model have the same name.", received=f'"{layer.name}" twice', where=self,
                           expected="different names", fix="give one of them another name=...")
@@ -126,11 +127,22 @@ class Sequential(Model):
                 raise problem("The shape of the input is not known.", where=self,
                               fix="begin the stack with Input(shape=...), or pass build the input shape")
             self._stack.insert(0, InputLayer(batch_shape=input_shape, dtype=_input_dtype(self._stack[0])))
+        else:
+            self._refuse_other_shape(input_shape)
         x = inputs = self._stack[0].output
         with scope(training=None):
             for layer in self._stack[1:]:
                 x = layer(x)
         self._set_graph(inputs, x)
+        assert self._graph is not None
+        self._graph.other_sizes = True  # as in Keras: a stack takes what its layers take
+
+    def _refuse_other_shape(self, shape: Any) -> None:
+        known = self._stack[0].output.shape
+        if isinstance(shape, (list, tuple)) and (len(shape) != len(known) or any(
+                a is not None and b is not None and a != b for a, b in zip(shape, known))):
+            raise problem("This stack is built for inputs of another shape.", received=f"build({tuple(shape)})",
+                          expected=f"{known}", where=self)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the inputs through the stack."""

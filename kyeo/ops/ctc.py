@@ -66,13 +66,16 @@ def ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, m
     states = jnp.pad(states, ((0, 0), (0, 1)), constant_values=blank)
     hot = jax.nn.one_hot(states, output.shape[-1], dtype=wide)
     of_states = jnp.einsum("btk,bsk->tbs", log_probabilities, hot)  # a product is faster than picking, both ways
-    return -_end(_forward(of_states, _may_skip(states, blank), steps), labels)
+    return -_end(_forward(of_states, _may_skip(states), steps), labels)
 
 
-def _may_skip(states: jax.Array, blank: int) -> jax.Array:
-    """0 where the blank before a label may be left out, else `_NEVER`: not between two equal labels."""
-    before = jnp.pad(states, ((0, 0), (2, 0)), constant_values=blank)[:, :-2]
-    return jnp.where((states != blank) & (states != before), 0.0, _NEVER)
+def _may_skip(states: jax.Array) -> jax.Array:
+    """0 where the blank before a label may be left out, else `_NEVER`: not between two equal labels.
+
+    Places decide what is a label, not numbers: a target that names the blank itself means it.
+    """
+    before = jnp.pad(states, ((0, 0), (2, 0)), constant_values=-1)[:, :-2]
+    return jnp.where((jnp.arange(states.shape[1]) % 2 == 1) & (states != before), 0.0, _NEVER)
 
 
 def _forward(of_states: jax.Array, skip: jax.Array, steps: jax.Array) -> jax.Array:

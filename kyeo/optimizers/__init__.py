@@ -46,7 +46,8 @@ def get(identifier: Any) -> Optimizer | None:
     is_class = isinstance(identifier, type) and issubclass(identifier, Optimizer)
     raise problem("This cannot be read as an optimizer.", received=identifier, where="kyeo.optimizers",
                   expected='a name such as "adam", an object of kyeo.optimizers, or a config',
-                  fix=f"make an object of the class: {identifier.__name__}()" if is_class else None)
+                  fix=f"make an object of the class: {identifier.__name__}()" if is_class else
+                  f"SGD({identifier}) of kyeo.optimizers" if isinstance(identifier, float) else None)
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class MultiOptimizer(Optimizer):
     """Hands each weight to its own optimizer. There is no single learning rate; see `optimizers`.
 
     Args:
-        optimizer_map: an `OptimizerMap`, or a function that gives the optimizer for a variable.
+        optimizer_map: an `OptimizerMap`, a function that gives the optimizer for a variable, or one for all.
         loss_scale_factor: takes the place of that of the optimizers.
         name: its name.
 
@@ -91,13 +91,15 @@ class MultiOptimizer(Optimizer):
     ([0.5], [-1.0])
     """
 
-    def __init__(self, optimizer_map: Callable[[Variable], Optimizer], loss_scale_factor: float | None = None,
-                 name: str | None = None):
+    def __init__(self, optimizer_map: Callable[[Variable], Optimizer] | Optimizer,
+                 loss_scale_factor: float | None = None, name: str | None = None):
         super().__init__(0.0, loss_scale_factor=loss_scale_factor, name=name)
+        if isinstance(optimizer_map, Optimizer):
+            optimizer_map = OptimizerMap(optimizer_map)
         if not callable(optimizer_map):
             raise problem("`optimizer_map` is not valid.", where=self, kind=TypeError,
                           received=f"optimizer_map={describe(optimizer_map)}",
-                          expected="an OptimizerMap, or a function of a variable")
+                          expected="an OptimizerMap, an optimizer for all variables, or a function of a variable")
         self.optimizer_map = optimizer_map
         self.optimizers: list[Optimizer] = []
         if isinstance(optimizer_map, OptimizerMap):

@@ -12,13 +12,18 @@ import numpy as np
 from kyeo.core.configurable import Configurable, serialize_value
 from kyeo.core.errors import boolean, number, problem
 from kyeo.core.lookup import deserialize_in
-from kyeo.core.variable import unwrap
+from kyeo.core.variable import Variable, unwrap
 from kyeo.optimizers.support import rate_dtype
 
 __all__ = [
     "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule",
     "PiecewiseConstantDecay", "PolynomialDecay", "deserialize", "serialize",
 ]
+
+
+def _rate(owner: Any, value: Any) -> Any:
+    """A first rate; it may be that of an optimizer, `optimizer.learning_rate`, as it stands now."""
+    return number(owner, initial_learning_rate=float(value) if isinstance(value, Variable) else value)
 
 
 class LearningRateSchedule(Configurable):
@@ -77,7 +82,7 @@ class ExponentialDecay(LearningRateSchedule):
 
     def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float,
                  staircase: bool = False, name: str = "ExponentialDecay"):
-        self.initial_learning_rate = number(self, initial_learning_rate=initial_learning_rate)
+        self.initial_learning_rate = _rate(self, initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
         self.decay_rate = number(self, decay_rate=decay_rate)
         self.staircase = boolean(self, staircase=staircase)
@@ -134,7 +139,7 @@ class PolynomialDecay(LearningRateSchedule):
 
     def __init__(self, initial_learning_rate: float, decay_steps: float, end_learning_rate: float = 0.0001,
                  power: float = 1.0, cycle: bool = False, name: str = "PolynomialDecay"):
-        self.initial_learning_rate = number(self, initial_learning_rate=initial_learning_rate)
+        self.initial_learning_rate = _rate(self, initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
         self.end_learning_rate = number(self, end_learning_rate=end_learning_rate)
         self.power = number(self, power=power)
@@ -202,7 +207,7 @@ class CosineDecay(LearningRateSchedule):
 
     def __init__(self, initial_learning_rate: float, decay_steps: float, alpha: float = 0.0,
                  name: str = "CosineDecay", warmup_target: float | None = None, warmup_steps: int = 0):
-        self.initial_learning_rate = number(self, initial_learning_rate=initial_learning_rate)
+        self.initial_learning_rate = _rate(self, initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
         self.alpha = number(self, alpha=alpha)
         self.name = name
@@ -243,7 +248,7 @@ class CosineDecayRestarts(LearningRateSchedule):
 
     def __init__(self, initial_learning_rate: float, first_decay_steps: float, t_mul: float = 2.0,
                  m_mul: float = 1.0, alpha: float = 0.0, name: str = "SGDRDecay"):
-        self.initial_learning_rate = number(self, initial_learning_rate=initial_learning_rate)
+        self.initial_learning_rate = _rate(self, initial_learning_rate)
         self.first_decay_steps = _positive(self, first_decay_steps=first_decay_steps)
         self.t_mul = number(self, low=1, t_mul=t_mul)
         self.m_mul = number(self, m_mul=m_mul)

@@ -351,7 +351,7 @@ def quantize(layer: Any, mode: Any, config: Any, type_check: bool = True) -> Non
     policy = policy_of(f"{mode}_from_{name}")  # complains where the two do not go together
     layer.quantization_config = config
     scheme.quantize(layer)
-    layer.dtype_policy, layer.scheme = policy, scheme
+    layer.scheme, layer.dtype_policy = scheme, policy
     given = config.activation_quantizer
     layer.mixes_rows = layer.mixes_rows or config.mode == "float8" or type(given) not in (type(None), AbsMaxQuantizer)
     Structure.version += 1
@@ -369,7 +369,7 @@ def put(layer: Any, config: CalibratedConfig, values: tuple[Any, ...]) -> None:
     for attribute, value in zip(("_kernel", "kernel_scale", "kernel_zero", "g_idx", "awq_scales"),
                                 (packed, scale, zero.astype("uint8"), groups, *stretches)):
         getattr(layer, attribute).assign(value)
-    layer.dtype_policy, layer.scheme = policy, scheme
+    layer.scheme, layer.dtype_policy = scheme, policy
     Structure.version += 1
 
 

@@ -149,24 +149,25 @@ class WriteGroup:
 class ReadGroup(Mapping[str, np.ndarray]):
     """The arrays in the group `path`/vars of a file, empty where there is none.
 
-    With `plain` it is the group `path` itself, and a key may lead through groups inside: "dense/kernel:0".
+    With `plain` it is the group `path` itself, and a key may lead through groups inside: "dense/kernel:0". `group`:
+    that group, where it is open already, found by plain links.
     """
 
-    def __init__(self, file: Any, path: str, where: str, plain: bool = False):
+    def __init__(self, file: Any, path: str, where: str, plain: bool = False, group: Any = None):
         self._where = where
         self._file, self._plain = file, plain
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
         self._checked: dict[str, Any] = {}
-        group = file
-        for part in filter(None, self._path.split("/")):
+        found = group or file
+        for part in filter(None, self._path.split("/") if group is None else ()):
             with self._telling(part):
-                if _link(group, part) is None:
+                if _link(found, part) is None:
                     return
-                group = self._inside(group, part)
-            if not hasattr(group, "keys"):
+                found = self._inside(found, part)
+            if not hasattr(found, "keys"):
                 raise self._refused("a dataset where a group is expected")
-        self._group = group
+        self._group = found
 
     def texts(self, name: str) -> list[str] | None:
         """The list of texts in an attribute, which Keras 2 cuts into `name0`, `name1`, ... where it is long; None
@@ -356,13 +357,12 @@ def read_all(file: Any, where: str) -> tuple[dict[str, np.ndarray], dict[str, st
     """
     import h5py
 
-    arrays: dict[str, np.ndarray] = {}
-    names: dict[str, str] = {}
+    arrays, names = dict[str, np.ndarray](), dict[str, str]()
     seen: set[int] = set()
-    stack = [""]
+    stack = [("", file)]
     while stack:
-        path = stack.pop()
-        group = ReadGroup(file, path, where, plain=True)
+        path, opened = stack.pop()
+        group = ReadGroup(file, path, where, plain=True, group=opened)
         for name in (group.texts("name") or [])[:1] if path else []:
             names[path] = name
         inner = []
@@ -375,7 +375,7 @@ def read_all(file: Any, where: str) -> tuple[dict[str, np.ndarray], dict[str, st
             seen.add(address)
             full = f"{path}/{key}" if path else key
             if isinstance(item, h5py.Group):
-                inner.append(full)
+                inner.append((full, item))
             else:
                 spend(group.shape(key), group.dtype(key), where)
                 arrays[full] = group[key]

@@ -10,9 +10,9 @@ from typing import Any
 
 from kyeo.core.errors import problem
 
-__all__ = ["check_heaps", "is_text_type"]
+__all__ = ["HEAP", "check_heaps", "is_text_type"]
 
-_SIGN = b"GCOL\x01"
+HEAP = b"GCOL\x01"  # how each begins
 _HEAD = 16  # bytes before the first object, and before the data of each
 _LEAST, _MOST = 4096, 2**32  # bytes of a heap
 _PIECE = 2**20  # bytes that are read at once
@@ -33,7 +33,7 @@ def check_heaps(file: Any, where: str) -> None:
     if file.driver == "sec2":
         with mmap.mmap(file.id.get_vfd_handle(), 0, access=mmap.ACCESS_READ) as data:
             _walk(data, where)
-    else:
+    elif getattr(file.source, "has_heaps", True):
         _walk(_Pieces(file.source), where)
     file.heaps_are_checked = True
 
@@ -73,7 +73,7 @@ class _Pieces:
 
 
 def _walk(data: Any, where: str) -> None:
-    at, end, left = data.find(_SIGN), 0, _OBJECTS
+    at, end, left = data.find(HEAP), 0, _OBJECTS
     while at >= 0:
         size = int.from_bytes(data[at + 8:at + 16], "little")
         if not _LEAST <= size <= min(_MOST, len(data) - at):
@@ -90,7 +90,7 @@ def _walk(data: Any, where: str) -> None:
             place, left = place + step, left - 1
             if left < 0:
                 raise _damaged(f"more than {_OBJECTS:,} texts", where)
-        at = data.find(_SIGN, at + 1)
+        at = data.find(HEAP, at + 1)
 
 
 def _damaged(what: str, where: str) -> Exception:

@@ -3,7 +3,7 @@ they lie, by their expected names, never extracted.
 
 The weights are read in place, so of a large file little is in memory. Those that somebody has packed are unpacked in
 blocks; what the unpacker knows at the beginning of each block is kept, so that HDF5 may go back and forth. The blocks
-are kept too if memory allows: the weights are gone through three times (checksum, what there is, values).
+of a small file are kept too: the weights are gone through twice (checksum and whether there are heaps; values).
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from kyeo.core.files import looks_like
 from kyeo.core.reading import memory
 from kyeo.saving.assets import AssetReader
 from kyeo.saving.config import read_json
+from kyeo.saving.heaps import HEAP
 
 __all__ = ["CONFIG", "FILES", "METADATA", "WEIGHTS", "checksums", "opened_archive"]
 
@@ -32,7 +33,7 @@ _PIECE = 2**20  # bytes that are looked at together
 _PACKED_PIECE = 2**14  # packed bytes that are given to the unpacker together
 _BLOCK = 2**22  # unpacked bytes of a block
 _KEPT = 8  # how many blocks are kept of any file; all of one that has at least half as many packed bytes ...
-_MEMORY = 8  # ... and takes no more than this part of the memory
+_MEMORY, _MOST_KEPT = 8, 2**26  # ... and takes no more than this part of the memory, and no more than these bytes
 _TIMES = 20  # how often a member may be unpacked; a file that is read in any sensible order needs less
 
 
@@ -68,16 +69,18 @@ def checksums(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
-            found[path.relative_to(folder).as_posix()] = f"{_checksum(file):08x}"
+            found[path.relative_to(folder).as_posix()] = f"{_checksum(file)[0]:08x}"
     return found
 
 
-def _checksum(file: Any) -> int:
-    """The CRC-32 of what is left of an open file, read in pieces."""
-    checksum = 0
+def _checksum(file: Any, sought: bytes = b"") -> tuple[int, bool]:
+    """The CRC-32 of what is left of an open file, read in pieces, and whether some bytes are in it."""
+    checksum, found, end = 0, False, b""
     while piece := file.read(_PIECE):
         checksum = zlib.crc32(piece, checksum)
-    return checksum
+        found = found or sought in piece or sought in end + piece[:len(sought)]
+        end = piece[-len(sought):] if len(piece) >= len(sought) else end + piece
+    return checksum, found
 
 
 def _check_folder(path: Path, names: list[str]) -> None:
@@ -154,7 +157,8 @@ def _window(archive: zipfile.ZipFile, file: BinaryIO, name: str, path: Path) -> 
         file.seek(info.header_offset + 26)
         begin = info.header_offset + 30 + sum(int.from_bytes(file.read(2), "little") for _ in range(2))
         window = (_Window if is_plain else _Unpacked)(file, begin, info.compress_size, info.file_size)
-        if _checksum(window) != info.CRC:
+        checksum, window.has_heaps = _checksum(window, HEAP)
+        if checksum != info.CRC:
             raise zipfile.BadZipFile("another checksum than was written")
     return window
 
@@ -167,7 +171,12 @@ class _Window(io.RawIOBase):
         begin: where they begin in it.
         stored: how many they are there.
         size: how many they are.
+
+    Attributes:
+        has_heaps: whether heaps of HDF5 may be in them.
     """
+
+    has_heaps = True
 
     def __init__(self, file: BinaryIO, begin: int, stored: int, size: int):
         self._file, self._begin, self._stored, self._size, self._at = file, begin, stored, size, 0
@@ -209,7 +218,7 @@ class _Unpacked(_Window):
         super().__init__(file, begin, stored, size)
         self._marks = [(begin, zlib.decompressobj(-zlib.MAX_WBITS))]  # where block i begins, and what unpacks it
         self._blocks: dict[int, bytes] = {}  # the last one used is the last
-        self._kept = max(_KEPT, min(memory() // _MEMORY, 2 * stored) // _BLOCK)
+        self._kept = max(_KEPT, min(memory() // _MEMORY, _MOST_KEPT, 2 * stored) // _BLOCK)
         self._done = 0  # bytes unpacked so far
 
     def _fill(self, view: memoryview, at: int) -> None:

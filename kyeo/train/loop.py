@@ -18,7 +18,7 @@ import jax
 from kyeo.callbacks.base import plain_logs
 from kyeo.callbacks.callback import CallbackList, LazyLogs
 from kyeo.core.errors import NotMaskable
-from kyeo.core.processes import note_of_loss
+from kyeo.core.processes import note_of_loss, several
 from kyeo.data.source import Source
 from kyeo.train.feed import Portion, portions
 from kyeo.train.not_finite import warn_of_not_finite
@@ -113,11 +113,12 @@ class _Peeked(Source):
         yield self._batch
 
 
-def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | None = None,
+def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], Any] | None = None,
               place: Place | None = None) -> Any:
     """Run the steps of one epoch. Gives the last logs, still on the device.
 
-    `on_result`, for `predict`, gets what each step gave and its portion. `place`: where in the epoch to go on.
+    `on_result`, for `predict`, gets what each step gave and its portion, and hands back what callbacks shall see.
+    `place`: where in the epoch to go on.
     """
     job.settle()
     assert job.per_dispatch is not None
@@ -137,8 +138,7 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], None] | 
         result = job.runner.run(portion.data, portion.rows, job.safe, count, job.long)
         done += portion.steps
         if on_result is not None:
-            on_result(result, portion)
-            result = {"outputs": result}
+            result = {"outputs": on_result(result, portion)}
         else:
             logs = result
         end(done - 1, LazyLogs(functools.partial(fetched, result)) if on_result is None else result)
@@ -167,8 +167,8 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
         epochs: their numbers.
         is_due: whether to validate after an epoch.
     """
-    with SafePoints(saves=callbacks.backup is not None) as safe:
-        progress = Progress(model, source, validation, callbacks, lambda: safe.asked)
+    with SafePoints(callbacks.backup is not None, several()) as safe:
+        progress = Progress(model, source, validation, callbacks, safe)
         job = Job(model, "train", source, callbacks, safe, check, epochs.stop)
         test_job = Job(model, "test", validation, callbacks, safe) if validation is not None else None
 
@@ -176,7 +176,7 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
             if test_job is None or not is_due(place.epoch):
                 return {}
             progress.before_validation()
-            test_job.after = (lambda *_: progress.while_validating(place)) if progress.saves else None
+            test_job.after = (lambda *_: progress.while_validating(place)) if progress.listens else None
             return {f"val_{name}": value for name, value in model._evaluate(test_job).items()}
 
         progress.jobs = [job, test_job] if test_job is not None else [job]
@@ -184,7 +184,7 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
             try:
                 run_epochs(job, epochs.start, epochs.stop, validate, progress)
             finally:
-                progress.settle()
+                progress.close()
 
 
 def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]],
@@ -201,7 +201,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
     if inside:
         callbacks.on_epoch_begin(place.epoch)
     progress.restore()
-    job.after = progress.after_step if progress.saves else None
+    job.after = progress.after_step if progress.listens else None
     ends = model.stop_training and not inside
     for epoch in range(place.epoch, place.epoch if ends else last):
         if not inside:

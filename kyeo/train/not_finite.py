@@ -1,9 +1,11 @@
 """After a training whose loss is no number any more: say so once, and what can be seen of the reason."""
 
+import functools
 import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import where_is
@@ -25,7 +27,7 @@ def warn_of_not_finite(model: Any, source: Source, logs: dict[str, Any]) -> None
     found = next(filter(None, (_strange(name, part) for name, part in parts)), None)
     rate = getattr(model.optimizer, "learning_rate", None)
     rate = f" (it is {float(np.asarray(rate)):.3g})" if rate is not None else ""
-    found = found or _ids_without_vectors(model, parts)
+    found = found or _ids_without_vectors(model, parts) or _layer_at_fault(model, dict(parts).get("x"))
     reason = found or (("The data are finite, so it" if parts else "If the data are finite, it")
                        + f" came up in training: by a learning rate that is too high{rate}, or by a logarithm, root or "
                        "division of 0 in a loss or layer of your own. Try a smaller rate or clipnorm=1.0; "
@@ -63,3 +65,39 @@ def _strange(name: str, part: Any) -> str | None:
                     f"{first}: leave such rows out or "
                     "fill them in (np.nan_to_num) before `fit`.")
     return None
+
+
+def _layer_at_fault(model: Any, x: Any) -> str | None:
+    """The layer whose output is not finite for finite inputs, in a model like this one with fresh weights; None where
+    there is none (the weights grew too large), or where no such model can be made."""
+    guilty: list[Any] = []
+
+    def watch(layer: Any) -> None:
+        call = layer.call
+
+        @functools.wraps(call)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            outputs = call(*args, **kwargs)
+            if not guilty and _finite((args, kwargs)) and not _finite(outputs):
+                guilty.append(layer)
+            return outputs
+
+        layer.call = watched
+
+    if x is None:
+        return None
+    try:
+        fresh = type(model).from_config(model.get_config())
+        for layer in fresh._flatten_layers(include_self=False):
+            watch(layer)
+        fresh.call(jax.tree.map(lambda a: jnp.asarray(np.asarray(a[:1024])), x))
+    except Exception:  # a model that cannot be made from its config, or asks for more than `x`
+        return None
+    return None if not guilty else (
+        f"{where_is(guilty[0])} gives NaN or infinite values for finite inputs, also with fresh weights: a logarithm, "
+        "a root or a division of 0 in it?")
+
+
+def _finite(values: Any) -> bool:
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(values)
+               if isinstance(leaf, (jax.Array, np.ndarray)) and jnp.issubdtype(leaf.dtype, jnp.floating))

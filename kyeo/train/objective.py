@@ -23,7 +23,8 @@ from kyeo.losses.loss import Loss, LossFunctionWrapper
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve
 from kyeo.train.logits import warn_of_logits
-from kyeo.train.structure import align, output_names_of, spread
+from kyeo.train.outer import watched
+from kyeo.train.structure import align, loss_names_of, nesting_of, output_names_of, spread
 
 __all__ = ["CompileMetrics", "Objective", "Output"]
 
@@ -46,6 +47,11 @@ class _Term:
     weight: float | None
     name: str
     of_output: bool  # whether the name is that of the output
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the user wrote it."""
+        return not self.loss.call.__module__.startswith("kyeo.") or _own(getattr(self.loss, "fn", None))
 
     @property
     def function(self) -> str:
@@ -79,6 +85,7 @@ class Objective:
         self.terms: list[_Term] = []
         self.term_trackers: list[Metric] = []
         self.names: list[str | None] = []
+        self.nesting: Any = None
         self.output_shapes: list[tuple[int | None, ...]] = []
         self._outputs: list[Any] = []
         self._checked: set[Any] = set()
@@ -94,41 +101,64 @@ class Objective:
                 if not callable(leaf) and str(leaf).lower() not in ("accuracy", "acc", "crossentropy", "ce"):
                     metrics_room.get(leaf)
 
-    def check_outputs(self, names: Sequence[str]) -> None:
+    def check_outputs(self, outputs: Any, names: Sequence[str]) -> None:
         """Refuse losses and metrics for outputs that the model does not have, as soon as its outputs are known."""
+        nesting = nesting_of(outputs)
         for key, many in (("loss", False), ("metrics", True), ("weighted_metrics", True)):
-            spread(self.spec[key], names, key, many=many)
+            spread(self.spec[key], names, key, many, nesting)
 
     # -- building ------------------------------------------------------------------------------------------
     def build(self, y: Any, y_pred: Any, known_names: Sequence[str], activations: Sequence[str | None]) -> None:
         """Choose a loss and metrics for each output, from the shapes and dtypes of labels and predictions."""
-        self.names = output_names_of(y_pred, known_names)
+        self.names, self.nesting = output_names_of(y_pred, known_names), nesting_of(y_pred)
         preds = jax.tree.leaves(y_pred)
         self.output_shapes = [tuple(p.shape) for p in preds]
         outputs = [Output(n, tuple(p.shape), a) for n, p, a in zip(self.names, preds, activations)]
-        targets = align(y, self.names, "y", missing_ok=True) if y is not None else [None] * len(outputs)
+        targets = self.aligned(y) if y is not None else [None] * len(outputs)
         self._outputs = [SymbolicTensor(p.shape, p.dtype) for p in preds]
-        self._build_losses(outputs, targets)
+        self._build_losses(outputs, targets, isinstance(y_pred, dict))
         self.check(y)
         if self.compiled_metrics is not None:
             from_logits = {t.index: bool(getattr(t.loss, "from_logits", False)) for t in self.terms}
-            self.compiled_metrics.build(self.spec, outputs, targets, from_logits)
+            self.compiled_metrics.build(self.spec, outputs, targets, from_logits, self.nesting)
         self.built = True
 
-    def _build_losses(self, outputs: list[Output], targets: list[Any]) -> None:
-        chosen = spread(self.spec["loss"], self.names, "loss", many=False)
+    def _build_losses(self, outputs: list[Output], targets: list[Any], by_key: bool) -> None:
+        chosen = spread(self.spec["loss"], self.names, "loss", False, self.nesting)
         weights = self.spec["loss_weights"]
         if isinstance(weights, (int, float)):
             weights = [float(weights)]
-        given = spread(weights, self.names, "loss_weights", many=False)
+        given = spread(weights, self.names, "loss_weights", False, self.nesting)
         self.terms = []
         for index, (output, target, one, weight) in enumerate(zip(outputs, targets, chosen, given)):
             if one is not None:
-                loss = _as_loss(one, target, output)
+                loss, weight = self._loss_of(one, target, output, weight)
                 self.terms.append(_Term(index, loss, weight, output.name or loss.name, bool(output.name)))
                 warn_of_logits(loss, output.activation, self.terms[-1].where)
+        if by_key and isinstance(self.spec["loss"], dict):
+            asked = list(self.spec["loss"])  # the order in which `evaluate` lists them
+            self.terms.sort(key=lambda term: asked.index(term.name) if term.name in asked else len(asked))
         if len(self.terms) > 1 and not self.term_trackers:
-            self.term_trackers = [metrics_room.Mean(name=f"{t.name}_loss") for t in self.terms]
+            called = [term.name for term in self.terms]
+            if self.nesting is not None:
+                own = {term.index: term.name for term in self.terms}
+                all_names = loss_names_of(self.nesting, [own.get(i, "") for i in range(len(outputs))])
+                called = [all_names[term.index] for term in self.terms]
+            self.term_trackers = [metrics_room.Mean(name=f"{name}_loss") for name in called]
+
+    def aligned(self, tree: Any, what: str = "y") -> list[Any]:
+        """Labels or sample weights in the order of the outputs."""
+        return align(tree, self.names, what, missing_ok=True, nesting=self.nesting)
+
+    def _loss_of(self, one: Any, target: Any, output: Output, weight: Any) -> tuple[Loss, float | None]:
+        """The loss of an output and its weight; of a list of losses, the sum."""
+        if not isinstance(one, (list, tuple)):
+            return _as_loss(one, target, output), weight
+        weights = weight if isinstance(weight, (list, tuple)) else [weight] * len(one)
+        if not one or len(weights) != len(one):
+            raise problem("`loss_weights` does not match `loss`.", received=f"{len(weights)} weights",
+                          expected=f"{len(one)}, for the losses {list(map(str, one))}", where=output.name)
+        return _Several([_as_loss(part, target, output) for part in one], list(weights)), None
 
     def check(self, y: Any) -> None:
         """Try the built-in losses on labels of these shapes, so that a misfit is said before the first step.
@@ -138,9 +168,9 @@ class Objective:
         kind = str(jax.tree.map(lambda t: (t.shape, t.dtype), y, is_leaf=lambda t: hasattr(t, "shape")))
         if y is None or kind in self._checked:
             return
-        targets = align(y, self.names, "y", missing_ok=True)
+        targets = self.aligned(y)
         for term in self.terms:
-            if term.loss.call.__module__.startswith("kyeo.") and not _own(getattr(term.loss, "fn", None)):
+            if not term.is_own:
                 target = targets[term.index]
                 with _explained(term.where):
                     infer(term.loss, (target, _sized_by(target, self._outputs[term.index])), {})
@@ -158,17 +188,22 @@ class Objective:
         if not self.terms:
             return None
         preds = jax.tree.leaves(y_pred)
-        targets = align(y, self.names, "y", missing_ok=True)
-        weights = align(sample_weight, self.names, "sample_weight", missing_ok=True) \
-            if sample_weight is not None else [None] * len(preds)
+        targets = self.aligned(y)
+        weights = self.aligned(sample_weight, "sample_weight") if sample_weight is not None else [None] * len(preds)
         total: Any = 0.0
         for term, tracker in zip(self.terms, [*self.term_trackers, *[None] * len(self.terms)]):
             with _explained(term.where):
-                value = term.loss(targets[term.index], preds[term.index], weights[term.index])
+                value = self._value_of(term, targets[term.index], preds[term.index], weights[term.index])
             if tracker is not None:
                 tracker.update_state(value, sample_weight=real_rows(preds[term.index]))
             total = total + (value if term.weight is None else value * term.weight)
         return total
+
+    @staticmethod
+    def _value_of(term: _Term, target: Any, pred: Any, weight: Any) -> Any:
+        if not term.is_own or not isinstance(pred, jax.core.Tracer):
+            return term.loss(target, pred, weight)
+        return watched(lambda: term.loss(target, pred, weight), pred.shape[0] if pred.ndim else 0, term.where)
 
     def update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
         """Let the compiled metrics see a batch; rows of padding count for nothing."""
@@ -209,6 +244,20 @@ def _explained(where: str) -> Iterator[None]:
                            "labels and predictions of this batch") from None
 
 
+class _Several(Loss):
+    """Losses of one output, added up."""
+
+    def __init__(self, parts: list[Loss], weights: list[float | None]):
+        super().__init__(name="_".join(part.name for part in parts))
+        self.parts, self.weights = parts, weights
+        self.from_logits = any(getattr(part, "from_logits", False) for part in parts)
+        self.fn = next((part.fn for part in parts if _own(getattr(part, "fn", None))), None)  # type: ignore[attr-defined]
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        values = (part(y_true, y_pred, sample_weight) for part in self.parts)
+        return sum(value if w is None else value * w for value, w in zip(values, self.weights))
+
+
 def _as_loss(spec: Any, target: Any, output: Output) -> Loss:
     if isinstance(spec, str) and spec.lower() in ("crossentropy", "ce"):
         metric, _ = resolve("crossentropy", target.shape, str(target.dtype), output.shape, output.activation, False)
@@ -229,15 +278,16 @@ class CompileMetrics(Metric):
         self._plain: list[list[Metric]] = []
         self._weighted: list[list[Metric]] = []
         self._names: list[str | None] = []
+        self._nesting: Any = None
 
     def build(self, spec: dict[str, Any], outputs: list[Output], targets: list[Any],
-              from_logits: dict[int, bool]) -> None:
+              from_logits: dict[int, bool], nesting: Any = None) -> None:
         """Turn names into metrics and `Accuracy()` into the accuracy that fits the labels; say so once."""
         if self.built:
             return
-        self._names = [o.name for o in outputs]
+        self._names, self._nesting = [o.name for o in outputs], nesting
         for key, chosen in (("metrics", self._plain), ("weighted_metrics", self._weighted)):
-            for index, entry in enumerate(spread(spec[key], self._names, key, many=True)):
+            for index, entry in enumerate(spread(spec[key], self._names, key, True, nesting)):
                 entries = entry if isinstance(entry, (list, tuple)) else [entry] if entry is not None else []
                 chosen.append([_as_metric(one, targets[index], outputs[index], from_logits.get(index, False))
                                for one in entries if one is not None])
@@ -256,8 +306,8 @@ class CompileMetrics(Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Update each metric with its output's labels and predictions."""
         preds = jax.tree.leaves(y_pred)
-        targets = align(y_true, self._names, "y", missing_ok=True)
-        weights = align(sample_weight, self._names, "sample_weight", missing_ok=True) \
+        targets = align(y_true, self._names, "y", True, self._nesting)
+        weights = align(sample_weight, self._names, "sample_weight", True, self._nesting) \
             if sample_weight is not None else [None] * len(preds)
         rows = current().row_mask
         for index, (target, pred, weight) in enumerate(zip(targets, preds, weights)):
@@ -327,6 +377,6 @@ def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Met
     if announcement:
         warn(announcement)
     if not isinstance(metric, Metric):
-        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric")
+        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric").strip("<>")  # a lambda
         metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)
     return metric

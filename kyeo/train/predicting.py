@@ -37,9 +37,10 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
     listed = make_callbacks(steps=source.num_batches)
     parts: list[Any] = []
 
-    def keep(outputs: Any, portion: Any) -> None:
+    def keep(outputs: Any, portion: Any) -> Any:
         rows = None if portion.rows is None else int(portion.rows.sum())
         parts.append((outputs, rows))
+        return jax.tree.map(lambda a: a[:rows], outputs) if callbacks else outputs
 
     with SafePoints() as safe, Job(model, "predict", source, listed, safe) as job:
         listed.on_predict_begin()

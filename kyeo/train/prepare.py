@@ -11,7 +11,6 @@ from kyeo.core.plain import warn
 from kyeo.core.processor import computes_in
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.data.checks import check_binary_labels, check_labels
-from kyeo.train.structure import align
 
 __all__ = ["build_for", "build_weights", "check_targets", "output_activations"]
 
@@ -74,7 +73,7 @@ def build_weights(model: Any, x: Any) -> None:
     with model._turns.step:  # another thread may be about to do so as well
         graph = getattr(model, "_graph", None)
         if graph is not None:
-            graph.as_flat_inputs(x)
+            graph.check(x)
         elif not model.built:
             _predicted(model, x)
 
@@ -122,7 +121,7 @@ def check_targets(model: Any, y: Any, given: str | None = None) -> None:
     objective = model._objective
     if objective is None or not objective.built or y is None or not objective.terms:
         return
-    targets = align(y, objective.names, "y", missing_ok=True)
+    targets = objective.aligned(y)
     shapes = objective.output_shapes
     for term in objective.terms:
         target = targets[term.index]

@@ -4,8 +4,9 @@ It is taken between two steps, when the variables hold whole values and every ca
 """
 
 import random
+import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -15,12 +16,13 @@ from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.errors import problem
 from kyeo.core.plain import warn
-from kyeo.core.processes import for_numpy
+from kyeo.core.processes import for_first
 from kyeo.core.progbar import say
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 from kyeo.data.source import Source
 from kyeo.train.identity import differences, flat_description, rates_among
+from kyeo.train.signals import SafePoints, ending
 from kyeo.train.team import Team
 
 __all__ = ["Place", "Progress"]
@@ -45,13 +47,13 @@ class Progress:
         source: the batches to train on.
         validation: those to validate on, or None.
         callbacks: all callbacks.
-        asked: gives the signal that asked to stop, or None.
+        safe: knows the signal that asked to stop.
     """
 
     def __init__(self, model: Any, source: Source, validation: Source | None, callbacks: CallbackList,
-                 asked: Callable[[], int | None]):
+                 safe: SafePoints):
         self._model, self._source, self._validation = model, source, validation
-        self._callbacks, self._team = callbacks, Team(asked)
+        self._callbacks, self._safe, self._team = callbacks, safe, Team(lambda: safe.asked)
         self._asked = self._team.asked
         self._backup: BackupAndRestore | None = callbacks.backup
         self._run = flat_description(model, source, validation) | self._team.description() if self._backup else {}
@@ -62,15 +64,19 @@ class Progress:
         self.jobs: list[Any] = []  # those that look at their first batch before they begin
 
     @property
-    def saves(self) -> bool:
-        """Whether there is somebody who keeps checkpoints."""
-        return self._backup is not None
+    def listens(self) -> bool:
+        """Whether steps are to be told of: checkpoints are kept, or no process may leave without the others."""
+        return self._backup is not None or self._team.together
 
     # -- putting back --------------------------------------------------------------------------------------
     def load(self, first: int) -> Place:
         """Where to begin: at the newest checkpoint, else at epoch `first`. Callbacks get their state, so that they
         do not begin anew."""
         self._tree = self._team.load(self._backup.load) if self._backup is not None else None
+        if self._tree is not None and not _is_of_training(self._tree):
+            assert self._backup is not None
+            raise problem("The checkpoint is not one of a training.", received="something else, with right checksums",
+                          where=f"backup_dir={self._backup.backup_dir!r}", fix="use another folder")
         if self._tree is None or self._tree["epoch"] < first:
             self._tree = None
             return Place(first)
@@ -132,19 +138,15 @@ class Progress:
         """Training begins. That is saved too: it says how long the log files are that it adds to."""
         if self._backup is not None and self._tree is None:
             self._save(place)
-            self._backup.settle()
+            self._backup.began()
 
     def after_step(self, epoch: int, done: int, logs: Any) -> None:
         """After a dispatch and its callbacks: save if it is time, and leave if that was asked for."""
-        if self._backup is None:
-            return
         steps, self._done = done - self._done, done
-        due = self._backup.is_due(steps)
+        due = self._backup is not None and self._backup.is_due(steps)
         asked = self._asked(due)
         if due or asked is not None:
-            self._save(Place(epoch, done, logs=jax.device_get(logs)))
-        if asked is not None:
-            self._leave(asked)
+            self._save(Place(epoch, done, logs=jax.device_get(logs)), asked=asked)
 
     def before_validation(self) -> None:
         """An epoch's steps are done."""
@@ -152,44 +154,49 @@ class Progress:
 
     def while_validating(self, place: Place) -> None:
         """After a step of validation: leave if that was asked for. Validation begins anew when training goes on."""
-        asked = self._asked() if self._backup is not None else None
+        asked = self._asked()
         if asked is not None:
-            self._save(place, self._validation_state)
-            self._leave(asked)
+            self._save(place, self._validation_state, asked)
 
     def after_epoch(self, epoch: int) -> None:
         """After an epoch, its validation and its callbacks."""
         self._done = 0
-        if self._backup is not None:
-            self._save(Place(epoch + 1))
-            asked = self._asked(True)
-            if asked is not None:
-                self._leave(asked)
-
-    def _leave(self, asked: int) -> None:
-        assert self._backup is not None
-        self._backup.settle()
-        self._team.meet()
-        self._backup.leave(asked)
+        if self.listens:
+            self._save(Place(epoch + 1), asked=self._asked(True))
 
     def finish(self) -> None:
         """After the last callback was told of the end."""
         if self._backup is not None and self._team.writes:
             self._backup.finish()
 
-    def settle(self) -> None:
+    def close(self) -> None:
         """Wait for what is being written, however training ends."""
         if self._backup is not None:
-            self._backup.settle()
+            self._backup.close()
 
-    def _save(self, place: Place, validation: Any = None) -> None:
-        assert self._backup is not None
+    def _save(self, place: Place, validation: Any = None, asked: int | None = None) -> None:
+        """Take a checkpoint, if they are kept, and leave, if that was asked for."""
+        if asked is not None:
+            self._safe.heeded()
+        if self._backup is not None:
+            self._take(self._backup, place, validation)
+        if asked is None:
+            return
+        if self._backup is not None:
+            self._backup.settle()
+        self._team.meet()
+        name = signal.Signals(asked).name
+        say(f"Training stopped by {name}; " + ("nothing of it is saved." if self._backup is None else
+            f"it is saved in {self._backup.backup_dir}. Start the same script again to go on."))
+        raise ending(asked, self._backup is not None)
+
+    def _take(self, backup: BackupAndRestore, place: Place, validation: Any) -> None:
         model = self._model
         tree = {
             **place._asdict(), "stopped": bool(model.stop_training),
             "logs": None if place.logs is None else dict(place.logs),
             # copies: steps overwrite the buffers
-            "variables": [np.array(for_numpy(v._value)) for v in _variables(model)],
+            "variables": [for_first(v._value) for v in _variables(model)],
             "trainable": [bool(layer.trainable) for layer in model._flatten_layers()],
         }
         own = {
@@ -201,10 +208,17 @@ class Progress:
         number = place.step if not place.trained else 10**8 - 1
         whole = self._team.joined(tree, own)
         if whole is not None:
-            self._backup.save((place.epoch, number), whole)
+            backup.save((place.epoch, number), whole)
 
     def _state_of_validation(self) -> Any:
         return self._validation.state() if self._validation is not None else {}
+
+
+def _is_of_training(tree: Any) -> bool:
+    """Whether a tree has the parts that a checkpoint is written with."""
+    kinds = {"epoch": int, "step": int, "trained": bool, "stopped": bool, "variables": list, "trainable": list,
+             "run": dict, "source": object, "validation": object, "callbacks": dict, "random": dict, "logs": object}
+    return isinstance(tree, dict) and all(name in tree and isinstance(tree[name], kind) for name, kind in kinds.items())
 
 
 def _variables(model: Any) -> list[Variable]:

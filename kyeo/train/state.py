@@ -37,6 +37,7 @@ class StepCache:
     run_eagerly: Any
     metrics: Any
     _turns: Turns
+    _flatten_layers: Any
 
     def _forget_steps(self) -> None:
         self._runners: dict[Any, Runner] = {}

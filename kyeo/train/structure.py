@@ -7,7 +7,7 @@ import jax
 
 from kyeo.core.errors import problem
 
-__all__ = ["align", "output_names_of", "spread"]
+__all__ = ["align", "loss_names_of", "nesting_of", "output_names_of", "spread"]
 
 
 def _is_leaf(value: Any) -> bool:
@@ -17,12 +17,55 @@ def _is_leaf(value: Any) -> bool:
 def output_names_of(y_pred: Any, known: Sequence[str]) -> list[str | None]:
     """A name for each output: keys of a dict, else the model's own names, else None."""
     leaves = jax.tree.leaves(y_pred)
-    if isinstance(y_pred, dict) and len(y_pred) == len(leaves):
+    if isinstance(y_pred, dict) and nesting_of(y_pred) is None:
         return sorted(y_pred)
     return list(known) if len(known) == len(leaves) else [None] * len(leaves)
 
 
-def align(tree: Any, names: Sequence[str | None], what: str, missing_ok: bool = False) -> list[Any]:
+def nesting_of(y_pred: Any) -> Any:
+    """The outputs as numbers, where they are lists or dicts in others; else None.
+
+    >>> nesting_of({"a": [7.0, 8.0], "b": 9.0}), nesting_of([7.0, 8.0])
+    ({'a': [0, 1], 'b': 2}, None)
+    """
+    leaves, structure = jax.tree.flatten(y_pred)
+    parts = y_pred.values() if isinstance(y_pred, dict) else y_pred if isinstance(y_pred, (list, tuple)) else ()
+    nested = any(isinstance(part, (dict, list, tuple)) for part in parts)
+    return jax.tree.unflatten(structure, range(len(leaves))) if nested else None
+
+
+def loss_names_of(nesting: Any, names: Sequence[str]) -> list[str]:
+    """What the losses of nested outputs are called: by the way that leads to them, and at its end by the key of a dict
+    or, in a list, by the name of the output.
+
+    >>> loss_names_of({"a": [0, 1], "b": 2}, ["x", "y", "z"])
+    ['a/x', 'a/y', 'b']
+    """
+    found = []
+    for way, number in jax.tree_util.tree_flatten_with_path(nesting)[0]:
+        *steps, last = [str(getattr(step, "key", getattr(step, "idx", step))) for step in way]
+        found.append("/".join([*steps, last if hasattr(way[-1], "key") else names[number]]))
+    return found
+
+
+def _within(spec: Any, nesting: Any) -> list[Any] | None:
+    """The entries of something that is nested as the outputs are, in their order; None where it is not."""
+    if not isinstance(nesting, (dict, list, tuple)):
+        return [spec]
+    if isinstance(nesting, dict) and isinstance(spec, dict) and set(spec) <= set(nesting):
+        pairs = [(spec.get(key), nesting[key]) for key in sorted(nesting)]
+    elif not isinstance(nesting, dict) and isinstance(spec, (list, tuple)) and len(spec) == len(nesting):
+        pairs = list(zip(spec, nesting))
+    elif spec is None:
+        pairs = [(None, inner) for inner in (nesting.values() if isinstance(nesting, dict) else nesting)]
+    else:
+        return None
+    parts = [_within(*pair) for pair in pairs]
+    return None if None in parts else [entry for part in parts if part is not None for entry in part]
+
+
+def align(tree: Any, names: Sequence[str | None], what: str, missing_ok: bool = False,
+          nesting: Any = None) -> list[Any]:
     """The arrays of `tree` (one, a list, or a dict by output name) in the order of the outputs.
 
     Args:
@@ -30,8 +73,12 @@ def align(tree: Any, names: Sequence[str | None], what: str, missing_ok: bool = 
         names: names of the outputs.
         what: its name in messages.
         missing_ok: whether an output may have none.
+        nesting: what `nesting_of` says of the outputs.
     """
     count = len(names)
+    inside = _within(tree, nesting) if nesting is not None else None
+    if inside is not None and not any(isinstance(one, (dict, list, tuple)) for one in inside):
+        return inside
     if isinstance(tree, dict):
         unknown = [k for k in tree if k not in names]
         if not unknown and (missing_ok or len(tree) == count):
@@ -54,7 +101,7 @@ def _is_nested(spec: Any) -> bool:
     return isinstance(spec, (list, tuple)) or (isinstance(spec, dict) and "class_name" not in spec)
 
 
-def spread(spec: Any, names: Sequence[str | None], what: str, many: bool) -> list[Any]:
+def spread(spec: Any, names: Sequence[str | None], what: str, many: bool, nesting: Any = None) -> list[Any]:
     """What `compile` was told (a loss, or metrics) as one entry for each output.
 
     Args:
@@ -62,6 +109,7 @@ def spread(spec: Any, names: Sequence[str | None], what: str, many: bool) -> lis
         names: names of the outputs.
         what: "loss", "metrics", ... for messages.
         many: whether an entry is itself a list (metrics) or a single thing (losses).
+        nesting: what `nesting_of` says of the outputs.
 
     >>> spread(["mse", {"r": ["mae"]}], [None, None], "loss", many=False)
     ['mse', 'mae']
@@ -69,6 +117,9 @@ def spread(spec: Any, names: Sequence[str | None], what: str, many: bool) -> lis
     count = len(names)
     if spec is None:
         return [None] * count
+    inside = _within(spec, nesting) if nesting is not None else None
+    if inside is not None and (many or not any(map(_is_nested, inside))):
+        return inside
     by_place = isinstance(spec, (list, tuple)) or (isinstance(spec, dict) and not set(spec) <= set(names))
     if not many and by_place and any(map(_is_nested, spec.values() if isinstance(spec, dict) else spec)):
         flat = jax.tree.leaves(spec, is_leaf=lambda one: not _is_nested(one))  # as deep as the outputs are

@@ -7,6 +7,7 @@ that each has for itself (its place in its data, its callbacks) is sent to the f
 import hashlib
 import json
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +16,13 @@ import numpy as np
 
 from kyeo.callbacks.checkpoint import packed, unpacked
 from kyeo.core.errors import problem
-from kyeo.core.processes import from_all, from_first, several
+from kyeo.core.processes import from_all, from_first, leads, several
 
 __all__ = ["Team", "agreed_steps"]
 
-_BETWEEN = 16  # dispatches: each time they are asked, the processes wait for each other
+_BETWEEN = 1.0  # seconds, about: each time they ask each other, the processes wait for each other
+_MOST_BETWEEN = 256  # dispatches
+_APART = "callbacks"  # each is compared by itself, so that one that differs is not sent with all others
 
 
 class Team:
@@ -33,27 +36,37 @@ class Team:
     """
 
     def __init__(self, asked: Callable[[], int | None]):
-        self._asked, self._dispatches = asked, 0
-        self._several = several()
+        self._asked, self._several = asked, several()
+        self._between, self._left, self._last = 1, 1, time.monotonic()  # dispatches, and when they asked
+
+    @property
+    def together(self) -> bool:
+        """Whether there are others."""
+        return self._several
 
     @property
     def writes(self) -> bool:
         """Whether it is this process that writes."""
-        return not self._several or jax.process_index() == 0
+        return leads()
 
     def description(self) -> dict[str, Any]:
         """What is to be the same when training goes on."""
         return {"processes": jax.process_count()} if self._several else {}
 
     def asked(self, now: bool = False) -> int | None:
-        """The signal that asked any of the processes to stop. They ask each other every few calls, or now."""
+        """The signal that asked any of the processes to stop. They ask each other about once a second, or now."""
         if not self._several:
             return self._asked()
-        self._dispatches += 1
-        if not now and self._dispatches % _BETWEEN:
+        self._left -= 1
+        if self._left > 0 and not now:
             return None
-        numbers = [int(data) for data in from_all(str(self._asked() or 0).encode())]
-        return max(numbers) or None
+        mine = np.array([self._asked() or 0, time.monotonic() - self._last], np.float32)
+        told = [np.frombuffer(data, np.float32) for data in from_all(mine.tobytes())]
+        if self._left <= 0:  # all count alike, since they heard the same
+            slowest = max(float(seconds) for _, seconds in told) / self._between
+            self._between = int(max(1, min(_BETWEEN / (slowest + 1e-9), 4 * self._between, _MOST_BETWEEN)))
+        self._left, self._last = self._between, time.monotonic()
+        return max(int(number) for number, _ in told) or None
 
     def meet(self) -> None:
         """Come back when all processes have called this."""
@@ -64,11 +77,13 @@ class Team:
         """The whole tree, where this process writes it; else None."""
         if not self._several:
             return {**shared, **own}
-        parts = {name: _to_bytes(part) for name, part in own.items()}
+        pieces = {f"{name}/{key}": piece for name, part in own.items() for key, piece in (
+            part.items() if name == _APART else [("", part)])}
+        parts = {name: _to_bytes(piece) for name, piece in pieces.items()}
         sums = [json.loads(data) for data in from_all(json.dumps(
             {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}).encode())]
         mine = sums[jax.process_index()]
-        different = {name: own[name] for name in own if mine[name] != sums[0][name]}
+        different = {name: pieces[name] for name in pieces if mine[name] != sums[0].get(name)}
         others = from_all(_to_bytes(different))
         return {**shared, **own, "others": [_from_bytes(data) for data in others[1:]]} if self.writes else None
 
@@ -79,7 +94,13 @@ class Team:
         tree = _from_bytes(from_first(_to_bytes(read()) if self.writes else b""))
         others = tree.pop("others", None) if tree is not None else None
         index = jax.process_index()
-        return {**tree, **others[index - 1]} if others and 0 < index <= len(others) else tree
+        for path, piece in others[index - 1].items() if others and 0 < index <= len(others) else ():
+            name, _, key = path.partition("/")
+            if key:
+                tree[name][key] = piece
+            else:
+                tree[name] = piece
+        return tree
 
 
 def agreed_steps(batches: int | None, batch_size: int | None, steps: int) -> int:

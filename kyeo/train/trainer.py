@@ -41,10 +41,9 @@ class Trainer(StepCache):
     name: str
     # Attributes whose variables are no weights of the model.
     _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
-                            "_current_runners", "_state_cache", "_metrics_cache",
-                            "history", "loss"})
+                            "_current_runners", "_state_cache", "_metrics_cache", "history", "loss"})
 
-    def __init__(self) -> None:
+    def _start_untrained(self) -> None:
         self.optimizer: Any = None
         self.stop_training = False
         self.steps_per_execution = 1
@@ -73,7 +72,7 @@ class Trainer(StepCache):
             run_eagerly: run steps without compiling, for debugging.
             steps_per_execution: how many batches go to the device at once. With 1, the default, small networks
                 are given many at once where nothing can tell the difference.
-            jit_compile: False runs steps without compiling; "auto" and True compile.
+            jit_compile: whether steps are compiled; "auto": unless a layer's `supports_jit` is False.
             auto_scale_loss: wrap the optimizer in a LossScaleOptimizer under a float16 policy.
 
         >>> import kyeo
@@ -83,7 +82,7 @@ class Trainer(StepCache):
         optimizer = optimizers.get(optimizer)
         objective = Objective(loss, loss_weights, metrics, weighted_metrics)
         if getattr(self, "_graph", None) is not None:
-            objective.check_outputs(self.output_names)  # type: ignore[attr-defined]
+            objective.check_outputs(self._graph.outputs, self.output_names)  # type: ignore[attr-defined]
         steps_per_execution = positive_int("compile", steps_per_execution=steps_per_execution)
         self.optimizer = optimizer  # from here on all is checked, and things change
         policy = getattr(self, "dtype_policy", None)
@@ -91,7 +90,8 @@ class Trainer(StepCache):
                 self.optimizer, optimizers.LossScaleOptimizer):
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
         self.steps_per_execution = steps_per_execution
-        self.run_eagerly = bool(run_eagerly) or jit_compile is False
+        compiles = all(layer.supports_jit for layer in self._flatten_layers()) if jit_compile == "auto" else jit_compile
+        self.run_eagerly = bool(run_eagerly) or not compiles
         self.loss = loss
         self._objective = objective
         self._compile_config = {

@@ -9,6 +9,8 @@ import zipfile
 
 import pytest
 
+from kyeo.core.processor import cpu_quota
+
 ROOT = pathlib.Path(__file__).parents[2]
 HEAVY = "tensorflow torch pandas matplotlib scipy.stats IPython h5py rich keras PIL sklearn optax onnx".split()
 USE = f"""
@@ -38,6 +40,23 @@ def run(program):
 
 def test_a_training_loads_jax_and_numpy_only():
     assert run(USE) == (["[]"], "")
+
+
+@pytest.mark.parametrize(("files", "own", "quota"), [
+    ({"cpu.max": "150000 100000"}, "0::/", 1.5),
+    ({"cpu.max": "max 100000"}, "0::/", None),
+    ({"pod/cpu.max": "200000 100000", "pod/job/cpu.max": "max 100000"}, "0::/pod/job", 2.0),
+    ({"cpu.max": "400000 100000"}, "0::/not/seen/from/here", 4.0),
+    ({"cpu,cpuacct/x/cpu.cfs_quota_us": "50000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000"}, "4:cpu,cpuacct:/x", 0.5),
+    ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, "4:cpu:/\n5:memory:/m", None),
+    ({}, "", None),
+])
+def test_quota_of_a_container(tmp_path, files, own, quota):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    (tmp_path / "own").write_text(own + "\n" if own else "")
+    assert cpu_quota(str(tmp_path), str(tmp_path / "own")) == quota
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")

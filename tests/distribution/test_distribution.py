@@ -49,7 +49,7 @@ def test_two_processes_train_as_one_and_go_on(tmp_path):
         assert "process 0: the variable own () float32" in error and "do not do the same" in error
         for name in ("data rows", "model rows", "as one"):
             assert max(found.pop(name)) < 1e-5, name
-        assert all(all(same) for same in found.values()) and len(found) == 6, found
+        assert all(all(same) for same in found.values()) and len(found) == 9, found
 
 
 def test_meshes_and_layouts_as_in_keras():

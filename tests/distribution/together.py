@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import sys
 
@@ -47,8 +48,11 @@ def batches():
 
 
 def fit(data, folder=None, stops=False):
-    made = model()
-    options = [kyeo.callbacks.BackupAndRestore(folder, save_freq=3, delete_checkpoint=False)] if folder else []
+    made, room, own = model(), kyeo.callbacks, f"{folder}-of-{MINE}"
+    options = [room.BackupAndRestore(folder or "-", 3, delete_checkpoint=False), room.CSVLogger(f"{own}.csv", append=True),
+               room.TensorBoard(f"{own}/board", histogram_freq=2),
+               room.ModelCheckpoint(f"{own}/best.weights.h5", "loss", save_best_only=True, save_weights_only=True)]
+    options = options if folder else []
     history = made.fit(**data(), epochs=4, verbose=0, shuffle=False, callbacks=options + [Stop()] * stops).history
     return made, [*made.get_weights(), *[v.numpy() for v in made.optimizer.variables], *history.values()]
 
@@ -66,6 +70,12 @@ for name, distribution, rows, data in [
         told[f"{name} stopped"] = [error.code == EXIT_CODE, len(os.listdir(f"{FOLDER}/{name}")) == 2]
     made, got = fit(data, f"{FOLDER}/{name}")
     told[f"{name} bits"] = [np.array_equal(a, b) for a, b in zip(wanted, got, strict=True)]
+    written, again = f"{FOLDER}/{name}-of-0", model()  # by the first for both
+    again.load_weights(f"{written}/best.weights.h5")
+    told[f"{name} files"] = [
+        len(pathlib.Path(f"{written}.csv").read_text().splitlines()) == 5, len(os.listdir(f"{written}/board/train")) == 1,
+        not any("-of-1" in file for file in os.listdir(FOLDER)),
+        *map(np.array_equal, made.get_weights(), again.get_weights())]
     outputs = made.predict(X[rows], batch_size=8, verbose=0)
     told[f"{name} rows"] = [np.abs(outputs - made.predict_on_batch(X[rows])).max()]
     made.save(f"{FOLDER}/{name}-{MINE}.keras")
@@ -73,6 +83,10 @@ for name, distribution, rows, data in [
     told[f"{name} file"] = [np.array_equal(a, b) for a, b in zip(made.get_weights(), again.get_weights(), strict=True)]
     if name == "data":
         together = got
+        try:
+            fit(data, stops=True)
+        except SystemExit as error:
+            told["stopped without checkpoints"] = [error.code == 128 + signal.SIGTERM]
         try:
             made.fit(X[MINE][:20 - 13 * MINE], Y[MINE][:20 - 13 * MINE], batch_size=12, verbose=0)
         except ValueError as error:

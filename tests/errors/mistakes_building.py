@@ -69,6 +69,61 @@ def input_of_a_number(still):
     kyeo.Input(shape=28)  # <-
 
 
+@mistake("Input", "(28, 28, 1)", kind=TypeError)
+def input_of_a_fraction(still):
+    kyeo.Input((4.5,))  # <-
+
+
+@mistake("Input", "shape='28'", kind=TypeError)
+def input_of_text(still):
+    kyeo.Input("28")  # <-
+
+
+@mistake("Dense", "ReLU()", kind=TypeError)
+def activation_is_a_class_of_layers(still):
+    layers.Dense(3, activation=layers.ReLU)  # <-
+
+
+@mistake("initializer=None", kind=TypeError)
+def variable_of_nothing(still):
+    kyeo.Variable(None)  # <-
+
+
+@mistake("Concatenate(...)(tensors)", kind=TypeError)
+def layer_made_of_tensors(still):
+    layers.Concatenate([kyeo.Input((4,)), kyeo.Input((4,))])  # <-
+
+
+@mistake("Flatten", "layer([a, b])", kind=TypeError)
+def inputs_not_in_a_list(still):
+    layers.Flatten()(kyeo.Input((4,)), kyeo.Input((4,)))  # <-
+
+
+@mistake("one by one", kind=TypeError)
+def add_of_a_list(still):
+    model = kyeo.Sequential([kyeo.Input((4,))])
+    still.gives((1, 4), lambda: kyeo.Sequential([kyeo.Input((4,)), layers.ReLU()])(ones((1, 4))))
+    model.add([layers.Dense(3)])  # <-
+
+
+@mistake("Functional", "model.output", kind=AttributeError)
+def add_to_a_graph(still):
+    x = kyeo.Input((4,))
+    model = kyeo.Model(x, layers.Dense(3)(x))
+    still.gives((1, 3), model, ones((1, 4)))
+    model.add(layers.Dense(2))  # <-
+
+
+@mistake("kyeo.Model(inputs, outputs)", kind=TypeError)
+def model_of_inputs_only(still):
+    kyeo.Model(kyeo.Input((4,)))  # <-
+
+
+@mistake("`numpy()`", "kyeo.ops", kind=AttributeError)
+def array_of_a_symbolic_tensor(still):
+    layers.Dense(3)(kyeo.Input((4,))).numpy()  # <-
+
+
 @mistake("Embedding", "input_dim=0")
 def embedding_of_nothing(still):
     layers.Embedding(0, 8)  # <-

@@ -232,6 +232,16 @@ def objects_in_x(still):
     classifier(still).fit(X.astype(object), Y, verbose=0)  # <-
 
 
+@mistake("`x`", "x.real", kind=TypeError)
+def complex_x(still):
+    regression(still).fit(X.astype(complex), ones(12), verbose=0)  # <-
+
+
+@mistake("call it", kind=TypeError)
+def data_set_is_a_class(still):
+    regression(still).fit(kyeo.utils.PyDataset, verbose=0)  # <-
+
+
 @mistake("`x`", kind=TypeError)
 def none_in_x(still):
     classifier(still).fit([[1.0, 2.0, 3.0, None]] * 12, Y, verbose=0)  # <-

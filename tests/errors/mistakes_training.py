@@ -90,6 +90,26 @@ def own_loss_that_fails(still):
     model.fit(X, ones(12, 3), verbose=0)  # <-
 
 
+@mistake("kyeo.losses", "compile(optimizer, loss")
+def loss_before_optimizer(still):
+    regression(still).compile("mse", "adam")  # <-
+
+
+@mistake("SGD(0.1)")
+def optimizer_is_a_number(still):
+    regression(still).compile(0.1, "mse")  # <-
+
+
+@mistake("Adam()")
+def optimizer_is_a_class(still):
+    regression(still).compile(kyeo.optimizers.Adam, "mse")  # <-
+
+
+@mistake("the function itself")
+def loss_is_a_tensor(still):
+    regression(still).compile("sgd", kyeo.losses.mean_squared_error(ones(12, 1), ones(12, 1)))  # <-
+
+
 # -- arguments of fit --------------------------------------------------------------------------------------
 @mistake("batch_size=0", "fit")
 def batch_size_zero(still):
@@ -129,6 +149,34 @@ def verbose_loud(still):
 @mistake("EarlyStopping", "EarlyStopping(...)", kind=TypeError)
 def callback_class(still):
     regression(still).fit(X, ones(12), callbacks=[kyeo.callbacks.EarlyStopping], verbose=0)  # <-
+
+
+@mistake("LambdaCallback", kind=TypeError)
+def callback_is_a_function(still):
+    regression(still).fit(X, ones(12), callbacks=[lambda epoch, logs: None], verbose=0)  # <-
+
+
+@mistake("CSVLogger", "os.makedirs('no/such'", kind=FileNotFoundError)
+def log_in_no_folder(still):
+    regression(still).fit(X, ones(12), callbacks=[kyeo.callbacks.CSVLogger("no/such/log.csv")], verbose=0)  # <-
+
+
+@mistake("history['acc']", "'loss'", kind=KeyError)
+def result_that_is_not_in_the_history(still):
+    history = network(layers.Dense(1)).fit(X, ones(12), verbose=0)
+    still.holds(lambda: history.history["loss"])
+    history.history["acc"]  # <-
+
+
+@mistake("get_weights()", kind=TypeError)
+def weights_are_a_model(still):
+    model = regression(still)
+    model.set_weights(network(layers.Dense(1)))  # <-
+
+
+@mistake("index=0", "head")
+def layer_by_number(still):
+    regression(still).get_layer(0)  # <-
 
 
 @mistake("`val_acuracy`", "EarlyStopping", "'val_loss'")

@@ -35,3 +35,19 @@ def test_reason(place, said):
 
 def test_a_good_training_says_nothing():
     assert trained(X[0], X[1][:, :1])[0] == []
+
+
+@kyeo.saving.register_keras_serializable()
+class Logarithm(kyeo.layers.Layer):
+    def call(self, x):
+        return kyeo.ops.log(x)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_layer_at_fault(nested):
+    inside = [kyeo.layers.Dense(2), Logarithm(name="bad")]
+    inside = [kyeo.Sequential(inside, name="stack")] if nested else inside
+    model = kyeo.Sequential([kyeo.Input((3,)), *inside, kyeo.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match='Logarithm "bad" gives NaN or infinite values for finite inputs'):
+        model.fit(X[0], X[1][:, :1], verbose=0)

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 import kyeo as keras
 from kyeo import layers, ops
@@ -158,7 +159,7 @@ def test_jax_loop_with_keras_optimizer():
 
 
 def test_jax_loop_with_optax():
-    import optax
+    optax = pytest.importorskip("optax")
 
     keras.utils.set_random_seed(4)
     x, y = blobs()

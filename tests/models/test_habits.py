@@ -12,6 +12,7 @@ import pytest
 
 import kyeo
 from kyeo import layers
+from kyeo.core import gone
 from kyeo.core.errors import problem
 
 X = np.linspace(0, 1, 48, dtype="float32").reshape(12, 4)
@@ -185,6 +186,179 @@ def test_names_of_keras_2():
             getattr(getattr(kyeo, room), name)
     assert {"Dense", "LSTM"} < set(dir(layers)) and "missing" not in dir(layers)
     assert kyeo.distribution.list_devices("gpu") == [] or kyeo.distribution.list_devices("gpu")[0].startswith("gpu")
+
+
+def test_what_keras_2_called_the_same_is_there():
+    """Every name of `keras.backend` that means the same today gives a function."""
+    assert all(callable(getattr(kyeo.backend, name)) for name in gone._SAME)
+
+
+def test_a_wrong_type_is_caught_as_in_keras():
+    with pytest.raises(ValueError, match="units") as caught:
+        layers.Dense("a")
+    assert isinstance(caught.value, TypeError)
+    copied = pickle.loads(pickle.dumps(caught.value))
+    assert type(copied) is type(caught.value) and str(copied) == str(caught.value)
+
+
+def test_masks_by_the_name_keras_gives_them():
+    mask = [np.array([True, False]), np.array([False, False])]
+    for layer in (layers.Add(), layers.Attention(), layers.Concatenate(), layers.LSTM(1, return_sequences=True)):
+        assert layer.compute_mask([np.ones((2, 1))] * 2, mask=mask) is not None
+
+
+def test_the_rank_given_by_enable_lora_is_saved(tmp_path):
+    model = kyeo.Sequential([kyeo.Input((5, 2)), layers.Conv1D(3, 2)])
+    model.layers[0].enable_lora(2)
+    model.save(tmp_path / "model.keras")
+    layer = kyeo.saving.load_model(tmp_path / "model.keras").layers[0]
+    assert layer.lora_enabled and layer.lora_kernel_a.shape == (2, 2, 2) and layer.lora_kernel_b.shape == (2, 3)
+    made = layers.Conv1D(3, 2, lora_rank=1)
+    made.build((None, 5, 2))
+    assert [v.shape for v in made.trainable_variables] == [(3,), (2, 2, 1), (1, 3)]
+
+
+def test_a_layer_that_cannot_be_compiled():
+    class Printing(layers.Layer):
+        supports_jit = False
+
+        def call(self, inputs):
+            return inputs * float(np.asarray(inputs).max())
+
+    model = kyeo.Sequential([Printing(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert model.run_eagerly
+    model.compile("sgd", "mse", jit_compile=True)
+    assert not model.run_eagerly
+
+
+def test_a_layer_that_states_its_shape_need_not_be_traced():
+    class OnValues(layers.Layer):
+        def compute_output_shape(self, input_shape):
+            return (*input_shape[:-1], 1)
+
+        def call(self, inputs):
+            return np.asarray(inputs).sum(-1, keepdims=True)
+
+    inputs = kyeo.Input((3,))
+    outputs = OnValues()(inputs)
+    assert outputs.shape == (None, 1)
+    np.testing.assert_array_equal(kyeo.Model(inputs, outputs)(np.ones((2, 3), "float32")), [[3.0], [3.0]])
+
+
+def test_a_stack_takes_what_its_layers_take():
+    """As in Keras; where they cannot, the message is that of the shape it was made for."""
+    model = kyeo.Sequential([kyeo.Input((8, 3)), layers.Conv1D(2, 3), layers.GlobalMaxPooling1D()])
+    model.compile("sgd", "mse")
+    longer = np.ones((2, 9, 3), "float32")
+    assert model(longer).shape == model.predict(longer, verbose=0).shape == (2, 2)
+    model.fit(longer, np.ones((2, 2)), verbose=0)
+    for use in (model, lambda x: model.predict(x, verbose=0), lambda x: model.fit(x, np.ones((2, 2)), verbose=0)):
+        with pytest.raises(ValueError, match="shape of the model's input"):
+            use(np.ones((2, 9, 4), "float32"))
+
+
+def test_weights_made_by_each_call_are_refused():
+    class Leaking(layers.Layer):
+        def call(self, inputs):
+            return inputs + self.add_weight((), "zeros")
+
+    class Once(layers.Layer):
+        weight = None
+
+        def call(self, inputs):
+            if self.weight is None:
+                self.weight = self.add_weight((), "ones")
+            return inputs + self.weight
+
+    layer = Leaking()
+    layer(np.ones(2, "float32"))
+    with pytest.raises(ValueError, match="makes new weights"):
+        layer(np.ones(2, "float32"))
+    layer = Once()
+    assert [float(layer(np.ones((), "float32"))) for _ in range(2)] == [2.0, 2.0] and len(layer.weights) == 1
+
+
+def test_build_may_ask_for_the_shape_of_a_mask():
+    class Masked(layers.Layer):
+        def build(self, inputs_shape, attention_mask_shape=None):
+            self.shapes = inputs_shape, attention_mask_shape
+
+        def call(self, inputs, attention_mask=None):
+            return inputs
+
+    layer = Masked()
+    layer(np.ones((2, 3)), attention_mask=np.ones((2, 1)))
+    assert layer.shapes == ((2, 3), (2, 1))
+
+
+def test_several_losses_on_one_output():
+    """Totals as Keras has them: each loss times its weight."""
+    inputs = kyeo.Input((2,))
+    outputs = {name: layers.Dense(1, kernel_initializer="ones", name=name)(inputs) for name in "ab"}
+    model = kyeo.Model(inputs, outputs)
+    x, y = np.array([[1, 2], [0, 1]], "float32"), np.zeros((2, 1), "float32")
+    square, size = 5.0, 2.0  # the means of 9 and 1, of 3 and 1
+    for loss, weights, total in (
+            ({"a": ["mse", "mae"], "b": "mse"}, None, 2 * square + size),
+            ({"a": ["mse", "mae"], "b": "mse"}, {"a": [0.5, 3.0], "b": 2.0}, 2.5 * square + 3 * size),
+            ({"a": ["mae"]}, {"a": 4.0}, 4 * size), ({"a": ["mae", lambda t, p: p[:, 0]]}, None, 2 * size)):
+        model.compile("sgd", loss, loss_weights=weights)
+        assert float(model.evaluate(x, {"a": y, "b": y}, verbose=0, return_dict=True)["loss"]) == total
+    model.compile("sgd", {"a": ["mse", "mae"]}, loss_weights={"a": [1.0]})
+    with pytest.raises(ValueError, match="does not match `loss`"):
+        model.evaluate(x, {"a": y, "b": y}, verbose=0)
+
+
+def test_inputs_that_are_not_clear_are_refused():
+    first, second = kyeo.Input((2,), name="z"), kyeo.Input((2,), name="a")
+    model = kyeo.Model({"z": first, "a": second}, layers.subtract([first, second]))
+    x = np.ones((1, 2), "float32")
+    assert model({"z": x, "a": x}).shape == (1, 2)
+    for inputs, words in (([x, x], "their order is not clear"), ({"z": x, "a": None}, "not optional")):
+        with pytest.raises(ValueError, match=words):
+            model(inputs)
+    stack = kyeo.Sequential([kyeo.Input((2,), batch_size=3), layers.Dense(2)])
+    stack.build((3, 2)), stack.build((None, 2))
+    with pytest.raises(ValueError, match="another shape"):
+        stack.build((3, 4))
+    stack.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="array"):
+        stack.fit([None], np.ones((4, 1)), verbose=0)
+
+
+def test_a_clone_of_a_compiled_model_is_compiled():
+    model = kyeo.Sequential([kyeo.Input((2,)), layers.Dense(2)])
+    for loss, compiled in (("mse", True), (lambda t, p: p - t, False)):
+        model.compile(kyeo.optimizers.Adam(0.25), loss, metrics=["mae"])
+        clone = kyeo.models.clone_model(model)
+        assert clone.compiled is compiled
+        assert not compiled or (clone.optimizer is not model.optimizer and clone.optimizer.learning_rate == 0.25)
+
+
+def test_optimizers_as_arguments():
+    optimizer = kyeo.optimizers.Adam(0.25)
+    schedule = kyeo.optimizers.schedules.PolynomialDecay(optimizer.learning_rate, 4)
+    assert schedule.get_config()["initial_learning_rate"] == 0.25
+    weight = kyeo.Variable([1.0])
+    kyeo.optimizers.MultiOptimizer(kyeo.optimizers.SGD(0.5)).apply([[1.0]], [weight])
+    assert weight.numpy().tolist() == [0.5]
+
+
+def test_a_dtype_policy_given_later():
+    layer = layers.Dense(2)
+    layer.dtype_policy = "mixed_bfloat16"
+    assert layer(np.ones((1, 3), "float32")).dtype == "bfloat16"
+    layer = layers.Dense(2)
+    layer.build((None, 4))
+    layer.dtype_policy = "int8_from_float32"
+    assert layer.quantization_mode == "int8" and len(layer.variables) == 3
+
+
+def test_masks_that_belong_to_no_input_are_refused():
+    for inputs, mask in (([1, 2], [None]), ([1, 2], np.ones(2)), (np.ones(2), [None, None])):
+        with pytest.raises(ValueError, match="a mask, or None"):
+            layers.Add().compute_mask(inputs, mask)
 
 
 def test_files(tmp_path):

@@ -60,7 +60,7 @@ MORE_ROWS = [part.strip() for part in """
     fold(COLS, (4, 5), 2, stride=2, padding=(0, 1)) | fold(COLS, (3, 4), (3, 2), padding=(1, 1), dilation=(1, 2), stride=(1, 3)) | psnr(F, P, 2.0)
     psnr(F, G, max_val=255) | rearrange(B, 'a b c -> c a b') | rearrange(B, 'a b (c d) -> (a c) b d', d=2)
     rearrange(IMG, 'b (h s) w c -> b h w (c s)', s=2) | rearrange(PIX, 'b (h1 h) (w1 w) c -> (b h1 w1) h w c', h1=2, w1=2)
-    ctc_loss(TARGET, LOGITS, LEN3, LEN6) | ctc_loss(TARGET % 3, LOGITS, LEN3, LEN6, mask_index=3) | ctc_loss(TARGET, LOGITS, LEN3 * 0, LEN6) | ctc_loss(TARGET, LOGITS, LEN3, LEN6 * 0) | ctc_loss(TARGET, LOGITS, LEN3 * 0, LEN6 * 0)
+    ctc_loss(TARGET, LOGITS, LEN3, LEN6) | ctc_loss(TARGET % 3, LOGITS, LEN3, LEN6, mask_index=3) | ctc_loss(TARGET, LOGITS, LEN3 * 0, LEN6) | ctc_loss(TARGET, LOGITS, LEN3, LEN6 * 0) | ctc_loss(TARGET, LOGITS, LEN3 * 0, LEN6 * 0) | ctc_loss(TARGET, LOGITS, LEN3, LEN6, mask_index=2)
     ctc_decode(LOGITS, LEN6) | ctc_decode(LOGITS, LEN6, merge_repeated=False, mask_index=2)
     ctc_decode(LOGITS, LEN6, strategy='beam_search', beam_width=4, top_paths=2, mask_index=3)
     multi_hot(J, num_tokens=5) | stack(B, axis=1) | vstack(B) | bincount(cast(J, 'uint8')[0]) | solve(stack([TRI, TRI]), H) | solve(stack([TRI, TRI]), ROW)

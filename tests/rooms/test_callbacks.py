@@ -411,3 +411,32 @@ def test_lazy_logs_are_fetched_once_and_only_when_read():
     logs = lazy(fetched)
     assert logs and (logs or {}) is logs and not fetched
     assert logs["a"] + logs["b"] == 3.0 and len(fetched) == 1
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_processes_agree_on_whether_a_file_was_written(leads, tmp_path, monkeypatch):
+    """One writes; where it cannot, none of them takes the value for one that is in the file."""
+    from kyeo.callbacks import csv_logger, model_checkpoint
+
+    for room, name, value in ((model_checkpoint, "several", lambda: True), (model_checkpoint, "leads", lambda: leads),
+                              (csv_logger, "leads", lambda: leads),
+                              (model_checkpoint, "from_first", lambda said: said if leads else b"OSError: full")):
+        monkeypatch.setattr(room, name, value)
+    model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    saved = []
+
+    def save(path, overwrite):
+        saved.append(path)
+        raise OSError("full")
+
+    monkeypatch.setattr(model, "save", save, raising=False)
+    checkpoint = callbacks.ModelCheckpoint(str(tmp_path / "m.keras"), "loss", save_best_only=True, mode="min")
+    checkpoint.set_model(model)
+    with pytest.warns(UserWarning, match="could not write(.|\n)*full"):
+        checkpoint.on_epoch_end(0, {"loss": 1.0})
+    assert checkpoint.best is None and len(saved) == leads
+    log = callbacks.CSVLogger(tmp_path / "log.csv")
+    log.on_train_begin()
+    log.on_epoch_end(0, {"loss": 1.0})
+    assert log.get_state()["size"] == (31 if leads else 0) and os.path.exists(log.filename) == leads

@@ -2,10 +2,11 @@
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 import kyeo
+
+optax = pytest.importorskip("optax")
 
 X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
 Y = X[:, :1]

@@ -13,7 +13,7 @@ import pytest
 import kyeo
 from kyeo.saving import zips
 from kyeo.saving.hdf5 import ReadGroup, open_for_reading
-from kyeo.saving.heaps import check_heaps
+from kyeo.saving.heaps import HEAP, check_heaps
 
 LAYERS, UNITS = 5, 1024
 TENSOR = 4 * UNITS**2  # bytes of the largest
@@ -81,7 +81,7 @@ def test_back_and_forth(seed, monkeypatch):
 
 @pytest.mark.parametrize("blocks, times", [(7.5, 1), (15.5, 1), (39.5, 2.4)])
 def test_read_three_times(blocks, times, monkeypatch):
-    """As a model is: the checksum, what there is, the values. It is unpacked once if memory is large enough."""
+    """As a model with heaps is: the checksum, what there is, the values. It is unpacked once if memory is large enough."""
     monkeypatch.setattr(zips, "_BLOCK", 1000)
     monkeypatch.setattr(zips, "memory", lambda: 16_000 * zips._MEMORY)
     data = random.Random(0).randbytes(int(blocks * 1000))
@@ -125,6 +125,15 @@ def test_a_checksum_that_is_wrong(saved, tmp_path):
     (tmp_path / "m.keras").write_bytes(data)
     with pytest.raises(ValueError, match=r"damaged(.|\n)*checksum"):
         kyeo.saving.load_model(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("at", [0, 2**20 - 3, 2**20, 2**21 + 2])
+def test_whether_there_are_heaps_is_seen_with_the_checksum(at):
+    """Also where the sign lies across two pieces that are read."""
+    data = bytearray(2**21 + 7)
+    data[at:at + 5] = HEAP
+    assert zips._checksum(io.BytesIO(data), HEAP) == (zlib.crc32(data), True)
+    assert zips._checksum(io.BytesIO(data.replace(HEAP, b"     ")), HEAP)[1] is False
 
 
 def test_heaps_of_a_file_without_a_name():

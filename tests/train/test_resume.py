@@ -1,5 +1,6 @@
 """A training that was stopped goes on to the same bits, from whole checkpoints only."""
 
+import faulthandler
 import json
 import os
 import pathlib
@@ -262,6 +263,56 @@ def test_signals_finish_the_step_and_save(tmp_path, capsys):
         same(whole, fit(folder, save_freq="epoch"))
 
 
+FORCED = """
+import os, signal, sys, time
+from kyeo.train import signals
+signals._PATIENCE, signals._SECOND = 0.4, 0.1
+for numbers, saves, finds_out in [([15], True, False), ([15, 15], False, False), ([2, 2], True, False), ([15], False, True)]:
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        with signals.SafePoints(saves, together=True) as safe:
+            signal.signal(2, lambda *_: None)  # as in C code, where none runs
+            for number in numbers:
+                os.kill(os.getpid(), number)
+                time.sleep(0.02)
+            if finds_out:
+                safe.heeded()
+            time.sleep(0.8)
+        os._exit(9)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_waits_for_another_ends_by_force():
+    """Unless all know already that they end; then a signal that nobody heeded is as one that comes after `fit`."""
+    told = subprocess.run([sys.executable, "-c", FORCED], cwd=ROOT, text=True, capture_output=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
+    assert told.stdout.split() == ["75", "143", "130", "-15"], told.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python cannot tell")
+def test_a_signal_that_shows_tracebacks_still_does(tmp_path, monkeypatch):
+    with open(tmp_path / "trace", "w") as file:
+        faulthandler.register(signal.SIGUSR1, file)
+        try:
+            fit(tmp_path / "a", stop=(3, lambda: os.kill(os.getpid(), signal.SIGUSR1)), epochs=1)
+            os.kill(os.getpid(), signal.SIGUSR1)
+        finally:
+            faulthandler.unregister(signal.SIGUSR1)
+    assert (tmp_path / "trace").read_text().count("most recent call first") >= 2
+
+
+def test_a_signal_after_the_last_step_is_not_lost(tmp_path):
+    heard, before = [], signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    try:
+        ask = kyeo.callbacks.LambdaCallback(on_train_end=lambda logs: os.kill(os.getpid(), signal.SIGINT))
+        fit(tmp_path, callbacks=[ask], epochs=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [1]
+
+
 def test_a_signal_in_validation(tmp_path):
     def options():
         return {"x": X, "y": Y, "batch_size": 4, "validation_data": numbers(), "validation_steps": 2}
@@ -382,6 +433,88 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
         files.path(place).write_bytes(b"")
     with pytest.warns(UserWarning, match="is damaged"):
         same(whole, fit(tmp_path / "a"))
+
+
+def test_a_checkpoint_that_cannot_be_read_gives_way_but_stays(tmp_path, monkeypatch):
+    from kyeo.callbacks import checkpoint
+
+    files, told, read = Checkpoints(tmp_path / "deep" / "er"), [], checkpoint.read_tree
+    for step in (1, 2):
+        files.write((0, step), {"step": step})
+    os.mkfifo(files.path((0, 3)))  # which nobody writes to
+    os.symlink(files.path((0, 1)), files.path((0, 4)))
+    assert files.places() == [(0, 1), (0, 2)]
+
+    def refused(path, steps=("02",)):
+        if path.stem.endswith(steps):
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(checkpoint, "read_tree", refused)
+    assert files.latest(told.append) == {"step": 1} and "cannot be read (Input/output error); going on from" in told[0]
+    monkeypatch.setattr(checkpoint, "read_tree", lambda path: refused(path, ("01", "02")))
+    with pytest.raises(OSError, match="Input/output"):
+        files.latest(told.append)
+    assert files.places() == [(0, 1), (0, 2)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where folders can be held")
+def test_two_trainings_in_one_folder_are_told(tmp_path):
+    def again():
+        with pytest.warns(UserWarning, match="Another process keeps its checkpoints"):
+            kyeo.callbacks.BackupAndRestore(tmp_path / "a").load()
+
+    fit(tmp_path / "a", stop=(7, again))
+    kyeo.callbacks.BackupAndRestore(tmp_path / "a").load()  # no warning: the first has ended
+
+
+def test_a_checkpoint_of_a_stranger_leads_nowhere(tmp_path):
+    """Names in the states of callbacks and data are not used as paths or methods."""
+    board = kyeo.callbacks.TensorBoard(tmp_path / "logs")
+    good = {"stamp": "1.host-a.b.7", "step": 0, "before": 0, "graph": False, "sizes": {"train": 0}}
+    (victim := tmp_path / "events.out.tfevents.1.host-a.b.7.v2").write_text("mine")
+    for change in ({"sizes": {str(tmp_path): 0}}, {"sizes": {"../": 0}}, {"sizes": {"train": -1}}, {"sizes": {"train": "0"}},
+                   {"stamp": "x/../../y"}, {"stamp": None}, {"stamp": "a\0"}):
+        with pytest.raises(ValueError, match="not one of TensorBoard"):
+            board.set_state({**good, **change})
+    board.set_state(good)
+    assert victim.read_text() == "mine" and not (tmp_path / "logs").exists()
+
+    class Mine(Rows):
+        def erase(self):
+            raise AssertionError("called")
+
+    source = kyeo.data.adapters.as_source(Mine(False))
+    with pytest.raises(ValueError, match="not one of a PyDataset"):
+        source.restore({"seed": 0, "own": None, "told": ["on_epoch_begin", "erase"]}, 0)
+
+
+@pytest.mark.parametrize("tree", [{}, [1], {"epoch": 0}, {"epoch": "0", "step": 0}])
+def test_something_else_with_right_checksums(tree, tmp_path):
+    Checkpoints(tmp_path).write((0, 1), tree)
+    with pytest.raises(ValueError, match="not one of a training"):
+        fit(tmp_path)
+
+
+def test_what_a_killed_save_left_goes_with_the_next(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    from kyeo.core.files import atomic_write
+
+    names = {"old": ".m.0123456789ab.h5", "held": ".m.1123456789ab.h5", "fresh": ".m.2123456789ab.h5",
+             "other": ".mm.0123456789ab.h5", "longer": ".m.0123456789abc.h5"}
+    for kind, name in names.items():
+        (tmp_path / name).write_text(kind)
+        if kind != "fresh":
+            os.utime(tmp_path / name, (0, 0))
+    with open(tmp_path / names["held"]) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with atomic_write(tmp_path / "m.h5") as temporary:
+            temporary.write_text("new")
+            os.utime(temporary, (0, 0))
+            with atomic_write(tmp_path / "m.h5") as other:  # while the first is still written
+                other.write_text("newer")
+            assert temporary.exists()
+    assert sorted(os.listdir(tmp_path)) == sorted({*names.values(), "m.h5"} - {names["old"]})
 
 
 def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):

@@ -42,6 +42,12 @@ def branched(k):
     return k.Model([a, b], [one, two])
 
 
+def nested(k):
+    x = k.Input((8,))
+    one, two, three = (k.layers.Dense(size, name=name)(x) for size, name in ((2, "one"), (1, "two"), (2, "three")))
+    return k.Model(x, {"p": [one, {"deep": two}], "q": three})
+
+
 def stack(k):
     return k.Sequential([k.layers.Dense(8, activation="relu"), k.layers.LayerNormalization(), k.layers.Dense(2)])
 
@@ -78,6 +84,10 @@ CASES = {  # name: (model, compile, (x, y), fit arguments)
                     "loss_weights": [1.0, 0.3], "metrics": [["mae"], ["accuracy"]]}, both(None, [TARGET, LABELS]), {}),
     "outputs by name": (branched, {"optimizer": "sgd", "loss": {"one": "mse", "two": "sparse_categorical_crossentropy"},
                         "metrics": {"two": ["accuracy"]}}, both(None, [TARGET, LABELS]), {}),
+    "outputs in outputs": (nested, {"optimizer": "sgd", "loss": {"p": ["mse", {"deep": "mae"}], "q": "mae"},
+                           "loss_weights": {"p": [1.0, {"deep": 0.5}], "q": 2.0},
+                           "metrics": {"p": [["mae"], {"deep": ["mse", "mae"]}], "q": ["mse"]}},
+                           (X, {"p": [TARGET, {"deep": BINARY}], "q": TARGET}), {}),
     "built late": (stack, {"optimizer": "adam", "loss": "mse"}, (X, TARGET), {}),
     "many steps": (lambda k: mlp(k, 2, None), {"optimizer": "adam", "loss": "mse", "steps_per_execution": 2},
                    (X, TARGET), {}),

@@ -98,3 +98,34 @@ def test_one_training_at_a_time():
         one.evaluate(X, Y, verbose=0)
     assert together(*[lambda: [model.train_on_batch(X, Y) for _ in range(10)]] * 3) == []
     assert int(model.optimizer.iterations.numpy()) == 2 + 30
+
+
+def test_weights_read_beside_a_training_are_those_of_one_step(tmp_path):
+    """Two layers that are alike get the same gradients: their weights are equal after each step."""
+    a, b = (kyeo.layers.Dense(1, kernel_initializer="ones", name=name) for name in "ab")
+    x = kyeo.Input((4,))
+    model, read = kyeo.Model(x, kyeo.layers.Add()([a(x), b(x)])), []
+    model.compile("sgd", "mse")
+    model.fit(X, Y, verbose=0)
+    ended = threading.Event()
+
+    def fit():
+        for _ in range(5):
+            model.fit(X, Y, batch_size=8, epochs=10, verbose=0, callbacks=[kyeo.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, logs: None)])
+        ended.set()
+
+    def look():
+        while not ended.is_set():
+            read.append(model.get_weights())
+            a.get_weights()
+
+    def save():
+        while not ended.is_set():
+            model.save_weights(tmp_path / "w.weights.h5")
+
+    assert together(fit, look, save) == [] and len(read) > 3
+    for kernel_a, bias_a, kernel_b, bias_b in read:
+        assert (kernel_a == kernel_b).all() and (bias_a == bias_b).all()
+    model.load_weights(tmp_path / "w.weights.h5")
+    assert (a.get_weights()[0] == b.get_weights()[0]).all()

@@ -208,8 +208,8 @@ class RNN(Layer):
         real = real[..., None] if real.ndim == 2 else real.any(tuple(range(2, real.ndim)))[..., None]
         return jnp.swapaxes(real, 0, 1)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the input for the outputs of all steps; none for a last output and for states."""
-        leaves = jax.tree.leaves(previous_mask)
+        leaves = jax.tree.leaves(mask)
         mask = leaves[0] if leaves and self.return_sequences else None
         return [mask] + [None] * len(self.state_size) if self.return_state else mask

@@ -119,9 +119,9 @@ class Bidirectional(Layer):
         found = (*outputs, *states, *more)
         return found if len(found) > 1 else found[0]
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the input for sequences; none for last outputs and for states."""
-        leaves = jax.tree.leaves(previous_mask)
+        leaves = jax.tree.leaves(mask)
         mask = leaves[0] if leaves and self.return_sequences else None
         return [mask] if self.merge_mode else [mask, mask]
 

@@ -428,7 +428,9 @@ HDF5_BYTES = [
     *(Change(f"heap object {number} of {size} bytes", _heap(number, size), None) for number, size in (
         (0, 0), (1, 0), (0, 8), (7, 2**63), (1, 2**32), (0, 2**64 - 1))),
     Change("heap of a million objects", _heaps(0, 2**20), None), Change("heaps in each other", _heaps(32, 2**15), None),
-    *(Change(f"texts of kind {bits:x}", _texts_of_no_kind(bits)) for bits in (0xFFFF, 0x0, 0x2, 0xF, 0x31, 0xF01)),
+    # where there are no such names it is the head that says how many links a node holds, for which 2 is as good as any
+    *(Change(f"texts of kind {bits:x}", _texts_of_no_kind(bits), None if bits == 2 else True)
+      for bits in (0xFFFF, 0x0, 0x2, 0xF, 0x31, 0xF01)),
     Change("version of the top", _root_version),
     Change("nothing", _bytes(lambda b: b"")), Change("signature alone", _bytes(lambda b: bytes(b[:8]))),
     Change("text", _bytes(lambda b: b"import os")), Change("a numpy file with a pickle", _pickled_numpy),
