@@ -17,7 +17,8 @@ import kyeo
 from kyeo import callbacks
 from kyeo.callbacks.callback import Callback, CallbackList, LazyLogs
 
-keras_callbacks = pytest.importorskip("keras").callbacks
+keras = pytest.importorskip("keras")
+keras_callbacks = keras.callbacks
 
 
 class FakeModel:
@@ -345,6 +346,18 @@ def test_a_callback_of_keras_can_be_used():
     told.on_train_batch_end(0, {"loss": 1.0})
     told.on_epoch_end(0, {"loss": jnp.float32(1)})
     assert theirs.last == {"loss": 1.0}
+
+
+def test_the_end_is_told_the_results_alone():
+    """Not what callbacks wrote into the logs of an epoch; and `metrics=[]` counts as metrics, as in Keras."""
+    heard = []
+    for k in (keras, kyeo):
+        model = k.Sequential([k.Input((2,)), k.layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=[])
+        ear = k.callbacks.LambdaCallback(on_train_end=lambda logs: heard.append(sorted(logs)))
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[k.callbacks.LearningRateScheduler(lambda e: 0.5), ear])
+        heard.append(model.metrics_names)
+    assert heard[:2] == heard[2:] == [["loss"], ["loss", "compile_metrics"]]
 
 
 def test_history_sees_what_others_add():
