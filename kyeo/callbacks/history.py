@@ -4,6 +4,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from kyeo.callbacks.base import Callback, LazyLogs, Logs
 from kyeo.core.errors import did_you_mean, problem
 
@@ -19,6 +21,12 @@ class _Results(dict[str, list[Any]]):
 
     def __reduce__(self) -> Any:
         return dict, (dict(self),)
+
+
+# For `jax.tree` it is a dict like any other.
+jax.tree_util.register_pytree_node(
+    _Results, lambda results: ([results[name] for name in sorted(results)], tuple(sorted(results))),
+    lambda names, values: _Results(zip(names, values)))
 
 
 class History(Callback):

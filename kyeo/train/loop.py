@@ -192,7 +192,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
     """The loop of `fit`. `validate(place)` gives the validation logs, empty where it is not time."""
     model, callbacks = job.model, job.callbacks
     model.stop_training = False
-    result: dict[str, Any] = {}  # of the last epoch
+    results: Callable[[], dict[str, Any]] = dict  # of the last epoch
     validated: dict[str, Any] = {}
     place = progress.load(first)
     callbacks.on_train_begin()
@@ -209,7 +209,8 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
             callbacks.on_epoch_begin(epoch)
         # Unless somebody reads them the device is not waited for: the next epoch is prepared meanwhile.
         result = place.logs if place.trained else run_epoch(job, epoch, place=place)
-        logs = LazyLogs(functools.partial(fetched, result))
+        results = functools.cache(functools.partial(fetched, result))
+        logs = LazyLogs(results)
         if validated := validate(Place(epoch, 1, True, logs)):
             logs.update(validated)
         callbacks.on_epoch_end(epoch, logs)
@@ -219,7 +220,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
             break
     if model.optimizer is not None and last > first:
         model.optimizer.finalize_variable_values(model.state_variables().trainable)
-    final = {**fetched(result), **validated}  # waits for the last step; without what callbacks wrote into their logs
+    final = {**results(), **validated}  # waits for the last step; without what callbacks wrote into their logs
     warn_of_not_finite(model, job.source, final)
     callbacks.on_train_end(final)
     progress.finish()

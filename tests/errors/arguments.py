@@ -94,6 +94,7 @@ ACCEPTED: dict[str, tuple[Any, str]] = {
     "TensorBoard.embeddings_metadata": (NOTHING, "files are looked for when training begins"),
     "CallbackList.model": (NOTHING, "whatever the callbacks take"), "Hashing.mask_value": (NOTHING, "any value may stand in the data"),
     "Lambda.mask": (NOTHING, "a mask is any value"), "Lambda.output_shape": (NOTHING, "kept for files only"),
+    "layer_normalization.gamma": ((-1, -0.5), "arithmetic"),
     "weights": (NOTHING, "array-like; looked at when the layer is built"), "offset": (float("nan"), "arithmetic"),
     "value": (float("nan"), "a constant may be NaN"), "nan": (float("nan"), "what NaN is replaced by"), "dx": (float("nan"), "arithmetic"),
     "base": ((2.5, float("nan")), "arithmetic"), "default": ((2.5, float("nan")), "any number"), "is_tensor.x": (NOTHING, "the question"),
