@@ -26,7 +26,7 @@ from kyeo.train.logits import warn_of_logits
 from kyeo.train.outer import watched
 from kyeo.train.structure import align, loss_names_of, nesting_of, output_names_of, spread
 
-__all__ = ["CompileMetrics", "Objective", "Output"]
+__all__ = ["CompileMetrics", "Objective", "Output", "function_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Output:
 
 @dataclasses.dataclass
 class _Term:
-    """One loss on one output."""
+    """The loss on one output; where that was given several, their sum."""
 
     index: int
     loss: Loss
@@ -49,19 +49,20 @@ class _Term:
     of_output: bool  # whether the name is that of the output
 
     @property
-    def is_own(self) -> bool:
-        """Whether the user wrote it."""
-        return not self.loss.call.__module__.startswith("kyeo.") or _own(getattr(self.loss, "fn", None))
+    def parts(self) -> list[Loss]:
+        """The losses it adds up."""
+        return self.loss.parts if isinstance(self.loss, _Several) else [self.loss]
 
     @property
-    def function(self) -> str:
-        """The name of the function that the loss computes."""
-        return getattr(getattr(self.loss, "fn", None), "__name__", "")
+    def is_own(self) -> bool:
+        """Whether the user wrote it, or a part of it."""
+        return any(not part.call.__module__.startswith("kyeo.") or _own(getattr(part, "fn", None))
+                   for part in self.parts)
 
     @property
     def where(self) -> str:
         """How messages name it."""
-        loss = f"loss {self.function or type(self.loss).__name__}"
+        loss = "loss " + ", ".join(function_of(part) or type(part).__name__ for part in self.parts)
         return f'output "{self.name}", {loss}' if self.of_output else loss
 
 
@@ -134,17 +135,21 @@ class Objective:
             if one is not None:
                 loss, weight = self._loss_of(one, target, output, weight)
                 self.terms.append(_Term(index, loss, weight, output.name or loss.name, bool(output.name)))
-                warn_of_logits(loss, output.activation, self.terms[-1].where)
+                for part in self.terms[-1].parts:
+                    warn_of_logits(part, output.activation, self.terms[-1].where)
         if by_key and isinstance(self.spec["loss"], dict):
             asked = list(self.spec["loss"])  # the order in which `evaluate` lists them
             self.terms.sort(key=lambda term: asked.index(term.name) if term.name in asked else len(asked))
         if len(self.terms) > 1 and not self.term_trackers:
-            called = [term.name for term in self.terms]
-            if self.nesting is not None:
-                own = {term.index: term.name for term in self.terms}
-                all_names = loss_names_of(self.nesting, [own.get(i, "") for i in range(len(outputs))])
-                called = [all_names[term.index] for term in self.terms]
-            self.term_trackers = [metrics_room.Mean(name=f"{name}_loss") for name in called]
+            self.term_trackers = [metrics_room.Mean(name=f"{name}_loss") for name in self._loss_names()]
+
+    def _loss_names(self) -> list[str]:
+        """What the logs call the losses."""
+        if self.nesting is None:
+            return [term.name for term in self.terms]
+        own = {term.index: term.name for term in self.terms}
+        called = loss_names_of(self.nesting, [own.get(i, "") for i in range(len(self.names))])
+        return [called[term.index] for term in self.terms]
 
     def aligned(self, tree: Any, what: str = "y") -> list[Any]:
         """Labels or sample weights in the order of the outputs."""
@@ -217,6 +222,11 @@ def real_rows(tensor: Any) -> Any:
     return jnp.asarray(tensor.shape[0], "float32") if rows is None else jnp.sum(rows)
 
 
+def function_of(loss: Loss) -> str:
+    """The name of the function that a loss computes; "" where it is none's."""
+    return getattr(getattr(loss, "fn", None), "__name__", "")
+
+
 def _own(function: Any) -> bool:
     """Whether a function is the user's own."""
     return function is not None and not getattr(function, "__module__", "kyeo.").startswith("kyeo.")
@@ -251,7 +261,6 @@ class _Several(Loss):
         super().__init__(name="_".join(part.name for part in parts))
         self.parts, self.weights = parts, weights
         self.from_logits = any(getattr(part, "from_logits", False) for part in parts)
-        self.fn = next((part.fn for part in parts if _own(getattr(part, "fn", None))), None)  # type: ignore[attr-defined]
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         values = (part(y_true, y_pred, sample_weight) for part in self.parts)

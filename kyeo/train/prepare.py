@@ -11,6 +11,7 @@ from kyeo.core.plain import warn
 from kyeo.core.processor import computes_in
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.data.checks import check_binary_labels, check_labels
+from kyeo.train.objective import function_of
 
 __all__ = ["build_for", "build_weights", "check_targets", "output_activations"]
 
@@ -128,7 +129,8 @@ def check_targets(model: Any, y: Any, given: str | None = None) -> None:
         if target is None or not hasattr(target, "dtype"):
             continue
         where = f"{term.where}, in `{given}`" if given else term.where
-        if "sparse_categorical" in term.function:
-            check_labels(target, shapes[term.index][-1], where, getattr(term.loss, "ignore_class", None))
-        elif term.function in ("binary_crossentropy", "binary_focal_crossentropy"):
-            check_binary_labels(target, where)
+        for loss in term.parts:
+            if "sparse_categorical" in function_of(loss):
+                check_labels(target, shapes[term.index][-1], where, getattr(loss, "ignore_class", None))
+            elif function_of(loss) in ("binary_crossentropy", "binary_focal_crossentropy"):
+                check_binary_labels(target, where)

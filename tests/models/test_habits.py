@@ -305,6 +305,15 @@ def test_several_losses_on_one_output():
             ({"a": ["mae"]}, {"a": 4.0}, 4 * size), ({"a": ["mae", lambda t, p: p[:, 0]]}, None, 2 * size)):
         model.compile("sgd", loss, loss_weights=weights)
         assert float(model.evaluate(x, {"a": y, "b": y}, verbose=0, return_dict=True)["loss"]) == total
+    class Own(kyeo.losses.Loss):
+        def call(self, y_true, y_pred):
+            return y_pred[:, 0]
+
+    model.compile("sgd", {"a": ["mae", Own()]})
+    assert float(model.evaluate(x, {"a": y, "b": y}, verbose=0, return_dict=True)["loss"]) == 2 * size
+    model.compile("sgd", {"a": [kyeo.losses.BinaryCrossentropy(from_logits=True)]})
+    with pytest.raises(ValueError, match="binary_crossentropy"):  # each of them looks at the labels, as one alone does
+        model.fit(x, {"a": y - 3, "b": y}, verbose=0)
     model.compile("sgd", {"a": ["mse", "mae"]}, loss_weights={"a": [1.0]})
     with pytest.raises(ValueError, match="does not match `loss`"):
         model.evaluate(x, {"a": y, "b": y}, verbose=0)
