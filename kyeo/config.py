@@ -215,4 +215,5 @@ def set_num_threads(num_threads: int | None = None) -> None:
     for thread in new:  # as many as asked for, on whatever cores are free
         os.sched_setaffinity(int(thread), cores)
 
+
 answer_for_missing(__name__)

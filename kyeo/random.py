@@ -238,4 +238,5 @@ def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: A
     alpha, other = convert_to_tensor(alpha), convert_to_tensor(beta)
     return jax.random.beta(_jax_key(seed), alpha, other, tuple(shape), _float(dtype, "beta"))
 
+
 answer_for_missing(__name__)

@@ -95,9 +95,10 @@ def _check_fit(layer: InputLayer, tensor: Any, **said: Any) -> None:
                       where=layer, expected="a tensor that `Input` or a layer called on one gave", kind=TypeError)
     sizes = tuple(tensor.shape)
     real = {"shape": sizes[1:], "batch_size": sizes[0] if sizes else None, "batch_shape": sizes, "dtype": tensor.dtype}
+    read = {"shape": lambda v: _sizes(layer, v), "batch_size": lambda v: v, "batch_shape": lambda v: _sizes(layer, v),
+            "dtype": standardize_dtype}
     for word, value in said.items():
-        if value is not None and (tuple(_sizes(layer, value)) if "shape" in word else value if word == "batch_size"
-                                  else standardize_dtype(value)) != real[word]:
+        if value is not None and read[word](value) != real[word]:
             raise problem("The tensor is not what is said of it.", received=f"{word}={value!r}, tensor={tensor}",
                           where=layer, expected=f"{word}={real[word]!r}", fix=f"leave `{word}` out: the tensor has one")
 

@@ -1,5 +1,6 @@
 """clone_model: a model like another, with layers and weights of its own."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -61,10 +62,8 @@ def clone_model(
 def _compiled_like(model: Model, clone: Model) -> Model:
     """The clone, compiled where the model is and what it was compiled with can be made anew."""
     if model.compiled:
-        try:
+        with contextlib.suppress(TypeError, ValueError):  # a function of the user's that has no registered name
             clone.compile_from_config(model.get_compile_config())
-        except (TypeError, ValueError):  # a function of the user's that has no registered name
-            clone._objective = None
     return clone
 
 

@@ -16,7 +16,7 @@ from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
 from kyeo.core.errors import problem
 from kyeo.core.plain import warn
-from kyeo.core.processes import for_first
+from kyeo.core.processes import for_first, leads
 from kyeo.core.progbar import say
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
@@ -166,7 +166,7 @@ class Progress:
 
     def finish(self) -> None:
         """After the last callback was told of the end."""
-        if self._backup is not None and self._team.writes:
+        if self._backup is not None and leads():
             self._backup.finish()
 
     def close(self) -> None:

@@ -44,11 +44,6 @@ class Team:
         """Whether there are others."""
         return self._several
 
-    @property
-    def writes(self) -> bool:
-        """Whether it is this process that writes."""
-        return leads()
-
     def description(self) -> dict[str, Any]:
         """What is to be the same when training goes on."""
         return {"processes": jax.process_count()} if self._several else {}
@@ -85,13 +80,13 @@ class Team:
         mine = sums[jax.process_index()]
         different = {name: pieces[name] for name in pieces if mine[name] != sums[0].get(name)}
         others = from_all(_to_bytes(different))
-        return {**shared, **own, "others": [_from_bytes(data) for data in others[1:]]} if self.writes else None
+        return {**shared, **own, "others": [_from_bytes(data) for data in others[1:]]} if leads() else None
 
     def load(self, read: Callable[[], Any]) -> Any:
         """The tree that `read` gives the first process, with what this process had for itself."""
         if not self._several:
             return read()
-        tree = _from_bytes(from_first(_to_bytes(read()) if self.writes else b""))
+        tree = _from_bytes(from_first(_to_bytes(read()) if leads() else b""))
         others = tree.pop("others", None) if tree is not None else None
         index = jax.process_index()
         for path, piece in others[index - 1].items() if others and 0 < index <= len(others) else ():

@@ -21,9 +21,14 @@ def young_statistics(model: Any) -> list[Any]:
     """
     if model.optimizer is None or int(model.optimizer.iterations):
         return []
+    return [layer for layer in _training_norms(model)
+            if layer.built and not layer.moving_mean.numpy().any() and (layer.moving_variance.numpy() == 1).all()]
+
+
+def _training_norms(model: Any) -> list[Any]:
+    """The BatchNormalization layers that are not frozen."""
     return [layer for layer in model._flatten_layers()
-            if type(layer).__name__ == "BatchNormalization" and layer.built and layer.trainable
-            and not layer.moving_mean.numpy().any() and (layer.moving_variance.numpy() == 1).all()]
+            if type(layer).__name__ == "BatchNormalization" and layer.trainable]
 
 
 def warn_of_young_statistics(model: Any, young: list[Any], logs: dict[str, list[Any]]) -> None:
@@ -49,8 +54,7 @@ def warn_of_young_statistics(model: Any, young: list[Any], logs: dict[str, list[
 
 def recalibrate(model: Any, x: Any, batch_size: int | None) -> None:
     """Replace the moving averages by those over `x`: means and variances of its batches, each counted by its rows."""
-    layers = [layer for layer in model._flatten_layers()
-              if type(layer).__name__ == "BatchNormalization" and layer.trainable]
+    layers = _training_norms(model)
     boxes = [box for layer in layers for box in (layer.moving_mean, layer.moving_variance)]
     if not boxes:
         raise problem("There are no averages to take anew.", where=model, received=f"{len(layers)} layers that train",

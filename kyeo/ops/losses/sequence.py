@@ -11,6 +11,7 @@ from kyeo.ops.losses.pair import as_array, per_sample, takes_classes
 
 __all__ = ["ctc"]
 
+
 @takes_classes
 @per_sample
 def ctc(y_true: Any, y_pred: Any) -> jax.Array:
@@ -33,4 +34,4 @@ def ctc(y_true: Any, y_pred: Any) -> jax.Array:
                       received=f"y_true of shape {labels.shape}, y_pred of shape {logits.shape}",
                       expected="y_true of shape (n, longest label), y_pred of shape (n, time, classes)")
     lengths = jnp.sum(labels != 0, axis=1), jnp.full(labels.shape[0], logits.shape[1])
-    return ctc_loss(labels, logits.astype(jnp.promote_types(logits.dtype, "float32")), *lengths)
+    return ctc_loss(labels, logits, *lengths)
