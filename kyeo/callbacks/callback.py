@@ -94,6 +94,12 @@ class CallbackList(Callback):
         """`wants_batches` for the steps of one mode: "train", "test" or "predict"."""
         return any(f"_{mode}_batch" in hook for hook in self._heard)
 
+    @property
+    def wants_epochs(self) -> bool:
+        """Whether anyone but the History listens to single epochs."""
+        return any(getattr(tell, "__func__", None) is not History.on_epoch_end
+                   for edge in ("begin", "end") for tell in self._listeners[f"on_epoch_{edge}"])
+
     def note(self, text: str) -> None:
         """Show a note beside the live progress bar until its next update ("compiling ...")."""
         if self._progbar is not None:

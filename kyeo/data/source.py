@@ -78,6 +78,11 @@ class Source(abc.ABC):
         """
         return None
 
+    def whole_epochs(self, first: int, count: int, room: int) -> Batch | None:
+        """`count` epochs as `stacked` would give each at once, behind a new axis of length `room`; what is beyond them
+        is of no interest. None where the source has no quick way, or its epochs differ in length."""
+        return None
+
     def peek(self) -> Batch:
         """A batch to build a model by; it is not used up."""
         for batch in self.batches(0):
@@ -158,14 +163,27 @@ class ArraySource(Source):
         order, rows = self._order(turn), self.batch_size
         for i in range(first + start, stop, size):
             begin, end = i * rows, min((i + size) * rows, stop * rows, self.num_rows)
-            index: Any = slice(begin, end) if order is None else order[begin:end]
-            if end - begin < size * rows:
-                real = np.arange(begin, end) if order is None else index
-                last = real[(end - begin - 1) // rows * rows]  # the first row of the last batch
-                index = np.concatenate([real, np.full(size * rows - len(real), last)])
-            leaves = [_gather(leaf, index, dtype, can_take) for leaf, dtype, can_take in self._leaves]
+            leaves = self._gathered(self._filled(order, begin, end, size * rows))
             yield self._unflatten([a.reshape(size, rows, *a.shape[1:]) for a in leaves]), end - begin
         warn_out_of_data(stop - first, self._steps)
+
+    def whole_epochs(self, first: int, count: int, room: int) -> Batch | None:
+        if self._steps or not all(can_take for _, _, can_take in self._leaves):
+            return None
+        total, size = self._total, self.batch_size
+        index = np.zeros((room, total * size), np.intp)
+        for i in range(count):
+            index[i] = np.r_[self._filled(self._order(first + i), 0, self.num_rows, total * size)]
+        return self._unflatten([a.reshape(room, total, size, *a.shape[1:]) for a in self._gathered(index.ravel())])
+
+    def _filled(self, order: np.ndarray | None, begin: int, end: int, size: int) -> Any:
+        """An index of rows, filled up to `size` with the first row of the last batch."""
+        index: Any = slice(begin, end) if order is None else order[begin:end]
+        if end - begin == size:
+            return index
+        real = np.arange(begin, end) if order is None else index
+        last = real[(end - begin - 1) // self.batch_size * self.batch_size]
+        return np.concatenate([real, np.full(size - len(real), last)])
 
     def peek(self) -> Batch:
         return self._unflatten(self._rows(None, 0, self.batch_size))
@@ -196,7 +214,9 @@ class ArraySource(Source):
         return np.concatenate([inside, draw.permutation(np.arange(full, self.num_rows))])
 
     def _rows(self, order: np.ndarray | None, begin: int, end: int) -> list[np.ndarray]:
-        index = slice(begin, end) if order is None else order[begin:end]
+        return self._gathered(slice(begin, end) if order is None else order[begin:end])
+
+    def _gathered(self, index: Any) -> list[np.ndarray]:
         return [_gather(leaf, index, dtype, can_take) for leaf, dtype, can_take in self._leaves]
 
 

@@ -20,6 +20,7 @@ from kyeo.callbacks.callback import CallbackList, LazyLogs
 from kyeo.core.errors import NotMaskable
 from kyeo.core.processes import note_of_loss, several
 from kyeo.data.source import Source
+from kyeo.train.ahead import Ahead
 from kyeo.train.feed import Portion, portions
 from kyeo.train.not_finite import warn_of_not_finite
 from kyeo.train.resume import Place, Progress
@@ -87,6 +88,18 @@ class Job:
             self.padded = False
             count = self._steps_per_dispatch(asked)
         self.per_dispatch = agreed_steps(self.source.num_batches, self.source.batch_size, count)
+
+    def epochs_per_dispatch(self) -> int:
+        """How many epochs may go into one dispatch, as far as the data and the step decide it."""
+        self.settle()
+        source = self.source
+        rows, size, batches = source.num_rows, source.batch_size, source.num_batches
+        if self.model.steps_per_execution != 1 or not rows or not size or not batches:
+            return 1
+        if not self.padded and rows % size:
+            return 1
+        first = next(portions(_Peeked(source), 0, 1, self.padded))
+        return self.runner.epochs_per_dispatch(first.data, first.rows, batches)
 
     def _steps_per_dispatch(self, asked: int) -> int:
         if not asked and not self.padded and self.mode == "test":
@@ -182,14 +195,14 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
         progress.jobs = [job, test_job] if test_job is not None else [job]
         with job:
             try:
-                run_epochs(job, epochs.start, epochs.stop, validate, progress)
+                run_epochs(job, epochs.start, epochs.stop, validate, test_job is not None, progress)
             finally:
                 progress.close()
 
 
-def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]],
+def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]], validates: bool,
                progress: Progress) -> None:
-    """The loop of `fit`. `validate(place)` gives the validation logs, empty where it is not time."""
+    """The loop of `fit`. `validate(place)` gives the validation logs; nothing `validates`: there are none."""
     model, callbacks = job.model, job.callbacks
     model.stop_training = False
     results: Callable[[], dict[str, Any]] = dict  # of the last epoch
@@ -203,13 +216,16 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
     progress.restore()
     job.after = progress.after_step if progress.listens else None
     ends = model.stop_training and not inside
+    ahead = Ahead(job, last, not (validates or inside or progress.listens or callbacks.wants_epochs
+                                  or callbacks.wants("train") or model.stop_training))
     for epoch in range(place.epoch, place.epoch if ends else last):
         if not inside:
-            model.reset_metrics()
+            if epoch not in ahead:
+                model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
         # Unless somebody reads them the device is not waited for: the next epoch is prepared meanwhile.
-        result = place.logs if place.trained else run_epoch(job, epoch, place=place)
-        results = functools.cache(functools.partial(fetched, result))
+        results = ahead.logs(epoch) or functools.cache(functools.partial(
+            fetched, place.logs if place.trained else run_epoch(job, epoch, place=place)))
         logs = LazyLogs(results)
         if validated := validate(Place(epoch, 1, True, logs)):
             logs.update(validated)

@@ -27,6 +27,7 @@ __all__ = ["Runner", "step_cost"]
 _MOST_FOLDED = 64  # steps in one dispatch; more gained nothing
 _FOLDED_FLOPS = 4e9  # about 20 ms of work, so that a bar can still move and a Ctrl-C still ends
 _LEAST_FOLDED = 4
+_MOST_EPOCHS, _MOST_EPOCH_STEPS, _MOST_EPOCH_BYTES = 64, 1024, 4_000_000  # in one dispatch
 _DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
 _LONG_FLOPS = 5e11  # of a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it costs
 _LONG_PREDICTION = 1e11
@@ -114,6 +115,21 @@ class Runner:
         count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (flops + 1)))
         return count if count >= _LEAST_FOLDED else 1
 
+    def epochs_per_dispatch(self, data: Any, rows: Any, steps: int) -> int:
+        """How many epochs of so many batches like this one to run in one dispatch, where nobody listens; 1 for no gain.
+
+        Measured for three small dense layers: 16.5 instead of 26.8 us a step with epochs of 32 steps, 65 instead of
+        400 us an epoch with epochs of one.
+        """
+        if self._eager or settings.distribution is not None:
+            return 1
+        flops, convolves = self._cost(data, rows)
+        if convolves and jax.default_backend() == "cpu":
+            return 1
+        held = sum(a.nbytes for a in jax.tree.leaves(data)) * steps + 1
+        return max(1, min(_MOST_EPOCHS, _MOST_EPOCH_STEPS // steps, int(_FOLDED_FLOPS / (flops * steps + 1)),
+                          _MOST_EPOCH_BYTES // held))
+
     def is_long(self, data: Any, rows: Any, steps: float) -> bool:
         """Whether so many steps are worth a program that every start of the process compiles anew, for oneDNN.
 
@@ -158,10 +174,12 @@ class Runner:
         finally:
             running.reset(token)
 
-    def run(self, data: Any, rows: Any, safe: SafePoints, count: int | None = None, long: bool = False) -> Any:
+    def run(self, data: Any, rows: Any, safe: SafePoints, count: int | None = None, long: bool = False,
+            whole_epochs: bool = False) -> Any:
         """Run on a batch, or on `count` stacked batches, and keep the new state. Gives the step's result.
 
-        `long`, for a batch, is what `is_long` said.
+        `long`, for a batch, is what `is_long` said. `whole_epochs`: `count` epochs are stacked; each has its
+        result.
         """
         form = "long" if long else "single"
         data, rows = place_batch((data, rows), axis=0 if count is None else 1)
@@ -172,7 +190,7 @@ class Runner:
                 result, new = self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, rows))
             else:
                 result, new = self._guarded(
-                    data, lambda: self._compiled.folded(self._example)(*self.state(), data, rows, count))
+                    data, lambda: self._compiled.folded(self._example, whole_epochs)(*self.state(), data, rows, count))
             self._write(new)
         return result
 

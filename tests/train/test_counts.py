@@ -37,9 +37,19 @@ def counts(monkeypatch):
     jax.monitoring.unregister_event_duration_listener(on_event)
 
 
+def test_a_small_network_nobody_listens_to_is_dispatched_once(counts):
+    history = model(units=7).fit(X, Y, batch_size=32, epochs=6, verbose=0)  # 4 batches, the last one smaller
+    assert counts == {"dispatches": 1, "waits": 0, "compilations": 1}
+    assert len(history.history["loss"]) == 6
+
+
 def test_a_small_network_is_dispatched_once_an_epoch_and_waited_for_once(counts):
+    class Listener(kyeo.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            pass
+
     one = model(units=5)
-    history = one.fit(X, Y, batch_size=32, epochs=6, verbose=0)  # 4 batches, the last one smaller
+    history = one.fit(X, Y, batch_size=32, epochs=6, verbose=0, callbacks=[Listener()])
     assert counts == {"dispatches": 6, "waits": 1, "compilations": 1}
     assert len(history.history["loss"]) == 6
     assert counts["waits"] == 6
