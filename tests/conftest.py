@@ -24,7 +24,9 @@ collect_ignore = ["data", "distribution/program.py", "distribution/together.py"]
 jax.config.update("jax_disable_most_optimizations", True)
 
 # What one test has compiled, another test and the other worker load: JAX's own cache, in a folder of this run.
-_COMPILED = pathlib.Path(tempfile.gettempdir(), f"kyeo-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}")
+# The workers have its name from the process that starts them.
+_COMPILED = pathlib.Path(os.environ.setdefault(
+    "KYEO_TESTS_COMPILED", str(pathlib.Path(tempfile.gettempdir(), f"kyeo-tests-{os.getpid()}"))))
 
 
 def _use_compiled(folder):
@@ -39,7 +41,7 @@ def pytest_configure():
 
 
 def pytest_unconfigure(config):
-    if not hasattr(config, "workerinput"):  # the workers have ended
+    if not hasattr(config, "workerinput"):  # else others still use it
         shutil.rmtree(_COMPILED, ignore_errors=True)
 
 
