@@ -39,6 +39,7 @@ class Metric(Configurable, MetricOwner):
     """
 
     _direction: str | None = None  # "up" or "down": which way is better, for callbacks with mode="auto"
+    _makes_late = False  # whether the first `update_state` makes more variables than are there
     _argument_names: dict[str, str] = {}  # where an argument stands under another name than its parameter's
     _kept_from_config: tuple[str, ...] = ()  # arguments Keras does not know: in a config only where used
 

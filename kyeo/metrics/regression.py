@@ -165,7 +165,7 @@ class R2Score(Metric):
     0.571
     """
 
-    _direction = "up"
+    _direction, _makes_late = "up", True
 
     def __init__(
         self, class_aggregation: str | None = "uniform_average", num_regressors: int = 0,

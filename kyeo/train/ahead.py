@@ -10,7 +10,6 @@ from typing import Any
 import jax
 
 from kyeo.callbacks.base import plain_logs
-from kyeo.train.objective import CompileMetrics
 from kyeo.train.padding import row_mask
 
 __all__ = ["Ahead"]
@@ -64,6 +63,5 @@ def _of_epoch(fetch: Callable[[], Any], index: int) -> dict[str, Any]:
 
 def _resets_alike(model: Any) -> bool:
     """Whether `reset_metrics` does the same before each epoch, as far as one can know: it is ours."""
-    metrics = [one for m in model.known_metrics() for one in (m.metrics if isinstance(m, CompileMetrics) else [m])]
-    resets = [model.reset_metrics, *(metric.reset_state for metric in metrics)]
+    resets = [model.reset_metrics, *(metric.reset_state for metric in model.single_metrics())]
     return all(str(getattr(reset, "__module__", "")).startswith("kyeo.") for reset in resets)

@@ -75,6 +75,7 @@ class Job:
         of them are long."""
         if self.per_dispatch is not None:
             return
+        self.model.make_late_variables(self.mode, self.source.peek())
         asked = self.model.steps_per_execution
         # Single steps where a callback listens to batches, and for iterators, whose batches are not to wait for others.
         single = self.callbacks.wants(self.mode) or self.source.num_rows is None or self.source.num_batches == 1

@@ -94,6 +94,11 @@ class Runner:
         with scope(row_mask=rows):
             return self._step([[v._value for v in group] for group in self._groups], jax.tree.map(to_array, data))
 
+    def try_out(self, data: Any) -> None:
+        """Trace the step for what it makes; nothing is computed or kept."""
+        values = [[v._value for v in group] for group in self._groups]
+        jax.eval_shape(self._step, values, jax.tree.map(to_array, data))
+
     def state(self) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
         """The values of the variables, as a compiled step takes them: those to be overwritten, and the others."""
         return ([[v.to_donate() for v in group] for group in self._groups[:self._donated]],

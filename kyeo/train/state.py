@@ -14,6 +14,7 @@ from kyeo.data.unpack import pack_x_y_sample_weight
 from kyeo.layers.habits import sweep
 from kyeo.train.calling import CompiledCall
 from kyeo.train.fingerprint import fingerprint
+from kyeo.train.objective import CompileMetrics
 from kyeo.train.padding import may_pad
 from kyeo.train.runner import Runner
 from kyeo.train.turns import Turns
@@ -45,6 +46,7 @@ class StepCache:
         self._state_cache: tuple[int, StateVariables] | None = None
         self._metrics_cache: tuple[int, list[Any]] | None = None
         self._padding_refused = False
+        self._tried: set[str] = set()  # modes whose step ran once for what metrics make in it
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: everything but the compiled steps, which belong to this object alone."""
@@ -96,6 +98,18 @@ class StepCache:
             self._metrics_cache = Structure.version, list(self.metrics)
         return self._metrics_cache[1]
 
+    def make_late_variables(self, mode: str, batch: Any) -> None:
+        """Let metrics that make their variables at their first batch make them now: the state of the first step must
+        hold them, and a step that another model compiled is not traced again."""
+        if mode == "predict" or mode in self._tried or not any(map(_may_make_late, self.single_metrics())):
+            return
+        self._tried.add(mode)
+        self.runner(mode).try_out(batch)
+
+    def single_metrics(self) -> list[Any]:
+        """`known_metrics`, those of `compile` one by one."""
+        return [one for m in self.known_metrics() for one in (m.metrics if isinstance(m, CompileMetrics) else [m])]
+
     def runner(self, mode: str) -> Runner:
         """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
         now = (Structure.version, self.run_eagerly)
@@ -131,6 +145,12 @@ class StepCache:
     def refuse_padding(self) -> None:
         """Remember that padding does not work out for this model."""
         self._padding_refused = True
+
+
+def _may_make_late(metric: Any) -> bool:
+    """Whether a metric may make variables at its first batch: some of ours do, and any that a user wrote."""
+    own = not str(getattr(type(metric).update_state, "__module__", "")).startswith("kyeo.")
+    return own or not metric.variables or getattr(metric, "_makes_late", False)
 
 
 def _packed(owner: Callable[[], Any], name: str) -> Callable[..., Any]:

@@ -24,7 +24,7 @@ from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
 from kyeo.train.calling import CompiledCall
 from kyeo.train.loop import Job, fetched, run_epoch, train
-from kyeo.train.objective import CompileMetrics, Objective, real_rows
+from kyeo.train.objective import Objective, real_rows
 from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
@@ -336,6 +336,7 @@ class Trainer(StepCache):
                           class_weight=class_weight).peek()
         prepare.build_for(self, batch)
         prepare.check_targets(self, batch[1])
+        self.make_late_variables(mode, batch)
         self.reset_metrics()
         with SafePoints() as safe:
             logs = fetched(self.runner(mode).run(batch, None, safe))
@@ -363,8 +364,7 @@ class Trainer(StepCache):
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """Logs as a list: the loss, the metrics in the order of `compile`, the others by name; one number alone."""
-        names = dict.fromkeys(one.name for m in self.known_metrics()
-                              for one in (m.metrics if isinstance(m, CompileMetrics) else [m]))
+        names = dict.fromkeys(metric.name for metric in self.single_metrics())
         values = [logs[n] for n in names if n in logs] + [logs[n] for n in sorted(logs) if n not in names]
         return values[0] if len(values) == 1 else values
 
