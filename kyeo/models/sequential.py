@@ -126,6 +126,8 @@ class Sequential(Model):
             if input_shape is None:
                 raise problem("The shape of the input is not known.", where=self,
                               fix="begin the stack with Input(shape=...), or pass build the input shape")
+            if _has_several(input_shape):
+                return  # a dict or list of arrays: each layer is built by what it is called on
             self._stack.insert(0, InputLayer(batch_shape=input_shape, dtype=_input_dtype(self._stack[0])))
         else:
             self._refuse_other_shape(input_shape)
@@ -146,8 +148,11 @@ class Sequential(Model):
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the inputs through the stack."""
-        assert self._graph is not None
-        return self._graph.run(inputs, mask)
+        if self._graph is not None:
+            return self._graph.run(inputs, mask)
+        for layer in self.layers:  # the first one takes a dict or list
+            inputs = layer(inputs)
+        return inputs
 
     @property
     def takes_text(self) -> bool:
@@ -179,6 +184,12 @@ class Sequential(Model):
             raise problem("The model was not built yet, so it has no shapes.", where=self, kind=AttributeError,
                           fix="begin the stack with Input(shape=...), or call the model on data first")
         return self._graph
+
+
+def _has_several(shape: Any) -> bool:
+    """Whether these are shapes of several inputs."""
+    return isinstance(shape, dict) or (isinstance(shape, (list, tuple)) and any(
+        isinstance(part, (dict, list, tuple)) for part in shape))
 
 
 def _known_input_shape(layer: Layer) -> Any:

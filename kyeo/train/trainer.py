@@ -23,8 +23,9 @@ from kyeo.data.source import Source
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
 from kyeo.train.calling import CompiledCall
+from kyeo.train.compile_metrics import names_of
 from kyeo.train.loop import Job, fetched, run_epoch, train
-from kyeo.train.objective import CompileMetrics, Objective, real_rows
+from kyeo.train.objective import Objective, real_rows
 from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
@@ -130,6 +131,7 @@ class Trainer(StepCache):
                      training: bool = True) -> Any:
         """The total loss of a batch: the compiled losses and those the layers added."""
         assert self._objective is not None
+        prepare.build_objective(self, y, y_pred)
         parts = [self._objective.loss(y, y_pred, sample_weight), *self.losses]  # type: ignore[attr-defined]
         parts = [part for part in parts if part is not None]
         if not parts:
@@ -140,6 +142,7 @@ class Trainer(StepCache):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Update the compiled metrics with a batch and give all results."""
         assert self._objective is not None
+        prepare.build_objective(self, y, y_pred)
         self._objective.update_metrics(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
@@ -344,7 +347,7 @@ class Trainer(StepCache):
     # -- small things --------------------------------------------------------------------------------------
     def _validation_source(self, data: Any, batch_size: int | None, steps: int | None) -> Source:
         try:
-            x, y, weight = _validation_parts(data)
+            x, y, weight = prepare.validation_parts(data)
             source = as_source(without_text(self, x), y, weight, batch_size=batch_size, steps=_capped(steps))
             prepare.build_for(self, source.peek(), "validation_data")
             prepare.check_targets(self, dict(source.whole()).get("y"), "validation_data")
@@ -363,14 +366,9 @@ class Trainer(StepCache):
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """Logs as a list: the loss, the metrics in the order of `compile`, the others by name; one number alone."""
-        names = dict.fromkeys(one.name for m in self.known_metrics()
-                              for one in (m.metrics if isinstance(m, CompileMetrics) else [m]))
+        names = names_of(self.known_metrics())
         values = [logs[n] for n in names if n in logs] + [logs[n] for n in sorted(logs) if n not in names]
         return values[0] if len(values) == 1 else values
-
-
-def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
-    return unpack_x_y_sample_weight(data) if isinstance(data, (tuple, list)) else (data, None, None)
 
 
 def _capped(steps: int | None) -> int | None:

@@ -48,6 +48,12 @@ def nested(k):
     return k.Model(x, {"p": [one, {"deep": two}], "q": three})
 
 
+def distance(y_true, y_pred):
+    """A loss that sees a part of nested outputs."""
+    pairs = zip(jax.tree.leaves(y_true), jax.tree.leaves(y_pred))
+    return sum(((a - b) ** 2).mean(axis=-1) for a, b in pairs)
+
+
 def stack(k):
     return k.Sequential([k.layers.Dense(8, activation="relu"), k.layers.LayerNormalization(), k.layers.Dense(2)])
 
@@ -88,6 +94,11 @@ CASES = {  # name: (model, compile, (x, y), fit arguments)
                            "loss_weights": {"p": [1.0, {"deep": 0.5}], "q": 2.0},
                            "metrics": {"p": [["mae"], {"deep": ["mse", "mae"]}], "q": ["mse"]}},
                            (X, {"p": [TARGET, {"deep": BINARY}], "q": TARGET}), {}),
+    "a loss for several outputs": (nested, {"optimizer": "sgd", "loss": {"q": "mae", "p": distance},
+                                   "loss_weights": {"q": 2.0, "p": 0.5}},
+                                   (X, {"p": [TARGET, {"deep": BINARY[:, 0]}], "q": TARGET}), {}),
+    "a loss for a part of a part": (nested, {"optimizer": "sgd", "loss": {"q": "mae", "p": ["mse", distance]}},
+                                    (X, {"p": [TARGET, {"deep": BINARY}], "q": TARGET}), {}),
     "built late": (stack, {"optimizer": "adam", "loss": "mse"}, (X, TARGET), {}),
     "many steps": (lambda k: mlp(k, 2, None), {"optimizer": "adam", "loss": "mse", "steps_per_execution": 2},
                    (X, TARGET), {}),
