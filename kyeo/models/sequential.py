@@ -170,6 +170,16 @@ class Sequential(Model):
         return super(Model, self).output if self._inbound_nodes else super().output
 
     @property
+    def inputs(self) -> Any:
+        """The symbolic input, in a list."""
+        return self._built_graph().input_tensors
+
+    @property
+    def outputs(self) -> Any:
+        """The symbolic output, in a list."""
+        return self._built_graph().output_tensors
+
+    @property
     def input_shape(self) -> Any:
         """Shape of the input."""
         return self._built_graph().inputs.shape
@@ -181,7 +191,7 @@ class Sequential(Model):
 
     def _built_graph(self) -> Any:
         if self._graph is None:
-            raise problem("The model was not built yet, so it has no shapes.", where=self, kind=AttributeError,
+            raise problem("The model has no symbolic input and output yet.", where=self, kind=AttributeError,
                           fix="begin the stack with Input(shape=...), or call the model on data first")
         return self._graph
 
