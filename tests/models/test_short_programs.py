@@ -1,4 +1,4 @@
-"""Models whose inputs are dicts and lists, and models cut out of others, beside Keras: short programs, run on both."""
+"""Inputs that are dicts and lists, models cut out of others, attributes of objects: short programs, run on Keras too."""
 
 import jax
 import keras
@@ -115,7 +115,32 @@ def part_beside_an_input(k):
     return [type(layer).__name__ for layer in model.layers], model.input_shape
 
 
-PROGRAMS = (stack_of_dict, stack_of_list, stack_built_by_fit, stack_without_shape, nested_inputs, upper_part,
+def attributes(k):
+    area = k.metrics.AUC(num_thresholds=3)
+    area.update_state([0, 0, 1, 1], [0, 0.5, 0.3, 0.9])
+    norm, moments = k.layers.BatchNormalization(), k.layers.Normalization(mean=1.0, variance=4.0)
+    cells = [k.layers.RNN(cell) for cell in (k.layers.LSTMCell(2), k.layers.GRUCell(2))]
+    types = [k.layers.Discretization([0.0, 1.0], output_mode=mode).output_dtype for mode in ("int", "one_hot")]
+    return (area.interpolate_pr_auc(), norm.moving_mean, norm.moving_variance, moments(A), moments.mean,
+            moments.variance, [layer.single_state for layer in cells], types)
+
+
+def comparisons(k):
+    found = []
+
+    class Watched(k.callbacks.EarlyStopping):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            found.append(bool(self.monitor_op(1, 2)))
+
+    model = k.Sequential([k.Input((3,)), k.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["accuracy"])
+    for name in ("loss", "accuracy"):
+        model.fit(A, A[:, :1], verbose=0, callbacks=[Watched(name)])
+    return found, Watched().monitor_op
+
+
+PROGRAMS = (attributes, comparisons, stack_of_dict, stack_of_list, stack_built_by_fit, stack_without_shape, nested_inputs, upper_part,
             upper_part_of_ops, part_beside_an_input)
 
 
