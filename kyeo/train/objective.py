@@ -175,7 +175,19 @@ class Objective:
 
     def aligned(self, tree: Any, what: str = "y") -> list[Any]:
         """Labels or sample weights in the order of the outputs."""
+        tree = self.of_all_outputs(tree) if what == "y" else tree
         return align(tree, self.names, what, missing_ok=True, nesting=self.nesting)
+
+    def of_all_outputs(self, y: Any) -> Any:
+        """Labels of just the outputs that have a loss, with None for the others; any other labels as they are."""
+        if y is None or isinstance(y, dict) or len(leaves := jax.tree.leaves(y)) == len(self.names):
+            return y
+        loss = spread(entries_for_parts(self.spec["loss"], self.nesting)[1], self.names, "loss", False, self.nesting)
+        places = [place for place, one in enumerate(loss) if one is not None]
+        if len(places) != len(leaves):
+            return y
+        given = dict(zip(places, leaves))
+        return [given.get(place) for place in range(len(self.names))]
 
     def _loss_of(self, one: Any, target: Any, output: Output, weight: Any) -> tuple[Loss, float | None]:
         """The loss of an output and its weight; of a list of losses, the sum."""
@@ -236,7 +248,7 @@ class Objective:
     def update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
         """Let the compiled metrics see a batch; rows of padding count for nothing."""
         if self.compiled_metrics is not None:
-            self.compiled_metrics.update_state(y, y_pred, sample_weight)
+            self.compiled_metrics.update_state(self.of_all_outputs(y), y_pred, sample_weight)
 
 
 def real_rows(tensor: Any) -> Any:

@@ -120,9 +120,10 @@ def attributes(k):
     area.update_state([0, 0, 1, 1], [0, 0.5, 0.3, 0.9])
     norm, moments = k.layers.BatchNormalization(), k.layers.Normalization(mean=1.0, variance=4.0)
     cells = [k.layers.RNN(cell) for cell in (k.layers.LSTMCell(2), k.layers.GRUCell(2))]
+    unbuilt = k.layers.Dense(3).compute_output_spec(k.KerasTensor((2, 6))).shape
     types = [k.layers.Discretization([0.0, 1.0], output_mode=mode).output_dtype for mode in ("int", "one_hot")]
     return (area.interpolate_pr_auc(), norm.moving_mean, norm.moving_variance, moments(A), moments.mean,
-            moments.variance, [layer.single_state for layer in cells], types)
+            moments.variance, [layer.single_state for layer in cells], types, tuple(unbuilt))
 
 
 def comparisons(k):
@@ -140,7 +141,33 @@ def comparisons(k):
     return found, Watched().monitor_op
 
 
-PROGRAMS = (attributes, comparisons, stack_of_dict, stack_of_list, stack_built_by_fit, stack_without_shape, nested_inputs, upper_part,
+def masks_of_ones_own(k):
+    class Marks(k.layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+        def compute_mask(self, inputs, mask=None):
+            return k.ops.any(k.ops.not_equal(inputs, 0), axis=-1)
+
+    class Positions(k.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.tokens, self.places = (k.layers.Embedding(5, 3, mask_zero=first) for first in (True, False))
+
+        def call(self, ids):
+            return self.tokens(ids) + self.places(k.ops.arange(4))
+
+        def compute_mask(self, ids, mask=None):
+            return self.tokens.compute_mask(ids)
+
+    x, ids = k.Input((4, 3)), k.Input((4,), dtype="int32")
+    mean = k.layers.GlobalAveragePooling1D
+    model = filled(k.Model([x, ids], [mean()(Marks()(x)), mean()(Positions()(ids))]))
+    padded = np.ones((8, 4, 3), "float32") * (np.arange(4) < 2)[:, None]
+    return [(layer.supports_masking, type(layer).__name__) for layer in model.layers[2:4]], model([padded, IDS])
+
+
+PROGRAMS = (attributes, masks_of_ones_own, comparisons, stack_of_dict, stack_of_list, stack_built_by_fit, stack_without_shape, nested_inputs, upper_part,
             upper_part_of_ops, part_beside_an_input)
 
 

@@ -90,6 +90,8 @@ CASES = {  # name: (model, compile, (x, y), fit arguments)
                     "loss_weights": [1.0, 0.3], "metrics": [["mae"], ["accuracy"]]}, both(None, [TARGET, LABELS]), {}),
     "outputs by name": (branched, {"optimizer": "sgd", "loss": {"one": "mse", "two": "sparse_categorical_crossentropy"},
                         "metrics": {"two": ["accuracy"]}}, both(None, [TARGET, LABELS]), {}),
+    "labels of one output": (branched, {"optimizer": "sgd", "loss": [None, "sparse_categorical_crossentropy"]},
+                             both(None, LABELS), {"epochs": 2}),
     "outputs in outputs": (nested, {"optimizer": "sgd", "loss": {"p": ["mse", {"deep": "mae"}], "q": "mae"},
                            "loss_weights": {"p": [1.0, {"deep": 0.5}], "q": 2.0},
                            "metrics": {"p": [["mae"], {"deep": ["mse", "mae"]}], "q": ["mse"]}},
