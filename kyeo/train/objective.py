@@ -108,7 +108,10 @@ class Objective:
     def check_outputs(self, outputs: Any, names: Sequence[str]) -> None:
         """Refuse losses and metrics for outputs that the model does not have, as soon as its outputs are known."""
         nesting = nesting_of(outputs)
-        spread(entries_for_parts(self.spec["loss"], nesting)[1], names, "loss", False, nesting)
+        of_parts, rest = entries_for_parts(self.spec["loss"], nesting)
+        for way, one in of_parts.items():
+            _as_whole(one, way)
+        spread(rest, names, "loss", False, nesting)
         for key in ("metrics", "weighted_metrics"):
             spread(self.spec[key], names, key, True, nesting)
 
@@ -155,12 +158,8 @@ class Objective:
         """The terms of losses that see several outputs at once, as a dict or list."""
         terms = []
         for way, one in losses.items():
-            name = "/".join(map(str, way))
-            if not callable(one) or not _is_own(loss := _as_whole(one)):
-                raise problem("A built-in loss sees one tensor, and this part of the outputs is several.",
-                              received=f"{one!r} for {name!r}", expected="a loss for each tensor in it, nested as they "
-                              "are, or a function (y_true, y_pred) that takes the whole part")
-            terms.append(_Term(part_at(self.nesting, way), loss, weights.get(way), name, True, way))
+            name, place = "/".join(map(str, way)), part_at(self.nesting, way)
+            terms.append(_Term(place, _as_whole(one, way), weights.get(way), name, True, way))
         if set(weights) - set(losses):
             raise problem("`loss_weights` does not match `loss`.", received=self.spec["loss_weights"],
                           expected=f"weights nested as the losses are, {self.spec['loss']}")
@@ -272,9 +271,15 @@ def _is_own(loss: Loss) -> bool:
     return not loss.call.__module__.startswith("kyeo.") or _own(getattr(loss, "fn", None))
 
 
-def _as_whole(spec: Any) -> Loss:
-    """A loss that sees a part of the outputs."""
-    return spec if isinstance(spec, Loss) else LossFunctionWrapper(spec, name=getattr(spec, "__name__", None))
+def _as_whole(spec: Any, way: tuple[Any, ...]) -> Loss:
+    """A loss that sees a part of the outputs, which lies at the end of the way."""
+    if callable(spec):
+        loss = spec if isinstance(spec, Loss) else LossFunctionWrapper(spec, name=getattr(spec, "__name__", None))
+        if _is_own(loss):
+            return loss
+    raise problem("A built-in loss sees one tensor, and this part of the outputs is several.",
+                  received=f"{spec!r} for {'/'.join(map(str, way))!r}",
+                  expected="a loss for each tensor in it, nested as they are, or a function (y_true, y_pred) of all")
 
 
 def _weight_of(term: _Term, weights: list[Any]) -> Any:
