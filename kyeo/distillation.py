@@ -81,7 +81,7 @@ class DistillationLoss(Configurable):
                                   ("student", student, self.student_layer_name)):
             if name is None:
                 continue
-            if model.inputs is None:
+            if getattr(model, "inputs", None) is None:
                 raise problem(f"The {role} has no graph, so its layers have no outputs to look at.", where=model,
                               received=f"{role}_layer_name={name!r}",
                               fix="a functional or Sequential model, or no name")

@@ -1,6 +1,7 @@
 """Monitor: the half that EarlyStopping, ModelCheckpoint and ReduceLROnPlateau share: is this value better?"""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kyeo.callbacks.base import Callback
@@ -18,6 +19,9 @@ class Monitor(Callback):
         mode: "min", "max", or "auto": by the metric of that name (a loss is to be small).
         min_delta: a change of less than this counts for nothing.
         best: the value to beat from the start.
+
+    Attributes:
+        monitor_op: the comparison by which a value is better than another; None until the first one is compared.
     """
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0, best: float | None = None):
@@ -26,7 +30,7 @@ class Monitor(Callback):
         self.mode = one_of(self, ("auto", "min", "max"), mode=mode)
         self.min_delta = abs(number(self, min_delta=min_delta))
         self.best = best
-        self._sign = 0  # 1: small is good, -1: large is good, 0: not yet known
+        self.monitor_op: Callable[[Any, Any], Any] | None = None
         self._warned = False
 
     def value_in(self, logs: Mapping[str, Any]) -> Any:
@@ -48,17 +52,16 @@ class Monitor(Callback):
 
     def improves(self, value: Any, reference: Any) -> bool:
         """Whether `value` is better than `reference` by more than `min_delta`."""
-        if not self._sign:
-            self._sign = self._direction()
+        if self.monitor_op is None:
+            self.monitor_op = operator.lt if self._small_is_good() else operator.gt
         if reference is None:
             return True
-        if self._sign > 0:
-            return bool(value + self.min_delta < reference)
-        return bool(value - self.min_delta > reference)
+        margin = self.min_delta if self.monitor_op(0, 1) else -self.min_delta
+        return bool(self.monitor_op(value + margin, reference))
 
-    def _direction(self) -> int:
+    def _small_is_good(self) -> bool:
         if self.mode != "auto":
-            return 1 if self.mode == "min" else -1
+            return self.mode == "min"
         name = self.monitor.removeprefix("val_")
         named: dict[str, Any] = {}
         for metric in getattr(self.model, "metrics", ()):
@@ -68,4 +71,4 @@ class Monitor(Callback):
             raise problem(f"It is not known whether a small or a large `{self.monitor}` is good.",
                           received=f"mode='auto', monitor={self.monitor!r}", where=self,
                           expected="mode='max' for scores, mode='min' for errors")
-        return 1 if way == "down" else -1
+        return way == "down"

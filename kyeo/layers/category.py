@@ -125,6 +125,11 @@ class Discretization(Layer):
         self.output_mode = one_of(self, ("int", "one_hot", "multi_hot", "count"), output_mode=output_mode)
         self.summary = np.zeros((2, 0), "float32")
 
+    @property
+    def output_dtype(self) -> str:
+        """The number type of what it gives."""
+        return "int32" if self.output_mode == "int" else self.compute_dtype
+
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         return super().__call__(_array(inputs), **kwargs)
 
@@ -189,8 +194,7 @@ class Discretization(Layer):
                           fix="call adapt(data) first, or give it `bin_boundaries`")
         edges = jnp.asarray(self.bin_boundaries, "float32")
         ids = jnp.searchsorted(edges, jnp.asarray(inputs, "float32"), side="right")
-        dtype = "int32" if self.output_mode == "int" else self.compute_dtype
-        return _encoded(ids, self.output_mode, len(self.bin_boundaries) + 1, dtype)
+        return _encoded(ids, self.output_mode, len(self.bin_boundaries) + 1, self.output_dtype)
 
 
 def _boundaries(owner: Any, values: Any) -> list[float]:

@@ -43,6 +43,9 @@ class InputLayer(Layer):
             raise problem("An input needs exactly one of `shape` and `batch_shape`.", where=self,
                           received=f"shape={shape}, batch_shape={batch_shape}",
                           expected="for example shape=(28, 28, 1), without the batch axis")
+        if input_tensor is None and batch_size is not None and batch_shape is not None:
+            raise problem("`batch_shape` says the size of the batch already.", where=self,
+                          received=f"batch_size={batch_size}, batch_shape={batch_shape}", expected="one of the two")
         if input_tensor is not None:
             _check_fit(self, input_tensor, shape=shape, batch_size=batch_size, batch_shape=batch_shape, dtype=dtype)
             batch_shape, dtype = input_tensor.shape, input_tensor.dtype

@@ -88,7 +88,7 @@ class Layer(Shaped):
         self.built = False
         self.path = ""
         self.input_spec: Any = None
-        self.supports_masking = getattr(self, "supports_masking", False)
+        self.supports_masking = getattr(self, "supports_masking", type(self).compute_mask is not Layer.compute_mask)
         self._trainable = boolean(self, trainable=trainable)
         self._weights: list[Variable] = []
         self._loss_values: list[Any] = []

@@ -104,6 +104,7 @@ class BatchNormalization(_Normalization):
         if isinstance(self.axis, list):
             raise problem("`axis` is not valid.", received=f"axis={axis}", expected="one int", where=self,
                           fix="LayerNormalization takes several axes", kind=TypeError)
+        self.moving_mean = self.moving_variance = None
         self.momentum = fraction(self, momentum=momentum)
         self._set_scaling(
             epsilon, center, scale, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer,

@@ -88,7 +88,7 @@ class Normalization(Layer):
         """Make the variables that `adapt` fills, where mean and variance were not given."""
         self._ndim = len(input_shape)
         self._kept = counted_axes(self, list(self.axis), self._ndim)
-        shape = tuple(input_shape[a] for a in self._kept)
+        shape = self._kept_shape = tuple(input_shape[a] for a in self._kept)
         if None in shape:
             raise problem("The axes of `axis` need known sizes.", received=f"an input of shape {input_shape}",
                           where=self, expected=f"ints on the axes {self._kept}")
@@ -143,6 +143,8 @@ class Normalization(Layer):
             return None
         given = getattr(self, f"input_{name}")
         values = jnp.asarray(unwrap(getattr(self, f"adapt_{name}")) if given is None else given, self.compute_dtype)
+        if values.ndim == 0:
+            values = jnp.broadcast_to(values, self._kept_shape)
         sizes = [1] * self._ndim
         for axis, size in zip(reversed(self._kept), reversed(values.shape)):
             sizes[axis] = size

@@ -84,6 +84,8 @@ class Shaped(Owning, Operation):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The symbolic tensors that a call on these symbolic tensors would give."""
+        if not self.built:
+            self._build_for({**dict(zip(call_spec(type(self)).names, args)), **kwargs})
         specs = self._specs(args, kwargs, None)
         return jax.tree.map(lambda s: SymbolicTensor(s.shape, np.dtype(s.dtype).name), specs)
 
@@ -94,8 +96,6 @@ class Shaped(Owning, Operation):
             return SymbolicTensor(shape, self.compute_dtype)
 
         args = tuple(jax.tree.map(to_tensor, s, is_leaf=_is_shape) for s in (*shapes, *named.values()))
-        if not self.built:
-            self._build_for(dict(zip(call_spec(type(self)).names, args)))
         return jax.tree.map(lambda t: t.shape, self.compute_output_spec(*args))
 
     def get_build_config(self) -> dict[str, Any] | None:

@@ -170,8 +170,7 @@ class LossFunctionWrapper(Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The value of each sample."""
-        if hasattr(y_true, "ndim") and hasattr(y_pred, "ndim"):
-            y_true, y_pred = align_ranks(y_true, y_pred)
+        y_true, y_pred = _aligned(y_true, y_pred)
         return self.fn(y_true, y_pred, **{name: getattr(self, name) for name in self.options})
 
     def get_config(self) -> dict[str, Any]:
@@ -188,6 +187,17 @@ def _map(convert: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(tree)):
         return type(tree)(_map(convert, value) for value in tree)
     return None if tree is None else convert(tree)
+
+
+def _aligned(true: Any, pred: Any) -> tuple[Any, Any]:
+    """Labels and predictions whose ranks fit, in structures of arrays that are alike."""
+    if hasattr(true, "ndim") and hasattr(pred, "ndim"):
+        return align_ranks(true, pred)
+    structure: Any = jax.tree.structure(pred)
+    if structure.num_leaves == 0 or jax.tree.structure(true) != structure:
+        return true, pred
+    trues, preds = zip(*map(align_ranks, jax.tree.leaves(true), jax.tree.leaves(pred)))
+    return jax.tree.unflatten(structure, trues), jax.tree.unflatten(structure, preds)
 
 
 def _bool(mask: Any) -> jax.Array | None:

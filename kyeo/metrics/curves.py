@@ -238,7 +238,7 @@ class AUC(_AllCounts):
             return jnp.zeros((), self.dtype)
         counts = self._counts()
         if self.curve == "PR" and self.summation_method == "interpolation":
-            areas = _pr_area(counts)
+            areas = self.interpolate_pr_auc()
         else:
             x, y = _CURVES[self.curve](counts)
             areas = jnp.sum((x[:-1] - x[1:]) * _JOIN[self.summation_method](y[:-1], y[1:]), axis=0)
@@ -248,6 +248,17 @@ class AUC(_AllCounts):
             return jnp.mean(areas)
         weights = jnp.asarray(np.asarray(self.label_weights, self.dtype))
         return divide(jnp.sum(areas * weights), jnp.sum(weights))
+
+    def interpolate_pr_auc(self) -> jax.Array:
+        """The area under the precision-recall curve, with the true positives between thresholds interpolated.
+
+        >>> import kyeo
+        >>> metric = kyeo.metrics.AUC(num_thresholds=3)
+        >>> metric.update_state([0, 0, 1, 1], [0, 0.5, 0.3, 0.9])
+        >>> round(float(metric.interpolate_pr_auc()), 3)
+        0.821
+        """
+        return _pr_area(self._counts())
 
 
 def _roc(c: Counts) -> tuple[jax.Array, jax.Array]:

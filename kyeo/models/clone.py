@@ -42,7 +42,8 @@ def clone_model(
     def copied(layer: Layer) -> Layer:
         by_layers = isinstance(layer, Model) and _is_copied_by_layers(layer)
         if isinstance(layer, Model) and by_layers and (clone_function is None or recursive):
-            return clone_model(layer, None, clone_function, call_function, recursive)
+            inside = None if isinstance(layer, Sequential) else call_function  # stacks have no calls of their own
+            return clone_model(layer, None, clone_function, inside, recursive)
         if clone_function is None:
             return _remade(layer)
         copy = clone_function(layer)
@@ -54,9 +55,17 @@ def clone_model(
         if input_tensors is not None or clone_function is not None or call_function is not None:
             raise problem("A model with its own `call` is copied as a whole, from its config.", where=model,
                           received="input_tensors, clone_function or call_function", expected="only the model")
-        return _remade(model)
+        return _compiled_like(model, _built_like(model, _remade(model)))
     clone = _clone_stack if isinstance(model, Sequential) else _clone_graph
     return _compiled_like(model, clone(model, input_tensors, copied, call_function))  # type: ignore[arg-type]
+
+
+def _built_like(model: Model, clone: Model) -> Model:
+    """The clone, with weights where the model has some, so that it takes those of the model."""
+    shapes = model.get_build_config() if model.built and not clone.built else None
+    if shapes is not None:
+        clone.build_from_config(shapes)
+    return clone
 
 
 def _compiled_like(model: Model, clone: Model) -> Model:

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 
 from kyeo.core.errors import describe, problem, where_is
 from kyeo.core.masks import get_mask, set_mask
+from kyeo.core.plain import warn
 from kyeo.core.symbolic import Node, SymbolicTensor, infer, map_tensors, tensors_in
+from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.text_part import TextPart, is_prepared
 
@@ -31,6 +33,7 @@ class Graph:
         self.inputs, self.outputs, self.owner = inputs, outputs, where_is(owner)
         self.other_sizes = False  # whether inputs may have other sizes than stated, where the layers can do with them
         self.input_tensors = tensors_in(inputs)
+        self.begins: dict[int, InputLayer] = {}  # for inputs inside a larger graph, by their places
         self.output_tensors = tensors_in(outputs)
         self._check_ends()
         post_order, first_visit = self._visit()
@@ -41,11 +44,28 @@ class Graph:
             layer_depths[key] = max(layer_depths.get(key, 0), depth)
         self.nodes = sorted(post_order, key=lambda n: -depths[n])
         self._kept = [tensor for node in self.nodes for tensor in node.output_tensors]  # they are known by their ids
-        in_order = sorted(post_order, key=lambda n: first_visit.get(id(n.operation), -1))  # an unused input has none
-        operations = {id(n.operation): n.operation for n in in_order}
-        self.operations: list[Layer | Node] = sorted(operations.values(), key=lambda o: -layer_depths[id(o)])
+        operations = {id(n.operation): (first_visit.get(id(n.operation), -1), n.operation) for n in post_order}
+        for tensor, layer in self._begin(post_order):  # an input that is unused has no first visit
+            operations[id(layer)] = first_visit.get(id(tensor), -1), layer
+            users = [node for node in post_order if any(one is tensor for one in node.inputs)]
+            layer_depths[id(layer)] = max((depths[node] + 1 for node in users), default=0)
+        in_order = [operation for _, operation in sorted(operations.values(), key=lambda pair: pair[0])]
+        self.operations: list[Layer | Node] = sorted(in_order, key=lambda o: -layer_depths[id(o)])
         self.layers: list[Layer] = [o for o in self.operations if isinstance(o, Layer)]
         self._check_names()
+
+    def _begin(self, nodes: list[Node]) -> Iterator[tuple[SymbolicTensor, InputLayer]]:
+        """An InputLayer for each input that is what a layer outside gave: there the model begins."""
+        made = {id(tensor) for node in nodes for tensor in node.output_tensors}
+        for place, tensor in enumerate(self.input_tensors):
+            if id(tensor) not in made:
+                layer = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+                self.begins[place] = layer
+                yield tensor, layer
+
+    def begin_of(self, tensor: SymbolicTensor) -> InputLayer | None:
+        """The InputLayer that stands for an input inside a larger graph; None for any other tensor."""
+        return next((layer for place, layer in self.begins.items() if self.input_tensors[place] is tensor), None)
 
     def _check_ends(self) -> None:
         for name, tree in (("inputs", self.inputs), ("outputs", self.outputs)):
@@ -68,6 +88,8 @@ class Graph:
             for tensor in node.inputs:
                 if tensor.node is not None and (id(tensor) not in stop or not tensor.node.inputs):
                     yield tensor.node
+                elif id(tensor) in stop:
+                    first_visit.setdefault(id(tensor), len(first_visit))
 
         for output in self.output_tensors:
             if output.node is None or (id(output) in stop and output.node.inputs):
@@ -166,6 +188,9 @@ class Graph:
             if missing:
                 raise problem("An input of the model is missing.", received=f"inputs named {list(inputs)}",
                               expected=f"inputs named {keys}", where=self.owner)
+            if isinstance(self.inputs, dict) and len(inputs) > len(keys):
+                warn(f"{self.owner or 'The model'} has no inputs {[k for k in inputs if k not in keys]}: they are left "
+                     f"out. Its inputs are {keys}.")
             flat = [inputs[k] for k in keys] if not isinstance(self.inputs, dict) else jax.tree.leaves(
                 {k: inputs[k] for k in keys}, is_leaf=lambda v: v is None)
         else:

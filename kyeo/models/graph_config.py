@@ -37,9 +37,7 @@ def graph_config(model: Any) -> dict[str, Any]:
     places = dict(_places(graph))
     from_one = {operation.name for operation in graph.operations if _counts_from_one(operation)}
     ends = {key: [name, number + (name in from_one), index] for key, (name, number, index) in places.items()}
-    entries = [_input_spec(t) for t in graph.input_tensors if places[id(t)][0] == t.name and t.node is not None
-               and not isinstance(t.node.target, InputLayer)]
-    entries += [_entry(operation, graph, places) for operation in graph.operations]
+    entries = [_entry(operation, graph, places) for operation in graph.operations]
     return {
         "name": model.name, "trainable": model.trainable, "layers": entries,
         "input_layers": _named(graph.inputs, ends), "output_layers": _named(graph.outputs, ends),
@@ -79,13 +77,6 @@ def _places(graph: Graph) -> Iterator[tuple[int, tuple[str, int, int]]]:
     for tensor in graph.input_tensors:  # the output of a layer outside, taken as an input
         if id(tensor) not in made:
             yield id(tensor), (tensor.name, 0, 0)
-
-
-def _input_spec(tensor: SymbolicTensor) -> dict[str, Any]:
-    config = {"batch_shape": tensor.shape, "dtype": tensor.dtype, "sparse": False, "ragged": False,
-              "name": tensor.name, "optional": False}
-    return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None,
-            "name": tensor.name, "inbound_nodes": []}
 
 
 def _entry(operation: Any, graph: Graph, places: dict[int, tuple[str, int, int]]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class Model(StateTree, Trainer, Layer):
     @property
     def input_names(self) -> list[str]:
         """Names of the inputs."""
-        return [t.name for t in self.inputs or ()]
+        return [t.name for t in (self._graph.input_tensors if self._graph else ())]
 
     @property
     def output_names(self) -> list[str]:

@@ -126,6 +126,8 @@ class Sequential(Model):
             if input_shape is None:
                 raise problem("The shape of the input is not known.", where=self,
                               fix="begin the stack with Input(shape=...), or pass build the input shape")
+            if _has_several(input_shape):
+                return  # a dict or list of arrays: each layer is built by what it is called on
             self._stack.insert(0, InputLayer(batch_shape=input_shape, dtype=_input_dtype(self._stack[0])))
         else:
             self._refuse_other_shape(input_shape)
@@ -146,8 +148,11 @@ class Sequential(Model):
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the inputs through the stack."""
-        assert self._graph is not None
-        return self._graph.run(inputs, mask)
+        if self._graph is not None:
+            return self._graph.run(inputs, mask)
+        for layer in self.layers:  # the first one takes a dict or list
+            inputs = layer(inputs)
+        return inputs
 
     @property
     def takes_text(self) -> bool:
@@ -165,6 +170,16 @@ class Sequential(Model):
         return super(Model, self).output if self._inbound_nodes else super().output
 
     @property
+    def inputs(self) -> Any:
+        """The symbolic input, in a list."""
+        return self._built_graph().input_tensors
+
+    @property
+    def outputs(self) -> Any:
+        """The symbolic output, in a list."""
+        return self._built_graph().output_tensors
+
+    @property
     def input_shape(self) -> Any:
         """Shape of the input."""
         return self._built_graph().inputs.shape
@@ -176,9 +191,15 @@ class Sequential(Model):
 
     def _built_graph(self) -> Any:
         if self._graph is None:
-            raise problem("The model was not built yet, so it has no shapes.", where=self, kind=AttributeError,
+            raise problem("The model has no symbolic input and output yet.", where=self, kind=AttributeError,
                           fix="begin the stack with Input(shape=...), or call the model on data first")
         return self._graph
+
+
+def _has_several(shape: Any) -> bool:
+    """Whether these are shapes of several inputs."""
+    return isinstance(shape, dict) or (isinstance(shape, (list, tuple)) and any(
+        isinstance(part, (dict, list, tuple)) for part in shape))
 
 
 def _known_input_shape(layer: Layer) -> Any:

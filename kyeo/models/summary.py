@@ -58,7 +58,7 @@ def _is_chain(model: Any) -> bool:
     graph = getattr(model, "_graph", None)
     if graph is None or hasattr(model, "_stack"):
         return True
-    one_after_another = len(graph.nodes) == len(graph.operations) and all(
+    one_after_another = len(graph.nodes) + len(graph.begins) == len(graph.operations) and all(
         len(node.inputs) <= 1 for node in graph.nodes)
     sources = [tensor for node in graph.nodes for tensor in node.inputs]
     return one_after_another and len(graph.input_tensors) == 1 and len(set(map(id, sources))) == len(sources)
@@ -162,9 +162,9 @@ def _connections(operation: Any, graph: Any) -> Any:
 
 
 def _origin(tensor: Any, graph: Any) -> str:
-    node = tensor.node
-    if node is None:
-        return tensor.name
+    node, begin = tensor.node, graph.begin_of(tensor)
+    if begin is not None:
+        return f"{begin.name}[0][0]"
     calls = [node] if node.operation is node else node.target._inbound_nodes
     number = next(i for i, other in enumerate(calls) if other is node)
     return f"{node.name}[{number}][{tensor.index}]"

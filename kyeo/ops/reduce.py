@@ -136,8 +136,8 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> jax.Array
 
 
 @op
-def sort(x: Any, axis: int = -1) -> jax.Array:
-    """Elements in rising order along `axis`.
+def sort(x: Any, axis: int | None = -1) -> jax.Array:
+    """Elements in rising order along `axis`; of all in a row where that is None.
 
     >>> import kyeo
     >>> kyeo.ops.sort([3, 1, 2]).tolist()
@@ -147,8 +147,8 @@ def sort(x: Any, axis: int = -1) -> jax.Array:
 
 
 @op
-def argsort(x: Any, axis: int = -1) -> jax.Array:
-    """Indices that sort `x` along `axis`; equal elements keep their order.
+def argsort(x: Any, axis: int | None = -1) -> jax.Array:
+    """Indices that sort `x` along `axis`, or all in a row where that is None; equal elements keep their order.
 
     >>> import kyeo
     >>> kyeo.ops.argsort([3, 1, 2]).tolist()

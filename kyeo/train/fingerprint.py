@@ -35,6 +35,7 @@ _OF_LAYERS = frozenset({
     "_pads_predictions", "_padding_refused", "history", "jit_compile", "loss", "stop_training", "steps_per_execution",
     "_run_eagerly", "_output_names", "_calls", "_turns",
 })
+_OF_COMPILE = ("kyeo.train.objective", "kyeo.train.compile_metrics")  # their names say what outputs are called
 _OF_OTHERS = frozenset({"name", "owner", "_given"})
 
 
@@ -147,7 +148,7 @@ class _Walk:
     def _passes_over(self, owner: Any, name: str) -> bool:
         if isinstance(owner, Layer):
             return name in _OF_LAYERS or name in _OF_OTHERS
-        if type(owner).__module__ == "kyeo.train.objective" and name in ("name", "names", "_names"):
+        if type(owner).__module__ in _OF_COMPILE and name in ("name", "names", "_names", "way"):
             return not self._named
         if isinstance(owner, MetricOwner):  # logs go by their names
             return name == "_given"

@@ -5,8 +5,7 @@ It is built when the shapes of labels and predictions are first known. Then `los
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,39 +13,44 @@ import jax.numpy as jnp
 
 from kyeo import losses as losses_room
 from kyeo import metrics as metrics_room
-from kyeo.core.errors import NotMaskable, is_told, problem, retold
-from kyeo.core.plain import in_plain_words, is_ours, warn
+from kyeo.core.errors import problem
 from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer
-from kyeo.layers.complaints import explained_as
 from kyeo.losses.loss import Loss, LossFunctionWrapper
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve
+from kyeo.train.compile_metrics import CompileMetrics, Output, explained
 from kyeo.train.logits import warn_of_logits
 from kyeo.train.outer import watched
-from kyeo.train.structure import align, loss_names_of, nesting_of, output_names_of, spread
+from kyeo.train.structure import (
+    align,
+    entries_for_parts,
+    loss_name_of,
+    nesting_of,
+    order_of,
+    output_names_of,
+    part_at,
+    spread,
+    ways_of,
+)
 
-__all__ = ["CompileMetrics", "Objective", "Output", "function_of"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """What is known of one output when the objective is built."""
-
-    name: str | None
-    shape: tuple[int | None, ...]
-    activation: str | None  # "softmax", "sigmoid", "linear", or None where it is not known
+__all__ = ["Objective", "function_of", "real_rows"]
 
 
 @dataclasses.dataclass
 class _Term:
-    """The loss on one output; where that was given several, their sum."""
+    """The loss on one output, or on a part of the outputs; where that was given several, their sum."""
 
-    index: int
+    place: Any  # the number of the output; of a part, its structure with numbers for tensors
     loss: Loss
     weight: float | None
     name: str
     of_output: bool  # whether the name is that of the output
+    way: tuple[Any, ...] = ()  # the keys and places that lead to it, in nested outputs
+
+    def of(self, arrays: list[Any]) -> Any:
+        """Its array among those of all outputs, or the structure of its arrays."""
+        return jax.tree.map(arrays.__getitem__, self.place)
 
     @property
     def parts(self) -> list[Loss]:
@@ -56,8 +60,7 @@ class _Term:
     @property
     def is_own(self) -> bool:
         """Whether the user wrote it, or a part of it."""
-        return any(not part.call.__module__.startswith("kyeo.") or _own(getattr(part, "fn", None))
-                   for part in self.parts)
+        return any(map(_is_own, self.parts))
 
     @property
     def where(self) -> str:
@@ -105,8 +108,12 @@ class Objective:
     def check_outputs(self, outputs: Any, names: Sequence[str]) -> None:
         """Refuse losses and metrics for outputs that the model does not have, as soon as its outputs are known."""
         nesting = nesting_of(outputs)
-        for key, many in (("loss", False), ("metrics", True), ("weighted_metrics", True)):
-            spread(self.spec[key], names, key, many, nesting)
+        of_parts, rest = entries_for_parts(self.spec["loss"], nesting)
+        for way, one in of_parts.items():
+            _as_whole(one, way)
+        spread(rest, names, "loss", False, nesting)
+        for key in ("metrics", "weighted_metrics"):
+            spread(self.spec[key], names, key, True, nesting)
 
     # -- building ------------------------------------------------------------------------------------------
     def build(self, y: Any, y_pred: Any, known_names: Sequence[str], activations: Sequence[str | None]) -> None:
@@ -120,40 +127,66 @@ class Objective:
         self._build_losses(outputs, targets, isinstance(y_pred, dict))
         self.check(y)
         if self.compiled_metrics is not None:
-            from_logits = {t.index: bool(getattr(t.loss, "from_logits", False)) for t in self.terms}
+            single = [term for term in self.terms if isinstance(term.place, int)]
+            from_logits = {term.place: bool(getattr(term.loss, "from_logits", False)) for term in single}
             self.compiled_metrics.build(self.spec, outputs, targets, from_logits, self.nesting)
         self.built = True
 
     def _build_losses(self, outputs: list[Output], targets: list[Any], by_key: bool) -> None:
-        chosen = spread(self.spec["loss"], self.names, "loss", False, self.nesting)
-        weights = self.spec["loss_weights"]
+        of_parts, loss = entries_for_parts(self.spec["loss"], self.nesting)
+        weights_of_parts, weights = entries_for_parts(self.spec["loss_weights"], self.nesting)
+        chosen = spread(loss, self.names, "loss", False, self.nesting)
         if isinstance(weights, (int, float)):
             weights = [float(weights)]
         given = spread(weights, self.names, "loss_weights", False, self.nesting)
-        self.terms = []
+        ways = ways_of(self.nesting, self.names)
+        self.terms = self._terms_of_parts(of_parts, weights_of_parts)
         for index, (output, target, one, weight) in enumerate(zip(outputs, targets, chosen, given)):
             if one is not None:
                 loss, weight = self._loss_of(one, target, output, weight)
-                self.terms.append(_Term(index, loss, weight, output.name or loss.name, bool(output.name)))
+                name = output.name or loss.name
+                self.terms.append(_Term(index, loss, weight, name, bool(output.name), ways[index]))
                 for part in self.terms[-1].parts:
                     warn_of_logits(part, output.activation, self.terms[-1].where)
-        if by_key and isinstance(self.spec["loss"], dict):
-            asked = list(self.spec["loss"])  # the order in which `evaluate` lists them
-            self.terms.sort(key=lambda term: asked.index(term.name) if term.name in asked else len(asked))
+        self.terms.sort(key=lambda term: min(jax.tree.leaves(term.place)))
+        if by_key and isinstance(self.spec["loss"], dict):  # the order in which `evaluate` lists them
+            self.terms.sort(key=lambda term: order_of(term.way, self.spec["loss"]))
         if len(self.terms) > 1 and not self.term_trackers:
             self.term_trackers = [metrics_room.Mean(name=f"{name}_loss") for name in self._loss_names()]
+
+    def _terms_of_parts(self, losses: dict[Any, Any], weights: dict[Any, Any]) -> list[_Term]:
+        """The terms of losses that see several outputs at once, as a dict or list."""
+        terms = []
+        for way, one in losses.items():
+            name, place = "/".join(map(str, way)), part_at(self.nesting, way)
+            terms.append(_Term(place, _as_whole(one, way), weights.get(way), name, True, way))
+        if set(weights) - set(losses):
+            raise problem("`loss_weights` does not match `loss`.", received=self.spec["loss_weights"],
+                          expected=f"weights nested as the losses are, {self.spec['loss']}")
+        return terms
 
     def _loss_names(self) -> list[str]:
         """What the logs call the losses."""
         if self.nesting is None:
             return [term.name for term in self.terms]
-        own = {term.index: term.name for term in self.terms}
-        called = loss_names_of(self.nesting, [own.get(i, "") for i in range(len(self.names))])
-        return [called[term.index] for term in self.terms]
+        return [term.name if not isinstance(term.place, int) else loss_name_of(term.way, term.name)
+                for term in self.terms]
 
     def aligned(self, tree: Any, what: str = "y") -> list[Any]:
         """Labels or sample weights in the order of the outputs."""
+        tree = self.of_all_outputs(tree) if what == "y" else tree
         return align(tree, self.names, what, missing_ok=True, nesting=self.nesting)
+
+    def of_all_outputs(self, y: Any) -> Any:
+        """Labels of just the outputs that have a loss, with None for the others; any other labels as they are."""
+        if y is None or isinstance(y, dict) or len(leaves := jax.tree.leaves(y)) == len(self.names):
+            return y
+        loss = spread(entries_for_parts(self.spec["loss"], self.nesting)[1], self.names, "loss", False, self.nesting)
+        places = [place for place, one in enumerate(loss) if one is not None]
+        if len(places) != len(leaves):
+            return y
+        given = dict(zip(places, leaves))
+        return [given.get(place) for place in range(len(self.names))]
 
     def _loss_of(self, one: Any, target: Any, output: Output, weight: Any) -> tuple[Loss, float | None]:
         """The loss of an output and its weight; of a list of losses, the sum."""
@@ -176,9 +209,9 @@ class Objective:
         targets = self.aligned(y)
         for term in self.terms:
             if not term.is_own:
-                target = targets[term.index]
-                with _explained(term.where):
-                    infer(term.loss, (target, _sized_by(target, self._outputs[term.index])), {})
+                target = term.of(targets)
+                with explained(term.where):
+                    infer(term.loss, (target, _sized_by(target, term.of(self._outputs))), {})
         self._checked.add(kind)
 
     @property
@@ -197,10 +230,11 @@ class Objective:
         weights = self.aligned(sample_weight, "sample_weight") if sample_weight is not None else [None] * len(preds)
         total: Any = 0.0
         for term, tracker in zip(self.terms, [*self.term_trackers, *[None] * len(self.terms)]):
-            with _explained(term.where):
-                value = self._value_of(term, targets[term.index], preds[term.index], weights[term.index])
-            if tracker is not None:
-                tracker.update_state(value, sample_weight=real_rows(preds[term.index]))
+            with explained(term.where):
+                value = self._value_of(term, term.of(targets), term.of(preds), _weight_of(term, weights))
+            if tracker is not None and (current().overlay is not None or not isinstance(value, jax.core.Tracer)):
+                # in a jax.grad of the user's own the means of single losses have nowhere to go
+                tracker.update_state(value, sample_weight=real_rows(jax.tree.leaves(term.of(preds))[0]))
             total = total + (value if term.weight is None else value * term.weight)
         return total
 
@@ -213,7 +247,7 @@ class Objective:
     def update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
         """Let the compiled metrics see a batch; rows of padding count for nothing."""
         if self.compiled_metrics is not None:
-            self.compiled_metrics.update_state(y, y_pred, sample_weight)
+            self.compiled_metrics.update_state(self.of_all_outputs(y), y_pred, sample_weight)
 
 
 def real_rows(tensor: Any) -> Any:
@@ -232,26 +266,30 @@ def _own(function: Any) -> bool:
     return function is not None and not getattr(function, "__module__", "kyeo.").startswith("kyeo.")
 
 
-@contextmanager
-def _explained(where: str) -> Iterator[None]:
-    """Inside: what goes wrong is said to have gone wrong in this loss or metric."""
-    try:
-        yield
-    except NotMaskable:
-        raise
-    except (TypeError, ValueError, IndexError) as error:
-        if is_told(error):
-            raise retold(error, where) from None
-        words = in_plain_words(error)
-        if words is None and isinstance(error, TypeError) and is_ours(error):  # the call itself failed
-            raise problem("This loss or metric does not take what it is given.", received=str(error), where=where,
-                          expected="a function (y_true, y_pred); a metric's update_state(self, y_true, y_pred, "
-                                   "sample_weight=None)", kind=TypeError) from None
-        if words is None:
-            error.add_note(f"  in {where}")
-            raise
-        raise explained_as(error, "The computation of this loss or metric does not work out.", words, where,
-                           "labels and predictions of this batch") from None
+def _is_own(loss: Loss) -> bool:
+    """Whether the user wrote a loss."""
+    return not loss.call.__module__.startswith("kyeo.") or _own(getattr(loss, "fn", None))
+
+
+def _as_whole(spec: Any, way: tuple[Any, ...]) -> Loss:
+    """A loss that sees a part of the outputs, which lies at the end of the way."""
+    if callable(spec):
+        loss = spec if isinstance(spec, Loss) else LossFunctionWrapper(spec, name=getattr(spec, "__name__", None))
+        if _is_own(loss):
+            return loss
+    raise problem("A built-in loss sees one tensor, and this part of the outputs is several.",
+                  received=f"{spec!r} for {'/'.join(map(str, way))!r}",
+                  expected="a loss for each tensor in it, nested as they are, or a function (y_true, y_pred) of all")
+
+
+def _weight_of(term: _Term, weights: list[Any]) -> Any:
+    """The sample weights of a term; several outputs that one loss sees must have the same."""
+    first, *others = jax.tree.leaves(term.of(weights), is_leaf=lambda one: one is None)
+    if any(one is not first for one in others):
+        raise problem("A loss that sees several outputs takes one array of weights.", where=term.where,
+                      received="`sample_weight` with an array for each output",
+                      expected="one array where `compute_loss` is called, and none in `fit`: weigh inside the loss")
+    return first
 
 
 class _Several(Loss):
@@ -278,114 +316,8 @@ def _as_loss(spec: Any, target: Any, output: Output) -> Loss:
     return loss
 
 
-class CompileMetrics(Metric):
-    """All metrics of `compile` as one, as Keras has it in `model.metrics`."""
-
-    def __init__(self, name: str = "compile_metrics"):
-        super().__init__(name=name)
-        self.built = False
-        self._plain: list[list[Metric]] = []
-        self._weighted: list[list[Metric]] = []
-        self._names: list[str | None] = []
-        self._nesting: Any = None
-
-    def build(self, spec: dict[str, Any], outputs: list[Output], targets: list[Any],
-              from_logits: dict[int, bool], nesting: Any = None) -> None:
-        """Turn names into metrics and `Accuracy()` into the accuracy that fits the labels; say so once."""
-        if self.built:
-            return
-        self._names, self._nesting = [o.name for o in outputs], nesting
-        for key, chosen in (("metrics", self._plain), ("weighted_metrics", self._weighted)):
-            for index, entry in enumerate(spread(spec[key], self._names, key, True, nesting)):
-                entries = entry if isinstance(entry, (list, tuple)) else [entry] if entry is not None else []
-                chosen.append([_as_metric(one, targets[index], outputs[index], from_logits.get(index, False))
-                               for one in entries if one is not None])
-        self.built = True
-
-    @property
-    def metrics(self) -> list[Metric]:
-        """The metrics, unweighted ones first."""
-        return [m for per_output in (*self._plain, *self._weighted) for m in per_output]
-
-    @property
-    def variables(self) -> list[Any]:
-        """The variables of the metrics."""
-        return [v for m in self.metrics for v in m.variables]
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Update each metric with its output's labels and predictions."""
-        preds = jax.tree.leaves(y_pred)
-        targets = align(y_true, self._names, "y", True, self._nesting)
-        weights = align(sample_weight, self._names, "sample_weight", True, self._nesting) \
-            if sample_weight is not None else [None] * len(preds)
-        rows = current().row_mask
-        for index, (target, pred, weight) in enumerate(zip(targets, preds, weights)):
-            for metric in self._plain[index]:
-                _update(metric, target, pred, rows, self._names[index])
-            for metric in self._weighted[index]:
-                _update(metric, target, pred, _times_rows(weight, rows), self._names[index])
-
-    def by_name(self) -> dict[str, Metric]:
-        """The metrics by the names of their results; the output's name goes first where there are several outputs."""
-        named: dict[str, Metric] = {}
-        for prefix, group in (("", self._plain), ("weighted_", self._weighted)):
-            for output_name, per_output in zip(self._names, group):
-                for metric in per_output:
-                    named[self._free_name(metric.name, output_name, prefix, named)] = metric
-        return named
-
-    def result(self) -> dict[str, Any]:
-        """Values by name."""
-        return {name: metric.result() for name, metric in self.by_name().items()}
-
-    def _free_name(self, name: str, output_name: str | None, prefix: str, taken: dict[str, Any]) -> str:
-        def full(text: str) -> str:
-            return f"{output_name}_{text}" if len(self._names) > 1 and output_name else text
-
-        if full(name) not in taken:
-            return full(name)
-        if prefix and full(prefix + name) not in taken:
-            return full(prefix + name)
-        count = 1
-        while full(f"{prefix}{name}_{count}") in taken:
-            count += 1
-        return full(f"{prefix}{name}_{count}")
-
-    def reset_state(self) -> None:
-        """Start each metric anew."""
-        for metric in self.metrics:
-            metric.reset_state()
-
-
 def _sized_by(target: Any, pred: SymbolicTensor) -> SymbolicTensor:
     """The prediction, with the labels' sizes where a graph leaves a size other than the batch's open."""
     sizes = tuple(getattr(target, "shape", ()))[1:pred.ndim]
     known = (t if p is None else p for p, t in zip(pred.shape[1:], sizes))
     return SymbolicTensor((*pred.shape[:1], *known, *pred.shape[1 + len(sizes):]), pred.dtype)
-
-
-def _update(metric: Metric, target: Any, pred: Any, weight: Any, output_name: str | None) -> None:
-    with _explained(f'output "{output_name}", metric {metric.name}' if output_name else f"metric {metric.name}"):
-        if weight is None:
-            metric.update_state(target, pred)
-        else:
-            metric.update_state(target, pred, sample_weight=weight)
-
-
-def _times_rows(weight: Any, rows: Any) -> Any:
-    if rows is None or weight is None:
-        return rows if weight is None else weight
-    return weight * rows.reshape((-1,) + (1,) * (jnp.ndim(weight) - 1)).astype(weight.dtype)
-
-
-def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Metric:
-    if target is None:
-        return metrics_room.get(spec)
-    metric, announcement = resolve(spec, tuple(target.shape), str(target.dtype), output.shape, output.activation,
-                                   from_logits)
-    if announcement:
-        warn(announcement)
-    if not isinstance(metric, Metric):
-        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric").strip("<>")  # a lambda
-        metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)
-    return metric

@@ -11,6 +11,7 @@ from kyeo.core.plain import warn
 from kyeo.core.processor import computes_in
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.data.checks import check_binary_labels, check_labels
+from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train.objective import function_of
 
 __all__ = ["build_for", "build_weights", "check_targets", "output_activations"]
@@ -44,6 +45,24 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
         warn_of_slow_types(model)
+
+
+def build_objective(model: Any, y: Any, y_pred: Any) -> None:
+    """Make the losses and metrics of a model by the labels and predictions of a loop of the user's own.
+
+    It may run while JAX traces a step: the metrics' variables get values all the same.
+    """
+    if model._objective.built or y is None:
+        return
+    graph = getattr(model, "_graph", None)
+    activations = output_activations(graph.outputs) if graph is not None else [None] * len(jax.tree.leaves(y_pred))
+    with jax.ensure_compile_time_eval():
+        model._objective.build(*jax.tree.map(_as_symbol, (y, y_pred)), model.output_names, activations)
+
+
+def validation_parts(data: Any) -> tuple[Any, Any, Any]:
+    """What `validation_data` holds: x, y and sample weights."""
+    return unpack_x_y_sample_weight(data) if isinstance(data, (tuple, list)) else (data, None, None)
 
 
 def _refuse_own_functions(model: Any) -> None:
@@ -125,12 +144,14 @@ def check_targets(model: Any, y: Any, given: str | None = None) -> None:
     targets = objective.aligned(y)
     shapes = objective.output_shapes
     for term in objective.terms:
-        target = targets[term.index]
+        if not isinstance(term.place, int):
+            continue  # of several tensors: a loss of the user's own
+        target = targets[term.place]
         if target is None or not hasattr(target, "dtype"):
             continue
         where = f"{term.where}, in `{given}`" if given else term.where
         for loss in term.parts:
             if "sparse_categorical" in function_of(loss):
-                check_labels(target, shapes[term.index][-1], where, getattr(loss, "ignore_class", None))
+                check_labels(target, shapes[term.place][-1], where, getattr(loss, "ignore_class", None))
             elif function_of(loss) in ("binary_crossentropy", "binary_focal_crossentropy"):
                 check_binary_labels(target, where)

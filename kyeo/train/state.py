@@ -13,8 +13,8 @@ from kyeo.data.source import Source
 from kyeo.data.unpack import pack_x_y_sample_weight
 from kyeo.layers.habits import sweep
 from kyeo.train.calling import CompiledCall
+from kyeo.train.compile_metrics import CompileMetrics
 from kyeo.train.fingerprint import fingerprint
-from kyeo.train.objective import CompileMetrics
 from kyeo.train.padding import may_pad
 from kyeo.train.runner import Runner
 from kyeo.train.turns import Turns

@@ -1,5 +1,7 @@
 """Bring labels, weights, losses and metrics into the order of the model's outputs."""
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +9,8 @@ import jax
 
 from kyeo.core.errors import problem
 
-__all__ = ["align", "loss_names_of", "nesting_of", "output_names_of", "spread"]
+__all__ = ["align", "entries_for_parts", "loss_name_of", "nesting_of", "order_of", "output_names_of",
+           "part_at", "spread", "ways_of"]
 
 
 def _is_leaf(value: Any) -> bool:
@@ -34,18 +37,71 @@ def nesting_of(y_pred: Any) -> Any:
     return jax.tree.unflatten(structure, range(len(leaves))) if nested else None
 
 
-def loss_names_of(nesting: Any, names: Sequence[str]) -> list[str]:
-    """What the losses of nested outputs are called: by the way that leads to them, and at its end by the key of a dict
-    or, in a list, by the name of the output.
+def ways_of(nesting: Any, names: Sequence[str | None]) -> list[tuple[Any, ...]]:
+    """The keys and places that lead to each output; where outputs are not nested, their names.
 
-    >>> loss_names_of({"a": [0, 1], "b": 2}, ["x", "y", "z"])
-    ['a/x', 'a/y', 'b']
+    >>> ways_of({"a": [0, 1], "b": 2}, ["x", "y", "z"])
+    [('a', 0), ('a', 1), ('b',)]
+    """
+    if nesting is None:
+        return [(name,) for name in names]
+    found = jax.tree_util.tree_flatten_with_path(nesting)[0]
+    return [tuple(getattr(step, "key", getattr(step, "idx", step)) for step in way) for way, _ in found]
+
+
+def loss_name_of(way: tuple[Any, ...], name: str) -> str:
+    """What the loss of a nested output is called: by the way that leads to it, and at its end by the key of a dict or,
+    in a list, by the name of the output.
+
+    >>> loss_name_of(("a", 0), "x"), loss_name_of(("a", "b"), "x")
+    ('a/x', 'a/b')
+    """
+    return "/".join(map(str, (*way[:-1], name if isinstance(way[-1], int) else way[-1])))
+
+
+def order_of(way: tuple[Any, ...], spec: Any) -> list[int]:
+    """Where a way lies in what `compile` was told, for sorting.
+
+    >>> order_of(("b", 1), {"c": "mse", "b": ["mae", "mse"]})
+    [1, 1]
     """
     found = []
-    for way, number in jax.tree_util.tree_flatten_with_path(nesting)[0]:
-        *steps, last = [str(getattr(step, "key", getattr(step, "idx", step))) for step in way]
-        found.append("/".join([*steps, last if hasattr(way[-1], "key") else names[number]]))
+    for step in way:
+        if not _is_nested(spec):
+            break
+        keys = list(spec) if isinstance(spec, dict) else range(len(spec))
+        found.append(keys.index(step) if step in keys else len(keys))
+        spec = spec[step] if step in keys else None
     return found
+
+
+def entries_for_parts(spec: Any, nesting: Any, way: tuple[Any, ...] = ()) -> tuple[dict[tuple[Any, ...], Any], Any]:
+    """The entries that were given for parts of nested outputs which are several tensors, by the way that leads there;
+    and `spec` without them.
+
+    >>> entries_for_parts({"a": "own", "b": ["mse", "mae"]}, {"a": {"u": 0, "v": 1}, "b": [2, 3]})
+    ({('a',): 'own'}, {'a': None, 'b': ['mse', 'mae']})
+    """
+    if not isinstance(nesting, (dict, list, tuple)) or spec is None:
+        return {}, spec
+    if not _is_nested(spec):
+        return ({way: spec}, None) if way else ({}, spec)  # one for all outputs is one for each
+    if isinstance(spec, dict):
+        keys = [key for key in spec if isinstance(nesting, dict) and key in nesting]
+    else:
+        each = not any(map(_is_nested, spec)) and len(spec) == len(jax.tree.leaves(nesting))
+        fits = isinstance(nesting, (list, tuple)) and len(spec) == len(nesting) and not each
+        keys = list(range(len(spec))) if fits else []
+    found, rest = {}, dict(spec) if isinstance(spec, dict) else list(spec)
+    for key in keys:
+        inside, rest[key] = entries_for_parts(spec[key], nesting[key], (*way, key))
+        found.update(inside)
+    return found, rest
+
+
+def part_at(tree: Any, way: tuple[Any, ...]) -> Any:
+    """What lies at the end of a way of keys and places."""
+    return functools.reduce(operator.getitem, way, tree)
 
 
 def _within(spec: Any, nesting: Any) -> list[Any] | None:

@@ -130,6 +130,7 @@ class Trainer(StepCache):
                      training: bool = True) -> Any:
         """The total loss of a batch: the compiled losses and those the layers added."""
         assert self._objective is not None
+        prepare.build_objective(self, y, y_pred)
         parts = [self._objective.loss(y, y_pred, sample_weight), *self.losses]  # type: ignore[attr-defined]
         parts = [part for part in parts if part is not None]
         if not parts:
@@ -140,6 +141,7 @@ class Trainer(StepCache):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Update the compiled metrics with a batch and give all results."""
         assert self._objective is not None
+        prepare.build_objective(self, y, y_pred)
         self._objective.update_metrics(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
@@ -345,7 +347,7 @@ class Trainer(StepCache):
     # -- small things --------------------------------------------------------------------------------------
     def _validation_source(self, data: Any, batch_size: int | None, steps: int | None) -> Source:
         try:
-            x, y, weight = _validation_parts(data)
+            x, y, weight = prepare.validation_parts(data)
             source = as_source(without_text(self, x), y, weight, batch_size=batch_size, steps=_capped(steps))
             prepare.build_for(self, source.peek(), "validation_data")
             prepare.check_targets(self, dict(source.whole()).get("y"), "validation_data")
@@ -367,10 +369,6 @@ class Trainer(StepCache):
         names = dict.fromkeys(metric.name for metric in self.single_metrics())
         values = [logs[n] for n in names if n in logs] + [logs[n] for n in sorted(logs) if n not in names]
         return values[0] if len(values) == 1 else values
-
-
-def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
-    return unpack_x_y_sample_weight(data) if isinstance(data, (tuple, list)) else (data, None, None)
 
 
 def _capped(steps: int | None) -> int | None:

@@ -211,8 +211,10 @@ class _Drawing:
         drawn: set[str] = set()
         for node in graph.nodes:
             for tensor in node.inputs:
-                line = f"{self._end_of(tensor)} -> {self._begin_of(node.operation)}" if tensor.node is not None else ""
-                if line and line not in drawn:
+                begin = graph.begin_of(tensor)
+                end = self._end_of(tensor) if begin is None else self._id(begin)
+                line = f"{end} -> {self._begin_of(node.operation)}"
+                if line not in drawn:
                     drawn.add(line)
                     yield line
 

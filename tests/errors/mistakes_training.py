@@ -68,6 +68,16 @@ def three_losses_for_two_outputs(still):
     model.compile("sgd", ["mse", "mse", "mse"])  # <-
 
 
+@mistake("built-in loss", "'mse' for 'pair'")
+def one_loss_for_several_outputs(still):
+    x = kyeo.Input((4,))
+    pair = [layers.Dense(1, name="head")(x), layers.Dense(1, name="neck")(x)]
+    model = kyeo.Model(x, {"pair": pair, "tail": layers.Dense(1)(x)}, name="three")
+    still.gives((12, 1), lambda: model.predict(X, verbose=0)["tail"])
+    model.compile("sgd", {"pair": ["mse", "mse"], "tail": "mse"})
+    model.compile("sgd", {"pair": "mse", "tail": "mse"})  # <-
+
+
 @mistake("loss")
 def loss_forgotten(still):
     model = network(layers.Dense(1, name="head"), loss=None)

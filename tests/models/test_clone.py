@@ -38,3 +38,39 @@ def test_functions_and_tensors():
         kyeo.models.clone_model(model, input_tensors=[base, base])
     with pytest.raises(TypeError, match="must give a layer"):
         kyeo.models.clone_model(model, clone_function=lambda layer: 3)
+
+
+def test_call_function_sees_the_calls_of_the_graph_and_not_those_inside_stacks():
+    x = kyeo.Input((4,))
+    inner = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(4)], name="inner")
+    model = kyeo.Model(x, kyeo.layers.Dense(2, name="last")(inner(x)))
+    seen = []
+
+    def called(layer, *args, **kwargs):
+        seen.append(layer.name)
+        return layer(*args, **kwargs)
+
+    copy = kyeo.models.clone_model(model, call_function=called)
+    copy.set_weights(model.get_weights())
+    assert seen == ["inner", "last"]
+    np.testing.assert_allclose(copy(np.ones((1, 4))), model(np.ones((1, 4))), rtol=1e-6)
+
+
+@pytest.mark.parametrize("x", (np.ones((2, 3)), {"a": np.ones((2, 3)), "b": np.ones((2, 4))}), ids=("array", "dict"))
+def test_a_copy_of_a_subclass_takes_the_weights(x):
+    class Own(kyeo.Model):
+        def __init__(self, units=2, **kwargs):
+            super().__init__(**kwargs)
+            self.units = units
+            self.parts = [kyeo.layers.Dense(units), kyeo.layers.Dense(units)]
+
+        def call(self, inputs):
+            return sum(part(one) for part, one in zip(self.parts, jax.tree.leaves(inputs)))
+
+    model = Own(3)
+    model(x)
+    model.compile("adam", "mse")
+    copy = kyeo.models.clone_model(model)
+    assert copy.built and copy.compiled
+    copy.set_weights(model.get_weights())
+    np.testing.assert_allclose(copy(x), model(x), rtol=1e-6)

@@ -48,6 +48,12 @@ def nested(k):
     return k.Model(x, {"p": [one, {"deep": two}], "q": three})
 
 
+def distance(y_true, y_pred):
+    """A loss that sees a part of nested outputs."""
+    pairs = zip(jax.tree.leaves(y_true), jax.tree.leaves(y_pred))
+    return sum(((a - b) ** 2).mean(axis=-1) for a, b in pairs)
+
+
 def stack(k):
     return k.Sequential([k.layers.Dense(8, activation="relu"), k.layers.LayerNormalization(), k.layers.Dense(2)])
 
@@ -84,10 +90,17 @@ CASES = {  # name: (model, compile, (x, y), fit arguments)
                     "loss_weights": [1.0, 0.3], "metrics": [["mae"], ["accuracy"]]}, both(None, [TARGET, LABELS]), {}),
     "outputs by name": (branched, {"optimizer": "sgd", "loss": {"one": "mse", "two": "sparse_categorical_crossentropy"},
                         "metrics": {"two": ["accuracy"]}}, both(None, [TARGET, LABELS]), {}),
+    "labels of one output": (branched, {"optimizer": "sgd", "loss": [None, "sparse_categorical_crossentropy"]},
+                             both(None, LABELS), {"epochs": 2}),
     "outputs in outputs": (nested, {"optimizer": "sgd", "loss": {"p": ["mse", {"deep": "mae"}], "q": "mae"},
                            "loss_weights": {"p": [1.0, {"deep": 0.5}], "q": 2.0},
                            "metrics": {"p": [["mae"], {"deep": ["mse", "mae"]}], "q": ["mse"]}},
                            (X, {"p": [TARGET, {"deep": BINARY}], "q": TARGET}), {}),
+    "a loss for several outputs": (nested, {"optimizer": "sgd", "loss": {"q": "mae", "p": distance},
+                                   "loss_weights": {"q": 2.0, "p": 0.5}},
+                                   (X, {"p": [TARGET, {"deep": BINARY[:, 0]}], "q": TARGET}), {}),
+    "a loss for a part of a part": (nested, {"optimizer": "sgd", "loss": {"q": "mae", "p": ["mse", distance]}},
+                                    (X, {"p": [TARGET, {"deep": BINARY}], "q": TARGET}), {}),
     "built late": (stack, {"optimizer": "adam", "loss": "mse"}, (X, TARGET), {}),
     "many steps": (lambda k: mlp(k, 2, None), {"optimizer": "adam", "loss": "mse", "steps_per_execution": 2},
                    (X, TARGET), {}),

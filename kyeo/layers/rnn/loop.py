@@ -138,7 +138,8 @@ class RNN(Layer):
         if self.stateful or not isinstance(self.cell, Layer):
             self.mixes_rows = True  # rows go on in the next batch; or nobody knows what the cell does
         size = self.cell.state_size
-        self.state_size = list(size) if isinstance(size, (list, tuple)) else [size]
+        self.single_state = not isinstance(size, (list, tuple))
+        self.state_size = [size] if self.single_state else list(size)
         self._held: _States | None = None
 
     # -- states --------------------------------------------------------------------------------------------
