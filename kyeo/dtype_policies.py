@@ -108,10 +108,10 @@ class QuantizedDTypePolicy(DTypePolicy):
         if parts[0] not in QUANTIZATION_MODES or len(values) != len(self.numbers) or None in values:
             raise problem("`mode` is not valid.", received=f"mode={mode!r}", where=type(self), expected=(
                 "one of " + ", ".join("/".join([m, *self.numbers]) for m in QUANTIZATION_MODES)))
-        self.mode, self._mode = mode, parts[0]
+        self.mode = parts[0]
         for number, value in zip(self.numbers, values):
             setattr(self, number, value)
-        if self._mode == "int8" and self.compute_dtype == "float16":
+        if self.mode == "int8" and self.compute_dtype == "float16":
             raise problem("int8 does not go together with float16.", received=f"source_name={source_name!r}",
                           where=type(self), expected='such as "float32" or "mixed_bfloat16"')
         self.name = f"{mode}_from_{self.source_name}"
@@ -119,7 +119,12 @@ class QuantizedDTypePolicy(DTypePolicy):
     @property
     def quantization_mode(self) -> str:
         """How the layer is quantized."""
-        return self._mode
+        return self.mode
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments: the mode with its numbers."""
+        numbers = [str(getattr(self, number)) for number in self.numbers]
+        return {**super().get_config(), "mode": "/".join([self.mode, *numbers])}
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} "{self.name}">'
@@ -196,6 +201,12 @@ class AWQDTypePolicy(GPTQDTypePolicy):
     128
     """
 
+    def __init__(self, mode: str, source_name: str | None = None):
+        super().__init__(mode, source_name)
+        if self.weight_bits != 4:
+            raise problem("AWQ makes weights of 4 bits.", received=f"mode={mode!r}", where=type(self),
+                          expected=f"awq/4/{self.group_size}", fix="or GPTQ, for another number of bits")
+
 
 class DTypePolicyMap(DTypePolicy, MutableMapping):
     """A policy for each layer by its path, or by a regular expression for whole paths.
@@ -214,11 +225,25 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         if isinstance(default_policy, DTypePolicyMap) or not isinstance(policy_map, dict | None):
             raise problem("The policies are not valid.", kind=TypeError, where=type(self), expected="a policy, a dict",
                           received=f"default_policy={default_policy!r}, policy_map={policy_map!r}")
-        self.default_policy = default_policy
+        self._default_policy = default_policy
         self.policy_map = {path: get(policy) for path, policy in (policy_map or {}).items()}
         source = get(default_policy)
         self.compute_dtype, self.variable_dtype = source.compute_dtype, source.variable_dtype
         self.name = f"map_{source.name}"
+
+    @property
+    def default_policy(self) -> DTypePolicy:
+        """The policy of layers that nothing matches."""
+        return get(self._default_policy)
+
+    @property
+    def quantization_mode(self) -> str | None:
+        """How layers that nothing matches are quantized; None where they are not."""
+        return self.default_policy.quantization_mode
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; the default policy is None where it was not given."""
+        return {**super().get_config(), "default_policy": serialize_value(self._default_policy)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
@@ -242,7 +267,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         if len(matching) > 1:
             raise problem("More than one entry matches this path.", received=path, where=type(self),
                           expected="one of " + ", ".join(map(repr, matching)))
-        return self.policy_map[matching[0]] if matching else get(self.default_policy)
+        return self.policy_map[matching[0]] if matching else self.default_policy
 
     def __setitem__(self, path: str, policy: Any) -> None:
         if path in self.policy_map:

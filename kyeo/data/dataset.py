@@ -4,6 +4,7 @@ The order of a shuffled one is a function of (seed, number of the pass), so a ru
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,7 +37,7 @@ class Dataset:
     @checked
     def __init__(self, elements: Elements, size: int | None = None, batch_size: int | None = None):
         self._elements, self._size, self.batch_size = elements, size, batch_size
-        self._passes = itertools.count()
+        self._begin(0)
         self.class_names: list[str] | None = None
         self.file_paths: list[str] | None = None
 
@@ -55,6 +56,10 @@ class Dataset:
                 yield jax.tree.map(lambda a, i=i: a[i], tensors)
 
         return cls(elements, size)
+
+    def _begin(self, first: int) -> None:
+        self._first, self._passes = first, itertools.count(first)
+        self._taken: Counter[int] = Counter()  # count -> how often `take` was asked for it
 
     def __iter__(self) -> Iterator[Any]:
         return self._elements(next(self._passes))
@@ -76,6 +81,7 @@ class Dataset:
     def _like(self, elements: Elements, size: int | None, batch_size: int | None = None) -> "Dataset":
         made = Dataset(elements, size, batch_size)
         made.class_names, made.file_paths = self.class_names, self.file_paths
+        made._begin(self._first)
         return made
 
     def map(self, map_func: Callable[..., Any], num_parallel_calls: Any = None, **kwargs: Any) -> "Dataset":
@@ -138,10 +144,14 @@ class Dataset:
         return self._like(elements, self._size, self.batch_size)
 
     def take(self, count: int) -> "Dataset":
-        """The first `count` elements; -1 for all."""
+        """The first `count` elements; -1 for all. Asked for again, it begins with the next pass: a loop of one's own
+        over `data.take(100)` sees other elements in each epoch where they are shuffled."""
         size = self._size if count < 0 else None if self._size is None else min(count, self._size)
-        return self._like(lambda turn: itertools.islice(self._elements(turn), None if count < 0 else count), size,
+        made = self._like(lambda turn: itertools.islice(self._elements(turn), None if count < 0 else count), size,
                           self.batch_size)
+        made._begin(self._first + self._taken[count])
+        self._taken[count] += 1
+        return made
 
     def skip(self, count: int) -> "Dataset":
         """All but the first `count` elements."""

@@ -7,6 +7,7 @@ import jax
 from jax import export as jax_export
 
 from kyeo.core.errors import problem
+from kyeo.core.symbolic import SymbolicTensor
 
 __all__ = ["names_of", "signature_of", "symbolic_inputs"]
 
@@ -41,7 +42,13 @@ def signature_of(model: Any, given: Any = None) -> Any:
         raise problem("The shapes of the model's inputs are not known.", where=model, received="no `input_signature`",
                       expected="a model made from inputs and outputs, or one that was called",
                       fix='call the model on data first, or input_signature=((None, 28, 28, 1), "float32")')
+    if graph.other_sizes and not any(getattr(layer, "stateful", False) for layer in model.layers):
+        return jax.tree.map(_any_batch, graph.inputs)  # a stack that three rows have built takes four as well
     return graph.inputs
+
+
+def _any_batch(tensor: SymbolicTensor) -> SymbolicTensor:
+    return SymbolicTensor((None, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
 
 
 def symbolic_inputs(signature: Any, where: Any = None) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -80,7 +81,8 @@ class Adaptable(Layer):
         if self.scheme is None or self.scheme.keeps_weight:
             self.__dict__[f"_{self.adaptable}"] = make_weight(self, self.adaptable, shape, **rules)
         if self.scheme is not None:
-            self.scheme.build(self, shape)
+            with jax.ensure_compile_time_eval():  # a layer around this one may be built by tracing its `call`
+                self.scheme.build(self, shape)
 
     def multiplied(self, multiply: Callable[..., Any], inputs: Any) -> Any:
         """`multiply(inputs, weight)`, by the quantized weight where there is one."""

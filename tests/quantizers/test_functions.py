@@ -90,13 +90,13 @@ def test_policies():
     for name in ("int8_from_float32", "int8_from_mixed_bfloat16", "int4_from_float32", "int4/32_from_float32",
                  "float8_from_mixed_float16", "gptq/4/128_from_float32", "awq/4/-1_from_bfloat16", "float32"):
         mine, wanted = (room.dtype_policies.get(name) for room in (kyeo, keras))
-        for attribute in ("name", "compute_dtype", "variable_dtype", "quantization_mode"):
-            assert getattr(mine, attribute) == getattr(wanted, attribute)
+        for attribute in ("name", "compute_dtype", "variable_dtype", "quantization_mode", "mode", "weight_bits"):
+            assert not hasattr(wanted, attribute) or getattr(mine, attribute) == getattr(wanted, attribute)
         config = kyeo.dtype_policies.serialize(mine)
         assert config == keras.dtype_policies.serialize(wanted)
         assert kyeo.dtype_policies.deserialize(config) == mine
     assert kyeo.dtype_policies.get("int8_from_float32") != kyeo.dtype_policies.get("int4_from_float32")
-    for bad in ("int8_from_float16", "int3_from_float32", "int4/x_from_float32", "gptq/4_from_float32"):
+    for bad in ("int8_from_float16", "int3_from_float32", "int4/x_from_float32", "gptq/4_from_float32", "awq/8/128_from_float32"):
         with pytest.raises(ValueError):
             kyeo.dtype_policies.get(bad)
 
@@ -111,6 +111,8 @@ def test_policy_map():
     assert kyeo.dtype_policies.serialize(ours) == keras.dtype_policies.serialize(theirs)
     again = kyeo.dtype_policies.deserialize(json.loads(json.dumps(kyeo.dtype_policies.serialize(ours))))
     assert again == ours and list(again) == list(theirs) and len(again) == 2
+    assert ours.default_policy.name == theirs.default_policy.name == "float32"
+    assert ours.quantization_mode is theirs.quantization_mode is None
     with pytest.raises(ValueError, match="for this path"):
         ours["head"] = "float32"
     layer = kyeo.layers.Dense(3, dtype=ours, name="head")

@@ -160,6 +160,30 @@ def test_files_in_both_directions(mode, tmp_path):
         close(again.predict(ids, verbose=0), model.predict(ids, verbose=0), 1e-5 if mode != "float8" else 2e-2)
 
 
+def test_a_file_of_a_layer_around_quantized_ones(tmp_path):
+    @kyeo.saving.register_keras_serializable("around")
+    class Around(kyeo.layers.Layer):  # without `build`: its layers are made while its `call` is traced
+        def __init__(self, dtype=None, **words):
+            super().__init__(dtype=dtype, **words)
+            self.dense = kyeo.layers.Dense(5, dtype=dtype, name="inner")
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        def get_config(self):
+            policies = kyeo.dtype_policies.DTypePolicyMap(None, {self.dense.path: self.dense.dtype_policy})
+            return {**super().get_config(), "dtype": policies}
+
+    for mode in ("int8", "int4", "float8"):
+        x = kyeo.Input((6,))
+        model = kyeo.Model(x, Around(name="around")(x))
+        model.quantize(mode)
+        model.save(tmp_path / "around.keras")
+        again = kyeo.models.load_model(tmp_path / "around.keras")
+        assert again.layers[1].dense.quantization_mode == mode
+        close(again(X), model(X), 1e-6)
+
+
 def test_models_and_errors():
     model = kyeo.Sequential([kyeo.Input((6,)), kyeo.layers.Dense(4, name="a"), kyeo.layers.Dense(2, name="b")])
     model.compile("sgd", "mse")

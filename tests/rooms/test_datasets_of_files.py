@@ -42,6 +42,10 @@ def test_shuffle_is_a_function_of_seed_and_pass():
     passes = [lists(first), lists(first)]
     assert passes == [lists(second), lists(second)]
     assert passes[0] != passes[1] and sorted(passes[0]) == list(range(7))
+    fresh, plain = (ROWS.shuffle(7, seed=3) for _ in range(2))
+    taken = [lists(fresh.take(3)) for _ in range(3)]  # as in an epoch's `for batch in data.take(100)`
+    assert taken == [lists(plain)[:3] for _ in range(3)] and taken[0] != taken[1]
+    assert sorted(lists(fresh.take(5)) + lists(fresh.skip(5))) == list(range(7))  # to train and to validate
     same = ROWS.shuffle(9, seed=3, reshuffle_each_iteration=False)
     assert lists(same) == lists(same) != list(range(7))
     source = kyeo.data.as_source(first.map(lambda x: np.array([x, x])))

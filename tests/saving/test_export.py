@@ -24,13 +24,19 @@ def two_inputs():
     return kyeo.Model([a, b], {"sum": layers.Add()([a, b]), "both": layers.Concatenate()([a, b])})
 
 
+def built_by_data():
+    model = kyeo.Sequential([layers.Dense(4, activation="relu"), layers.Dense(2)])
+    model(np.ones((3, 5), "float32"))  # three rows now do not mean three rows for ever
+    return model
+
+
 def draw(model, rows):
     rng = np.random.default_rng(rows)
     made = [rng.integers(0, 9, (rows, *t.shape[1:])).astype(t.dtype) for t in model.inputs]
     return made if len(made) > 1 else made[0]
 
 
-@pytest.mark.parametrize("make", [image_model, text_model, two_inputs])
+@pytest.mark.parametrize("make", [image_model, text_model, two_inputs, built_by_data])
 def test_same_numbers(make, tmp_path, capsys):
     model = make()
     model.export(tmp_path / "m")
