@@ -25,7 +25,6 @@ __all__ = ["Checkpoints", "Writer", "packed", "read_tree", "unpacked", "write_tr
 _FORM = "kyeo checkpoint 1"
 _ARRAY, _TUPLE, _DICT, _BYTES, _TORCH = "__array__", "__tuple__", "__dict__", "__bytes__", "__torch__"
 _ENDING = ".checkpoint"
-_PIECE = 2**20
 _NAME = re.compile(r"epoch-(\d{6,})-step-(\d{8,})\.checkpoint")
 
 
@@ -50,10 +49,8 @@ def read_tree(path: Any) -> Any:
 
     Raises:
         DamagedFile: the file is not whole.
+        OSError: the disk does not give it.
     """
-    with open(path, "rb") as file:  # a disk that cannot read it says so here; under a memory map it ends the process
-        while file.read(_PIECE):
-            pass
     with Tensors(path, sealed=True) as tensors:
         if tensors.metadata.get("form") != _FORM:
             raise problem("The file is no checkpoint of this version.", where=str(path), kind=DamagedFile,
@@ -116,10 +113,10 @@ def _unpacked(value: Any, tensors: Mapping[str, np.ndarray]) -> Any:
     if not isinstance(value, dict):
         return value
     if _ARRAY in value:
-        array = tensors[value[_ARRAY]].copy()
+        array = tensors[value[_ARRAY]]
         return array[()] if value["scalar"] else array
     if _TORCH in value:
-        array = tensors[value[_TORCH]].copy()
+        array = tensors[value[_TORCH]]
         return sys.modules["torch"].from_numpy(array) if "torch" in sys.modules else array
     if _BYTES in value:
         return tensors[value[_BYTES]].tobytes()
