@@ -197,7 +197,7 @@ def count_calls(last):
 
     class File:
         def __init__(self, file):
-            self.file, self.write = file, counted(file.write)
+            self.file, self.write, self.seek = file, counted(file.write), file.seek
 
         def __enter__(self):
             self.file.__enter__()

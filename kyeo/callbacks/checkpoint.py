@@ -28,8 +28,13 @@ _ENDING = ".checkpoint"
 _NAME = re.compile(r"epoch-(\d{6,})-step-(\d{8,})\.checkpoint")
 
 
-def write_tree(path: Any, tree: Any) -> None:
+def write_tree(path: Any, tree: Any, emptied: bool = False) -> None:
     """Write dicts, lists and tuples of numbers, texts, bytes and arrays into one file, with checksums.
+
+    Args:
+        path: of the file.
+        tree: what to write.
+        emptied: whether the tree, a dict, is emptied, so that the memory of each array goes when it is written.
 
     Raises:
         TypeError: something in it is of another kind; the message says where.
@@ -41,7 +46,9 @@ def write_tree(path: Any, tree: Any) -> None:
     {'step': 3, 'weights': [array([1., 1.])]}
     """
     text, arrays = packed(tree)
-    write_tensors(path, arrays, {"form": _FORM, "tree": text}, sealed=True)
+    if emptied:
+        tree.clear()
+    write_tensors(path, arrays, {"form": _FORM, "tree": text}, sealed=True, emptied=True)
 
 
 def read_tree(path: Any) -> Any:
@@ -165,11 +172,11 @@ class Checkpoints:
         """The file for a place."""
         return self.folder / f"epoch-{place[0]:06}-step-{place[1]:08}{_ENDING}"
 
-    def write(self, place: tuple[int, int], tree: Any) -> None:
-        """Write one: it is on the disk, whole, before an older one goes."""
+    def write(self, place: tuple[int, int], tree: Any, emptied: bool = False) -> None:
+        """Write one: it is on the disk, whole, before an older one goes. `emptied`: as for `write_tree`."""
         make_folder(self.folder)
         with atomic_write(self.path(place)) as temporary:
-            write_tree(temporary, tree)
+            write_tree(temporary, tree, emptied)
         older = [other for other in self.places() if other < place]
         for other in older[:max(len(older) - self.keep + 1, 0)]:
             with contextlib.suppress(OSError):
@@ -237,6 +244,11 @@ class Writer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="kyeo_checkpoints")
                 self._thread.start()
+
+    def drop(self) -> None:
+        """Forget the item that nobody began to work on yet, since a newer one is being made."""
+        with self._lock:
+            self._waiting = None
 
     def wait(self) -> None:
         """Come back when all is done."""

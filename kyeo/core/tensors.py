@@ -43,15 +43,16 @@ class DamagedFile(ValueError):
 
 
 def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None,
-                  sealed: bool = False, summed: bool = False) -> None:
+                  sealed: bool = False, summed: bool = False, emptied: bool = False) -> None:
     """Write a file; whoever wants it to appear at once writes it through `core.files.atomic_write`.
 
     Args:
         path: the file, or one that is open.
         arrays: arrays by name; NumPy's or what NumPy takes.
         metadata: texts by name.
-        sealed: whether to add checksums, so that any damage is found.
+        sealed: whether to add checksums, so that any damage is found; the header is written again at the end.
         summed: whether to add quick checksums, to the metadata alone; `Tensors.check` compares them.
+        emptied: whether `arrays` is emptied, so that the memory of each goes when it is written.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.safetensors")
@@ -64,8 +65,10 @@ def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, s
     parts = {name: _plain(array, name) for name, array in arrays.items()}
     parts = dict(sorted(parts.items(), key=lambda item: -item[1].dtype.itemsize))
     texts = dict(metadata or {})
+    if emptied:
+        arrays.clear()  # type: ignore[attr-defined]
     if sealed:
-        texts[_SUMS] = json.dumps({name: _sum(array) for name, array in parts.items()})
+        texts[_SUMS] = json.dumps(dict.fromkeys(parts, "0" * 64))  # as long as it will be
         parts[_SEAL] = np.zeros(32, np.uint8)
     if summed:
         texts[_CRCS] = json.dumps(dict(zip(parts, _side_by_side(_crc, parts.items()))))
@@ -75,13 +78,26 @@ def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, s
         header[name] = {"dtype": _CODES[array.dtype.name], "shape": list(array.shape),
                         "data_offsets": [at, at + array.nbytes]}
         at += array.nbytes
+    with open(path, "wb") if isinstance(path, (str, os.PathLike)) else contextlib.nullcontext(path) as file:
+        file.write(_head(header))
+        sums: dict[str, str] = {}
+        while parts:
+            name = next(iter(parts))
+            array = parts.pop(name)
+            if sealed and name == _SEAL:
+                header[_META][_SUMS] = json.dumps(sums)
+                file.write(hashlib.sha256(_head(header)).digest())
+                file.seek(0)
+                file.write(_head(header))
+            else:
+                sums[name] = _sum(array) if sealed else ""
+                file.write(_bytes(array))
+
+
+def _head(header: dict[str, Any]) -> bytes:
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    head = len(text).to_bytes(8, "little") + text
-    with open(path, "wb") if isinstance(path, (str, os.PathLike)) else contextlib.nullcontext(path) as file:
-        file.write(head)
-        for name, array in parts.items():
-            file.write(hashlib.sha256(head).digest() if sealed and name == _SEAL else _bytes(array))
+    return len(text).to_bytes(8, "little") + text
 
 
 def _plain(value: Any, name: str) -> np.ndarray:

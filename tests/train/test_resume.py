@@ -7,7 +7,11 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
+import tracemalloc
+import types
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -15,7 +19,7 @@ import pytest
 import kyeo
 from kyeo.callbacks.backup import EXIT_CODE
 from kyeo.callbacks.checkpoint import Checkpoints, Writer, read_tree, write_tree
-from kyeo.core.tensors import DamagedFile
+from kyeo.core.tensors import DamagedFile, write_tensors
 
 ROOT = pathlib.Path(__file__).parents[2]
 X = np.random.default_rng(0).normal(size=(22, 3)).astype("float32")
@@ -558,6 +562,44 @@ def test_writer():
     broken.put(0.0)
     broken.wait()
     assert isinstance(broken.error(), ZeroDivisionError) and broken.error() is None
+
+
+def test_memory_of_checkpoints(tmp_path, monkeypatch):
+    """A disk that is slower than training: one copy is being written, one is new, none waits besides them; what is
+    written goes at once, and when training goes on each value goes as it is in its place."""
+    weights = 3 * 4 * 1000**2  # bytes, with Adam's
+
+    def large():
+        model = kyeo.Sequential([kyeo.Input((1000,)), kyeo.layers.Dense(1000, use_bias=False)])
+        model.compile("adam", "mse")
+        return model
+
+    def data():
+        return {"x": np.ones((6, 1000), "float32"), "y": np.ones((6, 1000), "float32"), "batch_size": 1}
+
+    ended, write = threading.Event(), Checkpoints.write
+
+    def slow(self, place, tree, emptied=False):
+        assert emptied and (place == (0, 0) or ended.wait(60))
+        write(self, place, tree, emptied)
+
+    model = large()
+    model.fit(**data(), verbose=0)
+    monkeypatch.setattr(Checkpoints, "write", slow)
+    tracemalloc.start()
+    fit(tmp_path, data, model=model, epochs=1, save_freq=1, callbacks=[kyeo.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ended.set())])
+    assert 1.5 * weights < tracemalloc.get_traced_memory()[1] < 2.6 * weights
+    tracemalloc.stop()
+    alive = []
+    arrays = {str(i): np.ones(10**6, "float32") for i in range(4)}
+    known = [weakref.ref(array) for array in arrays.values()]
+    with open(tmp_path / "a", "wb") as file:
+        file_write = file.write
+        counting = types.SimpleNamespace(seek=file.seek, write=lambda data: (alive.append(sum(
+            ref() is not None for ref in known)), file_write(data)))
+        write_tensors(counting, arrays, sealed=True, emptied=True)
+    assert alive[:5] == [4, 4, 3, 2, 1]
 
 
 def test_best_file_is_not_lost_by_a_restart(tmp_path):
