@@ -211,7 +211,7 @@ class Checkpoints:
 
     def _clear_leftovers(self) -> None:
         """Remove what a process left that was killed while it wrote."""
-        clear_leftovers(self.folder, rf"\.epoch-.*{re.escape(_ENDING)}", owned=True)
+        clear_leftovers(self.folder, rf"\.epoch-.*{re.escape(_ENDING)}")
 
     def delete(self) -> None:
         """Remove them all, the newest last, and the folder if nothing else is in it."""
