@@ -143,8 +143,8 @@ def agree(doing: str) -> None:
 def joining(first: str) -> Iterator[None]:
     """Inside the block processes speak to each other for the first time; where they cannot, the error says what to do.
 
-    On CPUs each tells the others the address that its machine's name stands for, which on many systems leads back to the
-    machine itself (Debian writes 127.0.1.1 into /etc/hosts).
+    On CPUs each tells the others the address that its machine's name stands for, which on many systems leads back to
+    the machine itself (Debian writes 127.0.1.1 into /etc/hosts).
 
     Args:
         first: "host:port" of the first process.
