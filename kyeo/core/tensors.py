@@ -223,7 +223,7 @@ class Tensors(Mapping[str, np.ndarray]):
                 raise self._bad(f'"{name}" does not have the checksum it was written with')
 
     def check(self, told: Callable[[int], None] = lambda size: None) -> None:
-        """Read all arrays once, and compare them with their quick checksums, if the file has such.
+        """Compare all arrays with their quick checksums, if the file has such.
 
         Args:
             told: called with the number of bytes, after each array.
@@ -232,20 +232,30 @@ class Tensors(Mapping[str, np.ndarray]):
             DamagedFile: one differs.
             OSError: one cannot be read.
         """
-        sums = None
-        if _CRCS in self.metadata:
-            sums = read_header(self.metadata[_CRCS].encode("utf-8", "surrogatepass"), self._bad)
+        if not self.has_sums:
+            return
+        sums = read_header(self.metadata[_CRCS].encode("utf-8", "surrogatepass"), self._bad)
 
         def compare(name: str) -> int:
             checksum = 0
             for piece in self._pieces(name):
-                checksum = zlib.crc32(piece, checksum) if sums is not None else 0
-            if sums is not None and sums.get(name) != _crc_with(name, self.dtype(name), self.shape(name), checksum):
+                checksum = zlib.crc32(piece, checksum)
+            if sums.get(name) != _crc_with(name, self.dtype(name), self.shape(name), checksum):
                 raise self._bad(f"{name[:100]!a} does not have the checksum it was written with")
             return self.nbytes(name)
 
         for size in _side_by_side(compare, ((name,) for name in self)):
             told(size)
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether the file has quick checksums."""
+        return _CRCS in self.metadata
+
+    def read_through(self, name: str) -> None:
+        """Read an array and forget it, to see whether the disk gives it."""
+        for _ in self._pieces(name):
+            pass
 
     def __getitem__(self, name: str) -> np.ndarray:
         dtype, shape, begin, _ = self._entries[name]

@@ -188,4 +188,7 @@ class TensorGroup(Mapping[str, np.ndarray]):
         return self._files[name].dtype(name)
 
     def check(self, key: str) -> None:
-        """Nothing: all of the file was read once when it was opened."""
+        """Raise where it cannot be read whole; in a file with checksums all was read when it was opened."""
+        name = self._name(key)
+        if not self._files[name].has_sums:
+            self._files[name].read_through(name)
