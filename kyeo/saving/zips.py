@@ -47,10 +47,8 @@ def opened_archive(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetRea
         if missing:
             raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path),
                           expected="the files themselves, not links to them")
-        if (path / CONFIG).stat().st_size > MAX_CONFIG:
-            raise problem("The config is too big.", where=str(path / CONFIG), expected=f"at most {MAX_CONFIG:,} bytes")
         _check_folder(path, names)
-        yield (path / CONFIG).read_bytes(), path / WEIGHTS, names, lambda name: (path / name).read_bytes()
+        yield (_whole(path / CONFIG, MAX_CONFIG), path / WEIGHTS, names, lambda name: _whole(path / name))
         return
     with path.open("rb") as file:
         try:
@@ -85,7 +83,7 @@ def _checksum(file: Any, sought: bytes = b"") -> tuple[int, bool]:
 
 def _check_folder(path: Path, names: list[str]) -> None:
     """Hold the files of a folder against what was written with them. Keras notes nothing."""
-    notes = read_json((path / METADATA).read_bytes(), METADATA) if METADATA in names else None
+    notes = read_json(_whole(path / METADATA, MAX_CONFIG), METADATA) if METADATA in names else None
     written = notes.get(FILES) if isinstance(notes, dict) else None
     if not isinstance(written, dict):
         return
@@ -95,6 +93,18 @@ def _check_folder(path: Path, names: list[str]) -> None:
         raise problem("The files of the folder were not written together, or one is damaged.", where=str(path),
                       received=f"another content of {', '.join(other[:5])} than {METADATA} was written with",
                       fix=f"save the model again (a save was killed here); after a change by hand, delete {METADATA}")
+
+
+def _whole(path: Path, limit: int | None = None) -> bytes:
+    """The bytes of a file in a folder. Without a limit they are believed where they are on the disk: one with holes may
+    say that it is far bigger than what is stored of it."""
+    told = path.stat()
+    stored = told.st_blocks * 512 if hasattr(told, "st_blocks") else told.st_size
+    limit = max(MAX_CONFIG, _EXPANSION * stored) if limit is None else limit
+    if told.st_size > limit:
+        raise problem("This file of the folder is too big.", where=str(path), received=f"{told.st_size:,} bytes",
+                      expected=f"at most {limit:,} bytes")
+    return path.read_bytes()
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:

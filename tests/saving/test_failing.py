@@ -10,6 +10,7 @@ import pytest
 
 import kyeo
 from kyeo.core import files as core_files
+from kyeo.saving.zips import opened_archive
 
 
 def small(units=2):
@@ -67,6 +68,19 @@ def test_folder(tmp_path):
     model.save(tmp_path / "folder", zipped=False)
     loaded = kyeo.saving.load_model(tmp_path / "folder")
     np.testing.assert_array_equal(loaded.get_weights()[0], np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "config.json", "assets/text/vocabulary.txt"])
+def test_a_folder_with_a_file_of_holes(name, tmp_path):
+    """It says that it has far more bytes than the disk has of it."""
+    small().save(tmp_path / "m", zipped=False)
+    (tmp_path / "m/assets/text").mkdir(parents=True, exist_ok=True)
+    notes = json.loads((tmp_path / "m/metadata.json").read_text())
+    (tmp_path / "m/metadata.json").write_text(json.dumps({k: v for k, v in notes.items() if k != "files"}))
+    with open(tmp_path / "m" / name, "ab") as file:
+        file.truncate(2**42)
+    with pytest.raises(ValueError, match="is too big"), opened_archive(tmp_path / "m") as (_, _, _, read):
+        read(name)
 
 
 @pytest.mark.parametrize("foreign, exchanges", [(False, True), (True, True), (False, False)])
