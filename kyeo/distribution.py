@@ -19,7 +19,7 @@ import numpy as np
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
 from kyeo.core.plain import warn
-from kyeo.core.processes import agree, from_first
+from kyeo.core.processes import agree, from_first, joining
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Structure, unwrap
@@ -390,5 +390,6 @@ def initialize(
         coordinator_address=addresses[0] or None, num_processes=None if count is None else int(count),
         process_id=None if mine is None else int(mine), heartbeat_timeout_seconds=_PATIENCE,
         shutdown_timeout_seconds=_PATIENCE)
-    agree(f"kyeo {sys.modules['kyeo'].__version__}, jax {jax.__version__}, {jax.local_device_count()} devices")
+    with joining(addresses[0]):
+        agree(f"kyeo {sys.modules['kyeo'].__version__}, jax {jax.__version__}, {jax.local_device_count()} devices")
     settings.seed = int(from_first(str(settings.seed).encode()))

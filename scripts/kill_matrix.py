@@ -197,7 +197,7 @@ def count_calls(last):
 
     class File:
         def __init__(self, file):
-            self.file, self.write = file, counted(file.write)
+            self.file, self.write, self.seek = file, counted(file.write), file.seek
 
         def __enter__(self):
             self.file.__enter__()
@@ -209,7 +209,8 @@ def count_calls(last):
 
     plain_open = open
     os.fsync, os.replace, os.unlink = counted(os.fsync), counted(os.replace), counted(os.unlink)
-    tensors.open = lambda path, mode: File(plain_open(path, mode, 0)) if "w" in mode else plain_open(path, mode)
+    tensors.open = lambda path, mode, *a, **k: (File(plain_open(path, mode, 0)) if "w" in mode else
+                                                plain_open(path, mode, *a, **k))
 
 
 def end_alone(processes, seconds, victims, grace):

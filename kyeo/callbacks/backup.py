@@ -60,7 +60,7 @@ class BackupAndRestore(Callback):
         self.double_checkpoint = boolean(self, double_checkpoint=double_checkpoint)
         self.delete_checkpoint = boolean(self, delete_checkpoint=delete_checkpoint)
         self._checkpoints = Checkpoints(self.backup_dir)
-        self._writer = Writer(lambda item: self._checkpoints.write(*item))
+        self._writer = Writer(lambda item: self._checkpoints.write(*item, emptied=True))
         self._steps = 0
 
     # -- called by the loop of `fit` -----------------------------------------------------------------------
@@ -77,8 +77,12 @@ class BackupAndRestore(Callback):
         self._steps = 0 if due else self._steps
         return due
 
+    def before_save(self) -> None:
+        """Give back the memory of a checkpoint that waits to be written: a newer one is about to be taken."""
+        self._writer.drop()
+
     def save(self, place: tuple[int, int], tree: Any) -> None:
-        """Have a checkpoint written. The arrays in the tree must not change any more."""
+        """Have a checkpoint written. The arrays in the tree must not change any more; it is emptied."""
         self._complain()
         self._writer.put((place, tree))
 

@@ -25,12 +25,16 @@ __all__ = ["Checkpoints", "Writer", "packed", "read_tree", "unpacked", "write_tr
 _FORM = "kyeo checkpoint 1"
 _ARRAY, _TUPLE, _DICT, _BYTES, _TORCH = "__array__", "__tuple__", "__dict__", "__bytes__", "__torch__"
 _ENDING = ".checkpoint"
-_PIECE = 2**20
 _NAME = re.compile(r"epoch-(\d{6,})-step-(\d{8,})\.checkpoint")
 
 
-def write_tree(path: Any, tree: Any) -> None:
+def write_tree(path: Any, tree: Any, emptied: bool = False) -> None:
     """Write dicts, lists and tuples of numbers, texts, bytes and arrays into one file, with checksums.
+
+    Args:
+        path: of the file.
+        tree: what to write.
+        emptied: whether the tree, a dict, is emptied, so that the memory of each array goes when it is written.
 
     Raises:
         TypeError: something in it is of another kind; the message says where.
@@ -42,7 +46,9 @@ def write_tree(path: Any, tree: Any) -> None:
     {'step': 3, 'weights': [array([1., 1.])]}
     """
     text, arrays = packed(tree)
-    write_tensors(path, arrays, {"form": _FORM, "tree": text}, sealed=True)
+    if emptied:
+        tree.clear()
+    write_tensors(path, arrays, {"form": _FORM, "tree": text}, sealed=True, emptied=True)
 
 
 def read_tree(path: Any) -> Any:
@@ -50,10 +56,8 @@ def read_tree(path: Any) -> Any:
 
     Raises:
         DamagedFile: the file is not whole.
+        OSError: the disk does not give it.
     """
-    with open(path, "rb") as file:  # a disk that cannot read it says so here; under a memory map it ends the process
-        while file.read(_PIECE):
-            pass
     with Tensors(path, sealed=True) as tensors:
         if tensors.metadata.get("form") != _FORM:
             raise problem("The file is no checkpoint of this version.", where=str(path), kind=DamagedFile,
@@ -116,10 +120,10 @@ def _unpacked(value: Any, tensors: Mapping[str, np.ndarray]) -> Any:
     if not isinstance(value, dict):
         return value
     if _ARRAY in value:
-        array = tensors[value[_ARRAY]].copy()
+        array = tensors[value[_ARRAY]]
         return array[()] if value["scalar"] else array
     if _TORCH in value:
-        array = tensors[value[_TORCH]].copy()
+        array = tensors[value[_TORCH]]
         return sys.modules["torch"].from_numpy(array) if "torch" in sys.modules else array
     if _BYTES in value:
         return tensors[value[_BYTES]].tobytes()
@@ -168,11 +172,11 @@ class Checkpoints:
         """The file for a place."""
         return self.folder / f"epoch-{place[0]:06}-step-{place[1]:08}{_ENDING}"
 
-    def write(self, place: tuple[int, int], tree: Any) -> None:
-        """Write one: it is on the disk, whole, before an older one goes."""
+    def write(self, place: tuple[int, int], tree: Any, emptied: bool = False) -> None:
+        """Write one: it is on the disk, whole, before an older one goes. `emptied`: as for `write_tree`."""
         make_folder(self.folder)
         with atomic_write(self.path(place)) as temporary:
-            write_tree(temporary, tree)
+            write_tree(temporary, tree, emptied)
         older = [other for other in self.places() if other < place]
         for other in older[:max(len(older) - self.keep + 1, 0)]:
             with contextlib.suppress(OSError):
@@ -207,7 +211,7 @@ class Checkpoints:
 
     def _clear_leftovers(self) -> None:
         """Remove what a process left that was killed while it wrote."""
-        clear_leftovers(self.folder, rf"\.epoch-.*{re.escape(_ENDING)}", owned=True)
+        clear_leftovers(self.folder, rf"\.epoch-.*{re.escape(_ENDING)}")
 
     def delete(self) -> None:
         """Remove them all, the newest last, and the folder if nothing else is in it."""
@@ -240,6 +244,11 @@ class Writer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="kyeo_checkpoints")
                 self._thread.start()
+
+    def drop(self) -> None:
+        """Forget the item that nobody began to work on yet, since a newer one is being made."""
+        with self._lock:
+            self._waiting = None
 
     def wait(self) -> None:
         """Come back when all is done."""

@@ -11,6 +11,8 @@ from kyeo.core.errors import problem
 
 __all__ = ["are_whole", "check_32_bits", "from_host", "shared_zeros", "to_array"]
 
+_LARGE, _ALIGNED = 2**20, 64  # bytes
+
 
 def are_whole(array: Any) -> bool:
     """Whether the numbers of an array are integers, of whatever type; False for text and objects.
@@ -32,11 +34,25 @@ def from_host(values: Any, dtype: Any = None) -> jax.Array:
     'int32'
     """
     if dtype is None:
-        values = np.array(values)
+        values = _own_copy(values)
         check_32_bits(values)
         return jax.device_put(values)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN to an int, 1e300 to float32: JAX does not warn either
-        return jax.device_put(np.array(values).astype(jnp.dtype(dtype), copy=False))
+        return jax.device_put(_own_copy(values, jnp.dtype(dtype)))
+
+
+def _own_copy(values: Any, dtype: Any = None) -> np.ndarray:
+    """A copy; one of many numbers lies where XLA takes it over as it is, so that it is not copied once more."""
+    if not isinstance(values, np.ndarray) or values.nbytes < _LARGE:
+        values = np.array(values)
+        return values if dtype is None else values.astype(dtype, copy=False)
+    dtype = dtype or values.dtype
+    size = values.size * dtype.itemsize
+    room = np.empty(size + _ALIGNED, np.uint8)
+    begin = -room.ctypes.data % _ALIGNED
+    copy = room[begin:begin + size].view(dtype).reshape(values.shape)
+    np.copyto(copy, values, casting="unsafe")
+    return copy
 
 
 def check_32_bits(values: np.ndarray, name: str | None = None) -> None:

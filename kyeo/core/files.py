@@ -4,12 +4,12 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import itertools
 import os
 import re
 import secrets
 import shutil
 import sys
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +24,8 @@ except ImportError:  # Windows
 __all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "clear_leftovers", "flush_names",
            "hold_folder", "looks_like", "make_folder", "sha256_of", "writing"]
 
-_FRESH = 60  # seconds in which a file that is being written may not be held yet
+_TRIED = 100  # numbered names of a file that is being written; after these, names by chance
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MENDS = {  # what a disk refuses with
     errno.ENOSPC: "free some space on this disk, or write to another",
     errno.EDQUOT: "free some space of your quota, or write to another disk",
@@ -69,13 +70,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise problem("The file's folder does not exist.", received=f"filepath={str(target)!r}",
                       expected="a file in a folder that is there", kind=FileNotFoundError,
                       fix=f"os.makedirs({str(target.parent)!r}, exist_ok=True)")
-    begin, end = re.escape(target.stem[:100]), re.escape(target.suffix)
-    clear_leftovers(target.parent, rf"\.{begin}\.[0-9a-f]{{12}}{end}")
-    temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}")
+    temporary: Path | None = None
     try:
-        temporary.touch(exist_ok=False)
-        with open(temporary, "r+b") as held:  # NFS locks only what may be written
-            _lock(held)
+        temporary, held = _held_beside(target)
+        with held:
             if target.exists():
                 shutil.copymode(target, temporary)
             yield temporary
@@ -85,11 +83,42 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.replace(temporary, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _MENDS and not is_told(error):
             raise cannot_write(target, error) from error
         raise
     flush_names(target)
+
+
+def _held_beside(target: Path) -> tuple[Path, BinaryIO]:
+    """An empty file beside `target`, and what holds it until it is closed.
+
+    The names are numbered, so that a file which a killed process left is found without a look at all the folder: nobody
+    holds it, and it gives way. Who opens a file may come to hold another by the time it has the lock, since the first
+    got its final name or was removed; so it looks again.
+    """
+    for number in itertools.count():
+        name = f"{number:012x}" if number < _TRIED and fcntl is not None else secrets.token_hex(6)
+        path = target.with_name(f".{target.stem[:100]}.{name}{target.suffix}")
+        if path.is_file() and not path.is_symlink():
+            with contextlib.suppress(OSError), open(path, "r+b") as left:
+                if _lock(left) and _is_at(left, path):
+                    path.unlink()
+        with contextlib.suppress(FileExistsError):
+            file = os.fdopen(os.open(path, _NEW, 0o666), "r+b")  # NFS locks only what may be written
+            if _lock(file, unknown=True) and _is_at(file, path):
+                return path, file
+            file.close()
+    raise AssertionError
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is the one that has this path now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+    except OSError:
+        return False
 
 
 def _lock(file: Any, unknown: bool = False) -> bool:
@@ -126,34 +155,26 @@ def hold_folder(folder: str | os.PathLike[str]) -> tuple[int | None, bool]:
     return descriptor, not _lock(descriptor, unknown=True)
 
 
-def clear_leftovers(folder: str | os.PathLike[str], name: str, owned: bool = False) -> None:
-    """Remove what processes left that were killed while they wrote a file; one that is alive holds its own.
+def clear_leftovers(folder: str | os.PathLike[str], name: str) -> None:
+    """Remove what processes left that were killed while they wrote, in a folder that only this program writes to.
 
     Args:
         folder: The folder.
         name: A pattern of names.
-        owned: Whether no other program writes there: those of the last minute go too, and those of which the system
-            cannot tell whether somebody holds them.
 
     Example:
-        >>> import os, tempfile
+        >>> import tempfile
         >>> from kyeo.core.files import clear_leftovers
-        >>> folder = tempfile.mkdtemp()
-        >>> with open(os.path.join(folder, ".a.0123456789ab.h5"), "w") as file:
-        ...     os.utime(file.fileno(), (0, 0))
-        >>> clear_leftovers(folder, r"\\.a\\..*")
-        >>> os.listdir(folder)
-        []
+        >>> clear_leftovers(tempfile.mkdtemp(), r"\\.a\\..*")
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if not re.fullmatch(name, entry.name) or not entry.is_file(follow_symlinks=False):
                 continue
-            if owned or time.time() - entry.stat(follow_symlinks=False).st_mtime > _FRESH:
-                with open(entry.path, "r+b") as file:
-                    gone = _lock(file, owned)
-                if gone:
-                    os.unlink(entry.path)
+            with open(entry.path, "r+b") as file:
+                gone = _lock(file, unknown=True)
+            if gone:
+                os.unlink(entry.path)
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:

@@ -3,7 +3,10 @@
 All processes must call the same functions in the same order, as with everything they compute together.
 """
 
+import contextlib
 import re
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -13,7 +16,8 @@ from jax.experimental import multihost_utils
 from kyeo.core.errors import problem
 from kyeo.core.settings import settings
 
-__all__ = ["agree", "for_first", "for_numpy", "from_all", "from_first", "leads", "note_of_loss", "own_rows", "several"]
+__all__ = ["agree", "for_first", "for_numpy", "from_all", "from_first", "joining", "leads", "note_of_loss", "own_rows",
+           "several"]
 
 _CONNECTION = re.compile("Gloo|Connection|[Hh]eartbeat|UNAVAILABLE|DEADLINE_EXCEEDED")
 
@@ -133,6 +137,43 @@ def agree(doing: str) -> None:
         raise problem("The processes of this run do not do the same.", where="distribution",
                       received="; ".join(f"process {number}: {text}" for number, text in enumerate(said)),
                       fix="give every process the same program, model and seed")
+
+
+@contextlib.contextmanager
+def joining(first: str) -> Iterator[None]:
+    """Inside the block processes speak to each other for the first time; where they cannot, the error says what to do.
+
+    On CPUs each tells the others the address that its machine's name stands for, which on many systems leads back to
+    the machine itself (Debian writes 127.0.1.1 into /etc/hosts).
+
+    Args:
+        first: "host:port" of the first process.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _CONNECTION.search(str(error)):
+            raise
+        name, (address, outward) = socket.gethostname(), _own_addresses(first)
+        itself = address.startswith("127.") and outward != address
+        raise problem(
+            "The processes of this run do not reach each other.", where="initialize", kind=ConnectionError,
+            received=str(error).split("\n")[0][:300] + f"; the name of this machine, {name!r}, stands for {address}",
+            expected="an address under which the other machines reach this one",
+            fix=f"write `{outward} {name}` into /etc/hosts in the place of `{address} {name}`" if itself else
+            "look at what the other processes said, at the names of all machines, and at firewalls") from error
+
+
+def _own_addresses(first: str) -> tuple[str, str]:
+    """The address that this machine's name stands for, and the one from which it speaks to the first process."""
+    host, _, port = first.rpartition(":")
+    mine = outward = "no address"
+    with contextlib.suppress(OSError):
+        mine = socket.gethostbyname(socket.gethostname())
+    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaking:
+        speaking.connect((host, int(port)))  # sends nothing
+        outward = str(speaking.getsockname()[0])
+    return mine, outward
 
 
 def note_of_loss(error: BaseException | None) -> None:

@@ -9,8 +9,8 @@ import contextlib
 import hashlib
 import json
 import math
-import mmap
 import os
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +35,7 @@ _CODES = {name: code for code, name in _NAMES.items()}
 _MAX_HEADER = 100_000_000  # bytes, as in the specification
 _MAX_RANK = 32
 _SEAL, _SUMS, _CRCS, _META = "seal", "sha256", "crc32", "__metadata__"
+_PIECE = 2**18  # bytes that a checksum is taken of at a time: they stay in the processor's cache
 
 
 class DamagedFile(ValueError):
@@ -42,15 +43,16 @@ class DamagedFile(ValueError):
 
 
 def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None,
-                  sealed: bool = False, summed: bool = False) -> None:
+                  sealed: bool = False, summed: bool = False, emptied: bool = False) -> None:
     """Write a file; whoever wants it to appear at once writes it through `core.files.atomic_write`.
 
     Args:
         path: the file, or one that is open.
         arrays: arrays by name; NumPy's or what NumPy takes.
         metadata: texts by name.
-        sealed: whether to add checksums, so that any damage is found.
+        sealed: whether to add checksums, so that any damage is found; the header is written again at the end.
         summed: whether to add quick checksums, to the metadata alone; `Tensors.check` compares them.
+        emptied: whether `arrays` is emptied, so that the memory of each goes when it is written.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.safetensors")
@@ -63,8 +65,10 @@ def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, s
     parts = {name: _plain(array, name) for name, array in arrays.items()}
     parts = dict(sorted(parts.items(), key=lambda item: -item[1].dtype.itemsize))
     texts = dict(metadata or {})
+    if emptied:
+        arrays.clear()  # type: ignore[attr-defined]
     if sealed:
-        texts[_SUMS] = json.dumps({name: _sum(array) for name, array in parts.items()})
+        texts[_SUMS] = json.dumps(dict.fromkeys(parts, "0" * 64))  # as long as it will be
         parts[_SEAL] = np.zeros(32, np.uint8)
     if summed:
         texts[_CRCS] = json.dumps(dict(zip(parts, _side_by_side(_crc, parts.items()))))
@@ -74,13 +78,26 @@ def write_tensors(path: Any, arrays: Mapping[str, Any], metadata: Mapping[str, s
         header[name] = {"dtype": _CODES[array.dtype.name], "shape": list(array.shape),
                         "data_offsets": [at, at + array.nbytes]}
         at += array.nbytes
+    with open(path, "wb") if isinstance(path, (str, os.PathLike)) else contextlib.nullcontext(path) as file:
+        file.write(_head(header))
+        sums: dict[str, str] = {}
+        while parts:
+            name = next(iter(parts))
+            array = parts.pop(name)
+            if sealed and name == _SEAL:
+                header[_META][_SUMS] = json.dumps(sums)
+                file.write(hashlib.sha256(_head(header)).digest())
+                file.seek(0)
+                file.write(_head(header))
+            else:
+                sums[name] = _sum(array) if sealed else ""
+                file.write(_bytes(array))
+
+
+def _head(header: dict[str, Any]) -> bytes:
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    head = len(text).to_bytes(8, "little") + text
-    with open(path, "wb") if isinstance(path, (str, os.PathLike)) else contextlib.nullcontext(path) as file:
-        file.write(head)
-        for name, array in parts.items():
-            file.write(hashlib.sha256(head).digest() if sealed and name == _SEAL else _bytes(array))
+    return len(text).to_bytes(8, "little") + text
 
 
 def _plain(value: Any, name: str) -> np.ndarray:
@@ -102,8 +119,12 @@ def _sum(array: np.ndarray) -> str:
 
 
 def _crc(name: str, array: np.ndarray) -> str:
-    what = f"{name} {_CODES[array.dtype.name]} {list(array.shape)}".encode("utf-8", "surrogatepass")
-    return f"{zlib.crc32(what, zlib.crc32(_bytes(array))):08x}"
+    return _crc_with(name, array.dtype, array.shape, zlib.crc32(_bytes(array)))
+
+
+def _crc_with(name: str, dtype: np.dtype, shape: Iterable[int], of_bytes: int) -> str:
+    what = f"{name} {_CODES[dtype.name]} {list(shape)}".encode("utf-8", "surrogatepass")
+    return f"{zlib.crc32(what, of_bytes):08x}"
 
 
 def _side_by_side(function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
@@ -113,7 +134,9 @@ def _side_by_side(function: Callable[..., Any], arguments: Iterable[tuple[Any, .
 
 
 class Tensors(Mapping[str, np.ndarray]):
-    """The arrays in a file, read where they lie (a memory map). What the header says is checked before it is used.
+    """The arrays in a file, each read when it is asked for. What the header says is checked before it is used.
+
+    They are not mapped into memory: what the disk refuses, or another process cut off, would end this one.
 
     Args:
         path: the file.
@@ -121,11 +144,13 @@ class Tensors(Mapping[str, np.ndarray]):
 
     Raises:
         DamagedFile: it is not a whole file of this form, or a checksum differs.
+        OSError: the disk does not give it; as an array is read, too.
     """
 
     def __init__(self, path: Any, sealed: bool = False):
         self._path = Path(path)
-        self._file = open(self._path, "rb")  # noqa: SIM115 (kept until `close`)
+        self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115 (kept until `close`)
+        self._lock = threading.Lock()  # the file has one place where it is read
         try:
             self._read_header()
             if sealed:
@@ -150,11 +175,11 @@ class Tensors(Mapping[str, np.ndarray]):
 
     def _read_header(self) -> None:
         size = self._path.stat().st_size
-        start = self._file.read(8)
+        start = self._read(0, min(8, size))
         length = int.from_bytes(start, "little")
         if len(start) < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8):
             raise self._bad(f"{looks_like(self._path)}: {size:,} bytes, a header of {length:,}")
-        self._head = start + self._file.read(length)
+        self._head = start + self._read(8, length)
         header = read_header(self._head[8:], self._bad)
         metadata = header.pop(_META, {})
         if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
@@ -168,7 +193,6 @@ class Tensors(Mapping[str, np.ndarray]):
             at = end
         if at != size - 8 - length:
             raise self._bad(f"{size - 8 - length:,} bytes of arrays, where the header says {at:,}")
-        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _entry(self, name: str, fields: Any) -> tuple[np.dtype, tuple[int, ...], int, int]:
         """(number type, shape, begin, end), once it is clear that they go together."""
@@ -192,43 +216,66 @@ class Tensors(Mapping[str, np.ndarray]):
             raise self._bad("a header that does not have the checksum it was written with")
         sums = read_header(self.metadata[_SUMS].encode("utf-8", "surrogatepass"), self._bad)
         for name in self:
-            if name != _SEAL and sums.get(name) != _sum(self[name]):
+            checksum = hashlib.sha256()
+            for piece in self._pieces(name):
+                checksum.update(piece)
+            if name != _SEAL and sums.get(name) != checksum.hexdigest():
                 raise self._bad(f'"{name}" does not have the checksum it was written with')
 
     def check(self, told: Callable[[int], None] = lambda size: None) -> None:
-        """Compare all arrays with their quick checksums, if the file has such.
+        """Read all arrays once, and compare them with their quick checksums, if the file has such.
 
         Args:
             told: called with the number of bytes, after each array.
 
         Raises:
             DamagedFile: one differs.
+            OSError: one cannot be read.
         """
-        if _CRCS not in self.metadata:
-            return
-        sums = read_header(self.metadata[_CRCS].encode("utf-8", "surrogatepass"), self._bad)
+        sums = None
+        if _CRCS in self.metadata:
+            sums = read_header(self.metadata[_CRCS].encode("utf-8", "surrogatepass"), self._bad)
 
         def compare(name: str) -> int:
-            if sums.get(name) != _crc(name, self[name]):
+            checksum = 0
+            for piece in self._pieces(name):
+                checksum = zlib.crc32(piece, checksum) if sums is not None else 0
+            if sums is not None and sums.get(name) != _crc_with(name, self.dtype(name), self.shape(name), checksum):
                 raise self._bad(f"{name[:100]!a} does not have the checksum it was written with")
-            self.forget(name)
             return self.nbytes(name)
 
         for size in _side_by_side(compare, ((name,) for name in self)):
             told(size)
 
-    def forget(self, name: str) -> None:
-        """Give back the memory in which an array was read; it is read again where somebody asks."""
-        _, _, begin, end = self._entries[name]
-        start = len(self._head) + begin
-        page = start - start % mmap.PAGESIZE
-        if hasattr(self._map, "madvise") and end > begin:
-            self._map.madvise(mmap.MADV_DONTNEED, page, start + end - begin - page)
-
     def __getitem__(self, name: str) -> np.ndarray:
-        dtype, shape, begin, end = self._entries[name]
-        start = len(self._head) + begin
-        return np.frombuffer(self._map, np.uint8, end - begin, start).view(dtype).reshape(shape)
+        dtype, shape, begin, _ = self._entries[name]
+        array = np.empty(shape, dtype)
+        self._fill(_bytes(array), len(self._head) + begin)
+        return array
+
+    def _pieces(self, name: str) -> Iterator[memoryview]:
+        """The bytes of an array; each piece until the next is asked for."""
+        _, _, begin, end = self._entries[name]
+        buffer = memoryview(bytearray(min(_PIECE, end - begin)))
+        for at in range(begin, end, _PIECE):
+            piece = buffer[:end - at]
+            self._fill(piece, len(self._head) + at)
+            yield piece
+
+    def _read(self, at: int, size: int) -> bytes:
+        buffer = bytearray(size)
+        self._fill(memoryview(buffer), at)
+        return bytes(buffer)
+
+    def _fill(self, view: memoryview, at: int) -> None:
+        """Read as many bytes of the file as go into a buffer."""
+        with self._lock:
+            self._file.seek(at)
+            while view:
+                done = self._file.readinto(view)
+                if not done:
+                    raise self._bad(f"{len(view):,} bytes fewer than it had as it was opened")
+                view = view[done:]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

@@ -1,7 +1,7 @@
 """The forms in which weights alone are kept, by the ending of the file's name: HDF5 or safetensors, in one or more
 files.
 
-`.weights.h5` and `.weights.json` are Keras's; `.safetensors` is a memory map away from being loaded.
+`.weights.h5` and `.weights.json` are Keras's; `.safetensors` is read by any program for such files, and has checksums.
 """
 
 import contextlib

@@ -17,6 +17,7 @@ import numpy as np
 from kyeo.core.errors import is_told, problem
 from kyeo.core.files import looks_like
 from kyeo.core.reading import spend
+from kyeo.core.tensors import DamagedFile
 from kyeo.core.variable import Variable
 from kyeo.saving.heaps import check_heaps, is_text_type
 
@@ -108,7 +109,7 @@ def open_for_reading(file: Any, where: str) -> Any:
 
 def _refused(what: str, where: str) -> Exception:
     return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what, where=where,
-                   expected="plain groups and arrays")
+                   expected="plain groups and arrays", kind=DamagedFile)
 
 
 @contextlib.contextmanager
@@ -259,11 +260,8 @@ class ReadGroup(Mapping[str, np.ndarray]):
             return np.dtype(jnp.bfloat16) if is_bfloat16 else raw
 
     def check(self, key: str) -> None:
-        """Read an array that is stored in pieces, where some may be damaged; others are there as a whole."""
-        with self._telling(key):
-            in_pieces = self._dataset(key).chunks is not None
-        if in_pieces:
-            self[key]
+        """Raise where it cannot be read whole."""
+        self[key]
 
     def _dataset(self, key: str) -> Any:
         if key not in self._checked:

@@ -4,7 +4,6 @@ It follows the sizes that stand in a heap, and goes round for ever where one of 
 that grows as the file does: no byte is in two heaps, and no model has a million texts.
 """
 
-import mmap
 import os
 from typing import Any
 
@@ -31,8 +30,8 @@ def check_heaps(file: Any, where: str) -> None:
     if file.id.get_create_plist().get_sizes() != (8, 8):
         raise _damaged("places and lengths of another width than 8 bytes", where)
     if file.driver == "sec2":
-        with mmap.mmap(file.id.get_vfd_handle(), 0, access=mmap.ACCESS_READ) as data:
-            _walk(data, where)
+        with open(file.filename, "rb", buffering=0) as data:
+            _walk(_Pieces(data), where)
     elif getattr(file.source, "has_heaps", True):
         _walk(_Pieces(file.source), where)
     file.heaps_are_checked = True
@@ -46,7 +45,10 @@ def is_text_type(kind: Any) -> bool:
 
 
 class _Pieces:
-    """The bytes of a file without a name, of which one piece is held at a time."""
+    """The bytes of a file, of which one piece is held at a time.
+
+    A memory map would end the process where the disk fails or another program cuts the file off.
+    """
 
     def __init__(self, file: Any):
         self._file, self._begin, self._piece = file, 0, b""

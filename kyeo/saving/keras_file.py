@@ -159,7 +159,8 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []
             paths = old_paths(model, store, str(path)) if old else {}
             with loading(path.stat().st_size) as progress:
-                load_variables(model, OldPaths(store, str(path), paths), skip=others, progress=progress)
+                load_variables(model, OldPaths(store, str(path), paths), skip=others, progress=progress,
+                               is_new=True)
             if old:
                 load_numbered_optimizer(model, store, str(path))
         load_assets(model, names, read, str(path))

@@ -4,12 +4,14 @@ The file names its layers in the attribute `layer_names`; each has a group whose
 its arrays are. Layers are matched by their order, or by their names.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from kyeo.core.errors import problem, where_is
 from kyeo.core.plain import warn
 from kyeo.core.variable import Variable
+from kyeo.saving.changes import Change, make_all
 from kyeo.saving.hdf5 import ReadGroup
 
 __all__ = ["is_legacy", "load_legacy"]
@@ -36,7 +38,7 @@ def load_legacy(model: Any, file: Any, where: str, by_name: bool = False, skip_m
                 whole: bool = False) -> None:
     """Read the weights of a model from an open file of Keras 2.
 
-    All are read and checked before the first variable is changed.
+    All are checked before the first is changed, and where one cannot be read none is (`changes.py`).
 
     Args:
         model: the model.
@@ -61,7 +63,7 @@ def load_legacy(model: Any, file: Any, where: str, by_name: bool = False, skip_m
     top = ReadGroup(file, prefix + _TOP, where, plain=True)
     if top.texts("weight_names"):
         pairs.append((model, model.own_variables(), top))
-    staged: dict[Variable, Any] = {}
+    changes: dict[Variable, Change] = {}
     wrong: list[str] = []
     for layer, variables, group in pairs:
         names = group.texts("weight_names") or []
@@ -73,10 +75,14 @@ def load_legacy(model: Any, file: Any, where: str, by_name: bool = False, skip_m
                 wrong.append(f"{where_is(layer)}: {variable.name} has shape {variable.shape}, in the file "
                              f"{group.shape(name)}")
             else:
-                staged[variable] = group[name]
+                changes[variable] = _change(variable, group, name)
     _complain(wrong, where, skip_mismatch)
-    for variable, value in staged.items():
-        variable.assign(value)
+    make_all(list(changes.values()), is_new=whole)
+
+
+def _change(variable: Variable, group: ReadGroup, name: str) -> Change:
+    size = math.prod(variable.shape) * group.dtype(name).itemsize
+    return Change([variable], lambda: variable.assign(group[name]), lambda: group.check(name), size)
 
 
 Pairs = Iterator[tuple[Any, list[Variable], ReadGroup]]

@@ -270,9 +270,6 @@ class _ShardedHdf5Reader:
         owners = [place.removeprefix("/").removesuffix("vars").removesuffix("/") for place in self._lists]
         return [owner for owner in owners if owner not in used and not is_known_part(owner)]
 
-    def forget(self, path: str, item: Any) -> None:
-        """Nothing: what was read was copied."""
-
 
 class _Joined(Mapping[str, np.ndarray]):
     """One group that is spread over files."""

@@ -53,9 +53,6 @@ class Reader(Protocol):
     def strays(self, used: set[str]) -> list[str]:
         """Paths of objects with arrays that nobody asked for."""
 
-    def forget(self, path: str, item: Any) -> None:
-        """The arrays of `item` are not needed any more."""
-
 
 class Hdf5Writer:
     """One open HDF5 file."""
@@ -81,9 +78,6 @@ class Hdf5Reader:
     def strays(self, used: set[str]) -> list[str]:
         """Paths of objects with arrays that nobody asked for."""
         return stray_groups(self._file, used, self.where)
-
-    def forget(self, path: str, item: Any) -> None:
-        """Nothing: what was read was copied."""
 
 
 def name_of(item: Any) -> str | None:
@@ -154,12 +148,6 @@ class TensorReader:
         """Paths of objects with arrays that nobody asked for."""
         return [path for path in self._of if path not in used and not is_known_part(path)]
 
-    def forget(self, path: str, item: Any) -> None:
-        """Give back the memory of what was read."""
-        for last in self._of.get(path, []):
-            name = _joined(path, last)
-            self._files[name].forget(name)
-
 
 class TensorGroup(Mapping[str, np.ndarray]):
     """The arrays of one object, found by "0", "1", ... or by their own names."""
@@ -200,4 +188,4 @@ class TensorGroup(Mapping[str, np.ndarray]):
         return self._files[name].dtype(name)
 
     def check(self, key: str) -> None:
-        """Nothing: the file was checked as a whole."""
+        """Nothing: all of the file was read once when it was opened."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from kyeo.core.errors import problem, where_is
@@ -20,13 +19,13 @@ from kyeo.core.per_class import per_class
 from kyeo.core.plain import warn
 from kyeo.core.scope import scope
 from kyeo.core.tensors import DamagedFile
-from kyeo.core.variable import Variable, VariableOwner
+from kyeo.core.variable import Variable, VariableOwner, owned
+from kyeo.saving.changes import Change, make_all
 from kyeo.saving.stores import Group, Reader, Writer
 
 __all__ = ["load_variables", "save_variables", "walk"]
 
 _LISTED = 10  # how many mismatches a message names
-_LARGE = 2**20  # bytes
 
 
 def _has_variables(item: Any) -> bool:
@@ -96,11 +95,11 @@ def save_variables(root: Any, store: Writer, skip: Iterable[Any] = ()) -> None:
 
 
 def load_variables(root: Any, store: Reader, skip_mismatch: bool = False, skip: Iterable[Any] = (),
-                   progress: Callable[[int], None] = lambda size: None) -> None:
+                   progress: Callable[[int], None] = lambda size: None, is_new: bool = False) -> None:
     """Read the variables of everything below `root`.
 
     All are checked before the first is changed; then one object after the other is read and gets its values, so that
-    little is in memory twice.
+    little is in memory twice. Where that fails nothing is changed (`changes.py`).
 
     Args:
         root: the model.
@@ -108,9 +107,10 @@ def load_variables(root: Any, store: Reader, skip_mismatch: bool = False, skip: 
         skip_mismatch: leave what does not fit as it is, with a warning, instead of raising.
         skip: objects that stay as they are.
         progress: told how many bytes were read.
+        is_new: whether nobody has the model yet, so that nothing must be undone.
     """
     with _unless_it_fails(root):
-        _load_variables(root, store, skip_mismatch, skip, progress)
+        make_all(_changes(root, store, skip_mismatch, skip), is_new, progress)
 
 
 @contextlib.contextmanager
@@ -127,9 +127,8 @@ def _unless_it_fails(root: Any) -> Iterator[None]:
         raise
 
 
-def _load_variables(root: Any, store: Reader, skip_mismatch: bool, skip: Iterable[Any],
-                    progress: Callable[[int], None]) -> None:
-    changes: list[tuple[str, Any, Callable[[], None]]] = []
+def _changes(root: Any, store: Reader, skip_mismatch: bool, skip: Iterable[Any]) -> list[Change]:
+    changes: list[Change] = []
     wrong: list[str] = []
     used: set[str] = set()
     for path, item in walk(root, skip):
@@ -138,18 +137,17 @@ def _load_variables(root: Any, store: Reader, skip_mismatch: bool, skip: Iterabl
         problems = _mismatches(item, group)
         if not problems:
             try:
-                changes.append((path, item, _change(item, group, progress)))
+                changes.append(_change(item, group))
             except Exception as error:  # from loading that a user wrote
                 error.add_note(f"  while {where_is(item)} loaded {path or 'the top'} of {store.where}; "
                                "nothing was changed")
-                if not skip_mismatch or isinstance(error, DamagedFile):
+                if not skip_mismatch or isinstance(error, (DamagedFile, OSError)):
                     raise
                 wrong.append(f"{where_is(item)} ({path or 'top'}): {error}")
         elif isinstance(item, VariableOwner):
             wrong += [f"{where_is(item)} ({path or 'top'}): {text}" for text in problems]
         elif getattr(item, "built", True):  # one that has not begun stays as `compile` made it
             warn(f"The state of the optimizer was not loaded: {problems[0]}.")
-        store.forget(path, item)
     stray = store.strays(used) if not skip else []
     if stray and not wrong:
         warn(f"{store.where} holds variables that the model has no place for: {_shortened(stray)}.")
@@ -159,9 +157,7 @@ def _load_variables(root: Any, store: Reader, skip_mismatch: bool, skip: Iterabl
                       fix="build the model as it was when it was saved; skip_mismatch=True loads only what fits")
     if wrong:
         warn("These weights were skipped: " + _shortened(wrong))
-    for path, item, change in changes:
-        change()
-        store.forget(path, item)
+    return changes
 
 
 def _stored(store: Reader, path: str, item: Any) -> tuple[Group, str]:
@@ -230,32 +226,22 @@ def _not_begun(group: Group) -> bool:
     return len(group) <= 2 and all(group.shape(key) == () for key in group)
 
 
-def _change(item: Any, group: Group, progress: Callable[[int], None]) -> Callable[[], None]:
-    """What gives an object its values, when it is known that this will go well."""
-    plain = _loads_plainly(item)
+def _change(item: Any, group: Group) -> Change:
+    """What gives an object its values."""
     size = sum(math.prod(group.shape(key)) * group.dtype(key).itemsize for key in group)
-    for key in group:
-        group.check(key)
-    if plain and not isinstance(item, VariableOwner):
-        change = partial(_assign, [(variable, partial(group.__getitem__, str(i)))
-                                   for i, variable in zip(range(len(group)), _optimizer_order(item, group))])
-    elif plain:
-        change = partial(item.load_own_variables, group)
-    else:
+    if not _loads_plainly(item):
         with scope(overlay={}) as inside:  # what is assigned goes here, not into the variables
             item.load_own_variables(group)
         assert inside.overlay is not None
-        change = partial(_assign, [(variable, lambda value=value: value) for variable, value in inside.overlay.items()])
+        values = inside.overlay
+        return Change(list(values), lambda: [v.assign(value) for v, value in values.items()], lambda: None, size)
 
-    def all_of_it() -> None:
-        change()
-        if size >= _LARGE:  # until then JAX holds the array it copies from
-            jax.block_until_ready([variable.value for variable in item.variables])
-        progress(size)
+    def check() -> None:
+        for key in group:
+            group.check(key)
 
-    return all_of_it
-
-
-def _assign(pairs: list[tuple[Variable, Callable[[], Any]]]) -> None:
-    for variable, value in pairs:
-        variable.assign(value())
+    if isinstance(item, VariableOwner):
+        variables = list(dict.fromkeys([*item.own_variables(), *owned(item, Variable)]))
+        return Change(variables, partial(item.load_own_variables, group), check, size)
+    variables = _optimizer_order(item, group)[:len(group)]
+    return Change(variables, lambda: [v.assign(group[str(i)]) for i, v in enumerate(variables)], check, size)

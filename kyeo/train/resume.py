@@ -100,7 +100,7 @@ class Progress:
         for layer, trainable in zip(layers, tree["trainable"], strict=True):
             if layer.trainable != trainable:
                 layer.trainable = trainable
-        for variable, value in zip(_variables(self._model), tree["variables"], strict=True):
+        for variable, value in zip(_variables(self._model), _taken_from(tree["variables"]), strict=True):
             if variable not in self._kept:
                 variable.assign(value)
         self._source.restore(tree["source"], tree["step"])
@@ -192,6 +192,7 @@ class Progress:
 
     def _take(self, backup: BackupAndRestore, place: Place, validation: Any) -> None:
         model = self._model
+        backup.before_save()
         tree = {
             **place._asdict(), "stopped": bool(model.stop_training),
             "logs": None if place.logs is None else dict(place.logs),
@@ -219,6 +220,13 @@ def _is_of_training(tree: Any) -> bool:
     kinds = {"epoch": int, "step": int, "trained": bool, "stopped": bool, "variables": list, "trainable": list,
              "run": dict, "source": object, "validation": object, "callbacks": dict, "random": dict, "logs": object}
     return isinstance(tree, dict) and all(name in tree and isinstance(tree[name], kind) for name, kind in kinds.items())
+
+
+def _taken_from(values: list[Any]) -> Iterator[Any]:
+    """The values, each out of the list, so that it is gone when it is in its place."""
+    values.reverse()
+    while values:
+        yield values.pop()
 
 
 def _variables(model: Any) -> list[Variable]:

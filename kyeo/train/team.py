@@ -131,6 +131,6 @@ def _from_bytes(data: bytes) -> Any:
     arrays: dict[str, np.ndarray] = {}
     for name, dtype, shape in known:
         count = math.prod(shape)
-        arrays[name] = np.frombuffer(data, np.dtype(dtype), count, at).reshape(shape)
+        arrays[name] = np.frombuffer(data, np.dtype(dtype), count, at).reshape(shape).copy()
         at += arrays[name].nbytes
     return unpacked(text, arrays)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import kyeo
+from kyeo.core import processes
 
 PROGRAM = pathlib.Path(__file__).with_name("program.py")
 
@@ -92,3 +93,17 @@ def test_errors():
             bad()
     symbol = kyeo.Input((3,))
     assert room.distribute_tensor(symbol, room.TensorLayout(["batch", None], mesh)) is symbol
+
+
+@pytest.mark.parametrize("address, fix", [("127.0.1.1", "write `10.0.0.2 here` into /etc/hosts"), ("10.0.0.2", "firewalls")])
+def test_a_name_that_leads_back_to_its_own_machine(address, fix, monkeypatch):
+    """As Debian gives it to a machine; the one that cannot be reached is told what to write instead."""
+    monkeypatch.setattr(processes.socket, "gethostname", lambda: "here")
+    monkeypatch.setattr(processes.socket, "gethostbyname", {"here": address}.__getitem__)
+    monkeypatch.setattr(processes.socket.socket, "connect", lambda self, place: None)
+    monkeypatch.setattr(processes.socket.socket, "getsockname", lambda self: ("10.0.0.2", 5))
+    with pytest.raises(ConnectionError, match=rf"stands for {address}(.|\n)*{fix}"), processes.joining("10.0.0.1:99"):
+        raise RuntimeError("Gloo context initialization failed: timed out connecting")
+    with pytest.raises(ZeroDivisionError), processes.joining(""):
+        raise ZeroDivisionError
+    assert processes._own_addresses("nowhere")[1] == "no address"

@@ -76,7 +76,6 @@ def test_number_types(dtype, tmp_path):
             assert_same_bits(tensors, arrays)
             tensors.check()
             for name in tensors:
-                tensors.forget(name)
                 assert (tensors.shape(name), tensors.dtype(name)) == (arrays[name].shape, kind)
 
 
@@ -158,7 +157,7 @@ def test_memory_of_a_large_model(tmp_path):
         other.load_weights(tmp_path / name)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < 8 * 4e6 + 2 * 4e6 + 1e6, name  # the new arrays of the model, one that is read, one that is converted
+        assert peak < 8 * 4e6 + 4e6 + 2.5e6, name  # the new arrays of the model, and one that is read
         np.testing.assert_array_equal(model.layers[-1].kernel, other.layers[-1].kernel)
     with open(tmp_path / "m.safetensors", "r+b") as file:  # what was loaded does not hang on the file
         file.write(bytes(2**25))

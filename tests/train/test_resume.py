@@ -7,7 +7,11 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
+import tracemalloc
+import types
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -15,7 +19,7 @@ import pytest
 import kyeo
 from kyeo.callbacks.backup import EXIT_CODE
 from kyeo.callbacks.checkpoint import Checkpoints, Writer, read_tree, write_tree
-from kyeo.core.tensors import DamagedFile
+from kyeo.core.tensors import DamagedFile, write_tensors
 
 ROOT = pathlib.Path(__file__).parents[2]
 X = np.random.default_rng(0).normal(size=(22, 3)).astype("float32")
@@ -500,21 +504,58 @@ def test_what_a_killed_save_left_goes_with_the_next(tmp_path):
     fcntl = pytest.importorskip("fcntl")
     from kyeo.core.files import atomic_write
 
-    names = {"old": ".m.0123456789ab.h5", "held": ".m.1123456789ab.h5", "fresh": ".m.2123456789ab.h5",
-             "other": ".mm.0123456789ab.h5", "longer": ".m.0123456789abc.h5"}
+    names = {"old": ".m.000000000000.h5", "held": ".m.000000000001.h5", "old too": ".m.000000000002.h5",
+             "other": ".mm.000000000000.h5", "longer": ".m.0000000000000.h5"}
     for kind, name in names.items():
         (tmp_path / name).write_text(kind)
-        if kind != "fresh":
-            os.utime(tmp_path / name, (0, 0))
+    os.symlink("m.h5", tmp_path / ".m.000000000003.h5")
     with open(tmp_path / names["held"]) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with atomic_write(tmp_path / "m.h5") as temporary:
+            assert temporary.name == names["old"] and temporary.read_text() == ""
             temporary.write_text("new")
-            os.utime(temporary, (0, 0))
             with atomic_write(tmp_path / "m.h5") as other:  # while the first is still written
                 other.write_text("newer")
-            assert temporary.exists()
-    assert sorted(os.listdir(tmp_path)) == sorted({*names.values(), "m.h5"} - {names["old"]})
+                assert other.name == names["old too"]
+                with atomic_write(tmp_path / "m.h5") as third:
+                    assert third.name == ".m.000000000004.h5"
+                    third.write_text("newest")
+            assert (tmp_path / "m.h5").read_text() == "newer" and temporary.exists()
+    there = {*names.values(), "m.h5", ".m.000000000003.h5"} - {names["old"], names["old too"]}
+    assert set(os.listdir(tmp_path)) == there and (tmp_path / "m.h5").read_text() == "new"
+
+
+def test_many_write_one_file(tmp_path, monkeypatch):
+    """At every instant it is one of theirs, whole, whoever comes to hold which name; nothing is left."""
+    pytest.importorskip("fcntl")
+    from kyeo.core import files
+
+    monkeypatch.setattr(files, "_TRIED", 3)
+    target, errors = tmp_path / "m.h5", []
+
+    def write(who):
+        try:
+            for number in range(60):
+                with files.atomic_write(target) as temporary, open(temporary, "r+b") as file:
+                    assert file.read() == b""
+                    for _ in range(3):
+                        file.write(b"%d" % who * 3000)
+                found = target.read_bytes()
+                assert len(found) == 9000 and len(set(found)) == 1
+                if number % 10 == who:  # as a killed process leaves it
+                    (tmp_path / ".m.000000000000.h5").touch()
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    threads = [threading.Thread(target=write, args=(who,)) for who in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with files.atomic_write(target):
+        pass
+    assert not errors and {path.name for path in tmp_path.iterdir()} - {f".m.{k:012x}.h5" for k in range(3)} == {"m.h5"}
 
 
 def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):
@@ -558,6 +599,44 @@ def test_writer():
     broken.put(0.0)
     broken.wait()
     assert isinstance(broken.error(), ZeroDivisionError) and broken.error() is None
+
+
+def test_memory_of_checkpoints(tmp_path, monkeypatch):
+    """A disk that is slower than training: one copy is being written, one is new, none waits besides them; what is
+    written goes at once, and when training goes on each value goes as it is in its place."""
+    weights = 3 * 4 * 1000**2  # bytes, with Adam's
+
+    def large():
+        model = kyeo.Sequential([kyeo.Input((1000,)), kyeo.layers.Dense(1000, use_bias=False)])
+        model.compile("adam", "mse")
+        return model
+
+    def data():
+        return {"x": np.ones((6, 1000), "float32"), "y": np.ones((6, 1000), "float32"), "batch_size": 1}
+
+    ended, write = threading.Event(), Checkpoints.write
+
+    def slow(self, place, tree, emptied=False):
+        assert emptied and (place == (0, 0) or ended.wait(60))
+        write(self, place, tree, emptied)
+
+    model = large()
+    model.fit(**data(), verbose=0)
+    monkeypatch.setattr(Checkpoints, "write", slow)
+    tracemalloc.start()
+    fit(tmp_path, data, model=model, epochs=1, save_freq=1, callbacks=[kyeo.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ended.set())])
+    assert 1.5 * weights < tracemalloc.get_traced_memory()[1] < 2.6 * weights
+    tracemalloc.stop()
+    alive = []
+    arrays = {str(i): np.ones(10**6, "float32") for i in range(4)}
+    known = [weakref.ref(array) for array in arrays.values()]
+    with open(tmp_path / "a", "wb") as file:
+        file_write = file.write
+        counting = types.SimpleNamespace(seek=file.seek, write=lambda data: (alive.append(sum(
+            ref() is not None for ref in known)), file_write(data)))
+        write_tensors(counting, arrays, sealed=True, emptied=True)
+    assert alive[:5] == [4, 4, 3, 2, 1]
 
 
 def test_best_file_is_not_lost_by_a_restart(tmp_path):
