@@ -61,6 +61,8 @@ class _Pieces:
         if not self._begin <= place.start <= place.stop <= self._begin + len(self._piece):
             self._file.seek(place.start)
             self._begin, self._piece = place.start, self._file.read(max(_PIECE, place.stop - place.start))
+            if len(self._piece) < place.stop - place.start:  # else `find` would look for the end for ever
+                raise OSError("the file has become shorter")
         return self._piece[place.start - self._begin:place.stop - self._begin]
 
     def find(self, sign: bytes, start: int = 0) -> int:

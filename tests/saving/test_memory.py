@@ -1,6 +1,7 @@
 """A `.keras` file is read where it lies: of a large one little is in memory besides the model, packed or not."""
 
 import io
+import os
 import random
 import tracemalloc
 import zipfile
@@ -13,7 +14,7 @@ import pytest
 import kyeo
 from kyeo.saving import zips
 from kyeo.saving.hdf5 import ReadGroup, open_for_reading
-from kyeo.saving.heaps import HEAP, check_heaps
+from kyeo.saving.heaps import HEAP, _Pieces, check_heaps
 
 LAYERS, UNITS = 5, 1024
 TENSOR = 4 * UNITS**2  # bytes of the largest
@@ -156,3 +157,17 @@ def test_heaps_of_a_file_without_a_name():
             else:
                 with pytest.raises(ValueError, match="an object of 1,099,511,627,776"):
                     check_heaps(file, "here")
+
+
+@pytest.mark.parametrize("left", [0, 3, 5000, 2**20 + 2])
+def test_a_file_cut_off_while_heaps_are_sought(left, tmp_path):
+    """By another program: the search for the next heap would go round for ever at the new end."""
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["before"] = np.zeros(2**21, "uint8")
+    with h5py.File(tmp_path / "m.h5", "r") as file:
+        os.truncate(tmp_path / "m.h5", left)
+        walked = _Pieces(open(tmp_path / "m.h5", "rb", buffering=0))  # noqa: SIM115
+        with walked._file, pytest.raises(OSError, match="become shorter"):
+            walked._size = 2**21
+            walked.find(HEAP)
+        check_heaps(file, "here")
