@@ -214,7 +214,7 @@ class FeatureSpace(Layer):
     def _adaptable(self) -> list[str]:
         def learns(layer: Any) -> bool:
             given = (getattr(layer, "input_mean", None) is not None,
-                     getattr(layer, "input_vocabulary", None) is not None,
+                     getattr(getattr(layer, "_lookup_layer", layer), "_fixed", False),  # a given vocabulary
                      isinstance(layer, Discretization) and layer.num_bins is None)
             return hasattr(layer, "adapt") and not any(given)
 

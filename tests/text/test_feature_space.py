@@ -141,3 +141,20 @@ def test_discretization_learns_the_ranges_of_keras(words, tmp_path):
     for broken in ([2.5], [np.nan], [np.inf]):
         with pytest.raises(ValueError, match="takes integers"):
             layers.IntegerLookup(vocabulary=[1, 2])(broken)
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_given_vocabulary_need_not_be_learned(from_file, tmp_path):
+    """Features whose preprocessors all have what they need are used without `adapt`."""
+    vocabulary = ["this", "is"]
+    if from_file:
+        vocabulary = tmp_path / "words.txt"
+        vocabulary.write_text("this\nis\n")
+    text = kyeo.layers.TextVectorization(vocabulary=vocabulary, output_sequence_length=3)
+    scaled = kyeo.layers.Normalization(mean=12.0, variance=4.0)
+    feature = kyeo.utils.FeatureSpace.feature
+    space = kyeo.utils.FeatureSpace(
+        {"text": feature("string", text, "int"), "size": feature("float32", scaled, "float")}, output_mode="dict")
+    found = space({"text": ["This is", "not"], "size": [12.0, 14.0]})
+    assert np.asarray(found["text"]).tolist() == [[2, 3, 0], [1, 0, 0]]
+    assert np.asarray(found["size"]).ravel().tolist() == [0.0, 1.0]
