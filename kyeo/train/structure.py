@@ -157,6 +157,11 @@ def _is_nested(spec: Any) -> bool:
     return isinstance(spec, (list, tuple)) or (isinstance(spec, dict) and "class_name" not in spec)
 
 
+def _are_several(spec: Any) -> bool:
+    """Whether something is a list of entries, such as the losses of one output."""
+    return isinstance(spec, (list, tuple)) and not any(map(_is_nested, spec))
+
+
 def spread(spec: Any, names: Sequence[str | None], what: str, many: bool, nesting: Any = None) -> list[Any]:
     """What `compile` was told (a loss, or metrics) as one entry for each output.
 
@@ -174,7 +179,7 @@ def spread(spec: Any, names: Sequence[str | None], what: str, many: bool, nestin
     if spec is None:
         return [None] * count
     inside = _within(spec, nesting) if nesting is not None else None
-    if inside is not None and (many or not any(map(_is_nested, inside))):
+    if inside is not None and (many or not any(_is_nested(one) and not _are_several(one) for one in inside)):
         return inside
     by_place = isinstance(spec, (list, tuple)) or (isinstance(spec, dict) and not set(spec) <= set(names))
     if not many and by_place and any(map(_is_nested, spec.values() if isinstance(spec, dict) else spec)):

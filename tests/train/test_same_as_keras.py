@@ -142,3 +142,17 @@ def test_curve(name):
     np.testing.assert_allclose([a[k] for k in b], list(b.values()), rtol=1e-3, atol=1e-4)
     a, b = (m.evaluate(x, y, batch_size=16, verbose=0) for m in (ours, theirs))
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_several_losses_of_an_output_inside_another():
+    """They add up with their weights; the total is that of Keras (of the parts it logs the last one)."""
+    x = np.random.default_rng(0).normal(size=(12, 8)).astype("float32")
+    y = {"p": [x[:, :2], {"deep": x[:, :1]}], "q": x[:, 3:5]}
+    totals = []
+    for k in (keras, kyeo):
+        model = nested(k)
+        model.set_weights([np.full(w.shape, 0.1, "float32") for w in model.get_weights()])
+        model.compile("sgd", loss={"p": [["mse", "mae"], {"deep": "mae"}], "q": "mse"},
+                      loss_weights={"p": [[1.0, 3.0], {"deep": 0.5}], "q": 2.0})
+        totals.append(model.evaluate(x, y, batch_size=12, verbose=0, return_dict=True)["loss"])
+    assert totals[1] == pytest.approx(totals[0], rel=1e-5)
