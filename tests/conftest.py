@@ -2,9 +2,6 @@
 
 import gc
 import os
-import pathlib
-import shutil
-import tempfile
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -13,9 +10,8 @@ os.environ["KYEO_COMPILE_CACHE"] = "0"  # tests of the cache use folders of thei
 
 import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
-__all__ = ["digits", "full_compilation", "nothing_compiled"]
+__all__ = ["digits", "full_compilation"]
 
 collect_ignore = ["data", "distribution/program.py", "distribution/together.py"]  # programs of their own: test_note.py and test_distribution.py run them
 
@@ -23,40 +19,11 @@ collect_ignore = ["data", "distribution/program.py", "distribution/together.py"]
 # it takes a third less. Programs that tests start as processes of their own are compiled as for users.
 jax.config.update("jax_disable_most_optimizations", True)
 
-# What one test has compiled, another test and the other worker load: JAX's own cache, in a folder of this run.
-# The workers have its name from the process that starts them.
-_COMPILED = pathlib.Path(os.environ.setdefault(
-    "KYEO_TESTS_COMPILED", str(pathlib.Path(tempfile.gettempdir(), f"kyeo-tests-{os.getpid()}"))))
-
-
-def _use_compiled(folder):
-    jax.config.update("jax_compilation_cache_dir", folder and str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0 if folder else 1.0)
-    compilation_cache.reset_cache()
-
-
-def pytest_configure():
-    _COMPILED.mkdir(mode=0o700, exist_ok=True)
-    _use_compiled(_COMPILED)
-
-
-def pytest_unconfigure(config):
-    if not hasattr(config, "workerinput"):  # else others still use it
-        shutil.rmtree(_COMPILED, ignore_errors=True)
-
 
 def pytest_collection_finish():
     """The garbage collector need not look again and again at what importing and collecting have made."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture
-def nothing_compiled():
-    """For tests of a compile cache: what this run keeps is out of the way."""
-    _use_compiled(None)
-    yield
-    _use_compiled(_COMPILED)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from kyeo.core.settings import set_seed
 from kyeo.train import compiled, runner
 
 X = np.random.default_rng(0).normal(size=(12, 5)).astype("float32")
-pytestmark = pytest.mark.usefixtures("nothing_compiled")
 DEAD = 2**22 + 1  # above the largest process number of Linux
 
 
