@@ -173,7 +173,9 @@ class ArraySource(Source):
         total, size = self._total, self.batch_size
         index = np.zeros((room, total * size), np.intp)
         for i in range(count):
-            index[i] = np.r_[self._filled(self._order(first + i), 0, self.num_rows, total * size)]
+            order = self._order(first + i)
+            order = np.arange(self.num_rows) if order is None else order
+            index[i] = self._filled(order, 0, self.num_rows, total * size)
         return self._unflatten([a.reshape(room, total, size, *a.shape[1:]) for a in self._gathered(index.ravel())])
 
     def _filled(self, order: np.ndarray | None, begin: int, end: int, size: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from kyeo.callbacks.base import plain_logs
-from kyeo.train.padding import row_mask
+from kyeo.train.padding import is_ours, row_mask
 
 __all__ = ["Ahead"]
 
@@ -63,5 +63,4 @@ def _of_epoch(fetch: Callable[[], Any], index: int) -> dict[str, Any]:
 
 def _resets_alike(model: Any) -> bool:
     """Whether `reset_metrics` does the same before each epoch, as far as one can know: it is ours."""
-    resets = [model.reset_metrics, *(metric.reset_state for metric in model.single_metrics())]
-    return all(str(getattr(reset, "__module__", "")).startswith("kyeo.") for reset in resets)
+    return all(map(is_ours, [model.reset_metrics, *(metric.reset_state for metric in model.single_metrics())]))

@@ -75,7 +75,7 @@ class Job:
         of them are long."""
         if self.per_dispatch is not None:
             return
-        self.model.make_late_variables(self.mode, self.source.peek())
+        self.model.make_late_variables(self.mode, self.source.peek)
         asked = self.model.steps_per_execution
         # Single steps where a callback listens to batches, and for iterators, whose batches are not to wait for others.
         single = self.callbacks.wants(self.mode) or self.source.num_rows is None or self.source.num_batches == 1
@@ -99,13 +99,17 @@ class Job:
             return 1
         if not self.padded and rows % size:
             return 1
-        first = next(portions(_Peeked(source), 0, 1, self.padded))
+        first = self._first()
         return self.runner.epochs_per_dispatch(first.data, first.rows, batches)
+
+    def _first(self) -> Portion:
+        """The first batch as a step takes it, without using it up."""
+        return next(portions(_Peeked(self.source), 0, 1, self.padded))
 
     def _steps_per_dispatch(self, asked: int) -> int:
         if not asked and not self.padded and self.mode == "test":
             return 1
-        first = next(portions(_Peeked(self.source), 0, 1, self.padded))
+        first = self._first()
         if self.mode != "test":
             self.long = self.runner.is_long(first.data, first.rows, self.epochs * (self.source.num_batches or math.inf))
         known = self.runner.steps_per_dispatch(first.data, first.rows, asked)
@@ -187,7 +191,8 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
         test_job = Job(model, "test", validation, callbacks, safe) if validation is not None else None
 
         def validate(place: Place) -> dict[str, Any]:
-            if test_job is None or not is_due(place.epoch):
+            assert test_job is not None
+            if not is_due(place.epoch):
                 return {}
             progress.before_validation()
             test_job.after = (lambda *_: progress.while_validating(place)) if progress.listens else None
@@ -196,14 +201,14 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
         progress.jobs = [job, test_job] if test_job is not None else [job]
         with job:
             try:
-                run_epochs(job, epochs.start, epochs.stop, validate, test_job is not None, progress)
+                run_epochs(job, epochs.start, epochs.stop, validate if test_job is not None else None, progress)
             finally:
                 progress.close()
 
 
-def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]], validates: bool,
+def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]] | None,
                progress: Progress) -> None:
-    """The loop of `fit`. `validate(place)` gives the validation logs; nothing `validates`: there are none."""
+    """The loop of `fit`. `validate(place)` gives the validation logs, empty where it is not time."""
     model, callbacks = job.model, job.callbacks
     model.stop_training = False
     results: Callable[[], dict[str, Any]] = dict  # of the last epoch
@@ -217,7 +222,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
     progress.restore()
     job.after = progress.after_step if progress.listens else None
     ends = model.stop_training and not inside
-    ahead = Ahead(job, last, not (validates or inside or progress.listens or callbacks.wants_epochs
+    ahead = Ahead(job, last, not (validate or inside or progress.listens or callbacks.wants_epochs
                                   or callbacks.wants("train") or model.stop_training))
     for epoch in range(place.epoch, place.epoch if ends else last):
         if not inside:
@@ -228,7 +233,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
         results = ahead.logs(epoch) or functools.cache(functools.partial(
             fetched, place.logs if place.trained else run_epoch(job, epoch, place=place)))
         logs = LazyLogs(results)
-        if validated := validate(Place(epoch, 1, True, logs)):
+        if validate is not None and (validated := validate(Place(epoch, 1, True, logs))):
             logs.update(validated)
         callbacks.on_epoch_end(epoch, logs)
         inside, place = False, Place(epoch + 1)

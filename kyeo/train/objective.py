@@ -48,6 +48,11 @@ class _Term:
     of_output: bool  # whether the name is that of the output
     way: tuple[Any, ...] = ()  # the keys and places that lead to it, in nested outputs
 
+    @property
+    def sees_one(self) -> bool:
+        """Whether it looks at a single output."""
+        return isinstance(self.place, int)
+
     def of(self, arrays: list[Any]) -> Any:
         """Its array among those of all outputs, or the structure of its arrays."""
         return jax.tree.map(arrays.__getitem__, self.place)
@@ -127,7 +132,7 @@ class Objective:
         self._build_losses(outputs, targets, isinstance(y_pred, dict))
         self.check(y)
         if self.compiled_metrics is not None:
-            single = [term for term in self.terms if isinstance(term.place, int)]
+            single = [term for term in self.terms if term.sees_one]
             from_logits = {term.place: bool(getattr(term.loss, "from_logits", False)) for term in single}
             self.compiled_metrics.build(self.spec, outputs, targets, from_logits, self.nesting)
         self.built = True
@@ -169,8 +174,7 @@ class Objective:
         """What the logs call the losses."""
         if self.nesting is None:
             return [term.name for term in self.terms]
-        return [term.name if not isinstance(term.place, int) else loss_name_of(term.way, term.name)
-                for term in self.terms]
+        return [loss_name_of(term.way, term.name) if term.sees_one else term.name for term in self.terms]
 
     def aligned(self, tree: Any, what: str = "y") -> list[Any]:
         """Labels or sample weights in the order of the outputs."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from kyeo.layers.layer import Layer
 
-__all__ = ["may_pad", "row_mask"]
+__all__ = ["is_ours", "may_pad", "row_mask"]
 
 _REPLACEABLE = ("predict_step", "train_step", "test_step", "compute_loss", "compute_loss_and_updates",
                 "compute_metrics", "track_loss")
@@ -29,7 +29,7 @@ def may_pad(model: Any, metrics: bool = True) -> bool:
     """
     if not _is_graph_model(model):
         return False
-    if any(not _is_ours(getattr(type(model), name)) for name in (_REPLACEABLE if metrics else _REPLACEABLE[:1])):
+    if any(not is_ours(getattr(type(model), name)) for name in (_REPLACEABLE if metrics else _REPLACEABLE[:1])):
         return False
     for layer in model._flatten_layers():
         if not _is_graph_model(layer) and getattr(layer, "mixes_rows", True):
@@ -48,12 +48,12 @@ def _keeps_rows_apart(node: Any) -> bool:
 
 def _is_graph_model(layer: Any) -> bool:
     """A model that does nothing but run its graph."""
-    return getattr(layer, "_graph", None) is not None and _is_ours(type(layer).call)
+    return getattr(layer, "_graph", None) is not None and is_ours(type(layer).call)
 
 
-def _is_ours(method: Any) -> bool:
+def is_ours(method: Any) -> bool:
     """Whether a method is Kyeo's own and not a user's replacement."""
-    return method.__module__.startswith("kyeo.")
+    return str(getattr(method, "__module__", "")).startswith("kyeo.")
 
 
 def row_mask(real: int, size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from kyeo.data.checks import check_binary_labels, check_labels
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train.objective import function_of
 
-__all__ = ["build_for", "build_weights", "check_targets", "output_activations"]
+__all__ = ["build_for", "build_objective", "build_weights", "check_targets", "output_activations", "validation_parts"]
 
 
 def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None:
@@ -144,7 +144,7 @@ def check_targets(model: Any, y: Any, given: str | None = None) -> None:
     targets = objective.aligned(y)
     shapes = objective.output_shapes
     for term in objective.terms:
-        if not isinstance(term.place, int):
+        if not term.sees_one:
             continue  # of several tensors: a loss of the user's own
         target = targets[term.place]
         if target is None or not hasattr(target, "dtype"):

@@ -15,7 +15,7 @@ from kyeo.layers.habits import sweep
 from kyeo.train.calling import CompiledCall
 from kyeo.train.compile_metrics import CompileMetrics
 from kyeo.train.fingerprint import fingerprint
-from kyeo.train.padding import may_pad
+from kyeo.train.padding import is_ours, may_pad
 from kyeo.train.runner import Runner
 from kyeo.train.turns import Turns
 
@@ -98,13 +98,16 @@ class StepCache:
             self._metrics_cache = Structure.version, list(self.metrics)
         return self._metrics_cache[1]
 
-    def make_late_variables(self, mode: str, batch: Any) -> None:
+    def make_late_variables(self, mode: str, peek: Callable[[], Any]) -> None:
         """Let metrics that make their variables at their first batch make them now: the state of the first step must
-        hold them, and a step that another model compiled is not traced again."""
+        hold them, and a step that another model compiled is not traced again.
+
+        `peek` gives a batch; it is asked only where there are such metrics, since reading one may cost much.
+        """
         if mode == "predict" or mode in self._tried or not any(map(_may_make_late, self.single_metrics())):
             return
         self._tried.add(mode)
-        self.runner(mode).try_out(batch)
+        self.runner(mode).try_out(peek())
 
     def single_metrics(self) -> list[Any]:
         """`known_metrics`, those of `compile` one by one."""
@@ -149,8 +152,7 @@ class StepCache:
 
 def _may_make_late(metric: Any) -> bool:
     """Whether a metric may make variables at its first batch: some of ours do, and any that a user wrote."""
-    own = not str(getattr(type(metric).update_state, "__module__", "")).startswith("kyeo.")
-    return own or not metric.variables or getattr(metric, "_makes_late", False)
+    return metric._makes_late or not metric.variables or not is_ours(type(metric).update_state)
 
 
 def _packed(owner: Callable[[], Any], name: str) -> Callable[..., Any]:

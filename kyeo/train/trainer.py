@@ -338,7 +338,7 @@ class Trainer(StepCache):
                           class_weight=class_weight).peek()
         prepare.build_for(self, batch)
         prepare.check_targets(self, batch[1])
-        self.make_late_variables(mode, batch)
+        self.make_late_variables(mode, lambda: batch)
         self.reset_metrics()
         with SafePoints() as safe:
             logs = fetched(self.runner(mode).run(batch, None, safe))

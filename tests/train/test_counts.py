@@ -78,3 +78,28 @@ def test_predictions_compile_once(counts):
     for rows in (100, 97, 65):
         one.predict(X[:rows], verbose=0)
     assert counts["compilations"] == 1
+
+
+class Reads(kyeo.utils.PyDataset):
+    """Three batches, and which of them were read."""
+
+    def __init__(self):
+        super().__init__()
+        self.read = []
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return X[index * 4:index * 4 + 4], Y[index * 4:index * 4 + 4]
+
+
+def test_batches_are_read_once_but_the_first_to_build_by():
+    data = Reads()
+    one = model(units=3)
+    one.fit(data, epochs=1, verbose=0, shuffle=False)
+    assert data.read == [0, 0, 0, 1, 2]  # by its shapes weights are made, and the work of a step is known
+    data.read.clear()
+    one.evaluate(data, verbose=0)
+    assert data.read == [0, 0, 1, 2]
