@@ -253,14 +253,14 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()
-        if isinstance(value, kind):
-            if id(value) not in seen:
-                seen.add(id(value))
-                yield value
-        elif isinstance(value, (list, tuple)):
-            queue.extend(reversed(value))
-        elif isinstance(value, dict):
-            queue.extend(reversed(list(value.values())))
+        wanted = isinstance(value, kind)
+        if id(value) in seen or not (wanted or isinstance(value, (list, tuple, dict))):
+            continue
+        seen.add(id(value))  # a container too: it may hold itself
+        if wanted:
+            yield value
+        else:
+            queue.extend(reversed(list(value.values()) if isinstance(value, dict) else value))
 
 
 def variables_of(owner: Any) -> list[Variable]:
@@ -300,6 +300,7 @@ def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[...,
                           expected=f"{len(variables)} values, in the order of the variables: "
                                    + describe([v.path for v in variables]))
         outer = current().overlay
+        values = [unwrap(value) for value in values]  # a variable in its own place would ask for itself for ever
         with scope(overlay={**(outer or {}), **dict(zip(variables, values))}) as inside:
             out = jax.tree.map(unwrap, fn(*args, **kwargs))  # a variable stands for the value it has here
         assert inside.overlay is not None

@@ -155,3 +155,43 @@ def test_device():
         assert kyeo.ops.ones(1).device == jax.devices("cpu")[0]
     with kyeo.device(jax.devices("cpu")[0]):
         assert kyeo.Variable([1.0]).value.device == jax.devices("cpu")[0]
+
+
+def _states(library):
+    optimizer, metric = library.optimizers.SGD(0.1, momentum=0.9), library.metrics.Mean()
+    weights = [library.Variable(np.ones((2, 3), "float32")), library.Variable(np.zeros(3, "float32"))]
+    optimizer.build(weights)
+    return {
+        "optimizer": lambda: optimizer.stateless_apply(
+            optimizer.variables, [np.ones((2, 3), "float32"), np.ones(3, "float32")], weights),
+        "metric": lambda: metric.stateless_update_state(metric.variables, np.float32([1, 3])),
+        "result": lambda: metric.stateless_result(metric.variables),
+    }
+
+
+@pytest.mark.parametrize("of", ["optimizer", "metric", "result"])
+def test_stateless_functions_take_the_variables_themselves(of):
+    found, wanted = (jax.tree.leaves(_states(library)[of]()) for library in (kyeo, keras))
+    assert len(found) == len(wanted)
+    for mine, theirs in zip(found, wanted):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+def test_a_container_that_holds_itself_is_looked_into_once(tmp_path):
+    for library in (kyeo, keras):
+        class Ring(library.Model):
+            def __init__(self):
+                super().__init__()
+                self.blocks = [library.layers.Dense(2)]
+                self.blocks.append(self.blocks)
+
+            def call(self, x):
+                return self.blocks[0](x)
+
+        model = Ring()
+        before = np.asarray(model(np.ones((1, 3), "float32")))
+        model.save_weights(tmp_path / "ring.weights.h5")
+        model.blocks[0].kernel.assign(np.zeros((3, 2), "float32"))
+        model.load_weights(tmp_path / "ring.weights.h5")
+        np.testing.assert_array_equal(model(np.ones((1, 3), "float32")), before)
+        assert len(model.weights) == 2
