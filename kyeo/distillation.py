@@ -194,7 +194,7 @@ class Distiller(Model):
                 raise problem(f"`{name}` is not valid.", received=f"{name}={describe(model)}", where=self,
                               expected="a model", kind=TypeError)
         for part in ("inputs", "outputs"):
-            ours, theirs = getattr(teacher, part), getattr(student, part)
+            ours, theirs = getattr(teacher, part, None), getattr(student, part, None)  # a stack may be unbuilt
             if ours is None or theirs is None:
                 continue
             if len(ours) != len(theirs) or not all(map(_alike, ours, theirs)):

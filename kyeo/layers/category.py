@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import describe, number, one_of, positive_int, problem
+from kyeo.core.scope import current
 from kyeo.core.variable import unwrap
 from kyeo.layers.layer import Layer
 
@@ -189,12 +190,14 @@ class Discretization(Layer):
 
     def call(self, inputs: Any) -> Any:
         """The numbers of the ranges."""
-        if self.bin_boundaries is None:
-            raise problem("The layer has no boundaries yet.", where=self,
-                          fix="call adapt(data) first, or give it `bin_boundaries`")
-        edges = jnp.asarray(self.bin_boundaries, "float32")
-        ids = jnp.searchsorted(edges, jnp.asarray(inputs, "float32"), side="right")
-        return _encoded(ids, self.output_mode, len(self.bin_boundaries) + 1, self.output_dtype)
+        boundaries = self.bin_boundaries
+        if boundaries is None:
+            if not current().symbolic:  # a model may be made before it is adapted: shapes follow from `num_bins`
+                raise problem("The layer has no boundaries yet.", where=self,
+                              fix="call adapt(data) first, or give it `bin_boundaries`")
+            boundaries = [0.0] * (self.num_bins - 1)
+        ids = jnp.searchsorted(jnp.asarray(boundaries, "float32"), jnp.asarray(inputs, "float32"), side="right")
+        return _encoded(ids, self.output_mode, len(boundaries) + 1, self.output_dtype)
 
 
 def _boundaries(owner: Any, values: Any) -> list[float]:

@@ -39,7 +39,7 @@ IMAGES = [
     case("MaxNumBoundingBoxes", IMAGE, max_number=3),
     case("CutMix", IMAGE, factor=0.5), case("MixUp", IMAGE, alpha=0.3),
     case("RandomColorJitter", IMAGE, brightness_factor=0.2, hue_factor=(0.1, 0.2)),
-    case("RandAugment", IMAGE, num_ops=1, factor=0.3),
+    case("RandAugment", IMAGE, num_ops=1, factor=0.3), case("RandAugment", IMAGE, num_ops=0),
     case("AugMix", IMAGE, num_chains=2, chain_depth=1, all_ops=False),
 ]
 
@@ -58,6 +58,6 @@ IMAGES_BAD = [
     ("Resizing", {"height": 3, "width": 3, "interpolation": "cubic"}), ("Resizing", {"height": 3, "width": 3, "fill_mode": "wrap"}),
     ("Resizing", {"height": 3, "width": 3, "crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True}), ("CenterCrop", {"height": 3, "width": "x"}),
     ("RandomCrop", {"height": -3, "width": 3}), ("RandomCrop", {"height": 3, "width": 3, "seed": "x"}), ("MaxNumBoundingBoxes", {"max_number": 0}),
-    ("CutMix", {"factor": -1}), ("MixUp", {"alpha": 0}), ("RandomColorJitter", {"hue_factor": 2}), ("RandAugment", {"num_ops": 0}),
+    ("CutMix", {"factor": -1}), ("MixUp", {"alpha": 0}), ("RandomColorJitter", {"hue_factor": 2}), ("RandAugment", {"num_ops": -1}),
     ("AugMix", {"chain_depth": 0}), ("AugMix", {"all_ops": 1}), ("Pipeline", {"layers": [3]}), ("RandomFlip", {"bounding_box_format": "xyhw"}),
 ]

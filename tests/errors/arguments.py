@@ -103,6 +103,7 @@ ACCEPTED: dict[str, tuple[Any, str]] = {
     "window": ("no_such_name", "the names of SciPy, which is imported at the first call"), "unique.fill_value": (NOTHING, "unused without `size`"),
     "get_registered_name.obj": (NOTHING, "any object has a name"), "plot_model.to_file": ("no_such_name", "needs Graphviz, as is told"),
     "save_img.no_such": (NOTHING, "for Pillow"), "split_dataset.preferred_backend": ("no_such_name", "there is one engine"),
+    "RandAugment.num_ops": (0, "no augmentation, as in Keras"),
     "get_source_inputs.tensor": (NOTHING, "given back, as in Keras"),
     "structure": (NOTHING, "what is no container is a leaf"), "check_types": (NOTHING, "unused, as in Keras"),
     "compute_iou.mask_val": (NOTHING, "unused without `use_masking`"), "preprocess_input.x": (NOTHING, "some give back what they get"),

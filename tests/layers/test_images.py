@@ -192,6 +192,25 @@ def test_pipeline():
     assert np.asarray(mixed(X)).max() == 2 * X.max()
 
 
+@pytest.mark.filterwarnings("ignore:Layer 'pipeline:UserWarning")  # Keras's, which hands the mask on all the same
+@pytest.mark.parametrize("training", [True, False])
+def test_pipeline_hands_the_mask_and_the_mode_on(training):
+    """To the first layer what the pipeline was given, to the next what its input carries."""
+    found = []
+    for k in (kyeo, keras):
+        class Seen(k.layers.Layer):
+            supports_masking = True
+
+            def call(self, x, training=False, mask=None):
+                self.seen = training, None if mask is None else np.asarray(mask).tolist()
+                return x + 0
+
+        layers = [Seen(), Seen()]
+        k.layers.Pipeline(layers)(np.ones((2, 3), "float32"), training=training, mask=np.array([[True, False, True]] * 2))
+        found.append([layer.seen for layer in layers])
+    assert found[0] == found[1]
+
+
 def test_boxes_of_other_formats_and_lists():
     """What Keras gets wrong: formats other than corners; lists of different lengths; crops."""
     b = kyeo.utils.bounding_boxes

@@ -115,6 +115,23 @@ def test_refused(make, text):
         make()
 
 
+@pytest.mark.parametrize("mode, size", [("int", 3), ("one_hot", 3), ("one_hot", 1), ("multi_hot", 3), ("count", 3)])
+def test_a_model_is_made_before_discretization_has_learned(mode, size):
+    values, given = np.arange(300.0, dtype="float32"), np.float32([[7] * size, [180] * size])
+    found = []
+    for k in (kyeo, keras):
+        layer = k.layers.Discretization(num_bins=4, output_mode=mode)
+        inputs = k.Input((size,))
+        model = k.Model(inputs, layer(inputs))
+        if k is kyeo:
+            with pytest.raises(ValueError, match="no boundaries"):
+                model(given)
+        layer.update_state(values)
+        layer.finalize_state()
+        found.append((layer.compute_output_shape((None, size)), model.output_shape, np.asarray(model(given)).tolist()))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("words", [{"num_bins": 4}, {"num_bins": 3, "epsilon": 0.1}, {"num_bins": 7, "epsilon": 0.5}], ids=str)
 def test_discretization_learns_the_ranges_of_keras(words, tmp_path):
     values = np.random.default_rng(0).normal(size=(300, 1)).astype("float32")

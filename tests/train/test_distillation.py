@@ -63,6 +63,14 @@ def test_training_as_in_keras(tmp_path):
     assert scores[0] == scores[1]
 
 
+def test_stacks_that_are_not_built():
+    made = kyeo.distillation.Distiller(
+        *(kyeo.Sequential([kyeo.layers.Dense(3)]) for _ in range(2)), kyeo.distillation.LogitsDistillation(loss="mse"))
+    made.compile("sgd", "mse")
+    made.fit(X, T[[0] * 6], verbose=0)
+    assert len(made.trainable_variables) == 2 and not made.teacher.trainable_variables
+
+
 def test_refusals():
     room = kyeo.distillation
     ours = distiller(kyeo)

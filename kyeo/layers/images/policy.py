@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from kyeo.core.errors import boolean, number, one_of, positive_int, problem
+from kyeo.layers.call_spec import call_spec
 from kyeo.layers.images.base import Extent, ImageLayer, span
 from kyeo.layers.images.blend import shares
 from kyeo.layers.images.color import (
@@ -149,7 +150,7 @@ class RandAugment(Policy):
                  interpolation: str = "bilinear", seed: int | None = None, data_format: str | None = None,
                  **kwargs: Any):
         super().__init__(data_format=data_format, **kwargs)
-        self.value_range, self.num_ops = range_of(self, value_range), positive_int(self, num_ops=num_ops)
+        self.value_range, self.num_ops = range_of(self, value_range), positive_int(self, minimum=0, num_ops=num_ops)
         self.factor = span(self, 0, 1, strict=False, factor=factor)
         self.interpolation = one_of(self, ("nearest", "bilinear"), interpolation=interpolation)
         self._set_seed(seed)
@@ -162,6 +163,8 @@ class RandAugment(Policy):
 
     def _in_turn(self, value: Any, transformation: Any, change: Callable[[ImageLayer, Any, Any], Any]) -> Any:
         """The value after each of the chosen changes."""
+        if not self.num_ops:
+            return value
         drawn = transformation["transforms"]
         branches = [lambda v, name=name, layer=layer: change(layer, v, drawn[name]) for name, layer in self._inner()]
         chosen = jnp.asarray(transformation["layer_idxes"])
@@ -297,7 +300,12 @@ class Pipeline(Layer):
             return call_program(self, self._run_layers, inputs, training)
         return self._run_layers(inputs, training, mask)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """None: the layers inside have marked what they gave."""
+        return None
+
     def _run_layers(self, inputs: Any, training: bool, mask: Any = None) -> Any:
         for layer in self.layers:
-            inputs = layer(inputs, training=training)
+            masked = {"mask": mask} if mask is not None and call_spec(type(layer)).takes("mask") else {}
+            inputs, mask = layer(inputs, training=training, **masked), None  # the next one sees what its input carries
         return inputs
