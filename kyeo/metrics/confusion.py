@@ -56,6 +56,14 @@ def keep_top(scores: jax.Array, k: int) -> jax.Array:
     return jnp.where(kept, scores, _NEVER)
 
 
+def _check_column(class_id: int, pred: Any, name: str) -> None:
+    """JAX would take the nearest column for one that is not there, or rows for columns."""
+    if pred.ndim < 2 or not -pred.shape[-1] <= class_id < pred.shape[-1]:
+        raise problem("`class_id` is not a column of the predictions.", where=name,
+                      received=f"class_id={class_id}, y_pred of shape {pred.shape}",
+                      expected="predictions of shape (rows, classes) and a class among them")
+
+
 def confusion_counts(
     y_true: Any, y_pred: Any, thresholds: Sequence[float], sample_weight: Any = None, *,
     top_k: int | None = None, class_id: int | None = None, by_label: bool = False, label_weights: Any = None,
@@ -82,6 +90,7 @@ def confusion_counts(
     if top_k is not None:
         pred = keep_top(pred, top_k)
     if class_id is not None:
+        _check_column(class_id, pred, name)
         true, pred = true[..., class_id, None], pred[..., class_id, None]
     weight = jnp.ones_like(pred) if weight is None else jnp.broadcast_to(expand_to(weight, pred), pred.shape)
     if label_weights is not None:

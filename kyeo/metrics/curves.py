@@ -196,7 +196,7 @@ class AUC(_AllCounts):
     _kept_from_config = ("thresholds",)
 
     def __init__(
-        self, num_thresholds: int = 200, curve: str = "ROC", summation_method: str = "interpolation",
+        self, num_thresholds: int | None = 200, curve: str = "ROC", summation_method: str = "interpolation",
         name: str | None = None, dtype: Any = None, thresholds: Any = None, multi_label: bool = False,
         num_labels: int | None = None, label_weights: Any = None, from_logits: bool = False,
     ):
@@ -206,7 +206,8 @@ class AUC(_AllCounts):
         self.init_thresholds: list[float] | None = None
         if thresholds is None:
             self.num_thresholds = positive_int(self, minimum=2, num_thresholds=num_thresholds)
-            inner = [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
+            last = self.num_thresholds - 1
+            inner = [i / last for i in range(1, last)]
         else:
             inner = self.init_thresholds = sorted(float(t) for t in thresholds)
             self.num_thresholds = len(inner) + 2

@@ -82,7 +82,7 @@ CASES = [
       for curve, method in (("ROC", "interpolation"), ("ROC", "minoring"), ("PR", "interpolation"), ("PR", "majoring"),
                             ("PRGAIN", "interpolation"))),
     ("AUC", {}, "yes-no-mixed"), ("AUC", {"from_logits": True}, "logits"),
-    ("AUC", {"thresholds": [0.1, 0.35, 0.8]}, "yes-no"), ("AUC", {"multi_label": True}, "many-hot"),
+    ("AUC", {"thresholds": [0.1, 0.35, 0.8], "num_thresholds": None}, "yes-no"), ("AUC", {"multi_label": True}, "many-hot"),
     ("AUC", {"multi_label": True, "num_labels": C, "curve": "PR", "label_weights": [1.0, 2.0, 0.0, 1.0]}, "many-hot"),
     ("AUC", {"label_weights": [1.0, 2.0, 0.5, 1.0], "thresholds": [0.3]}, "many-hot"),
     *(("FBetaScore", {"average": average, "beta": 2.0, "threshold": threshold}, "many-hot")
@@ -320,6 +320,9 @@ BAD = [
     (lambda: metrics.Precision(average="all"), "average"),
     (lambda: metrics.Precision(average="macro", top_k=1), "top_k"),
     (lambda: metrics.AUC(num_thresholds=1), "num_thresholds"),
+    (lambda: metrics.AUC(num_thresholds=None), "num_thresholds"),
+    (lambda: metrics.Precision(class_id=2)([0, 1, 1], [0.2, 0.1, 0.6]), "class_id"),
+    (lambda: metrics.Recall(class_id=2)([[0, 1]], [[0.2, 0.1]]), "class_id"),
     (lambda: metrics.AUC(curve="roc2"), "curve"), (lambda: metrics.AUC(num_labels=3), "multi_label"),
     (lambda: metrics.AUC(multi_label=True)([1.0], [0.5]), "row for each sample"),
     (lambda: metrics.FBetaScore(beta=0.0), "beta"), (lambda: metrics.F1Score(threshold=0.0), "threshold"),
