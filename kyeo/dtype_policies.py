@@ -311,7 +311,7 @@ def dtype_policy() -> DTypePolicy:
 
 
 @checked
-def set_dtype_policy(policy: "DTypePolicy | str | None") -> None:
+def set_dtype_policy(policy: "DTypePolicy | str") -> None:
     """Set the policy of layers made from now on.
 
     >>> import kyeo
@@ -320,7 +320,10 @@ def set_dtype_policy(policy: "DTypePolicy | str | None") -> None:
     'bfloat16'
     >>> kyeo.config.set_dtype_policy("float32")
     """
-    settings.dtype_policy = None if policy is None else get(policy)
+    if policy is None:
+        raise problem("A dtype policy is needed.", received="None", where="set_dtype_policy", kind=TypeError,
+                      expected='a policy or its name, such as "float32" or "mixed_bfloat16"')
+    settings.dtype_policy = get(policy)
 
 
 def get(identifier: Any) -> DTypePolicy:

@@ -55,6 +55,12 @@ class SymbolicTensor:
         self.index = 0  # which of the node's outputs this is
         self.made_by: Any = None  # the node's target, which lives as long as its tensors
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("shape", "dtype", "sparse", "ragged") and name in self.__dict__:
+            raise problem(f"`{name}` of a symbolic tensor cannot be set.", received=f"{self}, {name}={value!r}",
+                          expected="a new tensor", fix="ops.reshape, ops.cast, or a new `Input`", kind=AttributeError)
+        object.__setattr__(self, name, value)
+
     @property
     def ndim(self) -> int:
         """How many axes it has."""

@@ -20,7 +20,10 @@ _COMPARE = {
     "lt": elementwise.less, "le": elementwise.less_equal, "gt": elementwise.greater,
     "ge": elementwise.greater_equal, "ne": elementwise.not_equal,
 }
-_UNARY = {"neg": elementwise.negative, "abs": elementwise.absolute, "invert": elementwise.logical_not}
+_UNARY = {
+    "neg": elementwise.negative, "pos": core.convert_to_tensor, "abs": elementwise.absolute,
+    "invert": elementwise.logical_not,
+}
 
 
 def _forward(fn: Callable[..., Any]) -> Callable[..., Any]:

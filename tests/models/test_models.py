@@ -1,6 +1,7 @@
 """Models made in every way Keras knows, and the hooks by which users change a step."""
 
 import jax
+import keras
 import numpy as np
 import pytest
 
@@ -200,6 +201,12 @@ def test_short_floats(policy):
     assert losses[-1] < losses[0]
     assert str(model(X).dtype) == policy.removeprefix("mixed_")
     assert model.weights[0].dtype == ("float32" if "mixed" in policy else policy)
+
+
+def test_no_policy_is_refused():
+    for library in (kyeo, keras):
+        with pytest.raises(ValueError):
+            library.config.set_dtype_policy(None)
 
 
 def test_loss_scaling_under_a_float16_policy():

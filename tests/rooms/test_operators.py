@@ -2,13 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 import pytest
 
 import kyeo
 
 OPERATORS = [text.strip() for text in """
-    a + b | a - b | a * b | a / b | a // b | a % b | a ** b | a < b | a <= b | a > b | a >= b | a != b | -a | abs(a)
+    a + b | a - b | a * b | a / b | a // b | a % b | a ** b | a < b | a <= b | a > b | a >= b | a != b | -a | +a | abs(a)
     a + 1 | 1 + a | 2 - a | 2 * a | 1 / a | 7 // a | 7 % a | 2 ** a | 1 < a | a @ a.T if hasattr(a, 'T') else 0 | a[0]
     a[..., None] | a[:, 1:] | 1.5 != a | (a > 1) & (b > 1) | (a > 1) ^ (b > 1) | ~(a > 1)
 """.replace("|", "\n").strip().split("\n")] + ["(a > 1) | (b > 1)"]
@@ -40,6 +41,13 @@ def test_in_place_operators_do_not_assign():
     result = variable
     result += 1
     assert isinstance(result, jax.Array) and variable.numpy().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("name", ["shape", "dtype", "sparse", "ragged"])
+def test_a_symbolic_tensor_does_not_change(name):
+    for library in (kyeo, keras):
+        with pytest.raises(AttributeError):
+            setattr(library.KerasTensor((2, 3)), name, None)
 
 
 def test_round():
