@@ -17,6 +17,7 @@ from kyeo.train.compile_metrics import CompileMetrics
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import is_ours, may_pad
 from kyeo.train.runner import Runner
+from kyeo.train.step import loss_of
 from kyeo.train.turns import Turns
 
 __all__ = ["StateVariables", "StepCache"]
@@ -76,8 +77,7 @@ class StepCache:
         variables = self.state_variables()
         boxes = [*variables.trainable, *variables.frozen, *variables.metrics]
         given = [*trainable_variables, *non_trainable_variables, *metrics_variables]
-        loss, new = pure(lambda: self.compute_loss(  # type: ignore[attr-defined]
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training), boxes)(given)
+        loss, new = pure(lambda: loss_of(self, x, y, y_pred, sample_weight, training), boxes)(given)
         first, end = len(variables.trainable), len(variables.trainable) + len(variables.frozen)
         return loss, (trainable_variables, new[first:end], new[end:])
 

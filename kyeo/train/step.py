@@ -4,6 +4,7 @@ them once and compiles them.
 Each default step is written in Keras's JAX form, the form in which users override `train_step`.
 """
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,15 @@ from kyeo.core.scope import scope
 from kyeo.core.variable import pure
 from kyeo.layers.ownership import LossList
 
-__all__ = ["forward_and_loss", "predict_step", "test_step", "train_step", "update_metrics"]
+__all__ = ["forward_and_loss", "loss_of", "predict_step", "test_step", "train_step", "update_metrics"]
 
 State = tuple[Sequence[Any], ...]
+
+
+def loss_of(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+    """What the model's `compute_loss` gives; one of the user's own may know no `training`."""
+    mode = {"training": training} if "training" in inspect.signature(model.compute_loss).parameters else {}
+    return model.compute_loss(x, y, y_pred, sample_weight, **mode)
 
 
 def forward_and_loss(model: Any, trainable: Any, frozen: Any, metrics: Any, x: Any, y: Any, sample_weight: Any,
@@ -27,8 +34,7 @@ def forward_and_loss(model: Any, trainable: Any, frozen: Any, metrics: Any, x: A
     def run() -> tuple[Any, Any]:
         with scope(losses=LossList()):
             y_pred = model(x, training=training)
-            loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
-            return loss, y_pred
+            return loss_of(model, x, y, y_pred, sample_weight, training), y_pred
 
     (loss, y_pred), new = pure(run, boxes)([*trainable, *frozen, *metrics])
     end = len(variables.trainable) + len(variables.frozen)
