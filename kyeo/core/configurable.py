@@ -5,7 +5,6 @@ its arguments. Reading a config prefers the live attribute named like the parame
 saved) and falls back on the argument.
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
-from kyeo.core.errors import describe, did_you_mean, is_told, problem, retold
-from kyeo.core.parameters import MISTAKES, checks_of, explained
+from kyeo.core.errors import describe, did_you_mean, problem
 from kyeo.core.per_class import per_class
-from kyeo.core.plain import plainly
 from kyeo.core.reading import as_read, making, reading
 from kyeo.core.registry import (
     custom_object_scope,
@@ -32,10 +29,11 @@ from kyeo.core.registry import (
     public_name,
     register_builtin,
 )
+from kyeo.core.remembering import remembering
 
 __all__ = [
-    "Configurable", "deserialize_value", "given_arguments", "parameters_of", "serialize_object", "serialize_value",
-    "sharing",
+    "Configurable", "described_by", "deserialize_value", "given_arguments", "parameters_of", "serialize_object",
+    "serialize_value", "sharing",
 ]
 
 
@@ -60,7 +58,7 @@ class Configurable:
             cls.from_config = classmethod(as_read(cls.__dict__["from_config"].__func__))  # type: ignore[assignment]
         if "__init__" in cls.__dict__:
             own = parts[0] == "kyeo"
-            cls.__init__ = _remembering(cls.__init__, own)  # type: ignore[method-assign]
+            cls.__init__ = remembering(cls.__init__, own)  # type: ignore[method-assign]
 
     def _check_made(self) -> None:
         """Called after the constructor; raises where a subclass has left something out."""
@@ -69,7 +67,7 @@ class Configurable:
         """The constructor's arguments as plain, JSON-ready values."""
         given, left_out = given_arguments(self), self._not_in_config
         config = {}
-        for name, default in parameters_of(type(self)).items():
+        for name, default in described_by(type(self)).items():
             value = getattr(self, name, given.get(name, default))
             if name in left_out or (name not in given and value is inspect.Parameter.empty):
                 continue
@@ -91,47 +89,6 @@ class Configurable:
         given = given_arguments(self)
         inner = ", ".join(f"{k}={describe(getattr(self, k, v))}" for k, v in given.items())
         return f"{type(self).__name__}({inner})"
-
-
-def _remembering(init: Callable[..., None], own: bool) -> Callable[..., None]:
-    @functools.wraps(init)
-    def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
-        if "_given" in self.__dict__:
-            return run(self, *args, **kwargs)
-        self.__dict__["_given"] = (remembering, args, kwargs)  # the most derived constructor runs first, and counts
-        outermost(self, args, kwargs)
-
-    def run(self: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            init(self, *args, **kwargs)
-        except MISTAKES as error:
-            better = explained(error, init, self, args, kwargs, own)
-            if better is error:
-                raise
-            raise better from None
-        if own:  # afterwards: the constructor's own words are more to the point
-            checks_of(init).run(self, args, kwargs)
-
-    @plainly
-    def outermost(self: Any, args: Any, kwargs: Any) -> None:
-        try:
-            run(self, *args, **kwargs)
-        except (TypeError, ValueError) as error:
-            is_layer = hasattr(self, "add_weight") and not hasattr(self, "fit")
-            if is_layer and any(hasattr(a, "node") for a in _flat(args)):  # Concatenate([x, y])
-                raise problem("A layer is made first, and called on tensors afterwards.", received=list(args),
-                              where=type(self), kind=TypeError, fix=f"{type(self).__name__}(...)(tensors)") from None
-            if is_told(error):
-                raise retold(error, type(self)) from None
-            raise
-        self._check_made()
-
-    return remembering
-
-
-def _flat(args: tuple[Any, ...]) -> Iterator[Any]:
-    for arg in args:
-        yield from arg if isinstance(arg, (list, tuple)) else (arg,)
 
 
 def given_arguments(owner: Any) -> dict[str, Any]:
@@ -167,6 +124,20 @@ def parameters_of(cls: type) -> dict[str, Any]:
     for level in reversed(levels):
         merged.update(level)
     return merged
+
+
+@per_class
+def described_by(cls: type) -> dict[str, Any]:
+    """The parameters that `get_config` tells of, with their defaults.
+
+    Where a class of the user's has a `get_config`, what it asks its base for is what the base knows: it adds its own.
+    """
+    ours = next((base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kyeo"), cls)
+    users = cls.__mro__[:cls.__mro__.index(ours)]
+    known = parameters_of(cls)
+    if not any("get_config" in vars(base) for base in users):
+        return known
+    return {name: default for name, default in known.items() if name in parameters_of(ours)}
 
 
 def serialize_value(value: Any, owner: Any = None, name: str = "") -> Any:

@@ -84,6 +84,65 @@ class OwnLoss(kyeo.Model):
         return loss
 
 
+LOSSES = {  # compute_loss as users write it: before Keras 3.3 it took no `training`; the names are theirs
+    "no training": "lambda self, x=None, y=None, y_pred=None, sample_weight=None: ops.mean((y - y_pred) ** 2)",
+    "own names": "lambda self, data, labels, output, weights, training=True: ops.mean((labels - output) ** 2)",
+    "keywords": "lambda self, x, y, y_pred, sample_weight, **words: ops.mean((y - y_pred) ** 2) + len(words)",
+}
+
+
+@pytest.mark.parametrize("form", LOSSES)
+def test_compute_loss_as_users_write_it(form):
+    found = []
+    for library in (kyeo, keras):
+        own = type("Own", (library.Model,), {"compute_loss": eval(LOSSES[form], {"ops": library.ops})})
+        inputs = library.Input((5,))
+        model = own(inputs, library.layers.Dense(2, kernel_initializer="ones")(inputs))
+        model.compile("sgd", "mse")
+        found.append([model.evaluate(X, Y, batch_size=8, verbose=0), *model.fit(X, Y, batch_size=8, shuffle=False, verbose=0).history["loss"]])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
+BASES = {"layer": "layers.Layer", "dense": "layers.Dense", "loss": "losses.Loss", "metric": "metrics.Metric", "initializer": "initializers.Initializer",
+         "constraint": "constraints.Constraint"}
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_what_a_get_config_of_ones_own_is_given_by_its_base(kind):
+    """Not the arguments that it adds itself: `dict(extra=..., **super().get_config())` would be given them twice."""
+    found = []
+    for library in (kyeo, keras):
+        base = library
+        for name in BASES[kind].split("."):
+            base = getattr(base, name)
+
+        class Own(base):
+            def __init__(self, extra, function=None, **words):
+                super().__init__(**words)
+                self.extra, self.function = extra, function
+
+            def get_config(self):
+                return dict(extra=self.extra, **super().get_config())
+
+        own = Own(3, lambda x: x, **({"units": 2} if kind == "dense" else {}))  # a lambda cannot be written
+        found.append(own.get_config())
+        assert Own.from_config(found[-1]).get_config() == found[-1]
+    assert set(found[0]) >= set(found[1]) - {"dtype"} and not {"function"} & set(found[0])
+
+
+@pytest.mark.filterwarnings("ignore:The model .* is saved before it is built:UserWarning")  # the layer is
+@pytest.mark.parametrize("shape", [(), ((None, 2),)])
+def test_a_layer_built_without_a_shape_is_loaded(shape, tmp_path):
+    layer = layers.Embedding(5, 3)
+    layer.build(*shape)
+    before = np.asarray(layer.embeddings)
+    layer.build(*shape)
+    kyeo.Sequential([layer]).save(tmp_path / "m.keras")
+    for library in (kyeo, keras):
+        loaded = library.saving.load_model(tmp_path / "m.keras").layers[0]
+        np.testing.assert_array_equal(loaded.embeddings, before)
+
+
 def graph(cls=kyeo.Model, **kwargs):
     x = kyeo.Input((5,))
     return cls(x, layers.Dense(2, name="head", **kwargs)(x))
