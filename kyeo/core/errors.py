@@ -53,11 +53,29 @@ class _WrongType(TypeError, ValueError):
 _WrongType.__name__ = "TypeError"
 
 
+class _NoSuchFile(FileNotFoundError, ValueError):
+    """Shown as a FileNotFoundError; programs that wait for Keras's ValueError catch it too."""
+
+    __module__, __qualname__ = "builtins", "FileNotFoundError"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _no_such_file, self.args, self.__dict__
+
+
+_NoSuchFile.__name__ = "FileNotFoundError"
+
+
 def _wrong_type(*args: Any) -> TypeError:
     return _WrongType(*args)
 
 
-_SHOWN_AS: dict[type[Exception], type[Exception]] = {KeyError: _PlainKeyError, TypeError: _WrongType}
+def _no_such_file(*args: Any) -> FileNotFoundError:
+    return _NoSuchFile(*args)
+
+
+_SHOWN_AS: dict[type[Exception], type[Exception]] = {
+    KeyError: _PlainKeyError, TypeError: _WrongType, FileNotFoundError: _NoSuchFile,
+}
 
 
 def describe(value: Any) -> str:

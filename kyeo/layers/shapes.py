@@ -100,8 +100,8 @@ class Shaped(Owning, Operation):
 
     def get_build_config(self) -> dict[str, Any] | None:
         """The shapes `build` was called with, for files."""
-        if not self._build_shapes:
-            return None
+        if not self._build_shapes and (self._build_shapes is None or next(owned(self, Variable), None) is None):
+            return None  # `build()` without a shape made its weights all the same: an empty dict says so
         if len(self._build_shapes) == 1:
             return {"input_shape": next(iter(self._build_shapes.values()))}
         return {"shapes_dict": dict(self._build_shapes)}
@@ -130,7 +130,7 @@ def in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(build)
     def built(self: Any, *args: Any, **kwargs: Any) -> None:
-        if self.built and self._build_shapes and next(owned(self, Variable), None) is not None:
+        if self.built and self._build_shapes is not None and next(owned(self, Variable), None) is not None:
             return
         with scope(path=self._enter_path(), compute_dtype=None):
             build(self, *args, **kwargs)

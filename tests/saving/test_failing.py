@@ -154,6 +154,7 @@ def test_same_model_same_bytes(tmp_path, monkeypatch):
     (lambda m, d: m.load_weights(d / "other.h5"), ValueError, "HDF5"),
     (lambda m, d: m.load_weights(d / "other.h5", in_order=True), TypeError, "in_order"),
     (lambda m, d: kyeo.saving.load_model(d / "none.keras"), FileNotFoundError, "no such file"),
+    (lambda m, d: kyeo.saving.load_model(d / "none.keras"), ValueError, "no such file"),  # Keras's kind
     (lambda m, d: kyeo.saving.load_model(d / "other.h5"), ValueError, "whole"),
     (lambda m, d: kyeo.saving.load_model(d), ValueError, "config.json"),
     (lambda m, d: kyeo.Sequential([kyeo.layers.Dense(2)]).save_weights(d / "m.weights.h5"), ValueError, "before"),
