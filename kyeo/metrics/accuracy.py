@@ -19,7 +19,7 @@ __all__ = [
 
 def accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     """1 where label and prediction are equal, else 0."""
-    true, pred = match(y_true, y_pred, "Accuracy", least_rank=0)
+    true, pred = match(y_true, y_pred, "Accuracy", least_rank=0, exact=True)
     return (true == pred).astype(settings.floatx)
 
 

@@ -57,7 +57,7 @@ class IoU(Metric):
         true, pred = as_array(y_true, name="y_true"), as_array(y_pred, name="y_pred")
         true = true if self.sparse_y_true else jnp.argmax(true, axis=self.axis)
         pred = pred if self.sparse_y_pred else jnp.argmax(pred, axis=self.axis)
-        true, pred = match(true.astype("int32"), pred.astype("int32"), type(self).__name__, least_rank=0)
+        true, pred = match(true.astype("int32"), pred.astype("int32"), type(self).__name__, least_rank=0, exact=True)
         weight = jnp.ones((), self.dtype)
         if sample_weight is not None:
             weight = as_array(sample_weight, self.dtype, "sample_weight")

@@ -81,7 +81,7 @@ class ExponentialDecay(LearningRateSchedule):
     """
 
     def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float,
-                 staircase: bool = False, name: str = "ExponentialDecay"):
+                 staircase: bool = False, name: str | None = "ExponentialDecay"):
         self.initial_learning_rate = _rate(self, initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
         self.decay_rate = number(self, decay_rate=decay_rate)
@@ -113,7 +113,7 @@ class InverseTimeDecay(ExponentialDecay):
     """
 
     def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float,
-                 staircase: bool = False, name: str = "InverseTimeDecay"):
+                 staircase: bool = False, name: str | None = "InverseTimeDecay"):
         super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
     def __call__(self, step: Any) -> jax.Array:
@@ -138,7 +138,7 @@ class PolynomialDecay(LearningRateSchedule):
     """
 
     def __init__(self, initial_learning_rate: float, decay_steps: float, end_learning_rate: float = 0.0001,
-                 power: float = 1.0, cycle: bool = False, name: str = "PolynomialDecay"):
+                 power: float = 1.0, cycle: bool = False, name: str | None = "PolynomialDecay"):
         self.initial_learning_rate = _rate(self, initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
         self.end_learning_rate = number(self, end_learning_rate=end_learning_rate)
@@ -170,7 +170,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     [0.1, 0.05, 0.01]
     """
 
-    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"):
+    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str | None = "PiecewiseConstant"):
         if len(boundaries) != len(values) - 1:
             raise problem("`values` must have one entry more than `boundaries`.", where=self,
                           received=f"boundaries={boundaries}, values={values}",
@@ -206,7 +206,7 @@ class CosineDecay(LearningRateSchedule):
     """
 
     def __init__(self, initial_learning_rate: float, decay_steps: float, alpha: float = 0.0,
-                 name: str = "CosineDecay", warmup_target: float | None = None, warmup_steps: int = 0):
+                 name: str | None = "CosineDecay", warmup_target: float | None = None, warmup_steps: int = 0):
         self.initial_learning_rate = _rate(self, initial_learning_rate)
         self.decay_steps = _positive(self, decay_steps=decay_steps)
         self.alpha = number(self, alpha=alpha)
@@ -247,7 +247,7 @@ class CosineDecayRestarts(LearningRateSchedule):
     """
 
     def __init__(self, initial_learning_rate: float, first_decay_steps: float, t_mul: float = 2.0,
-                 m_mul: float = 1.0, alpha: float = 0.0, name: str = "SGDRDecay"):
+                 m_mul: float = 1.0, alpha: float = 0.0, name: str | None = "SGDRDecay"):
         self.initial_learning_rate = _rate(self, initial_learning_rate)
         self.first_decay_steps = _positive(self, first_decay_steps=first_decay_steps)
         self.t_mul = number(self, low=1, t_mul=t_mul)

@@ -301,6 +301,21 @@ def fits(a, b):
     return len(a) > 0 and len(b) > 0 and (a == b or (*a, 1) == b or (*b, 1) == a)
 
 
+WHOLE = [  # what is worked out in floats, not in whole numbers: labels, predictions, dtype of the predictions
+    ("mean_absolute_percentage_error", [[0, 4]], [[1, 3]], "int32"), ("poisson", [[0, 1], [0, 0]], [[1, 1], [0, 0]], "int32"),
+    ("log_cosh", [[0, 1]], [[3, 1]], "int32"), ("huber", [[0, 2]], [[1, 2]], "uint8"), ("mean_squared_error", [[3, 200]], [[200, 3]], "uint8"),
+    ("mean_absolute_error", [[0.25, 0.5]], [[1, 0]], "int32"), ("binary_crossentropy", [[1, 0]], [[1, 1]], "bool"), ("squared_hinge", [[-1, 1]], [[2, 3]], "int8"),
+    ("kl_divergence", [[0.3, 0.7]], [[1, 0]], "int32"), ("cosine_similarity", [[100, 3]], [[90, 5]], "uint8"),
+]
+
+
+@pytest.mark.parametrize("name, true, pred, dtype", WHOLE)
+def test_whole_numbers_count_as_floats(name, true, pred, dtype):
+    """Keras works in whole numbers: NaN where an epsilon becomes 0, wrong where bytes wrap around or labels lose their fractions."""
+    wanted = getattr(keras.losses, name)(np.array(true, "f"), np.array(pred, "f"))
+    np.testing.assert_allclose(getattr(losses, name)(np.array(true), np.array(pred, dtype)), wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_shapes_never_broadcast():
     for a, b in itertools.product(SHAPES, repeat=2):
         if fits(a, b):

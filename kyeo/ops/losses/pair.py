@@ -14,6 +14,7 @@ import numpy as np
 from kyeo.core.errors import NotMaskable, problem
 from kyeo.core.naming import snake_case
 from kyeo.core.op import OPS, op
+from kyeo.core.settings import settings
 from kyeo.core.variable import unwrap
 
 __all__ = [
@@ -81,9 +82,15 @@ def align_ranks(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Arr
     return first, second
 
 
-def match(y_true: Any, y_pred: Any, name: str, least_rank: int = 1) -> tuple[jax.Array, jax.Array]:
-    """Labels (in the type of the predictions) and predictions, of one shape; raises where they do not fit."""
+def match(y_true: Any, y_pred: Any, name: str, least_rank: int = 1, exact: bool = False) -> tuple[jax.Array, jax.Array]:
+    """Labels (in the type of the predictions) and predictions, of one shape; raises where they do not fit.
+
+    Whole numbers become floats unless they are to be compared `exact`ly: an epsilon among whole numbers is 0, the
+    difference of two bytes wraps around, and labels would lose their fractions.
+    """
     pred = as_array(y_pred, name="y_pred")
+    if not exact and not jnp.issubdtype(pred.dtype, jnp.inexact):
+        pred = pred.astype(settings.floatx)
     true = as_array(y_true, pred.dtype, name="y_true")
     true, pred = align_ranks(true, pred)
     if true.shape != pred.shape or pred.ndim < least_rank:
