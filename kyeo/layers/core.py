@@ -100,6 +100,7 @@ class Embedding(Adaptable):
 
     _not_in_config = frozenset({"weights"})  # the table it began with is a weight now
     adaptable = "embeddings"
+    quantizes_inputs = False  # numbers of rows
     embeddings = adapted("embeddings")
 
     def __init__(

@@ -45,6 +45,7 @@ class Adaptable(Layer):
     """
 
     adaptable = "kernel"
+    quantizes_inputs = True
     lora_enabled = False
     scheme: Any = None  # of kyeo.quantizers, where the weight is quantized
     quantization_config: Any = None
@@ -90,6 +91,12 @@ class Adaptable(Layer):
             return multiply(inputs, unwrap(getattr(self, self.adaptable)))
         outputs = self.scheme.product(self, multiply, inputs, self.quantized_axes())
         return outputs + multiply(inputs, self.lora_change().astype(inputs.dtype)) if self.lora_enabled else outputs
+
+    @property
+    def inputs_quantizer(self) -> Any:
+        """What makes ints of the inputs of a quantized layer; None where they stay as they are, or are ints."""
+        find = getattr(self.scheme, "inputs_quantizer", None)
+        return find(self) if find and self.quantizes_inputs else None
 
     def quantized_axes(self) -> Any:
         """The axes of the input whose values share a scale."""

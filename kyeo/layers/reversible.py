@@ -40,6 +40,8 @@ class ReversibleEmbedding(Embedding):
     ((1, 3, 8), (1, 3, 100))
     """
 
+    quantizes_inputs = True  # in reverse
+
     def __init__(
         self, input_dim: int, output_dim: int, tie_weights: bool = True, embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False,

@@ -68,6 +68,10 @@ def stored(layer):
     return [np.asarray(store[str(i)]) for i in range(len(store))]
 
 
+def described(quantizer):
+    return None if quantizer is None else (type(quantizer).__name__, quantizer.get_config())
+
+
 def close(mine, wanted, tolerance=1e-5):
     mine, wanted = np.asarray(mine), np.asarray(wanted)
     assert mine.shape == wanted.shape and mine.dtype == wanted.dtype
@@ -81,6 +85,7 @@ def test_as_in_keras(name, config, x, words):
         given, call = words_for(room, words)
         layer.quantize(**given)
     assert ours.dtype_policy.name == theirs.dtype_policy.name and ours.quantization_mode == theirs.quantization_mode
+    assert described(ours.inputs_quantizer) == described(getattr(theirs, "inputs_quantizer", None))
     assert [(w.name, w.shape, w.dtype) for w in ours.weights] == [
         (w.name, tuple(w.shape), str(w.dtype)) for w in theirs.weights]
     for mine, wanted in zip(stored(ours), stored(theirs), strict=True):

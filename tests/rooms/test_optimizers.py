@@ -142,7 +142,7 @@ def test_steps_on_the_variables_themselves_are_the_same(case):
 SCHEDULES = {
     "ExponentialDecay": [{"decay_rate": 0.6}, {"decay_rate": 0.6, "staircase": True}],
     "InverseTimeDecay": [{"decay_rate": 0.6}, {"decay_rate": 2, "staircase": True}],
-    "PolynomialDecay": [{}, {"name": None}, {"power": 0.5, "cycle": True}, {"power": 2.0, "end_learning_rate": 0.02}],
+    "PolynomialDecay": [{}, {"power": 0.5, "cycle": True}, {"power": 2.0, "end_learning_rate": 0.02}],
     "PiecewiseConstantDecay": [{"boundaries": [3, 8], "values": [0.5, 0.1, 0.01]},
                                {"boundaries": [3], "values": [0.5, 0.1], "name": "mine"}],
     "CosineDecay": [{}, {"alpha": 0.2}, {"warmup_target": 0.3, "warmup_steps": 4}],
