@@ -5,7 +5,7 @@ and runs `call` inside a Scope that carries the mode, the path, the compute dtyp
 """
 
 import inspect
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -154,7 +154,7 @@ class Layer(Shaped):
     # -- to be written by subclasses -----------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:
         """Make the weights. The default runs `call` on shapes, which builds the layers inside."""
-        if any(True for _ in self.layers_inside()):
+        if input_shape is not None and any(True for _ in self.layers_inside()):
             self._build_by_running(input_shape)
         self.built = True
 
@@ -179,6 +179,15 @@ class Layer(Shaped):
         if given_arguments(self).get("autocast", True):
             config.pop("autocast", None)
         return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """A layer like the one whose `get_config` gave `config`. A plain policy is handed to the constructor by its
+        name, such as "float32": constructors of users make arrays of that dtype."""
+        dtype = config.get("dtype")
+        if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy":
+            config = {**config, "dtype": dtype_policies.deserialize(dtype).name}
+        return super().from_config(config, custom_objects)
 
     # -- calling -------------------------------------------------------------------------------------------
     def _check_made(self) -> None:

@@ -256,3 +256,34 @@ def test_docstrings_explain_the_arguments():
         text = getattr(LAYERS, name).__doc__ or ""
         assert ">>>" in text or name in {"InputLayer", "InputSpec"}, name
     assert "pool_size:" in LAYERS.MaxPooling2D.__doc__ and "kernel_size:" in LAYERS.Conv1D.__doc__
+
+
+@pytest.mark.parametrize("dtype, given", [("bfloat16", str), ("mixed_bfloat16", str), ("int8_from_bfloat16", object)])
+def test_a_constructor_gets_a_plain_dtype_by_its_name(dtype, given):
+    for library in (kyeo, keras):
+        class Own(library.layers.Dense):
+            def __init__(self, units, dtype=None, **words):
+                self.got = dtype
+                super().__init__(units, dtype=dtype, **words)
+
+        got = Own.from_config(library.layers.Dense(2, dtype=dtype).get_config()).got
+        assert got == dtype if given is str else got.name == dtype
+
+
+def test_a_bidirectional_layer_keeps_use_cudnn():
+    for library in (kyeo, keras):
+        both = library.layers.Bidirectional(library.layers.LSTM(1, use_cudnn=False))
+        assert both.forward_layer.use_cudnn is both.backward_layer.use_cudnn is False
+
+
+@pytest.mark.filterwarnings("ignore:`build:UserWarning")  # Keras's
+def test_a_layer_of_layers_is_built_without_a_shape():
+    for library in (kyeo, keras):
+        class Outer(library.layers.Layer):
+            def __init__(self):
+                super().__init__()
+                self.inner = library.layers.Dense(2)
+
+        outer = Outer()
+        outer.build(None)
+        assert outer.built and not outer.inner.built
