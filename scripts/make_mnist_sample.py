@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kyeo.core.files import atomic_write, sha256_of
+from kyeo.core.contents import sha256_of
+from kyeo.core.files import atomic_write
 
 __all__ = ["main"]
 

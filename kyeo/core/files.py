@@ -1,10 +1,8 @@
-"""Files written whole or not at all, and checksums of files."""
+"""Files written whole or not at all."""
 
 import contextlib
 import ctypes
 import errno
-import hashlib
-import itertools
 import os
 import re
 import secrets
@@ -22,7 +20,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["append_whole", "atomic_folder", "atomic_write", "cannot_write", "clear_leftovers", "flush_names",
-           "hold_folder", "looks_like", "make_folder", "sha256_of", "writing"]
+           "hold_folder", "make_folder", "writing"]
 
 _TRIED = 100  # numbered names of a file that is being written; after these, names by chance
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -98,8 +96,7 @@ def _held_beside(target: Path) -> tuple[Path, BinaryIO]:
     holds it, and it gives way. Who opens a file may come to hold another by the time it has the lock, since the first
     got its final name or was removed; so it looks again.
     """
-    for number in itertools.count():
-        name = f"{number:012x}" if number < _TRIED and fcntl is not None else secrets.token_hex(6)
+    for name in _numbers():
         path = target.with_name(f".{target.stem[:100]}.{name}{target.suffix}")
         if path.is_file() and not path.is_symlink():
             with contextlib.suppress(OSError), open(path, "r+b") as left:
@@ -113,10 +110,42 @@ def _held_beside(target: Path) -> tuple[Path, BinaryIO]:
     raise AssertionError
 
 
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether an open file is the one that has this path now."""
+def _numbers() -> Iterator[str]:
+    """What tells temporary names apart: the same numbers each time, where the system can say which are held."""
+    yield from (f"{number:012x}" for number in range(_TRIED) if fcntl is not None)
+    while True:
+        yield secrets.token_hex(6)
+
+
+def _new_folder(parent: Path, target: Path, stack: contextlib.ExitStack) -> Path:
+    """An empty folder in `parent` for what becomes `target`, held until the stack is closed; as `_held_beside`."""
+    for name in _numbers():
+        path = parent / f".{target.name[:100]}.{name}"
+        with contextlib.ExitStack() as left:
+            if (old := _opened_folder(path, left)) is not None and _lock(old) and _is_at(old, path):
+                shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            held = _opened_folder(path, stack)
+            if os.name != "posix" or (held is not None and _lock(held, unknown=True) and _is_at(held, path)):
+                return path
+    raise AssertionError
+
+
+def _opened_folder(path: Path, stack: contextlib.ExitStack) -> int | None:
+    """A folder opened until the stack is closed; None where there is none, or the system opens no folders."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (AttributeError, OSError):  # the first on Windows
+        return None
+    stack.callback(os.close, folder)
+    return folder
+
+
+def _is_at(file: BinaryIO | int, path: Path) -> bool:
+    """Whether an open file or folder is the one that has this path now."""
+    try:
+        return os.path.samestat(os.fstat(file if isinstance(file, int) else file.fileno()), os.lstat(path))
     except OSError:
         return False
 
@@ -224,15 +253,18 @@ def atomic_folder(path: str | os.PathLike[str], names: Collection[str], last: st
         raise problem("There is a file where the folder should be.", received=f"filepath={str(target)!r}",
                       expected="a folder, or a name that is not taken", kind=FileExistsError)
     inside = target.exists() and (os.path.ismount(target) or not os.access(target.parent, os.W_OK))
-    temporary = (target if inside else target.parent) / f".{target.name[:100]}.{secrets.token_hex(6)}"
+    temporary: Path | None = None
+    held = contextlib.ExitStack()
     try:
-        temporary.mkdir()
+        temporary = _new_folder(target if inside else target.parent, target, held)
         yield temporary
         files = [file for file in temporary.rglob("*") if file.is_file()]
         for file in files:
             _flush(file, os.O_RDWR)
         for folder in {file.parent for file in files} if os.name == "posix" else ():
             _flush(folder, os.O_RDONLY)
+        if (old := _opened_folder(target, held)) is not None:
+            _lock(old)  # nobody else is to remove it while this does, where it has the temporary name in the end
         if not target.exists():
             os.replace(temporary, target)
         elif inside or not set(os.listdir(target)) <= set(names) or not _exchange(temporary, target):
@@ -246,7 +278,9 @@ def atomic_folder(path: str | os.PathLike[str], names: Collection[str], last: st
             raise cannot_write(target, error) from error
         raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        held.close()
     flush_names(target)
 
 
@@ -359,40 +393,3 @@ def _flush(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Give the SHA-256 of a file's content as 64 hexadecimal digits.
-
-    Args:
-        path: The file to read.
-
-    Example:
-        >>> import os
-        >>> from kyeo.core.files import sha256_of
-        >>> sha256_of(os.devnull)[:16]
-        'e3b0c44298fc1c14'
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_SIGNS = {  # how a file begins -> what it is
-    b"version https://git-lfs": "a pointer of Git LFS in the place of the file (`git lfs pull` gets it)",
-    b"<": "a web page, as a download gives that was refused", b"{": "JSON",
-    b"pk": "a zip, or the beginning of one that was cut off",
-    b"\x89hdf": "an HDF5 file, or the beginning of one that was cut off",
-    b"\x80": "a pickle (of Python or torch)", b"\x1f\x8b": "packed by gzip",
-}
-
-
-def looks_like(path: Any) -> str:
-    """What a file is that could not be read as what it should be, by how it begins."""
-    with open(path, "rb") as file:
-        begin = file.read(512)
-    if not begin.strip(b"\0"):
-        return "an empty file" if not begin else "zeros, as after a disk that was full or a crash"
-    for sign, what in _SIGNS.items():
-        if begin.lstrip().lower().startswith(sign):
-            return what
-    return f"a file that begins with {begin[:20]!r}"

@@ -9,7 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -62,6 +62,8 @@ _MOST = {  # ints that a loop or a table follows when the object is made or call
 }
 _LARGE = 2**20  # bytes of a variable; below, the limit of the process is not asked
 _DRAWN, _STARTED = 5, 2**27  # how often the bytes of a variable are there while it is drawn; what JAX takes to start
+_FILLED = 3  # how often they are in memory at the least, for float32
+_GROUP = "/sys/fs/cgroup/memory.max"  # what a container may take (Linux)
 _WIDE = frozenset({"seed", "salt", "value", "vocabulary", "mask_value", "mask_token", "oov_token"})  # no sizes
 _DOCUMENTED = (ValueError, TypeError, OSError, ImportError)
 _NAMES = frozenset({"name", "class_name", "registered_name", "module"})
@@ -87,6 +89,8 @@ def memory() -> int:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows
         return 2**35
+    with suppress(OSError, ValueError), open(_GROUP, encoding="ascii") as file:  # ValueError: "max", no limit
+        total = min(total, int(file.read()))
     room = _room()
     return total if room is None else min(total, room)
 
@@ -255,9 +259,13 @@ def spend(shape: Sequence[int], dtype: Any, where: Any) -> None:
         raise problem("The description asks for more memory than it may.", where=where,
                       received=f"shape {tuple(shape)}, {size:,} bytes", expected=f"no more than {now.evidence} allow",
                       fix="if you trust it: with kyeo.saving.reading_limits(variables=...):")
-    room = _room() if size >= _LARGE and not now.is_told else None
-    if room is not None and _DRAWN * size + _STARTED > room:
+    if size < _LARGE or now.is_told:
+        return
+    room = _room()
+    times, most, whose = (_FILLED, memory(), "this computer has") if room is None else (
+        _DRAWN, room - _STARTED, "the limit of this process (`ulimit -v`) leaves now")
+    if times * size > most:
         raise problem("The description asks for more memory than this process may take.", where=where,
-                      received=f"shape {tuple(shape)}, {size:,} bytes; making it takes {_DRAWN} times as many",
-                      expected=f"no more than the limit of this process (`ulimit -v`) leaves, now {room:,} bytes",
+                      received=f"shape {tuple(shape)}, {size:,} bytes; making it takes {times} times as many",
+                      expected=f"no more than the {max(most, 0):,} bytes that {whose}",
                       fix="raise that limit; or, if it is enough: with kyeo.saving.reading_limits(variables=...):")

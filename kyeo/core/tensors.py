@@ -20,8 +20,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from kyeo.core.contents import looks_like
 from kyeo.core.errors import problem
-from kyeo.core.files import looks_like
 from kyeo.core.headers import read_header
 
 __all__ = ["DamagedFile", "Tensors", "write_tensors"]

@@ -38,8 +38,9 @@ class Sequential(Model):
                           expected="a list of layers", fix="Sequential([...])")
         super().__init__(trainable=trainable, name=name)
         self._stack: list[Layer] = []
+        names: set[str] = set()  # beside the stack, where a look through all of it for each layer would take long
         for layer in layers or ():
-            self._push(layer)
+            self._push(layer, names)
         self._build_if_possible()
 
     @property
@@ -50,7 +51,7 @@ class Sequential(Model):
     @plainly
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer on top of the stack."""
-        self._push(layer)
+        self._push(layer, {other.name for other in self._stack})
         if rebuild:
             self._build_if_possible()
 
@@ -86,7 +87,7 @@ class Sequential(Model):
             model.build(tuple(shape))
         return model
 
-    def _push(self, layer: Any) -> None:
+    def _push(self, layer: Any, names: set[str]) -> None:
         if isinstance(layer, SymbolicTensor) and layer.node is not None:
             layer = layer.node.target
         if callable(layer) and not isinstance(layer, (Layer, type)) and hasattr(layer, "__name__"):
@@ -95,7 +96,7 @@ class Sequential(Model):
             fix = "add them one by one, or Sequential([...])" if isinstance(layer, (list, tuple)) else None
             raise problem("Only layers can be stacked.", received=layer, where=self, expected="a Layer instance",
                           fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else fix, kind=TypeError)
-        if any(other.name == layer.name for other in self._stack):
+        if layer.name in names:
             raise problem("Two layers of a model have the same name.", received=f'"{layer.name}" twice', where=self,
                           expected="different names", fix="give one of them another name=...")
         if isinstance(layer, InputLayer) and self._stack:
@@ -105,7 +106,9 @@ class Sequential(Model):
             shape = layer._input_shape_given or _known_input_shape(layer)
             if shape is not None:
                 self._stack.append(InputLayer(batch_shape=shape, dtype=_input_dtype(layer)))
+                names.add(self._stack[0].name)
         self._stack.append(layer)
+        names.add(layer.name)
         self._forget_graph()
 
     def _forget_graph(self) -> None:

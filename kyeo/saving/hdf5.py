@@ -14,8 +14,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.contents import looks_like
 from kyeo.core.errors import is_told, problem
-from kyeo.core.files import looks_like
 from kyeo.core.reading import spend
 from kyeo.core.tensors import DamagedFile
 from kyeo.core.variable import Variable
@@ -312,24 +312,27 @@ def _stored(dataset: Any) -> int:
     return min(dataset.id.get_storage_size(), h5py.h5i.get_file_id(dataset.id).get_filesize())
 
 
-def _objects(file: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """(path, group or array) for all that plain links lead to, each once."""
+def _objects(file: Any, where: str, until: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, group or array) for all that plain links lead to, each once, but for what is in groups named `until`."""
     import h5py
 
+    kinds = {h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
     seen: set[int] = set()
     stack = [("", file)]
     while stack:
         path, group = stack.pop()
         with _telling(f'"{path}"', where):
-            plain = [key for key in group if _link(group, key) is h5py.HardLink]
-            items = [(f"{path}/{key}".lstrip("/"), group[key]) for key in plain]
-            addresses = [h5py.h5o.get_info(item.id).addr for _, item in items]
-        for (name, item), address in zip(items, addresses):
+            found = [(name, group.id.links.get_info(name)) for name in group.id]  # h5py's own words are far slower
+            new = [(name, link.u) for name, link in found if link.type == h5py.h5l.TYPE_HARD and link.u not in seen]
+        for key, address in new:
             if address in seen:
                 continue
+            name = f"{path}/{key.decode(errors='backslashreplace')}".lstrip("/")
+            with _telling(f'"{name}"', where):
+                item = kinds.get(type(opened := h5py.h5o.open(group.id, key)), h5py.Datatype)(opened)
             seen.add(address)
             yield name, item
-            if isinstance(item, h5py.Group):
+            if isinstance(item, h5py.Group) and name.rpartition("/")[2] != until:
                 if name.count("/") >= _MAX_DEPTH:
                     raise _refused(f"groups more than {_MAX_DEPTH} deep", where)
                 stack.append((name, item))
@@ -390,9 +393,6 @@ def is_known_part(path: str) -> bool:
 
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
-    found: list[str] = []
-    for path, item in _objects(file, where):
-        owner, _, last = path.rpartition("/")
-        if last == "vars" and hasattr(item, "keys") and len(item) and not (owner in used or is_known_part(owner)):
-            found.append(owner)
-    return sorted(found)
+    groups = ((path.rpartition("/"), item) for path, item in _objects(file, where, until="vars"))
+    return sorted(owner for (owner, _, last), item in groups if last == "vars" and hasattr(item, "keys") and len(item)
+                  and not (owner in used or is_known_part(owner)))

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kyeo.core.contents import looks_like
 from kyeo.core.errors import problem
-from kyeo.core.files import looks_like
 from kyeo.core.reading import memory
 from kyeo.saving.assets import AssetReader
 from kyeo.saving.config import read_json

@@ -1,15 +1,18 @@
 """Files are written whole or not at all."""
 
+import contextlib
 import hashlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kyeo.core.files import atomic_write, sha256_of
+from kyeo.core.contents import sha256_of
+from kyeo.core.files import atomic_folder, atomic_write
 
 
 def test_writes_and_replaces(tmp_path):
@@ -97,6 +100,45 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path, name):
     assert file.read_text() == "old"
     if name == "SIGINT":
         assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals, and folders that can be locked")
+def test_what_a_killed_writer_of_a_folder_left_goes_with_the_next(tmp_path):
+    """That of a process that lives stays, and so do folders beside it that are not of this one."""
+    folder, others = tmp_path / "m", {".other.000000000000", ".m.mine", ".m.000000000007"}
+    code = (
+        "import sys; from kyeo.core.files import atomic_folder\n"
+        "with atomic_folder(sys.argv[1], ['a'], 'a') as t:\n"
+        "    (t / 'a').write_text('half'); print('ready', flush=True); sys.stdin.read()"
+    )
+    with contextlib.ExitStack() as stack:
+        killed, alive = (stack.enter_context(subprocess.Popen(
+            [sys.executable, "-c", code, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)) for _ in range(2))
+        assert killed.stdout.readline() == alive.stdout.readline() == b"ready\n"
+        killed.kill()
+        killed.wait(30)
+        assert len(os.listdir(tmp_path)) == 2
+        for name in others:
+            (tmp_path / name).mkdir()
+        for content in ("first", "second"):  # the second takes the place of a folder
+            with atomic_folder(folder, ["a"], "a") as temporary:
+                (temporary / "a").write_text(content)
+            left = set(os.listdir(tmp_path)) - others
+            assert (folder / "a").read_text() == content and len(left) == 2
+        alive.communicate()
+    assert set(os.listdir(tmp_path)) == others | {"m"} and (folder / "a").read_text() == "half"
+
+
+def test_many_writers_of_a_folder_at_once(tmp_path):
+    def write(number):
+        for _ in range(10):
+            with atomic_folder(tmp_path / "m", ["a", "b"], "b") as temporary:
+                for name in "ab":
+                    (temporary / name).write_text(str(number))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(write, range(6)))
+    assert os.listdir(tmp_path) == ["m"] and sorted(os.listdir(tmp_path / "m")) == ["a", "b"]
 
 
 def test_sha256_of(tmp_path):

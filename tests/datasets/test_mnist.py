@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kyeo.core.files import sha256_of
+from kyeo.core.contents import sha256_of
 from kyeo.datasets import fetch, mnist
 
 

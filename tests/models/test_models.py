@@ -351,3 +351,22 @@ def test_logits_of_a_model_whose_activation_is_taken_away():
         logits = model(x)
         np.testing.assert_allclose(kyeo.ops.softmax(logits), before, rtol=1e-5)
         assert layer.get_config()["activation"] is None
+
+
+def test_names_in_a_stack_are_looked_at_once_for_each_layer():
+    class Counting(str):
+        compared = 0
+
+        def __eq__(self, other):
+            Counting.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    layers = [kyeo.layers.Identity(name=f"i{i}") for i in range(100)]
+    for layer in layers:
+        layer.name = Counting(layer.name)
+    kyeo.Sequential(layers)
+    assert Counting.compared < 500
+    with pytest.raises(ValueError, match='"i7" twice'):
+        kyeo.Sequential([*layers[:9], kyeo.layers.Identity(name="i7")])

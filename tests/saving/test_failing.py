@@ -5,6 +5,7 @@ import os
 import shutil
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
@@ -214,6 +215,19 @@ def test_variables_without_a_place(tmp_path):
         tmp_path / "m.weights.h5")
     with pytest.warns(UserWarning, match="no place for: layers/dense_2"):
         small().load_weights(tmp_path / "m.weights.h5")
+
+
+def test_many_groups_are_passed_over_quickly(tmp_path, monkeypatch):
+    """By h5py's own words each takes four calls of Python, which is seconds for the groups a small file can have."""
+    path, calls, real = tmp_path / "m.weights.h5", [], h5py.Group.get
+    small().save_weights(path)
+    with h5py.File(path, "a") as file:
+        for i in range(300):
+            file.create_group(f"layers/x{i}/vars")["0"] = np.zeros(2, "float32")
+    monkeypatch.setattr(h5py.Group, "get", lambda *args, **kwargs: calls.append(args) or real(*args, **kwargs))
+    with pytest.warns(UserWarning, match="no place for: layers/x0; layers/x1; .* and 290 more"):
+        small().load_weights(path)
+    assert len(calls) < 100
 
 
 def test_failing_own_loading_changes_nothing(tmp_path):

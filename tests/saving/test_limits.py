@@ -176,3 +176,19 @@ def test_a_system_that_does_not_tell(monkeypatch):
     assert 2**26 < used < 2**36
     monkeypatch.setattr(reading, "resource", None)
     assert reading._room() is None and reading.memory() > 2**28
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="containers are Linux's")
+@pytest.mark.parametrize("most, units, words", [
+    ("max", 12_000, None), ("no number", 12_000, None), ("100000000", 7000, None),
+    ("100000000", 12_000, "than this process may take.*48,000,000 bytes; making it takes 3 times as many"),
+    ("100000000", 13_000, "half the memory there is")])
+def test_a_limit_of_a_container(most, units, words, tmp_path, monkeypatch):
+    """What a container may take is the memory there is, and a variable takes three times its size while it is drawn."""
+    (tmp_path / "most").write_text(most)
+    monkeypatch.setattr("kyeo.core.reading._GROUP", str(tmp_path / "most"))
+    if words is None:
+        kyeo.models.model_from_json(text_of(units))
+    else:
+        with pytest.raises(ValueError, match=f"(?s){words}"):
+            kyeo.models.model_from_json(text_of(units))
