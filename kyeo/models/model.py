@@ -329,7 +329,8 @@ class Model(StateTree, Trainer, Layer):
             format: "stablehlo" or "onnx"; None goes by the file's name, ".onnx" or not.
             verbose: whether to print the file's name; True where None.
             input_signature: `(shape, dtype)` of the input, or a list or dict of them, with None for sizes left open;
-                needed for models that write their own `call` and were not called yet, or not on floats.
+                for a `call(self, x, y)` a list of one for each. Needed for models that write their own `call` and were
+                not called yet, or not on floats.
             opset_version: of "onnx" only: the version of its operators, 18 where None.
         """
         export_model(self, filepath, format, verbose, input_signature, **kwargs)
