@@ -84,6 +84,14 @@ class Model(StateTree, Trainer, Layer):
         self.supports_masking = True
         self._build_shapes = {"input_shape": shape_of(inputs)}
 
+    def _stated_specs(self, bound: dict[str, Any]) -> Any:
+        """Of inputs like its own a graph knows what it gives, also where an op took a size from another tensor."""
+        if self._graph is not None:
+            given = self._graph.as_flat_inputs(next(iter(bound.values())), [])
+            if [t.shape for t in given] == [t.shape for t in self._graph.input_tensors]:
+                return self._graph.outputs
+        return super()._stated_specs(bound)
+
     if not TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any:  # only asked for what is not there
             gone = way_of_method(name, self)
