@@ -4,6 +4,7 @@ Called with a symbolic tensor it is recorded in the graph; with variables it see
 called straight through. Decorating also files it in the op table, where saved graphs look up their nodes.
 """
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from kyeo.core.errors import describe, is_told, problem
 from kyeo.core.parameters import MISTAKES, Checks, is_misfit, misfit
 from kyeo.core.plain import Words, in_plain_words, is_ours, plainly
 from kyeo.core.scope import current
-from kyeo.core.symbolic import SymbolicTensor, infer, record
+from kyeo.core.symbolic import SymbolicTensor, infer, record, sized_by_others
 from kyeo.core.variable import Variable
 
 __all__ = ["OPS", "op"]
@@ -71,6 +72,14 @@ def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwarg
                    expected=words.text if words else str(error).split("\n")[0], fix=words.fix if words else None)
 
 
+def _with_known_sizes(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the op gives where sizes that one tensor leaves open are those of another; None if that does not help."""
+    for sized_args, sized_kwargs in sized_by_others(args, kwargs):
+        with contextlib.suppress(*MISTAKES):
+            return infer(call, sized_args, sized_kwargs)
+    return None
+
+
 def op(fn: Callable[P, R]) -> Callable[P, R]:
     """Let `fn` take symbolic tensors and variables besides arrays, and file it by its name."""
 
@@ -82,9 +91,9 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
         try:
             specs = infer(call, args, kwargs)
         except MISTAKES as error:
-            if is_told(error):
-                raise error from None
-            raise _told(fn, error, args, kwargs) from None
+            specs = _with_known_sizes(call, args, kwargs)
+            if specs is None:
+                raise (error if is_told(error) else _told(fn, error, args, kwargs)) from None
         return record(call, args, kwargs, specs)
 
     @plainly

@@ -139,4 +139,7 @@ def find(name: str, module: str | None = None, registered_name: str | None = Non
         importlib.import_module(f"kyeo.{room}")  # `room` is one of the fixed rooms above, never the file's text
         if (room, name) in _builtins:
             return _builtins[room, name]
+    if parts == ["builtins"]:  # a registered function in a file of Keras 3.6 or older, which left out the package
+        found = [value for full, value in _registered.items() if full.endswith(f">{name}")]
+        return found[0] if len(found) == 1 else None
     return None

@@ -8,7 +8,7 @@ import functools
 import gc
 import itertools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +21,10 @@ from kyeo.core.naming import auto_name
 from kyeo.core.reading import check_sizes
 from kyeo.core.scope import current, scope
 
-__all__ = ["Node", "ShapeDtype", "SymbolicTensor", "any_symbolic", "infer", "map_tensors", "record", "tensors_in"]
+__all__ = [
+    "Node", "ShapeDtype", "SymbolicTensor", "any_symbolic", "infer", "map_tensors", "record",
+    "sized_by_others", "tensors_in",
+]
 
 _PROBES = (512, 640)  # two stand-ins for an unknown size where tracing with a symbolic one is refused
 
@@ -250,6 +253,23 @@ def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     finally:  # JAX leaves an exception for each symbolic size, in a cycle that holds the variables of all callers
         gc.collect(0)
     return jax.tree.map(lambda leaf: _spec([s if isinstance(s, int) else None for s in leaf.shape], leaf.dtype), out)
+
+
+def sized_by_others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The arguments with unknown sizes taken from other arguments: the sizes in the same place, counted from the last
+    axis. As few as possible come first, for an axis along which tensors are joined has no reason to be alike."""
+    leaves, treedef = jax.tree.flatten((args, kwargs))
+    shapes = [tuple(leaf.shape)[::-1] if hasattr(leaf, "shape") else () for leaf in leaves]
+    known: dict[int, int] = {}
+    for axis, sizes in enumerate(itertools.zip_longest(*shapes, fillvalue=1)):
+        if None in sizes and len({*sizes} - {None, 1}) == 1:
+            known[axis] = max(size or 0 for size in sizes)
+    for count in range(1, len(known) + 1):
+        for axes in itertools.combinations(known, count):
+            new = [leaf if not isinstance(leaf, SymbolicTensor) else SymbolicTensor(
+                [known[a] if a in axes and size is None else size for a, size in enumerate(shape)][::-1], leaf.dtype)
+                for leaf, shape in zip(leaves, shapes)]
+            yield jax.tree.unflatten(treedef, new)
 
 
 class _Spec:

@@ -1,5 +1,6 @@
 """What the inputs of a program look like: specs of many kinds as shapes with symbolic sizes."""
 
+import inspect
 import itertools
 from typing import Any
 
@@ -21,30 +22,39 @@ def _is_spec(spec: Any) -> bool:
     return _is_pair(spec) or hasattr(spec, "shape")
 
 
-def signature_of(model: Any, given: Any = None) -> Any:
-    """The structure of specs that stands for the model's input.
+def signature_of(model: Any, given: Any = None) -> tuple[Any, ...]:
+    """The structures of specs that stand for the arguments of the model's call: several of a `call(self, x, y)`.
 
     Args:
         model: a model; one made from inputs and outputs knows its own, another one takes floats of the shapes that it
             was built for.
         given: what the user said instead: specs in the structure that the model is called with, or, as Keras has it,
-            a list of one such structure.
+            a list of one such structure, or of one for each argument where the model takes several.
     """
-    if given is not None:
-        lone = isinstance(given, (list, tuple)) and not _is_spec(given) and len(given) == 1
-        return given[0] if lone else given
     graph = getattr(model, "_graph", None)
-    shapes = getattr(model, "_build_shapes", None) or {}
-    if graph is None and model.built and len(shapes) == 1:  # a model that was called: any batch of such shapes
-        return jax.tree.map(lambda shape: ((None, *shape[1:]), "float32"), next(iter(shapes.values())),
+    if given is not None:
+        several = isinstance(given, (list, tuple)) and not _is_spec(given)
+        each = several and (len(given) == 1 or (graph is None and _takes(model, len(given))))
+        return tuple(given) if each else (given,)
+    shapes = getattr(model, "_call_shapes", None) or getattr(model, "_build_shapes", None) or {}
+    if graph is None and model.built and shapes:  # a model that was called: any batch of such shapes
+        return jax.tree.map(lambda shape: ((None, *shape[1:]), "float32"), tuple(shapes.values()),
                             is_leaf=lambda s: isinstance(s, tuple) and all(n is None or isinstance(n, int) for n in s))
     if graph is None:
         raise problem("The shapes of the model's inputs are not known.", where=model, received="no `input_signature`",
                       expected="a model made from inputs and outputs, or one that was called",
                       fix='call the model on data first, or input_signature=((None, 28, 28, 1), "float32")')
     if graph.other_sizes and not any(getattr(layer, "stateful", False) for layer in model.layers):
-        return jax.tree.map(_any_batch, graph.inputs)  # a stack that three rows have built takes four as well
-    return graph.inputs
+        return (jax.tree.map(_any_batch, graph.inputs),)  # a stack that three rows have built takes four as well
+    return (graph.inputs,)
+
+
+def _takes(model: Any, count: int) -> bool:
+    """Whether the model's call takes so many inputs, each as an argument of its own."""
+    parameters = inspect.signature(model.call).parameters.values()
+    inputs = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+              and p.name not in ("training", "mask") and not p.name.endswith("_mask")]
+    return count > 1 and (len(inputs) >= count or any(p.kind is p.VAR_POSITIONAL for p in parameters))
 
 
 def _any_batch(tensor: SymbolicTensor) -> SymbolicTensor:

@@ -44,7 +44,7 @@ def export_stablehlo(model: Any, filepath: Any, verbose: bool | None = None, inp
     check_flatbuffers(model)
     inputs = symbolic_inputs(signature_of(model, input_signature), model)
     values = [[v.value for v in group] for group in (model.trainable_variables, model.non_trainable_variables)]
-    program = jax_export.export(jax.jit(lambda x: model.stateless_call(*values, x, training=False)[0]))(inputs)
+    program = jax_export.export(jax.jit(lambda *args: model.stateless_call(*values, *args, training=False)[0]))(*inputs)
     with atomic_write(filepath) as temporary:
         temporary.write_bytes(program.serialize())
     if verbose is not False:

@@ -110,6 +110,8 @@ class Discretization(Layer):
     [[0, 2], [1, 3]]
     """
 
+    _in_programs = ("bin_boundaries",)
+
     def __init__(self, bin_boundaries: Any = None, num_bins: int | None = None, epsilon: float = 0.01,
                  output_mode: str = "int", sparse: bool = False, dtype: Any = None, name: str | None = None,
                  **kwargs: Any):

@@ -22,7 +22,7 @@ from kyeo.core.plain import plainly, warn
 from kyeo.core.scope import current, scope
 from kyeo.core.symbolic import Node, SymbolicTensor, any_symbolic, infer, record
 from kyeo.core.variable import Structure, Variable, pure, unwrap
-from kyeo.layers.call_spec import call_spec, shapes_for_build
+from kyeo.layers.call_spec import call_spec, shape_of, shapes_for_build
 from kyeo.layers.complaints import explained
 from kyeo.layers.habits import watched
 from kyeo.layers.input_spec import InputSpec, check_inputs
@@ -57,6 +57,7 @@ class Layer(Shaped):
 
     _keeps_keywords = True
     _graph_arguments: tuple[str, ...] = ()  # what a model takes besides
+    _in_programs: tuple[str, ...] = ()  # attributes that a compiled step holds as constants, though they are learned
     mixes_rows = True  # whether a row of the output may depend on other rows of the batch; False for built-in layers
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -94,6 +95,7 @@ class Layer(Shaped):
         self._loss_values: list[Any] = []
         self._inbound_nodes: list[Node] = []
         self._build_shapes: dict[str, Any] | None = None
+        self._call_shapes: dict[str, Any] | None = None  # of the arguments it was first called with
         self._remat = current().remat
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *((input_shape,) if isinstance(input_shape, int) else input_shape))
@@ -239,6 +241,8 @@ class Layer(Shaped):
                 with explained(self, bound):
                     self.build(**shapes)
         self._build_shapes = shapes
+        self._call_shapes = {name: shape_of(value) for name, value in bound.items()
+                             if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(value))}
 
     def _build_by_running(self, input_shape: Any) -> None:
         is_shape = isinstance(input_shape, tuple) and all(s is None or isinstance(s, int) for s in input_shape)

@@ -84,6 +84,14 @@ class Model(StateTree, Trainer, Layer):
         self.supports_masking = True
         self._build_shapes = {"input_shape": shape_of(inputs)}
 
+    def _stated_specs(self, bound: dict[str, Any]) -> Any:
+        """Of inputs like its own a graph knows what it gives, also where an op took a size from another tensor."""
+        if self._graph is not None:
+            given = self._graph.as_flat_inputs(next(iter(bound.values())), [])
+            if [t.shape for t in given] == [t.shape for t in self._graph.input_tensors]:
+                return self._graph.outputs
+        return super()._stated_specs(bound)
+
     if not TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any:  # only asked for what is not there
             gone = way_of_method(name, self)
@@ -329,7 +337,8 @@ class Model(StateTree, Trainer, Layer):
             format: "stablehlo" or "onnx"; None goes by the file's name, ".onnx" or not.
             verbose: whether to print the file's name; True where None.
             input_signature: `(shape, dtype)` of the input, or a list or dict of them, with None for sizes left open;
-                needed for models that write their own `call` and were not called yet, or not on floats.
+                for a `call(self, x, y)` a list of one for each. Needed for models that write their own `call` and were
+                not called yet, or not on floats.
             opset_version: of "onnx" only: the version of its operators, 18 where None.
         """
         export_model(self, filepath, format, verbose, input_signature, **kwargs)

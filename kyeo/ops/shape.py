@@ -1,6 +1,7 @@
 """Ops that rearrange elements: reshape, join, split, select, repeat."""
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
+from kyeo.core.scope import current
 from kyeo.ops.rows import Function, named_op, tuple_axis, unary
 
 __all__ = [
@@ -48,6 +50,10 @@ def reshape(x: Any, newshape: Any) -> jax.Array:
     """
     x = to_array(x)
     sizes = _sizes(newshape, x.shape)
+    if current().symbolic and -1 in sizes and 0 not in sizes:
+        rest = math.prod(s for s in sizes if s != -1)
+        if jax.export.is_symbolic_dim(x.size % rest):  # whether it can be divided shows when the model runs
+            return jnp.zeros([x.size // rest if s == -1 else s for s in sizes], x.dtype)
     try:
         return jnp.reshape(x, sizes)
     except TypeError as error:  # JAX says which sizes clash, in words of its own

@@ -6,6 +6,7 @@ from typing import Any, Self
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.configurable import parameters_of
 from kyeo.core.errors import describe, number, positive_int, problem
 from kyeo.core.variable import Variable
 from kyeo.optimizers.optimizer import Optimizer
@@ -51,8 +52,8 @@ class LossScaleOptimizer(Optimizer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         """An optimizer from its config; arguments of all optimizers, which old files hold, are left out."""
-        own = ("inner_optimizer", "initial_scale", "dynamic_growth_steps", "name")
-        return super().from_config({name: config[name] for name in own if name in config}, custom_objects)
+        own = parameters_of(cls)
+        return super().from_config({name: value for name, value in config.items() if name in own}, custom_objects)
 
     def _add_slots(self, variables: list[Variable]) -> None:
         self.step_counter = self._add_scalar("step_counter", np.array(0, np.int32))

@@ -9,7 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo import initializers
-from kyeo.core.configurable import Configurable, given_arguments, parameters_of, serialize_value
+from kyeo.core.configurable import (
+    Configurable,
+    described_by,
+    given_arguments,
+    parameters_of,
+    serialize_value,
+)
 from kyeo.core.errors import boolean, fraction, number, positive_int, problem
 from kyeo.core.naming import auto_name
 from kyeo.core.plain import warn
@@ -223,7 +229,7 @@ class _OptimizerState(Configurable):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values; the learning rate as a number or as a config."""
         given, config = given_arguments(self), {}
-        for name, default in parameters_of(type(self)).items():
+        for name, default in described_by(type(self)).items():
             if name == "learning_rate":
                 rate = self._learning_rate
                 value = float(rate.numpy()) if isinstance(rate, Variable) else rate

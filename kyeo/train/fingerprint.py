@@ -30,10 +30,10 @@ _LARGEST = 1 << 16  # bytes of a constant array that is looked at
 
 # Attributes that no step reads: how an object came about, what it is called, what it did last, the trainer's own.
 _OF_LAYERS = frozenset({
-    "name", "path", "_build_shapes", "_input_shape_given", "_inbound_nodes", "_loss_values", "_kept_losses",
-    "optimizer", "_objective", "_compile_config", "_runners", "_current_runners", "_state_cache", "_metrics_cache",
-    "_pads_predictions", "_padding_refused", "history", "jit_compile", "loss", "stop_training", "steps_per_execution",
-    "_run_eagerly", "_output_names", "_calls", "_turns",
+    "name", "path", "_build_shapes", "_call_shapes", "_input_shape_given", "_inbound_nodes", "_loss_values",
+    "_kept_losses", "optimizer", "_objective", "_compile_config", "_runners", "_current_runners", "_state_cache",
+    "_metrics_cache", "_pads_predictions", "_padding_refused", "history", "jit_compile", "loss", "stop_training",
+    "steps_per_execution", "_run_eagerly", "_output_names", "_calls", "_turns",
 })
 _OF_COMPILE = ("kyeo.train.objective", "kyeo.train.compile_metrics")  # their names say what outputs are called
 _OF_OTHERS = frozenset({"name", "owner", "_given"})

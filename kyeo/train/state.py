@@ -120,7 +120,10 @@ class StepCache:
             variables = self.state_variables()
             groups = {"train": list(variables), "test": [variables.trainable, variables.frozen, variables.metrics],
                       "predict": [variables.trainable, variables.frozen]}[mode]
-            same = (mode, self.run_eagerly, settings.distribution, tuple(tuple(map(id, g)) for g in groups))
+            learned = [repr([getattr(layer, name) for name in layer._in_programs]) for layer in self._flatten_layers()
+                       if layer._in_programs]
+            same = (mode, self.run_eagerly, settings.distribution, *learned,
+                    tuple(tuple(map(id, g)) for g in groups))
             if same not in self._runners:
                 _check_arguments(getattr(self, f"{mode}_step"), self)
                 owner = weakref.ref(self)  # the runner belongs to it

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 
+import keras
 import numpy as np
 import pytest
 from keras.src.ops.operation import Operation
@@ -57,3 +58,41 @@ def test_unknown_op():
     with pytest.raises(ValueError, match="'Nonsense'") as caught:
         OpCall.from_spec(spec)
     assert "here" in str(caught.value)
+
+
+OPEN, FULL = (None, None, 8), (None, 10, 8)  # a tensor that leaves open what the other knows
+SIZES_OF_OTHERS = [  # calls, shapes of tensors, what comes out
+    ("a + b", OPEN, FULL, FULL), ("a * b", OPEN, (10, 8), FULL), ("ops.where(a > 0, a, b)", OPEN, FULL, FULL),
+    ("ops.stack([a, b])", OPEN, FULL, (2, *FULL)), ("ops.einsum('btc,btc->bt', a, b)", OPEN, FULL, (None, 10)),
+    ("ops.concatenate([a, b], -1)", OPEN, (None, 10, None), (None, 10, None)),
+    ("ops.concatenate([a, b], 1)", (None, 4), (3, None), (3, None)), ("a - b", (None, 3), (2, 3), (2, 3)),
+    ("ops.matmul(a, b)", (None, 3, 4), (2, 4, 5), (2, 3, 5)), ("a + b", (None, None), (2, 3), (2, 3)),
+    ("a + b", (None, 4, 7), (3, None, 8), None), ("ops.reshape(a, (-1, 5)) + b", (None, 4), (5,), (None, 5)),
+    ("ops.reshape(a, (2, -1)) + b", (None, 5), (1,), (2, None)),
+]
+
+
+@pytest.mark.parametrize("text, first, second, wanted", SIZES_OF_OTHERS)
+def test_a_size_that_one_tensor_leaves_open_is_that_of_another(text, first, second, wanted):
+    def shape(library):
+        return eval(text, {"ops": library.ops, "a": library.KerasTensor(first), "b": library.KerasTensor(second)}).shape
+
+    if wanted is None:
+        for library in (kyeo, keras):
+            with pytest.raises((ValueError, TypeError, IndexError)):
+                shape(library)
+        return
+    assert shape(kyeo) == wanted
+    assert all(theirs in (None, ours) for theirs, ours in zip(shape(keras), wanted, strict=True))
+
+
+def test_a_model_with_such_a_size_in_another():
+    x = kyeo.Input((None, 8))
+    inner = kyeo.Model(x, x + np.ones((10, 8), "float32"))
+    y = kyeo.Input((None, 8))
+    model = kyeo.Model(y, kyeo.layers.Dense(2)(inner(y)))
+    assert inner.output_shape == (None, 10, 8) and model.output_shape == (None, 10, 2)
+    model.compile("sgd", "mse")
+    model.fit(np.ones((3, 10, 8)), np.ones((3, 10, 2)), verbose=0)
+    assert model.predict(np.ones((3, 10, 8)), verbose=0).shape == (3, 10, 2)
+    assert kyeo.models.clone_model(model).output_shape == (None, 10, 2)

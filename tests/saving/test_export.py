@@ -66,3 +66,30 @@ def test_own_call_and_refusals(tmp_path):
         with pytest.raises(ValueError, match="stablehlo"):
             model.export(tmp_path / "n", format=word)
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+SEVERAL = {  # how the inputs of a `call(self, x, y)` are told
+    "as it was called": None, "a spec for each": [((None, 3), "float32"), ((None, 2), "float32")],
+    "specs of Keras": (kyeo.InputSpec(shape=(None, 3)), kyeo.InputSpec(shape=(None, 2))),
+}
+
+
+@pytest.mark.parametrize("signature", SEVERAL)
+def test_a_call_of_several_arguments(signature, tmp_path):
+    class Own(kyeo.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, x, y, training=False):
+            return self.dense(x) - y
+
+    model, x, y = Own(), np.ones((4, 3), "float32"), np.full((4, 2), 2, "float32")
+    expected = model(x[:2], y[:2])[0]
+    model.export(tmp_path / "m", verbose=False, input_signature=SEVERAL[signature])
+    got = jax.export.deserialize(bytearray((tmp_path / "m").read_bytes())).call(x, y)
+    np.testing.assert_allclose(got, np.tile(expected, (4, 1)), rtol=1e-6)
+    model.export(tmp_path / "m.onnx", verbose=False, input_signature=SEVERAL[signature])
+    session = pytest.importorskip("onnxruntime").InferenceSession(tmp_path / "m.onnx")
+    names = [i.name for i in session.get_inputs()]
+    np.testing.assert_allclose(session.run(None, dict(zip(names, (x, y))))[0], got, rtol=1e-6)

@@ -127,6 +127,22 @@ def test_registered(tmp_path):
     assert_same(model, loaded, X)
 
 
+@pytest.mark.parametrize("package, name", [("tests", "thrice"), ("Custom", "fourfold")])
+def test_a_registered_function_without_its_package(package, name):
+    """As files of Keras up to 3.6 name it."""
+    @kyeo.saving.register_keras_serializable(package, name)
+    def function(x):
+        return 3 * x
+
+    old = {"module": "builtins", "class_name": "function", "config": name, "registered_name": name}
+    assert kyeo.saving.deserialize_keras_object(old) is function
+    dense = kyeo.layers.Dense(1).get_config()
+    assert kyeo.layers.Dense.from_config({**dense, "activation": old}).activation is function
+    kyeo.saving.register_keras_serializable("another", name)(lambda x: x)
+    with pytest.raises(TypeError, match="not known"):  # which of two is meant cannot be told
+        kyeo.saving.deserialize_keras_object(old)
+
+
 def test_one_layer_at_two_places_stays_one(tmp_path):
     @kyeo.saving.register_keras_serializable("tests")
     class Pair(kyeo.Model):

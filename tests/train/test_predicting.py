@@ -81,3 +81,19 @@ def test_the_same_again_sees_every_change():
     with pytest.raises(ValueError, match="shape of the model's input"):
         model.predict(x[:, :4], verbose=0)
     agrees()
+
+
+@pytest.mark.parametrize("change", [lambda layer: layer.adapt(np.arange(300.0)), lambda layer: setattr(layer, "bin_boundaries", [1.0, 60.0])])
+def test_ranges_learned_anew_are_seen(change):
+    """They are constants of a compiled step, which would go on with the old ones."""
+    layer, x = kyeo.layers.Discretization(num_bins=3), np.float32([[5], [50], [200]])
+    layer.adapt(np.arange(30.0))
+    model = kyeo.Sequential([kyeo.Input((1,)), layer, kyeo.layers.Lambda(lambda ids: kyeo.ops.cast(ids, "float32"))])
+    model.compile(loss="mse")
+    old = model.predict(x, verbose=0)
+    assert model.evaluate(x, old, verbose=0) == 0
+    change(layer)
+    new = np.asarray(model(x))
+    assert (new != old).any()
+    np.testing.assert_array_equal(model.predict(x, verbose=0), new)
+    assert model.evaluate(x, new, verbose=0) == 0

@@ -63,10 +63,10 @@ def export_onnx(model: Any, filepath: Any, verbose: bool | None = None, input_si
 def _traced(model: Any, inputs: Any) -> Any:
     """The program of a prediction; its first inputs are the values of the variables."""
     variables = model.variables
-    run = pure(lambda x: model(x, training=False), variables)
+    run = pure(lambda *args: model(*args, training=False), variables)
     with scope(plain=True, losses=[]):
         program, shapes = jax.make_jaxpr(run, return_shape=True)(
-            [jax.ShapeDtypeStruct(v.shape, v._value.dtype) for v in variables], inputs)
+            [jax.ShapeDtypeStruct(v.shape, v._value.dtype) for v in variables], *inputs)
     count, jaxpr = len(variables), program.jaxpr
     for variable, before, after in zip(variables, jaxpr.invars, jaxpr.outvars[len(jaxpr.outvars) - count:]):
         if before is not after:
