@@ -1,13 +1,17 @@
 """ModelCheckpoint: save the model, or its weights, while it trains."""
 
 import contextlib
+import hashlib
+import json
 import os
+from pathlib import Path
 from typing import Any
 
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.files import make_folder
+from kyeo.core.notes import noting
 from kyeo.core.plain import warn
 from kyeo.core.processes import for_first, from_first, leads, several
 from kyeo.core.progbar import say
@@ -26,7 +30,8 @@ class ModelCheckpoint(Monitor):
             ".safetensors".
         monitor: the value that says which model is best.
         verbose: 1 prints what it does.
-        save_best_only: save only when the value is better than all before.
+        save_best_only: save only when the value is better than all before, and than that of a model of the same
+            shapes which an earlier training left in the file: a worse one never takes the place of a better one.
         save_weights_only: `model.save_weights` instead of `model.save`.
         mode: "min", "max" or "auto" (by the metric).
         save_freq: "epoch", or a number of batches.
@@ -36,7 +41,7 @@ class ModelCheckpoint(Monitor):
     >>> checkpoint = kyeo.callbacks.ModelCheckpoint("best.keras", "val_accuracy", save_best_only=True)
     """
 
-    _state_names = ("best", "_batches_since_saving", "_last_batch", "_epoch")
+    _state_names = ("best", "_batches_since_saving", "_last_batch", "_epoch", "_seen")
 
     def __init__(
         self, filepath: Any, monitor: str = "val_loss", verbose: int = 0, save_best_only: bool = False,
@@ -54,6 +59,7 @@ class ModelCheckpoint(Monitor):
         self._batches_since_saving = 0
         self._last_batch = -1
         self._epoch = 0
+        self._seen: list[str] = []  # files that were looked at, or written
         if self.save_freq == "epoch":  # listening to batches costs speed
             self._ignored_hooks = (ModelCheckpoint.on_train_batch_end,)
 
@@ -115,7 +121,30 @@ class ModelCheckpoint(Monitor):
 
     def _save_to(self, path: str) -> None:
         make_folder(os.path.dirname(path) or ".")
-        (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
+        about: dict[str, Any] = {}
+        if self.save_best_only and self.best is not None:
+            about = {"monitor": self.monitor, "best": float(self.best), "shapes": self._shapes()}
+        with noting(**about):
+            (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
+
+    def _shapes(self) -> str:
+        """Tells models of other shapes apart; the names of their weights may change from run to run."""
+        return hashlib.sha256(repr([(v.shape, v.dtype) for v in self.model.variables]).encode()).hexdigest()[:16]
+
+    def _look_into(self, path: str) -> bool:
+        """Take the value of an earlier training's model in the file as the one to beat; whether there is one."""
+        if path in self._seen:
+            return False
+        self._seen.append(path)
+        found = self.model._noted_in(Path(path)) if leads() else {}
+        if several():
+            found = json.loads(from_first(json.dumps(found).encode()))
+        best = found.get("best")
+        same = (found.get("monitor"), found.get("shapes")) == (self.monitor, self._shapes()) and isinstance(best, float)
+        if not same or not self.improves(best, self.best):
+            return False
+        self.best = best
+        return True
 
     def _is_best(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
         if self.save_freq != "epoch" and self.monitor not in logs:
@@ -127,8 +156,12 @@ class ModelCheckpoint(Monitor):
         current = self.value_in(logs)
         if current is None:  # no validation in this epoch: keep the best file, if there is one
             return self.best is None
+        earlier = self._look_into(path)
         before = "nothing" if self.best is None else f"{self.best:.5f}"
         if not self.improves(current, self.best):
+            if earlier:
+                warn(f"{path} holds a model of an earlier training with {self.monitor} = {before}. It stays until this "
+                     "training does better; remove the file, or name another one, to begin anew.")
             self._say(epoch, f"{self.monitor} did not improve from {before}")
             return False
         self._say(epoch, f"{self.monitor} improved from {before} to {current:.5f}, saving to {path}")

@@ -127,7 +127,11 @@ def _new_folder(parent: Path, target: Path, stack: contextlib.ExitStack) -> Path
         with contextlib.suppress(FileExistsError):
             path.mkdir()
             held = _opened_folder(path, stack)
-            if os.name != "posix" or (held is not None and _lock(held, unknown=True) and _is_at(held, path)):
+            if held is None:  # another removed it before it was held, or it cannot be held
+                mine = path.is_dir()
+            else:
+                mine = _lock(held, unknown=True) and _is_at(held, path)
+            if mine:
                 return path
     raise AssertionError
 

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
 from kyeo.quantizers.calibration import quantize_model
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
+from kyeo.saving.notes import notes_in
 from kyeo.train.structure import nesting_of
 from kyeo.train.trainer import Trainer
 from kyeo.train.young_statistics import recalibrate
@@ -327,6 +329,10 @@ class Model(StateTree, Trainer, Layer):
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights that `save_weights` (or Keras) wrote."""
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def _noted_in(self, path: Path) -> dict[str, Any]:
+        """What a callback noted in a file as it saved this model, or another one."""
+        return notes_in(path)
 
     def export(self, filepath: Any, format: str | None = None, verbose: bool | None = None, input_signature: Any = None,
                **kwargs: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kyeo.core.files import writing
+from kyeo.core.notes import notes
 from kyeo.core.progbar import Progbar, is_live
 from kyeo.core.tensors import Tensors, write_tensors
 from kyeo.saving.hdf5 import open_for_reading, open_for_writing
@@ -28,6 +29,7 @@ def write_hdf5(model: Any, path: Path, skip: Iterable[Any] = ()) -> None:
     """Write all weights into one `.weights.h5`."""
     with writing(path) as file, open_for_writing(file) as store:
         save_variables(model, Hdf5Writer(store), skip)
+        store.attrs.update(notes())
 
 
 def write_safetensors(model: Any, path: Path, skip: Iterable[Any] = ()) -> None:
@@ -35,7 +37,7 @@ def write_safetensors(model: Any, path: Path, skip: Iterable[Any] = ()) -> None:
     store = TensorWriter()
     save_variables(model, store, skip)
     with writing(path) as file:
-        write_tensors(file, store.arrays(), metadata(), summed=True)
+        write_tensors(file, store.arrays(), metadata() | notes(), summed=True)
 
 
 def metadata() -> dict[str, str]:

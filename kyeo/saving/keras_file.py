@@ -14,6 +14,7 @@ from typing import Any
 
 from kyeo.core.errors import number, problem
 from kyeo.core.files import atomic_folder, writing
+from kyeo.core.notes import notes
 from kyeo.core.parameters import checked
 from kyeo.core.plain import warn
 from kyeo.core.reading import making, reading
@@ -84,7 +85,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     if not getattr(model, "built", True):
         warn(f'The model "{model.name}" is saved before it is built, so without weights. Call it on '
              "data, or begin it with Input(shape=...), first.")
-    texts = {METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": _now(), "written_by": "kyeo"}),
+    about = {"keras_version": KERAS_VERSION, "date_saved": _now(), "written_by": "kyeo", **notes()}
+    texts = {METADATA: json.dumps(about),
              CONFIG: json.dumps(serialize_keras_object(model))}
     (_write_zip if zipped else _write_folder)(model, path, texts)
 

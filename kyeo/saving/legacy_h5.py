@@ -12,6 +12,7 @@ import numpy as np
 
 from kyeo.core.errors import problem
 from kyeo.core.files import writing
+from kyeo.core.notes import notes
 from kyeo.core.plain import warn
 from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
@@ -93,6 +94,7 @@ def save_h5_model(model: Any, path: Any, include_optimizer: bool = True) -> None
     training = _training_config(spec.get("compile_config")) if include_optimizer else None
     with writing(path) as raw, open_for_writing(raw) as file:
         file.attrs["keras_version"], file.attrs["backend"] = VERSION, "jax"
+        file.attrs.update(notes())
         file.attrs["model_config"] = json.dumps(described).encode()
         save_h5_weights(model, file.create_group("model_weights"))
         if training is not None:

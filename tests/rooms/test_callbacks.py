@@ -31,6 +31,10 @@ class FakeModel:
         self.weights = -1
         self.saved = []
         self.history = None
+        self.variables = ()
+
+    def _noted_in(self, path):
+        return {}
 
     def get_weights(self):
         return self.weights
@@ -420,7 +424,7 @@ def test_processes_agree_on_whether_a_file_was_written(leads, tmp_path, monkeypa
 
     for room, name, value in ((model_checkpoint, "several", lambda: True), (model_checkpoint, "leads", lambda: leads),
                               (csv_logger, "leads", lambda: leads),
-                              (model_checkpoint, "from_first", lambda said: said if leads else b"OSError: full")):
+                              (model_checkpoint, "from_first", lambda said: said if leads or said == b"{}" else b"OSError: full")):
         monkeypatch.setattr(room, name, value)
     model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
     model.compile("sgd", "mse")
@@ -440,3 +444,50 @@ def test_processes_agree_on_whether_a_file_was_written(leads, tmp_path, monkeypa
     log.on_train_begin()
     log.on_epoch_end(0, {"loss": 1.0})
     assert log.get_state()["size"] == (31 if leads else 0) and os.path.exists(log.filename) == leads
+
+
+FORMS = {"m.keras": {}, "m.h5": {}, "m.weights.h5": {"save_weights_only": True}, "m.safetensors": {"save_weights_only": True}}
+
+
+@pytest.mark.filterwarnings("ignore:A `.h5` file is the old form:UserWarning")
+@pytest.mark.parametrize("name", FORMS)
+def test_a_better_file_of_an_earlier_training_stays(name, tmp_path):
+    path = tmp_path / "new" / name
+
+    def save(value, monitor="loss", units=1, mode="min", epoch=0):
+        """A training of its own, as after a restart of the program; whether the file was written."""
+        model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(units)])
+        model.compile("sgd", "mse")
+        checkpoint = callbacks.ModelCheckpoint(path, monitor, save_best_only=True, mode=mode, **FORMS[name])
+        checkpoint.set_model(model)
+        before = path.read_bytes() if path.exists() else b""
+        checkpoint.on_epoch_end(epoch, {monitor: value})
+        return path.read_bytes() != before
+
+    assert save(1.0) and save(0.5)
+    with pytest.warns(UserWarning, match="loss = 0.50000. It stays"):
+        assert not save(0.7)
+    assert save(0.25)
+    assert save(3.0, units=2)  # another model
+    assert save(0.1, "score", units=2, mode="max")  # other values cannot be compared
+    for broken in (b"", b"not what it should be", path.read_bytes()[:-100]):
+        path.write_bytes(broken)
+        assert save(9.0, units=2)
+
+
+def test_a_file_of_this_training_is_not_one_of_an_earlier(tmp_path):
+    """A training that goes on decides as if it had not been interrupted, whatever it wrote before it was."""
+    def checkpoint():
+        model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        made = callbacks.ModelCheckpoint(tmp_path / "m.keras", "loss", save_best_only=True, mode="min")
+        made.set_model(model)
+        return made
+
+    first, second = checkpoint(), checkpoint()
+    first.on_epoch_end(0, {"loss": 1.0})
+    state = first.get_state()
+    first.on_epoch_end(1, {"loss": 0.5})
+    second.set_state(state)
+    second.on_epoch_end(1, {"loss": 0.5})
+    assert second.get_state() == first.get_state() and second.best == 0.5

@@ -77,11 +77,13 @@ def test_refused_at_every_call(name, function, number, tmp_path, monkeypatch):
     WAYS[name](model, tmp_path / name)
     before, real = files(tmp_path), getattr(os, function)
     changed(model)
+    refused = 0
     for stop in range(40):
-        calls = iter(range(99))
+        calls, hit = iter(range(99)), []
 
-        def failing(*args, calls=calls, stop=stop, **kwargs):
+        def failing(*args, calls=calls, stop=stop, hit=hit, **kwargs):
             if next(calls) == stop:
+                hit.append(args[0])
                 raise OSError(number, os.strerror(number), str(args[0]))
             return real(*args, **kwargs)
 
@@ -90,10 +92,13 @@ def test_refused_at_every_call(name, function, number, tmp_path, monkeypatch):
             try:
                 WAYS[name](model, tmp_path / name)
             except OSError as error:
-                told = str(error)
+                told, refused = str(error), refused + 1
                 assert error.errno == number and str(tmp_path / "m") in told
             else:
-                assert stop > 0 or (name, function) == ("m", "replace")  # two folders are exchanged
+                if hit and function == "open":  # such as a look at what an earlier save may have left
+                    before = files(tmp_path)
+                    continue
+                assert refused > 0 or (name, function) == ("m", "replace")  # two folders are exchanged
                 break
         now = files(tmp_path)
         assert not [left for left in now if left.startswith(".")]
