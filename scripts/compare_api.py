@@ -8,6 +8,8 @@ them, for a method with the class of Keras that has it (`Layer.build`). Exit cod
 different, or when a row of those tables has nothing left to explain.
 """
 
+import dis
+import functools
 import inspect
 import os
 import pathlib
@@ -125,8 +127,22 @@ def members(cls: type) -> Iterator[tuple[str, list[str]]]:
 def has(cls: type, name: str) -> bool:
     """Whether objects of a class have a name: the class has it, or its methods assign it."""
     return hasattr(cls, name) or any(
-        name in getattr(base, "__static_attributes__", ()) or name in inspect.get_annotations(base)
-        for base in cls.__mro__)
+        name in assigned(base) or name in inspect.get_annotations(base) for base in cls.__mro__)
+
+
+@functools.cache
+def assigned(cls: type) -> tuple[str, ...]:
+    """The attributes that the methods of a class assign to `self`, which Python keeps from 3.13 on."""
+    if sys.version_info >= (3, 13):
+        return tuple(getattr(cls, "__static_attributes__", ()))
+    methods = [inspect.unwrap(f) for f in vars(cls).values() if inspect.isfunction(f)]
+    return tuple(name for method in methods for name in stored_by(method.__code__))
+
+
+def stored_by(code: types.CodeType) -> set[str]:
+    """The names of all attributes that a piece of code sets."""
+    found = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_ATTR"}
+    return found.union(*(stored_by(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
 def method_differences(keras: Any, kyeo: Any) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["Scope", "current", "scope"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, weakref_slot=True)
 class Scope:
     """What surrounds the running call.
 

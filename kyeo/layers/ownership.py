@@ -1,5 +1,6 @@
 """What a layer owns: variables, the layers inside it, losses, metrics; found by walking its attributes."""
 
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from kyeo.core.scope import current, scope
 from kyeo.core.variable import MetricOwner, Structure, Variable, VariableOwner, owned, variables_of
 
 __all__ = ["LossList", "Owning"]
+
+# The call in which a layer that makes weights in `call` made its first one.
+_makers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 class LossList(list[Any]):
@@ -83,7 +87,7 @@ class Owning(Configurable, VariableOwner):
         now = current()
         if not (getattr(self, "built", False) and self.path and now.path == self.path):
             return
-        if self.__dict__.setdefault("_call_with_weights", id(now)) != id(now):
+        if _makers.setdefault(self, weakref.ref(now))() is not now:
             raise problem("Every call of this layer makes new weights.", where=self,
                           received=f"add_weight(name={name!r}) in `call`", expected="weights that are made once",
                           fix="make them in `build(self, input_shape)`, or in `__init__` where the shapes are known")

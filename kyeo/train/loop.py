@@ -131,6 +131,9 @@ class _Peeked(Source):
         yield self._batch
 
 
+_STOPS = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}  # a callback may set them
+
+
 def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], Any] | None = None,
               place: Place | None = None) -> Any:
     """Run the steps of one epoch. Gives the last logs, still on the device.
@@ -162,7 +165,7 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], Any] | N
         end(done - 1, LazyLogs(functools.partial(fetched, result)) if on_result is None else result)
         if job.after is not None:
             job.after(epoch, done, logs)
-        if job.mode == "train" and job.model.stop_training:
+        if getattr(job.model, _STOPS[job.mode]):
             break
     job.source.on_epoch_end()
     return logs

@@ -43,6 +43,7 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
         return jax.tree.map(lambda a: a[:rows], outputs) if callbacks else outputs
 
     with SafePoints() as safe, Job(model, "predict", source, listed, safe) as job:
+        model.stop_predicting = False
         listed.on_predict_begin()
         run_epoch(job, 0, keep)
         outputs = _joined(parts)

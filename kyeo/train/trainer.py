@@ -45,7 +45,7 @@ class Trainer(StepCache):
 
     def _start_untrained(self) -> None:
         self.optimizer: Any = None
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.steps_per_execution = 1
         self.loss: Any = None
         self._objective: Objective | None = None
@@ -291,6 +291,7 @@ class Trainer(StepCache):
 
     def _evaluate(self, job: Job) -> dict[str, Any]:
         self.reset_metrics()
+        self.stop_evaluating = False
         job.callbacks.on_test_begin()
         logs = fetched(run_epoch(job, 0))
         job.callbacks.on_test_end(logs)

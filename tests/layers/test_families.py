@@ -1,6 +1,5 @@
 """What the table of the conformance suite does not hold: LoRA, adapt, Lambda, Wrapper, functional forms, marks."""
 
-import jax
 import keras
 import numpy as np
 import pytest
@@ -36,22 +35,6 @@ def test_lambda_passes_what_the_function_takes():
     y = LAYERS.Lambda(lambda x: x + 1, mask=lambda inputs, mask: ~mask)(x)
     assert get_mask(y).tolist() == [[True, False]]
     assert LAYERS.Lambda(lambda x: x[:, 0])(kyeo.Input((5, 3))).shape == (None, 3)
-
-
-def test_a_raw_maximum_in_a_lambda_has_its_gradient():
-    """Compiled in full: as XLA would do it in a user's program."""
-    rng = np.random.default_rng(0)
-    x = jax.numpy.asarray(rng.normal(size=(4, 8, 8, 2)), "float32")
-    model = kyeo.Sequential([kyeo.Input((8, 8, 2)), LAYERS.Conv2D(2, 1), LAYERS.Conv2D(4, 3, padding="same"), LAYERS.BatchNormalization()])
-    model.set_weights([np.abs(rng.normal(size=v.shape)) for v in model.weights])
-    state = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
-
-    def gradient(largest):
-        return jax.jit(jax.grad(lambda x: (largest(model.stateless_call(*state, x, training=True)[0]) ** 2).sum()))(x)
-
-    for axis in ((1, 2), -1):
-        raw = LAYERS.Lambda(lambda y, axis=axis: jax.numpy.max(y, axis))
-        assert np.abs(gradient(raw) - gradient(lambda y, axis=axis: kyeo.ops.max(y, axis))).max() < 1e-4
 
 
 def test_lambda_is_saved_by_name_only():

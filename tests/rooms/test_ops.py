@@ -411,7 +411,7 @@ def test_bad_arguments(row, part):
 def test_what_is_no_array_is_refused_in_our_words(name):
     fn = getattr(kyeo.ops, name)
     others = [VALUES["S"]] * (list(inspect.signature(fn).parameters)[1:2] == ["x2"])
-    cases = [(value, *others) for value in ("a", None, object(), {"a": 1})]
+    cases = [(value, *others) for value in ("a word", None, object(), {"a": 1})]
     cases += [(VALUES["S"], np.ones((4, 5), "float32"))] if others and name not in ("append", "kron", "outer") else []
     if "axis" in inspect.signature(fn).parameters:
         cases += [(VALUES["S"], 7), (VALUES["S"], "first")]

@@ -1,6 +1,7 @@
 """What costs time, counted: compilations, dispatches, and waits for the device."""
 
 import jax
+import keras
 import numpy as np
 import pytest
 
@@ -103,3 +104,28 @@ def test_batches_are_read_once_but_the_first_to_build_by():
     data.read.clear()
     one.evaluate(data, verbose=0)
     assert data.read == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("method, flag, hook", [
+    ("fit", "stop_training", "on_train_batch_end"), ("evaluate", "stop_evaluating", "on_test_batch_end"),
+    ("predict", "stop_predicting", "on_predict_batch_end")])
+def test_a_callback_stops_every_loop(method, flag, hook):
+    found = []
+    for library in (kyeo, keras):
+        one = library.Sequential([library.Input((8,)), library.layers.Dense(3)])
+        one.compile("sgd", "mse")
+        batches, seen = ((X[:2],) if method == "predict" else (X[:2], np.zeros((2, 3), "float32")) for _ in iter(int, 1)), []
+
+        class Stopper(library.callbacks.Callback):
+            pass
+
+        def stop(self, batch, logs=None):
+            seen.append(batch)
+            setattr(self.model, flag, batch == 4)
+
+        setattr(Stopper, hook, stop)
+        words = {"shuffle": False} if method == "fit" else {}
+        result = getattr(one, method)(batches, verbose=0, callbacks=[Stopper()], **words)
+        again = getattr(one, method)(X[:2], *(() if method == "predict" else (np.zeros((2, 3)),)), verbose=0)  # the flag is reset
+        found.append((seen, len(result) if method == "predict" else None, again is not None))
+    assert found[0] == found[1] and found[0][0] == [0, 1, 2, 3, 4]
