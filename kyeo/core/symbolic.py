@@ -4,9 +4,11 @@
 that is not a number is unknown again. There are no shape rules written by hand.
 """
 
+import contextlib
 import functools
 import gc
 import itertools
+import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -48,7 +50,7 @@ class SymbolicTensor:
         if sparse or ragged or kwargs:
             raise problem("Sparse and ragged tensors are not supported.", fix="use dense arrays and masks",
                           received=f"sparse={sparse}, ragged={ragged}, {', '.join(kwargs)}")
-        self.shape = tuple(None if size is None else int(size) for size in shape)
+        self.shape = _sizes(shape)
         check_sizes(self.shape)
         self.dtype = standardize_dtype(dtype)
         self.name = name or auto_name("keras_tensor")
@@ -270,6 +272,16 @@ def sized_by_others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[t
                 [known[a] if a in axes and size is None else size for a, size in enumerate(shape)][::-1], leaf.dtype)
                 for leaf, shape in zip(leaves, shapes)]
             yield jax.tree.unflatten(treedef, new)
+
+
+def _sizes(shape: Any) -> tuple[int | None, ...]:
+    """A shape as a tuple of sizes, None for unknown ones."""
+    with contextlib.suppress(TypeError):
+        sizes = tuple(None if size is None else operator.index(size) for size in shape)
+        if min((size or 0 for size in sizes), default=0) >= 0:
+            return sizes
+    raise problem("`shape` is not valid.", received=f"shape={shape!r}", where="KerasTensor",
+                  expected="a tuple of sizes, None where they are not known")
 
 
 class _Spec:

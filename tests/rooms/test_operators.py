@@ -50,6 +50,12 @@ def test_a_symbolic_tensor_does_not_change(name):
             setattr(library.KerasTensor((2, 3)), name, None)
 
 
+@pytest.mark.parametrize("shape", [3, None, "ab", (2, "x"), (2, -1), (2.5,)], ids=str)
+def test_what_is_no_shape(shape):
+    with pytest.raises(ValueError, match="`shape` is not valid"):
+        kyeo.KerasTensor(shape)
+
+
 def test_round():
     assert round(kyeo.Variable([1.26]), 1).dtype == "float32" and np.allclose(round(kyeo.Variable([1.26]), 1), 1.3)
     assert round(kyeo.KerasTensor((2,))).shape == (2,)
