@@ -187,7 +187,7 @@ class Layer(Shaped):
         """A layer like the one whose `get_config` gave `config`. A plain policy is handed to the constructor by its
         name, such as "float32": constructors of users make arrays of that dtype."""
         dtype = config.get("dtype")
-        if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy":
+        if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy" and "shared_object_id" not in dtype:
             config = {**config, "dtype": dtype_policies.deserialize(dtype).name}
         return super().from_config(config, custom_objects)
 

@@ -130,7 +130,7 @@ def _copied(layer: Layer, prefix: str, **changes: Any) -> Any:
     """A layer like this one under another name, with weights of its own."""
     spec = serialize_object(layer)
     spec.pop("build_config", None)
-    if hasattr(layer, "use_cudnn"):  # it is in no config
+    if getattr(layer, "use_cudnn", "auto") != "auto":  # it is in no config
         changes["use_cudnn"] = layer.use_cudnn
     spec["config"] = {**spec["config"], **changes, "name": prefix + layer.name.removeprefix(prefix)}
     return deserialize_value(spec)
