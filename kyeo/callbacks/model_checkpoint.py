@@ -59,7 +59,7 @@ class ModelCheckpoint(Monitor):
         self._batches_since_saving = 0
         self._last_batch = -1
         self._epoch = 0
-        self._seen: list[str] = []  # files that were looked at, or written
+        self._seen: list[str] = []  # files whose notes were read
         if self.save_freq == "epoch":  # listening to batches costs speed
             self._ignored_hooks = (ModelCheckpoint.on_train_batch_end,)
 

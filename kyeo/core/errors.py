@@ -41,41 +41,18 @@ def _plain_key_error(*args: Any) -> KeyError:
     return _PlainKeyError(*args)
 
 
-class _WrongType(TypeError, ValueError):
-    """Shown as a TypeError; programs that wait for Keras's ValueError, raised for most wrong types, catch it too."""
-
-    __module__, __qualname__ = "builtins", "TypeError"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _wrong_type, self.args, self.__dict__
+def _remade(kind: type[Exception], args: tuple[Any, ...]) -> Exception:
+    return _SHOWN_AS[kind](*args)
 
 
-_WrongType.__name__ = "TypeError"
-
-
-class _NoSuchFile(FileNotFoundError, ValueError):
-    """Shown as a FileNotFoundError; programs that wait for Keras's ValueError catch it too."""
-
-    __module__, __qualname__ = "builtins", "FileNotFoundError"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _no_such_file, self.args, self.__dict__
-
-
-_NoSuchFile.__name__ = "FileNotFoundError"
-
-
-def _wrong_type(*args: Any) -> TypeError:
-    return _WrongType(*args)
-
-
-def _no_such_file(*args: Any) -> FileNotFoundError:
-    return _NoSuchFile(*args)
+def _caught_as_value_error(kind: type[Exception]) -> type[Exception]:
+    """An exception shown as a `kind`; programs that wait for Keras's ValueError catch it too."""
+    return type(kind.__name__, (kind, ValueError), {
+        "__module__": "builtins", "__reduce__": lambda self: (_remade, (kind, self.args), self.__dict__)})
 
 
 _SHOWN_AS: dict[type[Exception], type[Exception]] = {
-    KeyError: _PlainKeyError, TypeError: _WrongType, FileNotFoundError: _NoSuchFile,
-}
+    KeyError: _PlainKeyError, **{kind: _caught_as_value_error(kind) for kind in (TypeError, FileNotFoundError)}}
 
 
 def describe(value: Any) -> str:

@@ -100,11 +100,12 @@ class Shaped(Owning, Operation):
 
     def get_build_config(self) -> dict[str, Any] | None:
         """The shapes `build` was called with, for files."""
-        if not self._build_shapes and (self._build_shapes is None or next(owned(self, Variable), None) is None):
-            return None  # `build()` without a shape made its weights all the same: an empty dict says so
-        if len(self._build_shapes) == 1:
-            return {"input_shape": next(iter(self._build_shapes.values()))}
-        return {"shapes_dict": dict(self._build_shapes)}
+        shapes = self._build_shapes
+        if shapes is None or (not shapes and next(owned(self, Variable), None) is None):
+            return None  # but `build()` without a shape may have made weights: an empty dict says so
+        if len(shapes) == 1:
+            return {"input_shape": next(iter(shapes.values()))}
+        return {"shapes_dict": dict(shapes)}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build with what `get_build_config` gave."""
