@@ -109,8 +109,9 @@ class _Heads(Layer):
         heads = self._query_dense(query)
         output, weights = attend(
             heads, self._spread(self._key_dense(key), heads), self._spread(self._value_dense(value), heads),
-            self.attention_axes or (1,), mask, empty=0.0 if self.dropout or return_attention_scores else None,
-            change=lambda weights: self._dropout_layer(weights, training=training))
+            self.attention_axes or (1,), mask, blind=bool(self.dropout or return_attention_scores),
+            drop=(lambda weights: self._dropout_layer(weights, training=training)) if self.dropout else None,
+            wanted=return_attention_scores)
         output = self._output_dense(output * self._gate_dense(query) if self.use_gate else output)
         return (output, weights) if return_attention_scores else output
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax import export, lax
 
-from kyeo.ops.kernels import attend, average_pool, keep_mask, max_pool, product, uniform_bits
+from kyeo.ops.kernels import attend, average_pool, keep_mask, matrix_product, max_pool, product, uniform_bits
 from tests.numpy_jaxpr import compiled, in_numpy
 from tests.thin import thinned
 
@@ -266,24 +266,52 @@ def test_product_is_einsum(shape, kernel, summed, equation):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
-def plain_attention(q, k, v, mask):
+@pytest.mark.parametrize("rows, inputs, outputs, turned", [
+    (256, 24, 16, True), (32, 256, 10, True), (2048, 6, 1, True), (255, 24, 17, False), (31, 256, 16, False),
+    (512, 24, 17, False), (16, 4096, 1000, False),
+])
+def test_gradient_of_a_tall_kernel(rows, inputs, outputs, turned):
+    x, w, g = draw((rows, inputs)), draw((inputs, outputs), seed=1), draw((rows, outputs), seed=2)
+    both = jax.grad(lambda x, w: jnp.sum(matrix_product(x, w) * g), (0, 1))
+    assert ("optimization_barrier" in str(jax.make_jaxpr(both)(x, w))) is turned
+    if turned:
+        wide = [np.asarray(a, "float64") for a in (x, w, g)]
+        for ours, theirs in zip(jax.jit(both)(x, w), (wide[2] @ wide[1].T, wide[0].T @ wide[2]), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.sqrt(rows))
+        tangent = jax.jvp(lambda w: matrix_product(x, w), (w,), (w,))[1]
+        np.testing.assert_allclose(tangent, matrix_product(x, w), rtol=1e-5, atol=1e-5)
+
+
+def plain_attention(q, k, v, mask, factors, blind):
     """Attention of (batch, length, heads, size) by einsum."""
     logits = jnp.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(q.shape[-1])
-    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(jnp.where(mask, logits, -1e30)), v)
+    weights = jax.nn.softmax(jnp.where(mask, logits, -1e30))
+    return jnp.einsum("bhqk,bkhd->bqhd", jnp.where(mask, weights, 0 if blind else weights) * factors, v)
 
 
-@pytest.mark.parametrize("queries, keys", [(64, 64), (5, 64), (64, 7), (1, 1)])
-def test_attention_and_its_gradients(queries, keys):
+@pytest.mark.parametrize("wanted", [False, True])
+@pytest.mark.parametrize("queries, keys, blind, drops", [
+    (64, 64, False, False), (5, 64, True, False), (64, 7, False, True), (6, 6, True, True), (1, 1, False, False),
+])
+def test_attention_and_its_gradients(queries, keys, blind, drops, wanted):
     arrays = [draw(shape, seed) for seed, shape in enumerate([(3, queries, 2, 8), (3, keys, 2, 8), (3, keys, 2, 5)])]
     mask = np.random.default_rng(0).random((3, 1, queries, keys)) < 0.8
     mask[..., 0] = True
+    mask[0, 0, 0] = False  # a query that may look at nothing
+    factors = np.float32(np.random.default_rng(1).random((3, 2, queries, keys)) if drops else 1)
     g = draw((3, queries, 2, 5), seed=3)
 
     def value_and_gradients(function, *arrays):
         value, pull = jax.vjp(function, *arrays)
         return value, *pull(g)
 
-    ours = compiled(functools.partial(value_and_gradients, lambda *a: attend(*a, mask=mask)[0]), *arrays)
-    theirs = in_numpy(functools.partial(value_and_gradients, lambda *a: plain_attention(*a, mask)), *arrays)
-    for a, b in zip(ours, theirs, strict=True):
+    def ours(*arrays):
+        drop = (lambda weights: weights * factors) if drops else None
+        return attend(*arrays, mask=mask, blind=blind, drop=drop, wanted=wanted)[0]
+
+    found = compiled(functools.partial(value_and_gradients, ours), *arrays)
+    plain = functools.partial(plain_attention, mask=mask, factors=factors, blind=blind)
+    for a, b in zip(found, in_numpy(functools.partial(value_and_gradients, plain), *arrays), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+    inward = [jax.jvp(f, arrays, arrays)[1] for f in (ours, plain)]
+    np.testing.assert_allclose(*inward, rtol=1e-4, atol=1e-5)

@@ -12,7 +12,7 @@ from kyeo.ops.kernels.conv import conv, conv_transpose
 from kyeo.ops.kernels.looped import looped_conv
 from kyeo.ops.kernels.norm import moments, rescaled, standardized
 from kyeo.ops.kernels.pool import average_pool, max_pool
-from kyeo.ops.kernels.product import int_product, product, suits_ints
+from kyeo.ops.kernels.product import int_product, matrix_product, product, suits_ints
 from kyeo.ops.kernels.rectify import before_relu, relu
 from kyeo.ops.kernels.recurrent import gru, lstm, simple_rnn
 from kyeo.ops.kernels.sample import bell, filtered, homography, inverted, projected, sample
@@ -21,6 +21,6 @@ from kyeo.ops.kernels.windows import on_cpu
 __all__ = [
     "adaptive_average_pool", "adaptive_max_pool", "attend", "average_pool", "before_relu", "bell", "conv",
     "conv_transpose", "derived_key", "filtered", "gru", "homography", "int_product", "inverted", "keep_mask",
-    "looped_conv", "lstm", "max_pool", "moments", "normal_numbers", "on_cpu", "product", "projected", "relu",
-    "rescaled", "sample", "simple_rnn", "standardized", "suits_ints", "uniform_bits", "uniform_numbers",
+    "looped_conv", "lstm", "matrix_product", "max_pool", "moments", "normal_numbers", "on_cpu", "product", "projected",
+    "relu", "rescaled", "sample", "simple_rnn", "standardized", "suits_ints", "uniform_bits", "uniform_numbers",
 ]
