@@ -9,7 +9,7 @@ import numpy as np
 
 from kyeo.core.errors import problem
 
-__all__ = ["are_whole", "check_32_bits", "from_host", "shared_zeros", "to_array"]
+__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "shared_zeros", "to_array"]
 
 _LARGE, _ALIGNED = 2**20, 64  # bytes
 
@@ -22,6 +22,15 @@ def are_whole(array: Any) -> bool:
     """
     kind = array.dtype.kind
     return kind in "iub" or (kind not in "OUSTmMc" and bool((array == np.floor(array)).all()))
+
+
+def as_floats(x: jax.Array, dtype: Any = "float32") -> jax.Array:
+    """Integers and booleans as floats of `dtype`; floats and complex numbers as they are.
+
+    >>> as_floats(jnp.array([1, 2])).dtype.name
+    'float32'
+    """
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtype)
 
 
 def from_host(values: Any, dtype: Any = None) -> jax.Array:

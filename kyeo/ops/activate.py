@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import nn
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.op import op
 from kyeo.core.plain import warn
 from kyeo.ops import kernels
@@ -149,7 +149,7 @@ def _in_float32(fn: Any, x: Any, axis: Any) -> jax.Array:
     x = to_array(x)
     if x.dtype in (jnp.float16, jnp.bfloat16):
         return fn(x.astype("float32"), axis=axis).astype(x.dtype)
-    return fn(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32"), axis=axis)
+    return fn(as_floats(x), axis=axis)
 
 
 @op

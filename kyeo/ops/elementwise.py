@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy import special
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import describe, problem
 from kyeo.core.op import op
 from kyeo.ops.rows import Function, binary, bits, unary
@@ -23,11 +23,6 @@ __all__ = [
     "not_equal", "power", "rad2deg", "real", "reciprocal", "right_shift", "round", "rsqrt", "sign", "signbit",
     "sin", "sinc", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "true_divide", "trunc",
 ]
-
-
-def _float(x: jax.Array) -> jax.Array:
-    """Integers and booleans as float32."""
-    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
 
 
 def _in_floats(fn: Function) -> Function:
@@ -52,7 +47,7 @@ def _no_nan(x1: jax.Array, x2: jax.Array) -> jax.Array:
 
 
 absolute = unary("absolute", jnp.absolute, "Size without sign.", "[-1.0, 2.0]", "[1.0, 2.0]")
-angle = unary("angle", lambda x: jnp.angle(_float(x)), "Angle of a complex number in radians.", "[1j]", "[1.57...]")
+angle = unary("angle", lambda x: jnp.angle(as_floats(x)), "Angle of a complex number in radians.", "[1j]", "[1.57...]")
 arccos = unary("arccos", jnp.arccos, "Angle in radians whose cosine is x.", "[1.0]", "[0.0]")
 arccosh = unary("arccosh", jnp.arccosh, "Inverse of `cosh`.", "[1.0]", "[0.0]")
 arcsin = unary("arcsin", jnp.arcsin, "Angle in radians whose sine is x.", "[0.0]", "[0.0]")
@@ -62,20 +57,20 @@ arctanh = unary("arctanh", jnp.arctanh, "Inverse of `tanh`.", "[0.0]", "[0.0]")
 bitwise_invert = unary("bitwise_invert", jnp.invert, "Every bit turned over.", "[0, 1]", "[-1, -2]")
 bitwise_not = unary("bitwise_not", jnp.invert, "Every bit turned over.", "[0, 1]", "[-1, -2]")
 cbrt = unary("cbrt", jnp.cbrt, "Cube root.", "[8.0]", "[2.0]")
-ceil = unary("ceil", lambda x: jnp.ceil(_float(x)), "Whole number above, as a float.", "[1.2]", "[2.0]")
+ceil = unary("ceil", lambda x: jnp.ceil(as_floats(x)), "Whole number above, as a float.", "[1.2]", "[2.0]")
 conjugate = unary("conjugate", jnp.conjugate, "Complex conjugate.", "[1 + 2j]", "[(1-2j)]")
 cos = unary("cos", jnp.cos, "Cosine of an angle in radians.", "[0.0]", "[1.0]")
 cosh = unary("cosh", jnp.cosh, "Hyperbolic cosine.", "[0.0]", "[1.0]")
 deg2rad = unary("deg2rad", jnp.deg2rad, "Degrees to radians.", "[0.0]", "[0.0]")
-erf = unary("erf", lambda x: special.erf(_float(x)), "Error function.", "[0.0]", "[0.0]")
-erfc = unary("erfc", lambda x: special.erfc(_float(x)), "One minus the error function.", "[0.0]", "[1.0]")
-erfinv = unary("erfinv", lambda x: special.erfinv(_float(x)), "Inverse of `erf`.", "[0.0]", "[0.0]")
+erf = unary("erf", lambda x: special.erf(as_floats(x)), "Error function.", "[0.0]", "[0.0]")
+erfc = unary("erfc", lambda x: special.erfc(as_floats(x)), "One minus the error function.", "[0.0]", "[1.0]")
+erfinv = unary("erfinv", lambda x: special.erfinv(as_floats(x)), "Inverse of `erf`.", "[0.0]", "[0.0]")
 exp = unary("exp", jnp.exp, "e to the power of x.", "[0.0]", "[1.0]")
 exp2 = unary("exp2", jnp.exp2, "2 to the power of x.", "[3.0]", "[8.0]")
 expm1 = unary("expm1", jnp.expm1, "exp(x) - 1, exact near 0.", "[0.0]", "[0.0]")
 fabs = unary("fabs", jnp.fabs, "Size without sign, as a float.", "[-1, 2]", "[1.0, 2.0]")
-floor = unary("floor", lambda x: jnp.floor(_float(x)), "Whole number below, as a float.", "[1.8]", "[1.0]")
-i0 = unary("i0", lambda x: jnp.i0(_float(x)), "Modified Bessel function of order 0.", "[0.0]", "[1.0...]")
+floor = unary("floor", lambda x: jnp.floor(as_floats(x)), "Whole number below, as a float.", "[1.8]", "[1.0]")
+i0 = unary("i0", lambda x: jnp.i0(as_floats(x)), "Modified Bessel function of order 0.", "[0.0]", "[1.0...]")
 imag = unary("imag", jnp.imag, "Imaginary part.", "[1 + 2j]", "[2.0]")
 isfinite = unary("isfinite", jnp.isfinite, "Neither infinite nor NaN.", "[float('nan')]", "[False]")
 isinf = unary("isinf", jnp.isinf, "Infinite.", "[1.0, float('inf')]", "[False, True]")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import lu_factor as jax_lu_factor
 from jax.scipy.linalg import solve_triangular as jax_solve_triangular
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
 from kyeo.ops.control import jvp
@@ -28,9 +28,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> j
     >>> float(kyeo.ops.norm([3.0, 4.0]))
     5.0
     """
-    x = to_array(x)
-    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
-    return jnp.linalg.norm(settled(x), ord, tuple_axis(axis), keepdims)
+    return jnp.linalg.norm(settled(as_floats(to_array(x))), ord, tuple_axis(axis), keepdims)
 
 
 def _matrix(x: Any, name: str, square: bool = False) -> jax.Array:
@@ -65,8 +63,7 @@ def cholesky_inverse(x: Any, upper: bool = False) -> jax.Array:
     >>> kyeo.ops.cholesky_inverse([[2.0, 0.0], [0.0, 1.0]]).tolist()
     [[0.25, 0.0], [0.0, 1.0]]
     """
-    x = _matrix(x, "cholesky_inverse", square=True)
-    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
+    x = as_floats(_matrix(x, "cholesky_inverse", square=True))
     unit = jnp.broadcast_to(jnp.eye(x.shape[-1], dtype=x.dtype), x.shape)
     inverse = jax_solve_triangular(x, unit, lower=not upper)
     turned = jnp.swapaxes(inverse, -1, -2)

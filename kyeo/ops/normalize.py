@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
@@ -124,8 +124,7 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
     [0.6000000238418579, 0.800000011920929]
     """
     order = positive_int("ops.normalize", order=order)
-    x, epsilon, axis = to_array(x), settings.epsilon if epsilon is None else epsilon, tuple_axis(axis)
-    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype("float32")
+    x, epsilon, axis = as_floats(to_array(x)), settings.epsilon if epsilon is None else epsilon, tuple_axis(axis)
     x = x if x.ndim else x[None]
     if order == 2:
         most = min(1 / epsilon, float(jnp.finfo(x.dtype).max))  # or it would be infinite in half precision

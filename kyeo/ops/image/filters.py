@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import int_tuple, positive_int, problem
 from kyeo.core.op import op
@@ -34,7 +34,7 @@ def gaussian_blur(images: Any, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0
     where = "ops.image.gaussian_blur"
     images, axes = image_of(where, images), side_axes(format_of(where, data_format))
     sizes = int_tuple(where, 2, kernel_size=kernel_size)
-    floats = images if is_float(images.dtype) else images.astype("float32")
+    floats = as_floats(images)
     sigmas = jnp.broadcast_to(jnp.asarray(sigma, floats.dtype), (2,))
     for axis, size, width in zip(axes, sizes[::-1], (sigmas[1], sigmas[0])):
         floats = filtered(floats, bell(size, width, floats.dtype), axis % images.ndim)

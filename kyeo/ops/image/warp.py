@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.scipy.ndimage import map_coordinates as jax_map_coordinates
 
-from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import is_float, is_integer
+from kyeo.core.arrays import as_floats, to_array
+from kyeo.core.dtypes import is_integer
 from kyeo.core.errors import boolean, int_tuple, number, one_of, problem
 from kyeo.core.keys import key_of
 from kyeo.core.op import op
@@ -66,7 +66,7 @@ def resize(
     if crop:
         values = _cropped(values, axes, target)
     elif pad:
-        values = values if is_float(values.dtype) else values.astype("float32")
+        values = as_floats(values)
         values = _padded(values, axes, target, fill_value)
     shape = list(values.shape)
     shape[axes[0]], shape[axes[1]] = target
@@ -139,7 +139,7 @@ def affine_transform(
     if transform.ndim not in (1, 2) or transform.shape[-1] != 8:
         raise problem("`transform` has a wrong shape.", received=transform, where=where,
                       expected="8 numbers, or 8 for each image: shape (8,) or (batch, 8)")
-    transform = transform if is_float(transform.dtype) else transform.astype("float32")
+    transform = as_floats(transform)
     return as_batch(where, images, data_format, lambda batch: _warped(
         batch, transform.reshape(-1, 8), order, mode, fill_value))
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import as_floats
 from kyeo.core.errors import NotMaskable, problem
 from kyeo.core.naming import snake_case
 from kyeo.core.op import OPS, op
@@ -89,8 +90,7 @@ def match(y_true: Any, y_pred: Any, name: str, least_rank: int = 1, exact: bool 
     difference of two bytes wraps around, and labels would lose their fractions.
     """
     pred = as_array(y_pred, name="y_pred")
-    if not exact and not jnp.issubdtype(pred.dtype, jnp.inexact):
-        pred = pred.astype(settings.floatx)
+    pred = pred if exact else as_floats(pred, settings.floatx)
     true = as_array(y_true, pred.dtype, name="y_true")
     true, pred = align_ranks(true, pred)
     if true.shape != pred.shape or pred.ndim < least_rank:
