@@ -151,23 +151,30 @@ def test_conv_of_symbolic_sizes(name):
             assert gradient.shape == kernel.shape
 
 
-@pytest.mark.parametrize("shape, window, filters, strides, pads", [
-    ((2, 5, 16), (3,), 16, (2,), [(1, 2)]), ((2, 5, 6, 4), (3, 5), 16, (2, 3), [(2, 2), (1, 4)]),
-    ((2, 5, 6, 4), (3, 2), 17, (2, 3), [(2, 0), (1, 2)]), ((2, 3, 4, 3, 4), (3, 3, 2), 16, (2, 1, 2), [(1, 1)] * 3),
-    ((2, 4, 4, 4), (4, 4), 16, (2, 2), [(5, 3), (3, 3)]), ((2, 5, 6, 4), (3, 3), 3, (2, 2), [(2, 2), (1, 2)]),
+@pytest.mark.parametrize("shape, window, filters, strides, pads, dilation", [
+    ((2, 5, 16), (3,), 16, (2,), [(1, 2)], 1), ((2, 5, 6, 4), (3, 5), 16, (2, 3), [(2, 2), (1, 4)], 1),
+    ((2, 5, 6, 4), (3, 2), 17, (2, 3), [(2, 0), (1, 2)], 1), ((2, 5, 6, 4), (3, 3), 3, (2, 2), [(2, 2), (1, 2)], 1),
+    ((2, 3, 4, 3, 4), (3, 3, 2), 16, (2, 1, 2), [(1, 1)] * 3, 1), ((2, 4, 4, 4), (4, 4), 16, (2, 2), [(5, 3)] * 2, 1),
+    ((2, 4, 4, 8), (2, 2), 16, (2, 2), [(1, 1)] * 2, 1), ((2, 4, 4, 8), (1, 1), 5, (2, 1), [(0, 0)] * 2, 1),
+    ((2, 5, 6, 4), (3, 2), 16, (2, 1), [(3, 2), (1, 2)], 2), ((2, 5, 6, 4), (3, 3), 16, (1, 1), [(2, 2), (1, 1)], 1),
 ])
-def test_conv_transpose_as_lax(shape, window, filters, strides, pads):
+def test_conv_transpose_as_lax(shape, window, filters, strides, pads, dilation):
     """Also where it is done in phases: the output and both gradients."""
     x, kernel, axes = draw(shape), draw((*window, filters, shape[-1]), 1), "DHW"[-len(window):]
 
     def plain(x, kernel):
         return jax.lax.conv_transpose(
-            x, kernel, strides, pads, None, (f"N{axes}C", f"{axes}IO", f"N{axes}C"), transpose_kernel=True)
+            x, kernel, strides, pads, [dilation] * len(window), (f"N{axes}C", f"{axes}IO", f"N{axes}C"), transpose_kernel=True)
 
     def all_of(function):
         y, pull = jax.vjp(function, x, kernel)
         return y, *pull(jnp.cos(jnp.arange(y.size, dtype="float32")).reshape(y.shape))
 
-    ours = jax.jit(lambda: all_of(lambda x, kernel: conv_transpose(x, kernel, strides, tuple(pads), (1,) * len(window))))
-    for got, want in zip(ours(), in_numpy(lambda: all_of(plain)), strict=True):
+    def ours(x, kernel):
+        return conv_transpose(x, kernel, strides, tuple(pads), (dilation,) * len(window))
+
+    for got, want in zip(jax.jit(lambda: all_of(ours))(), in_numpy(lambda: all_of(plain)), strict=True):
         np.testing.assert_allclose(got, want, atol=3e-6 * abs(want).max())
+    batch = jax.ShapeDtypeStruct((export.symbolic_shape("b")[0], *shape[1:]), "float32")
+    gradients = jax.eval_shape(jax.grad(lambda x, kernel: ours(x, kernel).sum(), (0, 1)), batch, kernel)
+    assert [g.shape for g in gradients] == [batch.shape, kernel.shape]

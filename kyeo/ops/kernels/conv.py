@@ -6,7 +6,6 @@ and each has a form of its own: windows of one element, one window for each chan
 a first layer of few channels. Gradients of strides, and transposed convolutions, are done in phases.
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from kyeo.ops.kernels import onednn
+from kyeo.ops.kernels.depthwise import depthwise, weighted_sum
 from kyeo.ops.kernels.derivative import own_gradient
 from kyeo.ops.kernels.product import matrix_product
 from kyeo.ops.kernels.windows import (
@@ -28,7 +28,7 @@ from kyeo.ops.kernels.windows import (
     pads_of,
     places,
     slices,
-    spread,
+    spans,
     static,
 )
 
@@ -43,8 +43,6 @@ FEW = 32
 FEWEST_IN_PHASES = 16
 # Larger windows are left to XLA: forms that write an operation for each tap would be traced for minutes.
 MOST_TAPS = 4096
-# Partial sums over the batch, so that the product is never written out whole.
-PARTIAL = 8
 
 
 def conv(
@@ -99,11 +97,6 @@ def ungrouped(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Siz
     if math.prod(window) * channels <= FEW:
         return few_inputs(x, kernel, strides, pads, dilation)
     return image(x, kernel, strides, pads, dilation, onednn.takes(x, kernel, strides, pads, dilation))
-
-
-def spans(window: Sizes, dilation: Sizes) -> Sizes:
-    """How many elements a window reaches over on each axis."""
-    return tuple((k - 1) * d + 1 for k, d in zip(window, dilation))
 
 
 def pointwise(x: Array, kernel: Array, strides: Sizes) -> Array:
@@ -205,14 +198,48 @@ def conv_transpose(x: Array, kernel: Array, strides: Sequence[int], pads: Pads, 
     >>> conv_transpose(x, kernel, (2,), ((2, 2),), (1,)).ravel().tolist()
     [1.0, 10.0, 102.0, 20.0, 200.0]
     """
-    strides, dilation, window = tuple(strides), tuple(dilation), kernel.shape[:-2]
-    if on_cpu() and static(x.shape[1:]) and in_phases(kernel.shape, strides, dilation):
-        sizes = tuple((n - 1) * s + 2 + lo + hi - k for n, s, k, (lo, hi) in zip(x.shape[1:-1], strides, window, pads))
-        if all(lo < k for k, (lo, _) in zip(window, pads)) and min(sizes) > 0:
-            return phases(x, kernel, strides, tuple((k - 1 - lo, 0) for k, (lo, _) in zip(window, pads)), sizes)
+    strides, dilation = tuple(strides), tuple(dilation)
+    edges = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(spans(kernel.shape, dilation), pads))
+    if on_cpu() and static(x.shape[1:]) and min(map(min, edges)) >= 0:
+        return turned_conv(x, kernel, strides, edges, dilation)
+    return plain_transpose(x, kernel, strides, pads, dilation)
+
+
+def plain_transpose(x: Array, kernel: Array, strides: Sizes, pads: Any, dilation: Sizes) -> Array:
+    """The transpose as XLA does it."""
     axes = "DHW"[2 - x.ndim :]
     return lax.conv_transpose(
         x, kernel, strides, pads, dilation, (f"N{axes}C", f"{axes}IO", f"N{axes}C"), transpose_kernel=True)
+
+
+@own_gradient(fixed=(2, 3, 4))
+def turned_conv(x: Array, kernel: Array, strides: Sizes, edges: Pads, dilation: Sizes) -> Array:
+    """The transpose of the convolution with these pads; its gradient is that convolution, and that of its kernel.
+
+    JAX would differentiate the phases, or the convolution with zeros between the elements. Measured on two cores of an
+    AMD EPYC in ms, forward and all gradients, before / after: windows of 4x4, stride 2, 64 x 7 x 7 x 64 into 64
+    channels 125 / 9.8, 64 x 14 x 14 x 64 into 32 256 / 20; windows of 2x2, 8 x 8 x 8 x 128 into 64 9.9 / 1.6. A step of
+    the generator of a GAN 391 / 38, of a U-Net 74 / 51.
+    """
+    spread = spans(kernel.shape[:-2], dilation)
+    sizes = tuple((n - 1) * s + k - lo - hi for n, s, k, (lo, hi) in zip(x.shape[1:-1], strides, spread, edges))
+    if in_phases(kernel.shape, strides, dilation) and min(sizes) > 0:
+        return phases(x, kernel, strides, tuple((lo, 0) for lo, _ in edges), sizes)
+    pads = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(spread, edges))
+    return plain_transpose(x, kernel, strides, pads, dilation)
+
+
+def turned_forward(x, kernel, strides, edges, dilation):
+    return turned_conv(x, kernel, strides, edges, dilation), (x, kernel)
+
+
+def turned_backward(strides, edges, dilation, saved, g):
+    x, kernel = saved
+    back, pull = jax.vjp(lambda kernel: ungrouped(g, kernel, strides, edges, dilation), kernel)
+    return back, *pull(x)
+
+
+turned_conv.defvjp(turned_forward, turned_backward)
 
 
 def in_phases(shape: Sizes, strides: Sizes, dilation: Sizes) -> bool:
@@ -289,11 +316,6 @@ def few_inputs(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Si
     return weighted_sum(channels, kernel.astype(wide).reshape(-1, kernel.shape[-1])).astype(x.dtype)
 
 
-def weighted_sum(parts: Sequence[Array], weights: Array) -> Array:
-    """The sum of the parts, each times its row of the weights."""
-    return functools.reduce(jnp.add, [part * row for part, row in zip(parts, weights, strict=True)])
-
-
 def few_forward(x, kernel, strides, pads, dilation):
     # Written out: XLA might compute the sum twice and round differently, and the gradient of a maximum of it asks which
     # elements equal the maximum (`settled.py`). No cost: 27.3 ms a step of the tutorial's CNN with and without.
@@ -324,52 +346,3 @@ def moved_copies(x: Array, window: Sizes, strides: Sizes, pads: Pads, dilation: 
         x = jnp.stack([lax.slice_in_dim(x, a, b, strides[-back], axis) for a, b in zip(starts, ends)])
         x = lax.optimization_barrier(x)
     return x
-
-
-# One window for each channel ------------------------------------------------------------------------------
-
-
-@own_gradient(fixed=(2, 3, 4))
-def depthwise(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) -> Array:
-    """A window for each channel: the sum of strided slices, each times its tap. Half precision is summed in float32."""
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    taps = kernel.astype(wide).reshape(-1, kernel.shape[-1])
-    parts = slices(x, 0, kernel.shape[:-2], strides, pads, dilation)
-    return weighted_sum(parts, taps).astype(x.dtype)
-
-
-def depthwise_forward(x, kernel, strides, pads, dilation):
-    return lax.optimization_barrier(depthwise(x, kernel, strides, pads, dilation)), (x, kernel)  # as in `few_forward`
-
-
-def depthwise_backward(strides, pads, dilation, saved, g):
-    x, kernel = saved
-    window = kernel.shape[:-2]
-    if max(strides) == 1:
-        edges = tuple((n - 1 - lo, n - 1 - hi) for n, (lo, hi) in zip(spans(window, dilation), pads))
-        dx = depthwise(g, jnp.flip(kernel, tuple(range(len(window)))), strides, edges, dilation)
-    else:
-        taps = kernel.reshape(-1, kernel.shape[-1])
-        dx = spread([g * tap for tap in taps], window, strides, pads, x.shape[1:-1])
-    parts = slices(x, 0, window, strides, pads, dilation)
-    return dx, sums_of_products(parts, g).astype(kernel.dtype).reshape(kernel.shape)
-
-
-depthwise.defvjp(depthwise_forward, depthwise_backward)
-
-
-def sums_of_products(parts: Sequence[Array], g: Array) -> Array:
-    """For each part and channel the sum of part * g over all other axes: shape (parts, channels).
-
-    XLA's reduction of a product is slow on a CPU; a first sum over slices of the batch is plain arithmetic, and
-    what it leaves is small enough to write out.
-    """
-    wide = jnp.promote_types(g.dtype, jnp.float32)
-    count = math.gcd(PARTIAL, g.shape[0]) if isinstance(g.shape[0], int) else 1
-
-    def cut(a: Array) -> list[Array]:
-        return jnp.split(a.astype(wide), count) if count > 1 else [a.astype(wide)]
-
-    others = cut(g)
-    partial = [functools.reduce(jnp.add, map(jnp.multiply, cut(part), others)) for part in parts]
-    return lax.optimization_barrier(jnp.stack(partial)).sum(tuple(range(1, g.ndim)))

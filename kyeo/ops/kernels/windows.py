@@ -11,8 +11,8 @@ from jax import Array, lax
 from kyeo.core.scope import current
 
 __all__ = [
-    "Pads", "Sizes", "interleave", "on_cpu", "output_size", "pads_of", "places", "same_pads", "slices", "spread",
-    "static",
+    "Pads", "Sizes", "interleave", "on_cpu", "output_size", "pads_of", "places", "same_pads", "slices", "spans",
+    "spread", "static",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
@@ -30,6 +30,11 @@ def on_cpu() -> bool:
 def static(sizes: Sequence) -> bool:
     """Whether every size is a known integer (none is a symbolic dimension of `jax.export`)."""
     return all(isinstance(size, int) for size in sizes)
+
+
+def spans(window: Sizes, dilation: Sizes) -> Sizes:
+    """How many elements a window reaches over on each axis."""
+    return tuple((k - 1) * d + 1 for k, d in zip(window, dilation))
 
 
 def output_size(size: int, window: int, stride: int, pads: tuple[int, int]) -> int:

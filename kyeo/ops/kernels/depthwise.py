@@ -1,0 +1,67 @@
+"""Convolution with one window for each channel, as plain arithmetic on moved copies of the input."""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from kyeo.ops.kernels.derivative import own_gradient
+from kyeo.ops.kernels.windows import Pads, Sizes, slices, spans, spread
+
+__all__ = ["depthwise", "weighted_sum"]
+
+# Partial sums over the batch, so that the product is never written out whole.
+PARTIAL = 8
+
+
+def weighted_sum(parts: Sequence[Array], weights: Array) -> Array:
+    """The sum of the parts, each times its row of the weights."""
+    return functools.reduce(jnp.add, [part * row for part, row in zip(parts, weights, strict=True)])
+
+
+@own_gradient(fixed=(2, 3, 4))
+def depthwise(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) -> Array:
+    """A window for each channel: the sum of strided slices, each times its tap. Half precision is summed in float32."""
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    taps = kernel.astype(wide).reshape(-1, kernel.shape[-1])
+    parts = slices(x, 0, kernel.shape[:-2], strides, pads, dilation)
+    return weighted_sum(parts, taps).astype(x.dtype)
+
+
+def depthwise_forward(x, kernel, strides, pads, dilation):
+    return lax.optimization_barrier(depthwise(x, kernel, strides, pads, dilation)), (x, kernel)  # see `conv.few_forward`
+
+
+def depthwise_backward(strides, pads, dilation, saved, g):
+    x, kernel = saved
+    window = kernel.shape[:-2]
+    if max(strides) == 1:
+        edges = tuple((n - 1 - lo, n - 1 - hi) for n, (lo, hi) in zip(spans(window, dilation), pads))
+        dx = depthwise(g, jnp.flip(kernel, tuple(range(len(window)))), strides, edges, dilation)
+    else:
+        taps = kernel.reshape(-1, kernel.shape[-1])
+        dx = spread([g * tap for tap in taps], window, strides, pads, x.shape[1:-1])
+    parts = slices(x, 0, window, strides, pads, dilation)
+    return dx, sums_of_products(parts, g).astype(kernel.dtype).reshape(kernel.shape)
+
+
+depthwise.defvjp(depthwise_forward, depthwise_backward)
+
+
+def sums_of_products(parts: Sequence[Array], g: Array) -> Array:
+    """For each part and channel the sum of part * g over all other axes: shape (parts, channels).
+
+    XLA's reduction of a product is slow on a CPU; a first sum over slices of the batch is plain arithmetic, and
+    what it leaves is small enough to write out.
+    """
+    wide = jnp.promote_types(g.dtype, jnp.float32)
+    count = math.gcd(PARTIAL, g.shape[0]) if isinstance(g.shape[0], int) else 1
+
+    def cut(a: Array) -> list[Array]:
+        return jnp.split(a.astype(wide), count) if count > 1 else [a.astype(wide)]
+
+    others = cut(g)
+    partial = [functools.reduce(jnp.add, map(jnp.multiply, cut(part), others)) for part in parts]
+    return lax.optimization_barrier(jnp.stack(partial)).sum(tuple(range(1, g.ndim)))
