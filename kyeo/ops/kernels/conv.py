@@ -219,14 +219,40 @@ def turned_conv(x: Array, kernel: Array, strides: Sizes, edges: Pads, dilation: 
     JAX would differentiate the phases, or the convolution with zeros between the elements. Measured on two cores of an
     AMD EPYC in ms, forward and all gradients, before / after: windows of 4x4, stride 2, 64 x 7 x 7 x 64 into 64
     channels 125 / 9.8, 64 x 14 x 14 x 64 into 32 256 / 20; windows of 2x2, 8 x 8 x 8 x 128 into 64 9.9 / 1.6. A step of
-    the generator of a GAN 391 / 38, of a U-Net 74 / 51.
+    the generator of a GAN 391 / 38, of a U-Net 74 / 51. Three axes, 3x3x3 / 2,
+    4 x 16 x 16 x 16 x 16 into 8, forward, XLA's / phases: 412 / 2.7.
     """
     spread = spans(kernel.shape[:-2], dilation)
     sizes = tuple((n - 1) * s + k - lo - hi for n, s, k, (lo, hi) in zip(x.shape[1:-1], strides, spread, edges))
-    if in_phases(kernel.shape, strides, dilation) and min(sizes) > 0:
-        return phases(x, kernel, strides, tuple((lo, 0) for lo, _ in edges), sizes)
     pads = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(spread, edges))
+    if min(sizes, default=1) <= 0 or min(map(min, pads)) < 0:
+        return plain_transpose(x, kernel, strides, pads, dilation)
+    if max(strides) == 1:
+        whole = jnp.flip(kernel, tuple(range(len(strides)))).swapaxes(-1, -2)
+        return ungrouped(x, whole, strides, pads, dilation)
+    if max(dilation) == 1 and all(k <= s for k, s in zip(spread, strides)):
+        return blocks(x, kernel, strides, edges, sizes)
+    if (max(dilation) == 1 and len(strides) == 3) or in_phases(kernel.shape, strides, dilation):
+        return phases(x, kernel, strides, tuple((lo, 0) for lo, _ in edges), sizes)
     return plain_transpose(x, kernel, strides, pads, dilation)
+
+
+def blocks(x: Array, kernel: Array, strides: Sizes, edges: Pads, sizes: Sizes) -> Array:
+    """The transpose where windows do not overlap: one product, whose results lie side by side.
+
+    Measured in ms, XLA's / this one: windows of 4x4, 16 x 32 x 32 x 32 into 16 channels 8.5 / 3.5; 2x2, 8 x 8 x 8 x 128
+    into 64 0.39 / 0.40; of three axes, 2 x 8 x 8 x 8 x 64 into 32 34 / 0.4.
+    """
+    *window, filters, _ = kernel.shape
+    rank, axes = len(window), x.shape[1:-1]
+    y = matrix_product(x.reshape(-1, x.shape[-1]), kernel.reshape(-1, kernel.shape[-1]).T)
+    y = y.reshape(*x.shape[:-1], *window, filters)
+    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0)] * (rank + 1) + [(0, s - k, 0) for k, s in zip(window, strides)]
+                + [(0, 0, 0)])
+    order = [0, *itertools.chain.from_iterable((1 + i, 1 + rank + i) for i in range(rank)), 1 + 2 * rank]
+    y = y.transpose(order).reshape(x.shape[0], *(n * s for n, s in zip(axes, strides)), filters)
+    begins = [lo for lo, _ in edges]
+    return lax.slice(y, (0, *begins, 0), (x.shape[0], *(lo + n for lo, n in zip(begins, sizes)), filters))
 
 
 def turned_forward(x, kernel, strides, edges, dilation):

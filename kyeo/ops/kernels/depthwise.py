@@ -31,7 +31,8 @@ def depthwise(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Siz
 
 
 def depthwise_forward(x, kernel, strides, pads, dilation):
-    return lax.optimization_barrier(depthwise(x, kernel, strides, pads, dilation)), (x, kernel)  # see `conv.few_forward`
+    # Written out, as `conv.few_forward` says.
+    return lax.optimization_barrier(depthwise(x, kernel, strides, pads, dilation)), (x, kernel)
 
 
 def depthwise_backward(strides, pads, dilation, saved, g):
