@@ -167,6 +167,7 @@ ROWS = [f"{name}(F)" for name in UNARY_FLOAT] + [f"{name}(F, P)" for name in BIN
     max_pool(IMG, 2, 2, padding='same') | max_pool(IMG, (3, 2), strides=1) | max_pool(VOL, 2, 1, 'same')
     max_pool(IMGF, 2, 3, data_format='channels_first') | average_pool(SEQ, 2, 2) | average_pool(IMG, 2, 2, 'same')
     average_pool(IMG, 3, strides=(1, 2)) | average_pool(VOL, 2, 2)
+    max_pool(IMG > 0.9, 2, 2) | adaptive_max_pool(IMG > 0.9, 2)
     average_pool(IMGF, 2, 1, 'same', 'channels_first') | adaptive_max_pool(SEQ, 3) | adaptive_max_pool(IMG, (3, 2))
     adaptive_max_pool(VOL, (2, 3, 4)) | adaptive_max_pool(IMGF, 2, 'channels_first') | adaptive_average_pool(SEQ, 9)
     adaptive_average_pool(IMG, 4) | adaptive_average_pool(VOL, 2) | adaptive_average_pool(IMGF, (4, 3), 'channels_first')

@@ -108,8 +108,10 @@ def whole(window: Sizes, strides: Sizes) -> tuple[Sizes, Sizes]:
     return (1, *window, 1), (1, *strides, 1)
 
 
-def lowest(dtype: Any) -> float | int:
+def lowest(dtype: Any) -> float:
     """The smallest value of a dtype, which any other replaces in a maximum."""
+    if jnp.issubdtype(dtype, jnp.bool_):
+        return False
     return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else int(jnp.iinfo(dtype).min)
 
 
