@@ -235,6 +235,17 @@ def test_boxes_of_other_formats_and_lists():
     assert crop(X, training=False).shape == crop(X[:, :4]).shape == (3, 5, 6, 3)
 
 
+@pytest.mark.parametrize("name, words", [("RandomFlip", {"mode": "horizontal"}), ("RandomRotation", {"factor": 0.2}), ("Resizing", {"height": 4, "width": 5})], ids=str)
+def test_boxes_of_one_image(name, words):
+    """Given to the method without the batch, as its image is, they come back without it, and the same."""
+    layer = getattr(L, name)(**words, bounding_box_format="xyxy")
+    drawn = layer.get_random_transformation(X[0])
+    one = layer.transform_bounding_boxes({"boxes": BOXES[0], "labels": CLASSES[0]}, drawn)
+    batch = layer.transform_bounding_boxes({"boxes": BOXES[:1], "labels": CLASSES[:1]}, drawn)
+    assert one["boxes"].shape == (2, 4) and one["labels"].tolist() == CLASSES[0].tolist()
+    np.testing.assert_array_equal(one["boxes"], batch["boxes"][0])
+
+
 def test_in_a_model():
     """Augmentation is part of the step while fitting, and nothing in `predict`; unknown sizes."""
     inputs = kyeo.Input((8, 10, 3))
