@@ -37,6 +37,8 @@ def may_pad(model: Any, metrics: bool = True) -> bool:
         graph = getattr(layer, "_graph", None)
         if graph is not None and not all(map(_keeps_rows_apart, graph.nodes)):
             return False
+        if graph is not None and not metrics and any(node.kwargs.get("training") is True for node in graph.nodes):
+            return False  # a layer that trains while predicting draws anew in each call, or mixes rows
     compiled = model._objective.compiled_metrics if metrics and model._objective is not None else None
     return compiled is None or all(type(m).__module__.startswith("kyeo.") for m in compiled.metrics)
 

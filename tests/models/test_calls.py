@@ -74,6 +74,21 @@ def test_training_changes_state_and_draws():
     assert not np.array_equal(one, other) and not np.array_equal(before, model.layers[2].moving_mean.numpy())
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("given", [False, True])
+def test_the_mode_given_when_a_graph_is_made_is_kept(given, nested):
+    """As for a base that is tuned with its averages as they are, or dropout while predicting."""
+    inner = kyeo.Sequential([kyeo.Input((6,)), kyeo.layers.BatchNormalization(), kyeo.layers.Dropout(0.5)])
+    x = h = kyeo.Input((6,))
+    for layer in [inner] if nested else inner.layers:
+        h = layer(h, training=given)
+    model = kyeo.Model(x, h)
+    model.compile("sgd", "mse")
+    model.fit(X, X, verbose=0)
+    assert given == bool(np.any(inner.layers[0].moving_mean.numpy()))
+    assert given != np.array_equal(model.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
 @pytest.mark.parametrize("model", [
     lambda: make(activity_regularizer="l2"), lambda: make(kyeo.layers.Lambda(lambda v: v * 2)),
     lambda: make(kyeo.layers.Masking()),
