@@ -11,7 +11,7 @@ from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import make_weight
 from kyeo.layers.core import Embedding
 from kyeo.ops.kernels import product
-from kyeo.quantizers.schemes import forms_of
+from kyeo.quantizers.ints import forms_of
 
 __all__ = ["ReversibleEmbedding"]
 
