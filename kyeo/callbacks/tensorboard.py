@@ -18,6 +18,7 @@ from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.files import writing
 from kyeo.core.plain import warn
 from kyeo.core.processes import for_first, leads
+from kyeo.core.variable import unwrap
 
 __all__ = ["TensorBoard"]
 
@@ -213,7 +214,7 @@ class TensorBoard(Callback):
     def _write_embeddings(self) -> None:
         lines = []
         found = [layer for layer in self.model.layers if type(layer).__name__ == "Embedding"]
-        vectors = {layer.name: for_first(layer.embeddings.value) for layer in found}
+        vectors = {layer.name: for_first(unwrap(layer.whole())) for layer in found}
         if not leads():
             return
         os.makedirs(self.log_dir, exist_ok=True)

@@ -20,20 +20,17 @@ __all__ = ["Adaptable", "adapted"]
 
 
 def adapted(name: str) -> property:
-    """The weight `name` of an `Adaptable` layer: the Variable, or with LoRA the sum of it and the product."""
+    """The weight `name` of an `Adaptable` layer: the Variable, or with LoRA the sum of it and the product.
+
+    Of a quantized layer it is the stored ints, as in Keras; the floats that the layer computes with are `whole()`.
+    """
 
     def read(layer: "Adaptable") -> Any:
         weight = layer.__dict__.get(f"_{name}")
         if weight is None:
             raise problem(f"`{name}` does not exist before the layer is built.", where=layer, kind=AttributeError,
                           fix="call the layer on data, or `build(input_shape)`, first")
-        if layer.scheme is not None:
-            weight = layer.scheme.weight(layer)
-        if not layer.lora_enabled:
-            return weight
-        if not isinstance(weight, Variable):
-            return weight + layer.lora_change().astype(weight.dtype)
-        return weight.value + layer.lora_change().astype(weight.value.dtype)
+        return layer.with_change(weight if layer.scheme is None else layer.scheme.stored(layer))
 
     return property(read, doc=f"The weight `{name}`.")
 
@@ -167,6 +164,18 @@ class Adaptable(Layer):
     def lora_change(self) -> Any:
         """What LoRA adds to the weight."""
         return self.lora_alpha / self.lora_rank * jnp.matmul(self.lora_a.value, self.lora_b.value)
+
+    def with_change(self, weight: Any) -> Any:
+        """A form of the weight, with LoRA the sum of it and the change."""
+        if not self.lora_enabled:
+            return weight
+        value = unwrap(weight)
+        dtype = value.dtype if jnp.issubdtype(value.dtype, jnp.floating) else self.compute_dtype
+        return value.astype(dtype) + self.lora_change().astype(dtype)
+
+    def whole(self) -> Any:
+        """The weight that the layer computes with: floats, with LoRA's change."""
+        return getattr(self, self.adaptable) if self.scheme is None else self.with_change(self.scheme.weight(self))
 
     # -- files ---------------------------------------------------------------------------------------------
     def own_variables(self) -> list[Variable]:

@@ -70,7 +70,7 @@ class ReversibleEmbedding(Embedding):
     def scores(self, inputs: Any) -> Any:
         """The products of vectors with those of each id."""
         if self.tie_weights:
-            kernel = unwrap(self.embeddings).T
+            kernel = unwrap(self.whole()).T
         elif self.scheme is None:
             kernel = unwrap(self.reverse_embeddings)
         else:

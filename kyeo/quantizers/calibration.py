@@ -110,6 +110,8 @@ class _Seen:
         """The weight itself."""
         return getattr(layer, f"_{layer.adaptable}")
 
+    stored = weight
+
     def product(self, layer: Any, multiply: Callable[..., Any], inputs: Any, axes: Any = -1, weight: Any = None) -> Any:
         """`multiply(inputs, weight)`, and a look at the inputs."""
         self.look(layer.calibration_rows(inputs))
@@ -138,6 +140,6 @@ def _watched(layers: list[Any]) -> Iterator[dict[Any, _Seen]]:
 
 
 def _made(layer: Any, seen: _Seen, config: Any) -> tuple[np.ndarray, ...]:
-    kernel = np.asarray(layer.kernel.value, "float32")
+    kernel = np.asarray(layer._kernel.value, "float32")
     flat = kernel.reshape(layer.flat_shape(kernel.shape))
     return gptq(flat, seen.hessian, config) if config.mode == "gptq" else awq(flat, seen.peaks, config)

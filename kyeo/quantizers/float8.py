@@ -49,6 +49,8 @@ class Float8:
         """The weight itself, which stays as it is."""
         return getattr(layer, f"_{layer.adaptable}")
 
+    stored = weight
+
     def product(self, layer: Any, multiply: Callable[..., Any], inputs: Any, axes: Any = -1) -> Any:
         """`multiply(inputs, kernel)` with everything rounded."""
         dtype, training = layer.compute_dtype, bool(current().training)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.variable import Structure, Variable
+from kyeo.core.variable import Structure, Variable, unwrap
 from kyeo.dtype_policies import Int4DTypePolicy
 from kyeo.ops.kernels import int_product, suits_ints
 from kyeo.quantizers.config import AbsMaxQuantizer, CalibratedConfig, Int4QuantizationConfig
@@ -106,6 +106,10 @@ class _Ints:
     def weight(self, layer: Any, form: Form | None = None) -> Any:
         """The weight as floats."""
         raise NotImplementedError
+
+    def stored(self, layer: Any) -> Any:
+        """The ints of the adaptable weight, one for each number."""
+        return getattr(layer, f"_{layer.adaptable}")
 
     def product(self, layer: Any, multiply: Callable[..., Any], inputs: Any, axes: Any = -1,
                 weight: Any = None) -> Any:
@@ -210,12 +214,21 @@ class Int4(_Ints):
         return {attribute_of(layer, form): (name, pack_int4(ints, axis=form.packed)[0]),
                 f"{name}_scale": (f"{name}_scale", scale), **more}
 
+    def unpacked(self, layer: Any, form: Form) -> tuple[Any, tuple[int, ...]]:
+        """The ints of a weight as a matrix, and the weight's shape."""
+        shape = layer.weight_shape if form.name == layer.adaptable else layer.weight_shape[::-1]
+        packed, size = getattr(layer, attribute_of(layer, form)).value, layer.flat_shape(shape)[form.packed]
+        return unpack_int4(packed, size, axis=form.packed), shape
+
+    def stored(self, layer: Any) -> Any:
+        """The ints of the adaptable weight, a byte for each number."""
+        ints, shape = self.unpacked(layer, forms_of(layer)[0])
+        return ints.reshape(shape)
+
     def weight(self, layer: Any, form: Form | None = None) -> Any:
         """Ints through their scales."""
         form = form or forms_of(layer)[0]
-        shape = layer.weight_shape if form.name == layer.adaptable else layer.weight_shape[::-1]
-        rows = layer.flat_shape(shape)
-        ints = unpack_int4(getattr(layer, attribute_of(layer, form)).value, rows[form.packed], axis=form.packed)
+        ints, shape = self.unpacked(layer, form)
         ints, scale = ints.astype(layer.compute_dtype), getattr(layer, f"{form.name}_scale").value
         if self.block_size(layer) is None:
             return (ints / jnp.expand_dims(scale, form.summed)).reshape(shape)
@@ -263,12 +276,16 @@ class Calibrated(_Ints):
                 name=attribute.lstrip("_"), shape=sizes, dtype=kind, initializer=start, trainable=False))
         layer.gptq_unpacked_column_size = columns if hasattr(layer, "equation") else None
 
+    def stored(self, layer: Any) -> Any:
+        """The ints, a byte for each number: a row for each output."""
+        columns = layer.flat_shape(layer.weight_shape)[1]
+        packed = layer._kernel.shape[0] != columns
+        return unpack_int4(layer._kernel.value, columns, axis=0, dtype="uint8") if packed else layer._kernel
+
     def weight(self, layer: Any, form: Form | None = None) -> Any:
         """Ints through their scales."""
-        columns = layer.flat_shape(layer.weight_shape)[1]
-        ints, scale, groups = layer._kernel.value, layer.kernel_scale.value, layer.g_idx.value.astype("int32")
-        if ints.shape[0] != columns:
-            ints = unpack_int4(ints, columns, axis=0, dtype="uint8")
+        ints, scale = unwrap(self.stored(layer)), layer.kernel_scale.value
+        groups = layer.g_idx.value.astype("int32")
         scale, zero = (jnp.take(part, groups, axis=1) for part in (scale, layer.kernel_zero.value))
         weight = (ints.astype(scale.dtype) - zero.astype(scale.dtype)) * scale
         if self.mode == "awq":

@@ -68,6 +68,7 @@ def test_as_in_keras(looking, tmp_path, kind, words):
     bits = words.get("weight_bits", 4)
     for mine, other in zip(layers, wanted, strict=True):
         assert mine.quantization_mode == other.quantization_mode == kind[:-6].lower()
+        assert (mine.kernel.shape, mine.kernel.dtype) == (tuple(other.kernel.shape), str(other.kernel.dtype))
         for name, name_there in ATTRIBUTES:
             assert hasattr(mine, name) == hasattr(other, name_there)
             if hasattr(mine, name):

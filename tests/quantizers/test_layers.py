@@ -90,6 +90,7 @@ def test_as_in_keras(name, config, x, words):
         (w.name, tuple(w.shape), str(w.dtype)) for w in theirs.weights]
     for mine, wanted in zip(stored(ours), stored(theirs), strict=True):
         close(mine, wanted)
+    close(getattr(ours, ours.adaptable), getattr(theirs, ours.adaptable))
     tolerance = 2e-2 if "dtype" in config else 1e-5
     close(ours(x, **call), theirs(x, **call), tolerance)
     if x.dtype == "float32" and not call:  # Keras has no gradient in reverse
@@ -120,6 +121,7 @@ def test_lora_on_ints(name, config, x, mode):
     big = ours.adaptable
     getattr(theirs, f"lora_{big}_a").assign(a), getattr(theirs, f"lora_{big}_b").assign(b)
     close(ours(x), theirs(x))
+    close(getattr(ours, big), getattr(theirs, big))
     mine, wanted = stored(ours), stored(theirs)
     assert [v.shape for v in mine] == [v.shape for v in wanted]
     if name != "EinsumDense":  # Keras takes another scale there

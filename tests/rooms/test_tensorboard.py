@@ -71,6 +71,10 @@ def test_weights_graph_and_embeddings(tmp_path):
         assert words in data
     assert np.loadtxt(tmp_path / "words.tsv").shape == (5, 2)
     assert 'tensor_path: "words.tsv"' in (tmp_path / "projector_config.pbtxt").read_text()
+    before = np.loadtxt(tmp_path / "words.tsv")
+    model.quantize("int4", filters="words")
+    board.on_epoch_end(1, {})
+    assert 0 < np.abs(np.loadtxt(tmp_path / "words.tsv") - before).max() < 0.1  # floats, not the ints of the layer
 
 
 def test_histograms_and_pictures_hold_what_they_should():
