@@ -115,13 +115,13 @@ class TensorBoard(Callback):
     def _close(self) -> None:
         for file in self._files.values():
             file.close()
-        self._files = {}
+        self._files, self._stamp = {}, ""  # what is written later goes to a new file; this one would be emptied
 
     # -- hooks ---------------------------------------------------------------------------------------------
     def on_train_begin(self, logs: Logs = None) -> None:
         if self._begins_anew():
             self._close()
-            self._stamp, self._step, self._before, self._graph_written = "", 0, 0, False
+            self._step, self._before, self._graph_written = 0, 0, False
         self._training = True
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

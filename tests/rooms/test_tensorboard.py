@@ -73,8 +73,18 @@ def test_weights_graph_and_embeddings(tmp_path):
     assert 'tensor_path: "words.tsv"' in (tmp_path / "projector_config.pbtxt").read_text()
     before = np.loadtxt(tmp_path / "words.tsv")
     model.quantize("int4", filters="words")
-    board.on_epoch_end(1, {})
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 3), "int32"), np.ones((4, 1)), verbose=0, callbacks=[board])
     assert 0 < np.abs(np.loadtxt(tmp_path / "words.tsv") - before).max() < 0.1  # floats, not the ints of the layer
+
+
+def test_evaluations_after_a_training_keep_what_was_written(tmp_path):
+    model, board = make(), kyeo.callbacks.TensorBoard(tmp_path)
+    model.fit(X, Y, validation_data=(X, Y), epochs=2, verbose=0, callbacks=[board])
+    for _ in range(2):
+        model.evaluate(X, Y, verbose=0, callbacks=[board])
+    tags = [tag for _, tag, _ in events.read_scalars(tmp_path / "validation")]
+    assert (tags.count("epoch_loss"), tags.count("evaluation_loss_vs_iterations")) == (2, 4)
 
 
 def test_histograms_and_pictures_hold_what_they_should():
