@@ -101,7 +101,12 @@ class Objective:
         self.built = False
 
     def _check_names(self) -> None:
-        """Unknown names are refused in `compile`, not in the first step."""
+        """Unknown names, and what cannot be a weight, are refused in `compile`, not in the first step."""
+        for leaf in jax.tree.leaves(self.spec["loss_weights"]):
+            if isinstance(leaf, str) or callable(leaf):
+                raise problem("`loss_weights`, the third argument of `compile`, are numbers.", kind=TypeError,
+                              received=f"loss_weights={self.spec['loss_weights']!r}", where="compile",
+                              expected="a number for each output", fix="if metrics are meant: metrics=[...] by name")
         for leaf in jax.tree.leaves(self.spec["loss"], is_leaf=lambda v: not isinstance(v, (list, tuple, dict))):
             if not callable(leaf) and str(leaf).lower() not in ("crossentropy", "ce"):
                 losses_room.get(leaf)

@@ -42,6 +42,11 @@ def unknown_metric(still):
     classifier(still).compile("sgd", "mse", metrics=["acuracy"])  # <-
 
 
+@mistake("`loss_weights`", "metrics=[...]", kind=TypeError)
+def metrics_in_the_place_of_loss_weights(still):
+    classifier(still).compile("sgd", "mse", ["accuracy"])  # <-
+
+
 @mistake("`metrics`", "metrics=['accuracy']", kind=TypeError)
 def metrics_not_in_a_list(still):
     classifier(still).compile("sgd", "mse", metrics="accuracy")  # <-
