@@ -61,7 +61,13 @@ class StateTree:
         metrics = [v for metric in model.metrics for v in metric.variables]
         groups = (model.trainable_variables, model.non_trainable_variables, optimizer, metrics)
         for part, variables in zip(_PARTS, groups):
+            seen = set()
             for variable in variables:
+                if variable.path in seen:  # one of the two would be lost
+                    raise problem("Two variables have the same path, so a tree cannot hold both.", where=self,
+                                  received=f"{variable.path!r} twice among the {part}",
+                                  fix="give layers and metrics names of their own")
+                seen.add(variable.path)
                 yield part, tuple(variable.path.split("/")), variable
 
 

@@ -41,6 +41,24 @@ def test_set_state_tree(models):
         model.set_state_tree({"trainable_variables": {"net": {"head": {"kernel": np.ones((1, 1))}}}})
 
 
+@pytest.mark.parametrize("room", [kyeo, keras])
+def test_two_variables_of_one_path_are_refused(room):
+    class Own(room.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = (room.layers.Dense(2, name="same") for _ in range(2))
+
+        def call(self, x):
+            return self.second(self.first(x))
+
+    model = Own()
+    model(np.ones((1, 2), "float32"))
+    for use in (model.get_state_tree, lambda: model.set_state_tree({"trainable_variables": {}})):
+        if room is kyeo or use == model.get_state_tree:  # Keras sets whichever comes last
+            with pytest.raises(ValueError, match="twice"):
+                use()
+
+
 def test_stateless_compute_loss(models):
     model = models[0]
     y, y_pred = np.zeros((4, 2), "float32"), np.full((4, 2), 2.0, "float32")
