@@ -63,7 +63,10 @@ class PyDataset:
                       expected="a method `__getitem__(self, index)` that returns (x, y)")
 
     def __iter__(self) -> Iterator[Any]:
-        total = self.num_batches
+        try:
+            total = self.num_batches
+        except NotImplementedError:  # only who trains must know; a loop over the batches goes on until it is left
+            total = None
         for index in itertools.count() if total is None else range(total):
             yield self[index]
 

@@ -431,6 +431,13 @@ def test_a_data_set_without_an_end():
     assert [seen(as_source(Endless(workers=2), steps=3), e) for e in range(2)] == [[0, 1, 2], [3, 4, 5]]
     with pytest.raises(ValueError, match="steps_per_epoch"):
         as_source(Endless())
+    class Unsaid(PyDataset):  # a loop goes on until it is left; a training must know
+        def __getitem__(self, index):
+            return index
+
+    assert [batch for batch, _ in zip(Unsaid(), range(3))] == [0, 1, 2]
+    with pytest.raises(NotImplementedError, match="how many batches"):
+        as_source(Unsaid())
 
 
 def test_a_constructor_that_forgets_super():
