@@ -63,7 +63,7 @@ ACTS = {  # an act, and what must be noted of it
     "copy": "shutil.", "tempfile": "", "listdir": "os.listdir", "putenv": "os.putenv", "chdir": "os.chdir",
     "import": "import", "import path": "import", "eval": "", "code": "", "marshal": "marshal.", "pickle": "pickle.",
     "numpy pickle": "", "dlopen": "ctypes.", "address": "ctypes.", "sqlite": "sqlite3.", "trace": "sys.settrace",
-    "external": "watched", "memory": "out of memory", "time": "signal", "trap": "trapped", "leak": "leaked",
+    "external": "watched", "memory": "out of memory", "time": "signal", "wait": "signal", "trap": "trapped", "leak": "leaked",
     "crash": "",
 }
 
@@ -76,7 +76,8 @@ def test_the_harness_catches(act, harness, tmp_path):
     path.write_bytes(b"x")
     with h5py.File(tmp_path / "external.h5", "w") as file:
         file.create_dataset("0", (3, 4), "float32", external=[(str(harness.canary.folder / "secret.bin"), 0, 48)])
-    result = harness.run(path, f"act {act}", folder=str(tmp_path), seconds=1 if act == "time" else 5, external=str(tmp_path / "external.h5"))
+    limits = {"time": {"seconds": 1}, "wait": {"waiting": 1}}.get(act, {})
+    result = harness.run(path, f"act {act}", folder=str(tmp_path), external=str(tmp_path / "external.h5"), **limits)
     wrong = verdict(result, 1, harness)
     assert wrong, f"{act} was let through"
     wanted = ACTS[act]

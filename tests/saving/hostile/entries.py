@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 
@@ -247,6 +248,7 @@ ENTRIES |= {f"act {name}": _act(function) for name, function in {
     "dlopen": lambda p, j: ctypes.CDLL("libm.so.6"), "address": lambda p, j: ctypes.string_at(id(p), 8),
     "sqlite": lambda p, j: sqlite3.connect(":memory:"), "trace": lambda p, j: sys.settrace(None),
     "external": lambda p, j: h5py.File(j["external"])["0"][()], "memory": _hog, "time": _spin,
+    "wait": lambda p, j: time.sleep(30),
     "trap": lambda p, j: trap(1), "leak": lambda p, j: j["token"],
     "crash": lambda p, j: ctypes.pythonapi and os.kill(os.getpid(), 11),
 }.items()}
