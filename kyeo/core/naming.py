@@ -1,5 +1,6 @@
 """Automatic names: `dense`, `dense_1`, ... counted per process until `clear_session`."""
 
+import functools
 import re
 from collections import Counter
 
@@ -9,6 +10,7 @@ _counts: Counter[str] = Counter()
 _uids: Counter[str] = Counter()
 
 
+@functools.lru_cache(maxsize=1024)
 def snake_case(name: str) -> str:
     """`MaxPooling2D` -> `max_pooling2d`, as Keras names its layers."""
     name = re.sub(r"\W+", "", name)

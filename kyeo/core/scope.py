@@ -5,7 +5,6 @@ number type do we compute in, where do variable values live. They ride here for 
 """
 
 import dataclasses
-from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -43,6 +42,7 @@ class Scope:
     remat: Any = None
 
 
+_NAMES = tuple(field.name for field in dataclasses.fields(Scope))
 _current: ContextVar[Scope] = ContextVar("kyeo_scope", default=Scope())  # noqa: B039 (Scope is immutable)
 
 
@@ -57,11 +57,12 @@ class scope:
     __slots__ = ("_changes", "_token")
 
     def __init__(self, **changes: Any):
-        self._changes: Mapping[str, Any] = changes
+        self._changes = changes
         self._token: Token[Scope] | None = None
 
     def __enter__(self) -> Scope:
-        changed = dataclasses.replace(_current.get(), **self._changes)
+        now = _current.get()
+        changed = Scope(**{name: getattr(now, name) for name in _NAMES} | self._changes)  # quicker than `replace`
         self._token = _current.set(changed)
         return changed
 

@@ -136,6 +136,11 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and all(s is None or isinstance(s, (int, np.integer)) for s in value)
 
 
+@functools.cache
+def _names_of(build: Callable[..., None]) -> tuple[str, ...]:
+    return tuple(inspect.signature(build).parameters)[1:]
+
+
 def in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
     """`build` with variable paths under the layer's own path, and `built` set after it. A layer that has its weights
     keeps them: a second `build` would make them twice."""
@@ -148,7 +153,6 @@ def in_own_scope(build: Callable[..., None]) -> Callable[..., None]:
             build(self, *args, **kwargs)
         self.built = True
         if self._build_shapes is None:
-            names = list(inspect.signature(build).parameters)[1:]
-            self._build_shapes = {**dict(zip(names, args)), **kwargs}
+            self._build_shapes = {**dict(zip(_names_of(build), args)), **kwargs}
 
     return built
