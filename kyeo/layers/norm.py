@@ -309,16 +309,21 @@ class GroupNormalization(_Normalization):
         """The normalized inputs."""
         x = _widened(inputs)
         (axis,) = counted_axes(self, self.axis, x.ndim)
-        groups = self._group_count(x.shape[axis])
-        split = (*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1:])
-        grouped = jnp.reshape(x, split)
-        axes = tuple(a for a in range(1, grouped.ndim) if a != axis)
-        mean = jnp.mean(grouped, axes, keepdims=True)
-        variance = jnp.mean(jnp.square(grouped - mean), axes, keepdims=True)
-        sizes = [s if a in (axis, axis + 1) else 1 for a, s in enumerate(split)]
-        gamma, beta = (None if v is None else jnp.reshape(_value(v, x.dtype), sizes) for v in (self.gamma, self.beta))
-        outputs = _normalized(grouped, mean, variance, self.epsilon, gamma, beta)
-        return jnp.reshape(outputs, x.shape).astype(self.compute_dtype)
+        channels, places = x.shape[axis], tuple(a for a in range(1, x.ndim) if a != axis)
+        groups = self._group_count(channels)
+        shape = (x.shape[0], groups, channels // groups)
+
+        def in_groups(values: Any) -> Any:
+            # The mean over places and then over the group's channels: over both at once takes XLA's CPU 2 to 4 times
+            # as long, forward and both gradients 2.9 instead of 0.8 ms for 16 x 32 x 32 x 32 in 8 groups.
+            means = jnp.mean(values, places, keepdims=True)
+            whole = jnp.mean(jnp.reshape(means, shape), -1, keepdims=True)
+            return jnp.reshape(jnp.broadcast_to(whole, shape), means.shape)
+
+        mean = in_groups(x)
+        variance = in_groups(jnp.square(x - mean))
+        gamma, beta = (_along(_value(v, x.dtype), [axis], x) for v in (self.gamma, self.beta))
+        return _normalized(x, mean, variance, self.epsilon, gamma, beta).astype(self.compute_dtype)
 
 
 class RMSNormalization(_Normalization):
