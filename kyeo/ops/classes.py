@@ -1,5 +1,6 @@
 """Ops on classes: hot encodings and crossentropies. And attention, which weighs by a softmax."""
 
+import functools
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
+from kyeo.ops.kernels import attend, on_cpu
 
 __all__ = [
     "binary_crossentropy", "categorical_crossentropy", "dot_product_attention", "multi_hot", "one_hot",
@@ -168,6 +170,19 @@ def dot_product_attention(
                       received=f"attn_logits_soft_cap={attn_logits_soft_cap}")
     dtype = jnp.result_type(query, key, value)
     query, key, value = (x.astype(dtype) for x in (query, key, value))
+    if bias is None and not flash_attention and dtype == "float32" and on_cpu():
+        return _attend(query, key, value, mask, is_causal, scale)
     bias = None if bias is None else to_array(bias).astype(dtype)
     return nn.dot_product_attention(query, key, value, bias, mask, scale=scale, is_causal=is_causal,
                                     implementation="cudnn" if flash_attention else "xla")
+
+
+def _attend(query: Any, key: Any, value: Any, mask: Any, causal: bool, scale: float | None) -> jax.Array:
+    """The same by the kernel of the layers, which is faster on a CPU."""
+    masks = [to_array(mask)] if mask is not None else []
+    if causal:
+        masks.append(jnp.tril(jnp.ones((query.shape[1], key.shape[1]), bool)))
+    times = query.shape[2] // key.shape[2]
+    key, value = (x if times == 1 else jnp.repeat(x, times, 2) for x in (key, value))
+    return attend(query, key, value, mask=functools.reduce(jnp.logical_and, masks) if masks else None, scale=scale,
+                  wanted=False)[0]

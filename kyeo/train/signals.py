@@ -2,6 +2,7 @@
 it does end, where the main thread waits for a process that is gone."""
 
 import contextlib
+import gc
 import math
 import os
 import re
@@ -71,8 +72,9 @@ class SafePoints:
             self._watch.end()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        if self.asked is not None and kind is None:  # it came after the last step: as if it came now
-            signal.raise_signal(self.asked)
+        asked = signal.SIGINT if self._pending else self.asked
+        if asked is not None and kind is None:  # it came after the last step: as if it came now
+            signal.raise_signal(asked)
 
     def heeded(self) -> None:
         """All processes know that they end: what is still to be done may take its time."""
@@ -86,7 +88,7 @@ class SafePoints:
         if self._waits and self.asked is None:
             self.asked = number
             say(f"Stopping after this step{', which is then saved' * self._saves}. Ctrl-C again stops at once.")
-        elif self._holding and not self._pending:
+        elif (self._holding or _is_deaf(frame)) and not self._pending:
             self._pending = True
         else:
             self._previous[number](number, frame)
@@ -102,6 +104,17 @@ class SafePoints:
             if self._pending:
                 self._pending = False
                 self._previous[signal.SIGINT](signal.SIGINT, None)
+
+
+def _is_deaf(frame: Any) -> bool:
+    """Whether Python would only print an exception that is raised here: in a callback of its garbage collector, of
+    which JAX has one, or while an object goes."""
+    callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    while frame is not None:
+        if frame.f_code in callbacks or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _dumps(number: int) -> bool:

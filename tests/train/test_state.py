@@ -1,6 +1,7 @@
 """The state of training: whole after any interruption, repeatable to the bit, the same however steps are grouped."""
 
 import copy
+import gc
 import os
 import pickle
 import signal
@@ -106,6 +107,41 @@ def test_interrupt_at_any_time(tmp_path):
             timer.join()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         is_usable(model, tmp_path)
+
+
+@pytest.mark.parametrize("deaf", ["garbage collector", "__del__", "the last step"])
+def test_interrupt_where_exceptions_are_lost(deaf, tmp_path):
+    """Python prints an exception that is raised there, and goes on."""
+    model, sent = make(), []
+
+    def send(*_):
+        if not sent and signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # while it trains
+            sent.append(1)
+            signal.raise_signal(signal.SIGINT)
+
+    class Dying:
+        def __del__(self):
+            send()
+
+    class Middle(kyeo.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if deaf == "__del__":
+                Dying()
+            elif deaf == "garbage collector":
+                gc.collect()
+
+        def on_train_end(self, logs=None):
+            if deaf == "the last step":
+                Dying()
+
+    if deaf == "garbage collector":
+        gc.callbacks.append(send)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(model, callbacks=[Middle()])
+    finally:
+        gc.callbacks[:] = [callback for callback in gc.callbacks if callback is not send]
+    is_usable(model, tmp_path)
 
 
 def test_references_survive_training():
