@@ -4,6 +4,7 @@ Graves et al., 2006 (https://doi.org/10.1145/1143844.1143891). A path gives ever
 its classes with repetitions merged and then blanks taken out.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -86,8 +87,10 @@ def _forward(of_states: jax.Array, skip: jax.Array, steps: jax.Array) -> jax.Arr
 
     def step(alpha: jax.Array, row: Any) -> Any:
         turn, emitted = row
-        skipped = moved(alpha, 2) + skip
-        reached = jnp.logaddexp(jnp.logaddexp(alpha, moved(alpha, 1)), skipped) + emitted
+        ways = alpha, moved(alpha, 1), moved(alpha, 2) + skip
+        # All are finite. With `jnp.logaddexp` the loop takes XLA's CPU 4.3 instead of 0.8 ms (batch 16, 100 steps).
+        most = jax.lax.stop_gradient(functools.reduce(jnp.maximum, ways))
+        reached = most + jnp.log(sum(jnp.exp(way - most) for way in ways)) + emitted
         return jnp.where((turn < steps)[:, None], reached, alpha), None
 
     # Before the first step only what leads into the first two states is possible: a path begins as if in the state
