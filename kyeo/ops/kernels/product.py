@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
 
-from kyeo.ops.kernels.derivative import own_gradient
 from kyeo.ops.kernels.windows import on_cpu, static
 
 __all__ = ["int_product", "matrix_product", "product", "suits_ints"]
@@ -55,7 +55,7 @@ def is_tall(x: Array, kernel: Array) -> bool:
     return rows >= MANY_ROWS or (outputs <= FEW_COLUMNS and rows * inputs >= LEAST_INPUTS)
 
 
-@own_gradient()
+@jax.custom_jvp
 def by_turned_gradient(x: Array, kernel: Array) -> Array:
     """The product, with the gradient of the kernel found as `(g^T x)^T`.
 
@@ -68,17 +68,20 @@ def by_turned_gradient(x: Array, kernel: Array) -> Array:
     return jnp.matmul(x, kernel)
 
 
-def _kept(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return jnp.matmul(x, kernel), (x, kernel)
+def _tangent(primals: Any, tangents: Any) -> tuple[Array, Any]:
+    """The kernel's tangent is turned twice: only what JAX makes of it backwards is meant. The barrier, which JAX turns
+    as well, keeps XLA from turning the product itself."""
+    (x, kernel), (dx, dkernel) = primals, tangents
+    parts = []
+    if not isinstance(dx, SymbolicZero):  # no data's
+        parts.append(jnp.matmul(dx, kernel))
+    if not isinstance(dkernel, SymbolicZero):
+        parts.append(jnp.matmul(x, lax.optimization_barrier(dkernel.T).T))
+    y = jnp.matmul(x, kernel)
+    return y, sum(parts) if parts else SymbolicZero(jax.typeof(y).to_tangent_aval())
 
 
-def _gradients(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
-    x, kernel = kept
-    # The barrier keeps XLA from turning the product itself.
-    return jnp.matmul(g, kernel.T), lax.optimization_barrier(jnp.matmul(g.T, x)).T
-
-
-by_turned_gradient.defvjp(_kept, _gradients)
+by_turned_gradient.defjvp(_tangent, symbolic_zeros=True)
 
 
 def suits_ints(x: Array, kernel: Array) -> bool:
