@@ -89,7 +89,8 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path, name):
     code = (
         "import sys, time; from kyeo.core.files import atomic_write\n"
         "with atomic_write(sys.argv[1]) as t:\n"
-        "    t.write_text('half'); print('ready', flush=True); time.sleep(60)"
+        "    t.write_text('half'); print('ready', flush=True)\n"
+        "    for _ in range(600): time.sleep(0.1)"  # a signal just before a sleep begins counts only after it
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, file], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
