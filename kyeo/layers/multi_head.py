@@ -106,19 +106,13 @@ class _Heads(Layer):
                           received="return_attention_scores=True", fix="make the layer without `flash_attention`")
         key = value if key is None else key
         mask = self._mask(query, key, query_mask, (value_mask, key_mask), attention_mask, use_causal_mask)
-        heads = self._query_dense(query)
         output, weights = attend(
-            heads, self._spread(self._key_dense(key), heads), self._spread(self._value_dense(value), heads),
-            self.attention_axes or (1,), mask, blind=bool(self.dropout or return_attention_scores),
+            self._query_dense(query), self._key_dense(key), self._value_dense(value), self.attention_axes or (1,), mask,
+            blind=bool(self.dropout or return_attention_scores),
             drop=(lambda weights: self._dropout_layer(weights, training=training)) if self.dropout else None,
             wanted=return_attention_scores)
         output = self._output_dense(output * self._gate_dense(query) if self.use_gate else output)
         return (output, weights) if return_attention_scores else output
-
-    def _spread(self, x: Any, query: Any) -> Any:
-        """Keys or values, each head once for every head of the queries that shares it."""
-        times = query.shape[-2] // x.shape[-2]
-        return x if times == 1 else jnp.repeat(x, times, axis=-2)
 
     def _mask(self, query: Any, key: Any, of_query: Any, of_keys: Any, given: Any, causal: bool) -> Any:
         """The masks as one that broadcasts to the weights; None where everything may be seen."""

@@ -182,7 +182,5 @@ def _attend(query: Any, key: Any, value: Any, mask: Any, causal: bool, scale: fl
     masks = [to_array(mask)] if mask is not None else []
     if causal:
         masks.append(jnp.tril(jnp.ones((query.shape[1], key.shape[1]), bool)))
-    times = query.shape[2] // key.shape[2]
-    key, value = (x if times == 1 else jnp.repeat(x, times, 2) for x in (key, value))
     return attend(query, key, value, mask=functools.reduce(jnp.logical_and, masks) if masks else None, scale=scale,
                   wanted=False)[0]

@@ -23,7 +23,8 @@ def attend(
 
     Args:
         query: shape (batch, ..., heads, size), with axes of any meaning between.
-        key, value: the same, of other lengths along `axes`; the size of `value` may be another.
+        key, value: the same, of other lengths along `axes`; the size of `value` may be another. Of fewer heads, each
+            serves several of the query.
         axes: the axes along which a query looks for keys, in order; all others stay apart.
         mask: True where a query may look at a key; broadcasts to the weights.
         scale: 1 / sqrt(size) where None.
@@ -42,6 +43,8 @@ def attend(
     count = query.ndim - 1 - len(axes)
     order = [*(a for a in range(query.ndim - 1) if a not in axes), *axes, query.ndim - 1]
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    times = query.shape[-2] // key.shape[-2]
+    key, value = (x if times == 1 else jnp.repeat(x, times, -2) for x in (key, value))
     query, key, value = (jnp.transpose(x, order) for x in (query * scale, key, value))
     ends, whole = query.shape[:-1], (*query.shape[:-1], *key.shape[count:-1])  # `whole`: of the weights
     query, key, value = (jnp.reshape(x, (*x.shape[:count], math.prod(x.shape[count:-1]), x.shape[-1]))

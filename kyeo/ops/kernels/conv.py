@@ -26,7 +26,9 @@ from kyeo.ops.kernels.windows import (
     on_cpu,
     output_size,
     pads_of,
+    pads_of_transpose,
     places,
+    side_by_side,
     slices,
     spans,
     static,
@@ -176,7 +178,7 @@ def image_backward(strides, pads, dilation, by_onednn, saved, g):
     if in_phases(kernel.shape, strides, dilation):
         return phases(g, kernel, strides, pads, x.shape[1:-1]), dk
     if by_onednn and max(strides) == 1:
-        edges = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(kernel.shape, pads))
+        edges = pads_of_transpose(pads, kernel.shape)
         return onednn.convolve(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), strides, edges), dk
     return *jax.vjp(lambda x: plain(x, kernel, strides, pads, dilation), x)[1](g), dk
 
@@ -203,7 +205,7 @@ def conv_transpose(x: Array, kernel: Array, strides: Sequence[int], pads: Pads, 
     [1.0, 10.0, 102.0, 20.0, 200.0]
     """
     strides, dilation = tuple(strides), tuple(dilation)
-    edges = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(spans(kernel.shape, dilation), pads))
+    edges = pads_of_transpose(pads, spans(kernel.shape, dilation))
     if on_cpu() and static(x.shape[1:]) and min(map(min, edges)) >= 0:
         return turned_conv(x, kernel, strides, edges, dilation)
     return plain_transpose(x, kernel, strides, pads, dilation)
@@ -228,7 +230,7 @@ def turned_conv(x: Array, kernel: Array, strides: Sizes, edges: Pads, dilation: 
     """
     spread = spans(kernel.shape[:-2], dilation)
     sizes = tuple((n - 1) * s + k - lo - hi for n, s, k, (lo, hi) in zip(x.shape[1:-1], strides, spread, edges))
-    pads = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(spread, edges))
+    pads = pads_of_transpose(edges, spread)
     if min(sizes, default=1) <= 0 or min(map(min, pads)) < 0:
         return plain_transpose(x, kernel, strides, pads, dilation)
     if max(strides) == 1:
@@ -248,15 +250,17 @@ def blocks(x: Array, kernel: Array, strides: Sizes, edges: Pads, sizes: Sizes) -
     into 64 0.39 / 0.40; of three axes, 2 x 8 x 8 x 8 x 64 into 32 34 / 0.4.
     """
     *window, filters, _ = kernel.shape
-    rank, axes = len(window), x.shape[1:-1]
     y = matrix_product(x.reshape(-1, x.shape[-1]), kernel.reshape(-1, kernel.shape[-1]).T)
     y = y.reshape(*x.shape[:-1], *window, filters)
-    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0)] * (rank + 1) + [(0, s - k, 0) for k, s in zip(window, strides)]
-                + [(0, 0, 0)])
-    order = [0, *itertools.chain.from_iterable((1 + i, 1 + rank + i) for i in range(rank)), 1 + 2 * rank]
-    y = y.transpose(order).reshape(x.shape[0], *(n * s for n, s in zip(axes, strides)), filters)
-    begins = [lo for lo, _ in edges]
-    return lax.slice(y, (0, *begins, 0), (x.shape[0], *(lo + n for lo, n in zip(begins, sizes)), filters))
+    gaps = [(0, s - k, 0) for k, s in zip(window, strides)]
+    y = lax.pad(y, jnp.zeros((), y.dtype), [*[(0, 0, 0)] * (x.ndim - 1), *gaps, (0, 0, 0)])
+    return without(edges, sizes, side_by_side(y, strides))
+
+
+def without(pads: Pads, sizes: Sequence[int], x: Array) -> Array:
+    """What lies behind the padding before each axis, of these sizes."""
+    begins = [lo for lo, _ in pads]
+    return lax.slice(x, (0, *begins, 0), (x.shape[0], *(lo + n for lo, n in zip(begins, sizes)), x.shape[-1]))
 
 
 def turned_forward(x, kernel, strides, edges, dilation):
@@ -290,11 +294,9 @@ def phases(g: Array, kernel: Array, strides: Sizes, pads: Pads, sizes: Sizes) ->
     """
     axes = tuple(range(len(strides)))
     lengths = [-(-(n + lo) // s) for n, (lo, _), s in zip(sizes, pads, strides)]
-    ends = [lo + n for (lo, _), n in zip(pads, sizes)]
-    begins = [lo for lo, _ in pads]
     merged = merged_phases(g, kernel, strides, lengths)
     if merged is not None:
-        return lax.slice(merged, (0, *begins, 0), (g.shape[0], *ends, merged.shape[-1]))
+        return without(pads, sizes, merged)
     empty = jnp.zeros((g.shape[0], *lengths, kernel.shape[-2]), g.dtype)
     found = []
     for phase in places(strides):
@@ -303,8 +305,7 @@ def phases(g: Array, kernel: Array, strides: Sizes, pads: Pads, sizes: Sizes) ->
         whole = 0 not in part.shape
         found.append(ungrouped(g, jnp.swapaxes(part, -1, -2), (1,) * len(axes), edges, (1,) * len(axes))
                      if whole else empty)
-    joined = interleave(found, strides)
-    return lax.slice(joined, (0, *begins, 0), (g.shape[0], *ends, joined.shape[-1]))
+    return without(pads, sizes, interleave(found, strides))
 
 
 def merged_phases(g: Array, kernel: Array, strides: Sizes, lengths: Sequence[int]) -> Array | None:
@@ -325,9 +326,8 @@ def merged_phases(g: Array, kernel: Array, strides: Sizes, lengths: Sequence[int
     ones = (1,) * rank
     if not onednn.takes(g, whole, ones, edges, ones):
         return None
-    found = image(g, whole, ones, edges, ones, True).reshape(*g.shape[:1], *lengths, *strides, channels)
-    order = [0, *itertools.chain.from_iterable((1 + i, 1 + rank + i) for i in range(rank)), 1 + 2 * rank]
-    return found.transpose(order).reshape(g.shape[0], *(n * s for n, s in zip(lengths, strides)), channels)
+    found = image(g, whole, ones, edges, ones, True)
+    return side_by_side(found.reshape(g.shape[0], *lengths, *strides, channels), strides)
 
 
 # A first layer -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from kyeo.ops.kernels.derivative import own_gradient
-from kyeo.ops.kernels.windows import Pads, Sizes, slices, spans, spread
+from kyeo.ops.kernels.windows import Pads, Sizes, pads_of_transpose, slices, spans, spread
 
 __all__ = ["depthwise", "weighted_sum"]
 
@@ -39,7 +39,7 @@ def depthwise_backward(strides, pads, dilation, saved, g):
     x, kernel = saved
     window = kernel.shape[:-2]
     if max(strides) == 1:
-        edges = tuple((n - 1 - lo, n - 1 - hi) for n, (lo, hi) in zip(spans(window, dilation), pads))
+        edges = pads_of_transpose(pads, spans(window, dilation))
         dx = depthwise(g, jnp.flip(kernel, tuple(range(len(window)))), strides, edges, dilation)
     else:
         taps = kernel.reshape(-1, kernel.shape[-1])

@@ -11,8 +11,8 @@ from jax import Array, lax
 from kyeo.core.scope import current
 
 __all__ = [
-    "Pads", "Sizes", "interleave", "on_cpu", "output_size", "pads_of", "places", "same_pads", "slices", "spans",
-    "spread", "static",
+    "Pads", "Sizes", "interleave", "on_cpu", "output_size", "pads_of", "pads_of_transpose", "places", "same_pads",
+    "side_by_side", "slices", "spans", "spread", "static",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
@@ -57,6 +57,12 @@ def pads_of(padding: str, sizes: Sequence[int], window: Sequence[int], strides: 
     raise ValueError(f'Unknown padding. Received: padding={padding!r}. Expected: "valid" or "same".')
 
 
+def pads_of_transpose(pads: Pads, reach: Sequence[int]) -> Pads:
+    """The padding of the transpose of a convolution with these pads, whose windows reach over so many elements; and
+    the other way round."""
+    return tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(reach, pads))
+
+
 def places(window: Sizes) -> itertools.product:
     """Every place in a window, in row-major order."""
     return itertools.product(*map(range, window))
@@ -66,8 +72,7 @@ def slices(x: Array, fill: Any, window: Sizes, strides: Sizes, pads: Pads,
            dilation: Sizes | None = None) -> list[Array]:
     """One array per place in the window: that element of every window, `fill` in the padding."""
     dilation = dilation or (1,) * len(window)
-    spans = [(k - 1) * d + 1 for k, d in zip(window, dilation)]
-    outs = tuple(map(output_size, x.shape[1:-1], spans, strides, pads))
+    outs = tuple(map(output_size, x.shape[1:-1], spans(window, dilation), strides, pads))
     if any(map(any, pads)):
         x = lax.pad(x, jnp.array(fill, x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
 
@@ -111,3 +116,11 @@ def interleave(phases: list[Array], strides: Sizes) -> Array:
     stacked = jnp.stack(phases).reshape(*strides, batch, *sizes, channels)
     order = [rank, *itertools.chain.from_iterable((rank + 1 + i, i) for i in range(rank)), 2 * rank + 1]
     return stacked.transpose(order).reshape(batch, *(n * s for n, s in zip(sizes, strides)), channels)
+
+
+def side_by_side(x: Array, strides: Sizes) -> Array:
+    """Put the elements of small blocks in their places: (batch, *sizes, *strides, channels) to the sizes times the
+    strides."""
+    rank = len(strides)
+    order = [0, *itertools.chain.from_iterable((1 + i, 1 + rank + i) for i in range(rank)), 1 + 2 * rank]
+    return x.transpose(order).reshape(x.shape[0], *(n * s for n, s in zip(x.shape[1:], strides)), x.shape[-1])
