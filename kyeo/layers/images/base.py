@@ -129,11 +129,10 @@ class ImageLayer(Layer):
         """The bounding boxes of images that were transformed."""
         if not self._acts(transformation, training):
             return bounding_boxes
-        boxes, size = dense(bounding_boxes, self), self.size_from(transformation)
-        if boxes["boxes"].ndim == 2:  # those of one image
-            boxes = {name: convert_to_tensor(values)[None] for name, values in boxes.items()}
-            return {name: values[0] for name, values in self.change_boxes(boxes, transformation, *size).items()}
-        return self.change_boxes(boxes, transformation, *size)
+        boxes = dense(bounding_boxes, self)
+        if boxes["boxes"].ndim == 2:
+            return self.transform_single_bounding_box(boxes, transformation, training)
+        return self.change_boxes(boxes, transformation, *self.size_from(transformation))
 
     def transform_segmentation_masks(self, segmentation_masks: Any, transformation: Any = None,
                                      training: bool = True) -> Any:
