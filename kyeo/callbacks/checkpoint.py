@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import problem
-from kyeo.core.files import atomic_write, clear_leftovers, hold_folder, make_folder
+from kyeo.core.files import atomic_write, clear_leftovers
+from kyeo.core.folders import hold_folder, make_folder
 from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 
 __all__ = ["Checkpoints", "Writer", "packed", "read_tree", "unpacked", "write_tree"]

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kyeo.core.files import append_whole, flush_names, make_folder
+from kyeo.core.files import append_whole, flush_names
+from kyeo.core.folders import make_folder
 from kyeo.core.plain import warn
 
 __all__ = ["EventFile", "histogram", "image", "read_scalars", "scalar", "text_of_plugin"]

@@ -10,7 +10,7 @@ from typing import Any
 from kyeo.callbacks.base import Logs
 from kyeo.callbacks.monitor import Monitor
 from kyeo.core.errors import positive_int, problem
-from kyeo.core.files import make_folder
+from kyeo.core.folders import make_folder
 from kyeo.core.notes import noting
 from kyeo.core.plain import warn
 from kyeo.core.processes import for_first, from_first, leads, several

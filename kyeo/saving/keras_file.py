@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kyeo.core.errors import number, problem
-from kyeo.core.files import atomic_folder, writing
+from kyeo.core.files import writing
+from kyeo.core.folders import atomic_folder
 from kyeo.core.notes import notes
 from kyeo.core.parameters import checked
 from kyeo.core.plain import warn

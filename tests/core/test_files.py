@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kyeo.core.contents import sha256_of
-from kyeo.core.files import atomic_folder, atomic_write
+from kyeo.core.files import atomic_write
+from kyeo.core.folders import atomic_folder
 
 
 def test_writes_and_replaces(tmp_path):
@@ -108,7 +109,7 @@ def test_what_a_killed_writer_of_a_folder_left_goes_with_the_next(tmp_path):
     """That of a process that lives stays, and so do folders beside it that are not of this one."""
     folder, others = tmp_path / "m", {".other.000000000000", ".m.mine", ".m.000000000007"}
     code = (
-        "import sys; from kyeo.core.files import atomic_folder\n"
+        "import sys; from kyeo.core.folders import atomic_folder\n"
         "with atomic_folder(sys.argv[1], ['a'], 'a') as t:\n"
         "    (t / 'a').write_text('half'); print('ready', flush=True); sys.stdin.read()"
     )

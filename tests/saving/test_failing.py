@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kyeo
-from kyeo.core import files as core_files
+from kyeo.core import folders
 from kyeo.saving.zips import opened_archive
 
 
@@ -100,7 +100,7 @@ def test_a_folder_at_every_instant(foreign, exchanges, tmp_path, monkeypatch):
             return real(*args, **kwargs)
         return call
 
-    for owner, name in ((os, "fsync"), (os, "replace"), (shutil, "rmtree"), (core_files, "_exchange")):
+    for owner, name in ((os, "fsync"), (os, "replace"), (shutil, "rmtree"), (folders, "_exchange")):
         real = getattr(owner, name) if exchanges or name != "_exchange" else lambda one, other: False
         monkeypatch.setattr(owner, name, seeing(real))
     model.layers[0].kernel.assign(old + 1)
