@@ -24,8 +24,8 @@ try:
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["Limits", "as_read", "check_config", "check_sizes", "making", "memory", "reading", "reading_limits",
-           "spend"]
+__all__ = ["Limits", "as_read", "check_config", "check_sizes", "is_reading", "making", "memory", "reading",
+           "reading_limits", "spend"]
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,11 @@ def reading(where: str | None = None, stored: int | None = None) -> Iterator[Non
     finally:
         if token is not None:
             _now.reset(token)
+
+
+def is_reading() -> bool:
+    """Whether a description is read just now."""
+    return _now.get() is not None
 
 
 @contextmanager

@@ -4,11 +4,13 @@ While a pure function runs, values live in the overlay of the scope and never in
 to be put back and no tracer can leak out of a transform.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.arrays import to_array
@@ -18,8 +20,9 @@ from kyeo.core.lookup import resolve
 from kyeo.core.naming import auto_name
 from kyeo.core.placement import layout_of, place_value
 from kyeo.core.processes import for_numpy
-from kyeo.core.reading import spend
+from kyeo.core.reading import is_reading, spend
 from kyeo.core.scope import current, scope
+from kyeo.core.settings import settings
 
 __all__ = ["MetricOwner", "Structure", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
 
@@ -61,10 +64,40 @@ class Variable:
         self.trainable = bool(trainable)
         self.born_trainable = self.trainable  # the order of `weights` goes by this, not by later freezing
         self._layout: Any = None  # of its own, whatever the distribution says
-        self._value = place_value(self._first_value(initializer, shape, dtype), self.path)
         self._lent = True  # whether someone outside may hold the array, so that it must not be donated
+        self._later: Any = None  # gives the first value when it is asked for
+        if not self._put_off(initializer, shape, dtype):
+            self._value = place_value(self._first_value(initializer, shape, dtype), self.path)
+            self._shape, self._dtype = self._value.shape, standardize_dtype(self._value.dtype)
         Structure.version += 1
-        self._dtype = standardize_dtype(self._value.dtype)
+
+    def _put_off(self, initializer: Any, shape: Any, dtype: Any) -> bool:
+        """Whether the first value can wait: one that a description asks for is mostly replaced by a stored one."""
+        if not is_reading() or settings.distribution is not None or shape is None:
+            return False
+        if isinstance(initializer, str):
+            initializer = resolve(initializer, "initializers")
+        if not hasattr(initializer, "_later") or not all(type(size) is int and size >= 0 for size in shape):
+            return False
+        sizes, dtype = tuple(shape), standardize_dtype(dtype)
+        with scope(path=self.path):
+            self._later = initializer._later(sizes, dtype)
+        if self._later is None:
+            return False
+        spend(sizes, dtype, self.path)
+        self._shape, self._dtype = sizes, dtype
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        later = self.__dict__.get("_later") if name == "_value" else None
+        if later is None:
+            raise AttributeError(f"'Variable' object has no attribute {name!r}")
+        with jax.ensure_compile_time_eval():  # a real array, also inside a trace
+            first = place_value(later(), self.path, self._layout)
+        return self.__dict__.setdefault("_value", first)  # another thread may have been faster, and trained it since
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_value": self._value, "_later": None}
 
     def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> jax.Array:
         # a real array, also when a model is built inside a trace; the path is what an unseeded draw goes by
@@ -106,7 +139,8 @@ class Variable:
         if now.overlay is None:
             value, self._lent = self._value, True
         else:
-            value = now.overlay.get(self, self._value)
+            value = now.overlay.get(self)
+            value = self._value if value is None else value
         if now.compute_dtype is not None and self.autocast and is_float(self._dtype):
             return value.astype(now.compute_dtype)
         return value
@@ -120,17 +154,22 @@ class Variable:
     @property
     def shape(self) -> tuple[int, ...]:
         """Its sizes."""
-        return self._value.shape
+        return self._shape
 
     @property
     def ndim(self) -> int:
         """How many axes it has."""
-        return self._value.ndim
+        return len(self._shape)
 
     @property
     def size(self) -> int:
         """How many numbers it holds."""
-        return int(self._value.size)
+        return math.prod(self._shape)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes it takes."""
+        return self.size * jnp.dtype(self._dtype).itemsize
 
     def numpy(self) -> np.ndarray:
         """A copy of the value for NumPy."""
@@ -179,7 +218,8 @@ class Variable:
 
     def place(self) -> None:
         """Move the value to where the distribution wants it."""
-        self._value = place_value(self._value, self.path, self._layout)
+        if settings.distribution is not None:
+            self._value = place_value(self._value, self.path, self._layout)
 
     def to_donate(self) -> jax.Array:
         """The array for a compiled step that may overwrite it: a copy if anyone else may hold it."""
@@ -189,6 +229,17 @@ class Variable:
             where = None if self._value.is_fully_addressable else self._value.sharding
             self._value, self._lent = jax.device_put(self._value, where, may_alias=False), False
         return self._value
+
+    def keep(self) -> jax.Array | None:
+        """What `give_back` takes to have the value of now again; None where nobody asked for the first one yet."""
+        return self.value if "_value" in self.__dict__ else None
+
+    def give_back(self, kept: jax.Array | None) -> None:
+        """Have the value that `keep` gave."""
+        if kept is None:
+            self.__dict__.pop("_value", None)
+        else:
+            self.assign(kept)
 
     def put(self, value: jax.Array) -> None:
         """Take the result of a compiled step; shape and dtype are known to be right."""

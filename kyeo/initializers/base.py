@@ -1,6 +1,6 @@
 """Initializer: the base of initializers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kyeo.core.configurable import Configurable
@@ -25,6 +25,10 @@ class Initializer(Configurable):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         raise problem("An initializer must say how to make its values.", where=self, kind=NotImplementedError,
                       fix=f"write {type(self).__name__}.__call__(self, shape, dtype=None)")
+
+    def _later(self, shape: tuple[int, ...], dtype: str) -> Callable[[], Any] | None:
+        """What gives the same values whenever it is called, and cannot fail; None where they must be made at once."""
+        return None
 
     def clone(self) -> "Initializer":
         """Another initializer with the same config."""

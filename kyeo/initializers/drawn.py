@@ -4,8 +4,9 @@ A draw is a function of its identity and nothing else: the process seed, the pat
 often that path drew before; or, with an int seed, of that seed and the shape.
 """
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -35,16 +36,27 @@ class _Random(Initializer):
                           expected="an int, a kyeo.random.SeedGenerator, or None")
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
 
-    def _generator(self, shape: Sequence[int]) -> np.random.Generator:
-        """The source of random numbers of this draw; equal identities give equal numbers on every machine."""
-        identity: Any
+    def _identity(self, shape: Sequence[int]) -> tuple[Any, ...]:
+        """Of the next draw; equal ones give equal numbers on every machine."""
+        if isinstance(self.seed, tuple):  # it was taken before, see `_later`
+            return self.seed
         if self.seed is None:
-            identity = seed_of(current().path)
-        elif isinstance(self.seed, int):
-            identity = (self.seed, tuple(shape))
-        else:
-            identity = tuple(np.asarray(self.seed.next()).tolist())
-        return np.random.Generator(np.random.Philox(key=hash_of(identity, 16)))
+            return seed_of(current().path)
+        if isinstance(self.seed, int):
+            return self.seed, tuple(shape)
+        return tuple(np.asarray(self.seed.next()).tolist())
+
+    def _generator(self, shape: Sequence[int]) -> np.random.Generator:
+        """The source of random numbers of this draw."""
+        return np.random.Generator(np.random.Philox(key=hash_of(self._identity(shape), 16)))
+
+    def _later(self, shape: tuple[int, ...], dtype: str) -> Callable[[], Any] | None:
+        plain = type(self).__module__ == __name__ and getattr(self, "input_axes", None) is None
+        if not plain or isinstance(self, Orthogonal) or not is_float(dtype):
+            return None
+        same = copy.copy(self)
+        same.seed = self._identity(shape)
+        return lambda: same(shape, dtype)
 
     def _draw(self, kind: str, shape: Sequence[int], dtype: Any, offset: float, scale: float) -> jax.Array:
         """`offset + scale * u`, with u normal, normal within 2 sigma ("truncated") or uniform in [0, 1)."""

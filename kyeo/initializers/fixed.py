@@ -1,6 +1,6 @@
 """Initializers without chance: constants, the identity, Fourier kernels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -26,6 +26,9 @@ class Zeros(Initializer):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         return from_host(np.zeros(shape, np.float32), standardize_dtype(dtype))
 
+    def _later(self, shape: tuple[int, ...], dtype: str) -> Callable[[], Any] | None:
+        return (lambda: Zeros()(shape, dtype)) if type(self) is Zeros else None
+
 
 class Ones(Initializer):
     """All ones.
@@ -37,6 +40,9 @@ class Ones(Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         return from_host(np.ones(shape, np.float32), standardize_dtype(dtype))
+
+    def _later(self, shape: tuple[int, ...], dtype: str) -> Callable[[], Any] | None:
+        return (lambda: Ones()(shape, dtype)) if type(self) is Ones else None
 
 
 class Constant(Initializer):

@@ -46,7 +46,7 @@ def make_all(changes: Sequence[Change], is_new: bool = False,
         progress: told how many bytes were read.
     """
     variables = [variable for change in changes for variable in change.variables]
-    is_large = sum(variable.value.nbytes for variable in variables) > _KEPT
+    is_large = sum(variable.nbytes for variable in variables) > _KEPT
     if is_large and not is_new:
         for change in changes:
             change.check()
@@ -69,10 +69,10 @@ def make_all(changes: Sequence[Change], is_new: bool = False,
 @contextmanager
 def _kept(variables: Sequence[Variable]) -> Iterator[None]:
     """Give variables their old values again, where the block raises."""
-    before = [(variable, variable.value) for variable in variables]
+    before = [(variable, variable.keep()) for variable in variables]
     try:
         yield
     except BaseException:
         for variable, value in before:
-            variable.assign(value)
+            variable.give_back(value)
         raise
