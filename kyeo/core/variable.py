@@ -271,6 +271,7 @@ class Variable:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self._dtype}, value={self.value}>"
 
 
+_PLAIN = frozenset({type(None), bool, int, float, str})
 _NOT_OWNED = frozenset({"_given"})  # arguments may hold layers that the object did not keep
 
 
@@ -304,6 +305,8 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()
+        if type(value) in _PLAIN:
+            continue
         wanted = isinstance(value, kind)
         if id(value) in seen or not (wanted or isinstance(value, (list, tuple, dict))):
             continue

@@ -15,7 +15,8 @@ from kyeo.core.files import writing
 from kyeo.core.notes import notes
 from kyeo.core.progbar import Progbar, is_live
 from kyeo.core.tensors import Tensors, write_tensors
-from kyeo.saving.hdf5 import open_for_reading, open_for_writing
+from kyeo.saving.hdf5 import open_for_reading
+from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader, TensorReader, TensorWriter
 from kyeo.saving.weights import save_variables
 

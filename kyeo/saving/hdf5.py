@@ -1,14 +1,13 @@
-"""Groups of HDF5 files as mappings of arrays, for `save_own_variables` and `load_own_variables`.
+"""Groups of HDF5 files as mappings of arrays, for `load_own_variables`.
 
 What is read is taken for hostile: links, data outside of the file, virtual datasets, odd types and filters, and
 sizes that the file does not hold are refused before a byte is read.
 """
 
 import contextlib
-import io
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,11 +17,9 @@ from kyeo.core.contents import looks_like
 from kyeo.core.errors import is_told, problem
 from kyeo.core.reading import spend
 from kyeo.core.tensors import DamagedFile
-from kyeo.core.variable import Variable
 from kyeo.saving.heaps import check_heaps, is_text_type
 
-__all__ = ["ReadGroup", "WriteGroup", "as_array", "is_known_part", "open_for_reading", "open_for_writing",
-           "read_all", "stored_bytes", "stray_groups"]
+__all__ = ["ReadGroup", "is_known_part", "open_for_reading", "read_all", "stored_bytes", "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
@@ -32,65 +29,6 @@ _FREE = 2**26  # bytes that may be packed closer
 _MAX_DEPTH = 100  # groups in groups
 _CHUNK = 2**24  # bytes of a chunk, which is read whole
 LAYERS_2_12 = "_layer_checkpoint_dependencies"  # where Keras 2.12 kept the layers of a graph
-
-
-@contextlib.contextmanager
-def open_for_writing(file: Any) -> Iterator[Any]:
-    """An empty HDF5 file in an open binary file.
-
-    Raises:
-        OSError: at the end, if a part of it could not be written.
-    """
-    import h5py
-
-    target = _Unfailing(file)
-    with h5py.File(target, "w") as store:
-        yield store
-    if target.error is not None:
-        raise target.error
-
-
-class _Unfailing(io.RawIOBase):
-    """Keeps the first error of a file instead of raising it: HDF5 cannot close what it could not write."""
-
-    def __init__(self, file: Any):
-        self._file = file
-        self.error: OSError | None = None
-        self._at = self._end = 0
-
-    def _tried(self, act: Callable[[], Any]) -> None:
-        try:
-            if self.error is None:
-                act()
-        except OSError as error:
-            self.error = error
-
-    def write(self, data: Any) -> int:
-        size = memoryview(data).nbytes
-        self._tried(lambda: (self._file.seek(self._at), self._file.write(data)))
-        self._at += size
-        self._end = max(self._end, self._at)
-        return size
-
-    def readinto(self, buffer: Any) -> int:
-        self._tried(lambda: (self._file.seek(self._at), self._file.readinto(buffer)))
-        self._at += len(buffer)
-        return len(buffer)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._end)[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def truncate(self, size: int | None = None) -> int:
-        self._end = self._at if size is None else size
-        self._tried(lambda: self._file.truncate(self._end))
-        return self._end
-
-    def flush(self) -> None:
-        self._tried(self._file.flush)
 
 
 def open_for_reading(file: Any, where: str) -> Any:
@@ -123,52 +61,42 @@ def _telling(what: str, where: str) -> Iterator[None]:
         raise _refused(f"{what}, which is damaged: {str(error).strip()[:200]}", where) from None
 
 
-def as_array(value: Any) -> np.ndarray:
-    """What is to be written, as an array that only lives until it is; a variable's is not copied."""
-    return np.asarray(value.whole() if isinstance(value, Variable) else value)
-
-
-class WriteGroup:
-    """The group `path`/vars of a file, made at once; takes arrays by key."""
-
-    def __init__(self, file: Any, path: str, name: str | None):
-        self._group = file.create_group(f"{path}/vars" if path else "vars")
-        if name is not None:
-            self._group.attrs["name"] = name
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        array = as_array(value)
-        dataset = self._group.create_dataset(key, data=array)
-        if array.dtype == jnp.bfloat16:  # HDF5 keeps the bytes but not what they mean
-            dataset.attrs["dtype"] = "bfloat16"
-
-    def keys(self) -> list[str]:
-        """What was written so far."""
-        return list(self._group)
-
-
 class ReadGroup(Mapping[str, np.ndarray]):
     """The arrays in the group `path`/vars of a file, empty where there is none.
 
     With `plain` it is the group `path` itself, and a key may lead through groups inside: "dense/kernel:0". `group`:
-    that group, where it is open already, found by plain links.
+    that group, where it is open already, found by plain links. `chain`: the groups that the last path led through,
+    by their paths; the next path mostly begins with the same.
     """
 
-    def __init__(self, file: Any, path: str, where: str, plain: bool = False, group: Any = None):
+    def __init__(self, file: Any, path: str, where: str, plain: bool = False, group: Any = None,
+                 chain: dict[str, Any] | None = None):
         self._where = where
         self._file, self._plain = file, plain
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._group: Any = {}
         self._checked: dict[str, Any] = {}
-        found = group or file
-        for part in filter(None, self._path.split("/") if group is None else ()):
-            with self._telling(part):
-                if _link(found, part) is None:
-                    return
-                found = self._inside(found, part)
-            if not hasattr(found, "keys"):
-                raise self._refused("a dataset where a group is expected")
-        self._group = found
+        self._group = self._found(chain or {}, chain) if group is None else group
+
+    def _found(self, before: dict[str, Any], chain: dict[str, Any] | None) -> Any:
+        """The group of this path, {} where there is none; what leads there goes into `chain`."""
+        found, way, at = self._file, dict[str, Any](), ""
+        for part in filter(None, self._path.split("/")):
+            at = f"{at}/{part}"
+            if at in before:
+                found = before[at]
+            else:
+                with self._telling(part):
+                    if _link(found, part) is None:
+                        return {}
+                    found = self._inside(found, part)
+                if not hasattr(found, "keys"):
+                    raise self._refused("a dataset where a group is expected")
+            way[at] = found
+        if chain is not None:
+            chain.clear()
+            chain.update(way)
+        return found
 
     def texts(self, name: str) -> list[str] | None:
         """The list of texts in an attribute, which Keras 2 cuts into `name0`, `name1`, ... where it is long; None
@@ -213,9 +141,10 @@ class ReadGroup(Mapping[str, np.ndarray]):
         link = _link(group, key)
         if link is None:
             raise self._refused(f'no "{key}" in it')
-        if link is not h5py.HardLink:
-            raise self._refused(f'"{key}" as a {link.__name__}, which can lead out of the file')
-        return group[key]
+        if link != h5py.h5l.TYPE_HARD:
+            kind = "ExternalLink" if link == h5py.h5l.TYPE_EXTERNAL else "SoftLink"
+            raise self._refused(f'"{key}" as a {kind}, which can lead out of the file')
+        return _opened(group, _name(key))
 
     def __len__(self) -> int:
         with self._telling("vars"):
@@ -233,9 +162,9 @@ class ReadGroup(Mapping[str, np.ndarray]):
             return _link(self._group, str(key)) is not None
 
     def __getitem__(self, key: str) -> np.ndarray:
-        dataset = self._dataset(key)
+        dataset, shape, dtype = self._dataset(key)
         with self._telling(key):
-            array = np.empty(dataset.shape, dataset.dtype)
+            array = np.empty(shape, dtype)
             if array.size:
                 dataset.read_direct(array)
             if array.dtype.kind != "V":
@@ -246,16 +175,15 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape an array has, without reading it."""
-        return tuple(self._dataset(key).shape)
+        return self._dataset(key)[1]
 
     def _telling(self, key: str) -> Any:
         return _telling(f'"{key}"', f"{self._path} in {self._where}")
 
     def dtype(self, key: str) -> np.dtype:
         """The number type an array has."""
-        dataset = self._dataset(key)
+        dataset, _, raw = self._dataset(key)
         with self._telling(key):
-            raw = dataset.dtype
             is_bfloat16 = raw.kind == "V" and raw.itemsize == 2 and "dtype" in dataset.attrs
             return np.dtype(jnp.bfloat16) if is_bfloat16 else raw
 
@@ -263,12 +191,13 @@ class ReadGroup(Mapping[str, np.ndarray]):
         """Raise where it cannot be read whole."""
         self[key]
 
-    def _dataset(self, key: str) -> Any:
+    def _dataset(self, key: str) -> tuple[Any, tuple[int, ...], np.dtype]:
+        """An array that may be read, its shape and number type: h5py looks them up in the file each time."""
         if key not in self._checked:
             self._checked[key] = self._checked_dataset(key)
         return self._checked[key]
 
-    def _checked_dataset(self, key: str) -> Any:
+    def _checked_dataset(self, key: str) -> tuple[Any, tuple[int, ...], np.dtype]:
         *through, last = key.split("/")
         if not through and key not in self:
             raise self._refused(f'no "{key}" in it') if self._plain or key in iter(self) else KeyError(key)
@@ -276,33 +205,49 @@ class ReadGroup(Mapping[str, np.ndarray]):
             dataset = self._group
             for part in (*through, last):
                 dataset = self._inside(dataset, part)
-            self._check(dataset, key)
-        return dataset
+            shape = getattr(dataset, "shape", None)
+            if shape is None:
+                raise self._refused(f'"{key}" is no array')
+            dtype = dataset.dtype
+            self._check(dataset, key, math.prod(shape), dtype)
+        return dataset, shape, dtype
 
-    def _check(self, dataset: Any, key: str) -> None:
-        if not hasattr(dataset, "shape") or dataset.shape is None:
-            raise self._refused(f'"{key}" is no array')
+    def _check(self, dataset: Any, key: str, size: int, dtype: np.dtype) -> None:
         if dataset.is_virtual or dataset.external:
             raise self._refused(f'"{key}" has its data in another file')
-        if dataset.dtype.kind not in "biufc" and not (dataset.dtype.kind == "V" and dataset.dtype.itemsize == 2):
-            raise self._refused(f'"{key}" of dtype {dataset.dtype}')
+        if dtype.kind not in "biufc" and not (dtype.kind == "V" and dtype.itemsize == 2):
+            raise self._refused(f'"{key}" of dtype {dtype}')
         properties = dataset.id.get_create_plist()
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if not filters <= _FILTERS:
             raise self._refused(f'"{key}" packed by the filters {sorted(filters - _FILTERS)}')
-        stored, declared = _stored(dataset), dataset.size * dataset.dtype.itemsize
+        stored, declared = _stored(dataset), size * dtype.itemsize
         if declared > stored * (_EXPANSION if filters else 1) or (declared > max(_FREE, stored * _PACKED)):
             raise self._refused(f'"{key}" says it has {declared:,} bytes, but {stored:,} are stored')
-        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+        chunk = math.prod(dataset.chunks or ()) * dtype.itemsize
         if chunk > max(_CHUNK, 4 * declared):
             raise self._refused(f'"{key}" in pieces of {chunk:,} bytes, though it has {declared:,}')
 
 
 def _link(group: Any, key: str) -> Any:
     """The kind of link under a key, or None. `key in group` would follow it, also out of the file."""
-    if key in ("", "."):  # HDF5's word for the group itself, which has no link
+    if key in ("", ".") or not group:  # "." is HDF5's word for the group itself, which has no link
         return None
-    return group.get(key, getclass=True, getlink=True) if group else None
+    links, name = group.id.links, _name(key)  # h5py's own words are far slower
+    return links.get_info(name).type if links.exists(name) else None
+
+
+def _name(key: str) -> bytes:
+    return key.encode(errors="surrogateescape")
+
+
+def _opened(group: Any, name: bytes) -> Any:
+    """What a hard link leads to."""
+    import h5py
+
+    kinds = {h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
+    opened = h5py.h5o.open(group.id, name)
+    return kinds.get(type(opened), h5py.Datatype)(opened)
 
 
 def _stored(dataset: Any) -> int:
@@ -312,11 +257,11 @@ def _stored(dataset: Any) -> int:
     return min(dataset.id.get_storage_size(), h5py.h5i.get_file_id(dataset.id).get_filesize())
 
 
-def _objects(file: Any, where: str, until: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, group or array) for all that plain links lead to, each once, but for what is in groups named `until`."""
+def _objects(file: Any, where: str, until: str = "", without: Container[str] = ()) -> Iterator[tuple[str, Any]]:
+    """(path, group or array) for all that plain links lead to, each once, but for what is in groups named `until` and
+    for the paths in `without`."""
     import h5py
 
-    kinds = {h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
     seen: set[int] = set()
     stack = [("", file)]
     while stack:
@@ -328,8 +273,10 @@ def _objects(file: Any, where: str, until: str = "") -> Iterator[tuple[str, Any]
             if address in seen:
                 continue
             name = f"{path}/{key.decode(errors='backslashreplace')}".lstrip("/")
+            if name in without:
+                continue
             with _telling(f'"{name}"', where):
-                item = kinds.get(type(opened := h5py.h5o.open(group.id, key)), h5py.Datatype)(opened)
+                item = _opened(group, key)
             seen.add(address)
             yield name, item
             if isinstance(item, h5py.Group) and name.rpartition("/")[2] != until:
@@ -346,8 +293,9 @@ def stored_bytes(file: Any, where: str) -> int:
     total = 0
     for path, item in _objects(file, where):
         with _telling(f'"{path}"', where):
-            if getattr(item, "shape", None) is not None:
-                total += min(item.size * item.dtype.itemsize, _stored(item) * (_PACKED if item.chunks else 1))
+            shape = getattr(item, "shape", None)
+            if shape is not None:
+                total += min(math.prod(shape) * item.dtype.itemsize, _stored(item) * (_PACKED if item.chunks else 1))
     return min(total, _PACKED * file.id.get_filesize())
 
 
@@ -393,6 +341,7 @@ def is_known_part(path: str) -> bool:
 
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
-    groups = ((path.rpartition("/"), item) for path, item in _objects(file, where, until="vars"))
+    taken = {f"{path}/vars" if path else "vars" for path in used}
+    groups = ((path.rpartition("/"), item) for path, item in _objects(file, where, until="vars", without=taken))
     return sorted(owner for (owner, _, last), item in groups if last == "vars" and hasattr(item, "keys") and len(item)
-                  and not (owner in used or is_known_part(owner)))
+                  and not is_known_part(owner))

@@ -17,7 +17,8 @@ from kyeo.core.plain import warn
 from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.config import deserialize_keras_object, read_json, serialize_keras_object
-from kyeo.saving.hdf5 import ReadGroup, open_for_reading, open_for_writing, stored_bytes
+from kyeo.saving.hdf5 import ReadGroup, open_for_reading, stored_bytes
+from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.legacy import load_legacy
 from kyeo.saving.legacy_config import modern, version_of
 from kyeo.saving.legacy_training import compile_config, load_optimizer

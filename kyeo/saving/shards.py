@@ -21,7 +21,8 @@ from kyeo.core.files import atomic_write, writing
 from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 from kyeo.saving.config import read_json
 from kyeo.saving.forms import HDF5, TENSORS, metadata
-from kyeo.saving.hdf5 import ReadGroup, WriteGroup, as_array, is_known_part, open_for_reading, open_for_writing
+from kyeo.saving.hdf5 import ReadGroup, is_known_part, open_for_reading
+from kyeo.saving.hdf5_writing import WriteGroup, as_array, open_for_writing
 from kyeo.saving.stores import Reader, TensorReader, TensorWriter, name_of
 from kyeo.saving.weights import save_variables
 

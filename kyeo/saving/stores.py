@@ -12,7 +12,8 @@ import numpy as np
 from kyeo.core.errors import problem
 from kyeo.core.tensors import Tensors
 from kyeo.core.variable import VariableOwner
-from kyeo.saving.hdf5 import ReadGroup, WriteGroup, as_array, is_known_part, stray_groups
+from kyeo.saving.hdf5 import ReadGroup, is_known_part, stray_groups
+from kyeo.saving.hdf5_writing import WriteGroup, as_array
 
 __all__ = ["Group", "Hdf5Reader", "Hdf5Writer", "Reader", "TensorReader", "TensorWriter", "Writer"]
 
@@ -70,10 +71,11 @@ class Hdf5Reader:
 
     def __init__(self, file: Any, where: str):
         self._file, self.where = file, where
+        self._chain: dict[str, Any] = {}
 
     def group(self, path: str, item: Any) -> ReadGroup:
         """The arrays of `item`."""
-        return ReadGroup(self._file, path, self.where)
+        return ReadGroup(self._file, path, self.where, chain=self._chain)
 
     def strays(self, used: set[str]) -> list[str]:
         """Paths of objects with arrays that nobody asked for."""

@@ -5,7 +5,9 @@ The walk visits what holds variables by attribute name (private ones last), item
 """
 
 import contextlib
+import inspect
 import math
+import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -25,10 +27,14 @@ from kyeo.saving.stores import Group, Reader, Writer
 
 __all__ = ["load_variables", "save_variables", "walk"]
 
+_FUNCTIONS = (types.FunctionType, classmethod, staticmethod)
+_PLAIN = frozenset({type(None), bool, int, float, str, tuple, list, dict})
 _LISTED = 10  # how many mismatches a message names
 
 
 def _has_variables(item: Any) -> bool:
+    if type(item) in _PLAIN:
+        return False
     both = hasattr(item, "load_own_variables") and hasattr(item, "save_own_variables")
     return both and not isinstance(item, type)
 
@@ -39,20 +45,31 @@ def _base_names(base: type) -> frozenset[str]:
     return frozenset(dir(base(name="reference"))) - {"layers", "optimizer"}
 
 
-def _skipped(item: Any) -> frozenset[str]:
-    for base in type(item).__mro__:
+@per_class
+def _skipped(cls: type) -> frozenset[str]:
+    for base in cls.__mro__:
         if base.__name__ in ("Sequential", "Model", "Layer") and base.__module__.startswith("kyeo."):
             return _base_names(base)
     return frozenset({"_given"})
 
 
+@per_class
+def _own_names(cls: type) -> frozenset[str]:
+    """What the objects of a class of Kyeo's may have beside their attributes: functions hold no variables."""
+    return frozenset(n for n in dir(cls) if not isinstance(inspect.getattr_static(cls, n), _FUNCTIONS))
+
+
+def _private_last(name: str) -> str:
+    return "~" + name if name.startswith("_") else name
+
+
 def _children(item: Any) -> Iterator[tuple[str, Any]]:
     if getattr(item, "_graph", None) is not None:
         yield "layers", item.layers
-    skipped = _skipped(item)
-    for name in sorted(dir(item), key=lambda n: "~" + n if n.startswith("_") else n):
-        if name.startswith("__") or name in skipped:
-            continue
+    cls = type(item)
+    ours = cls.__module__.startswith("kyeo.") and hasattr(item, "__dict__")
+    names = _own_names(cls).union(vars(item)) if ours else dir(item)
+    for name in sorted({n for n in names if n[:2] != "__"} - _skipped(cls), key=_private_last):
         try:
             child = getattr(item, name)
         except Exception:  # a property that cannot be read now holds nothing to save

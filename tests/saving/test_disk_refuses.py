@@ -111,11 +111,11 @@ def test_refused_at_every_call(name, function, number, tmp_path, monkeypatch):
 
 def test_writes_that_fail_once(tmp_path, monkeypatch):
     """EIO at the k-th write of HDF5, for every k: HDF5 itself is closed well, so that the next save goes well too."""
-    from kyeo.saving import hdf5
+    from kyeo.saving import hdf5_writing
 
     model = small()
     model.save_weights(tmp_path / "m.weights.h5")
-    before, write = files(tmp_path), hdf5._Unfailing.write
+    before, write = files(tmp_path), hdf5_writing._Unfailing.write
     for stop in range(99):
         calls = iter(range(99))
 
@@ -125,7 +125,7 @@ def test_writes_that_fail_once(tmp_path, monkeypatch):
             return write(self, data)
 
         with monkeypatch.context() as patch:
-            patch.setattr(hdf5._Unfailing, "write", failing)
+            patch.setattr(hdf5_writing._Unfailing, "write", failing)
             try:
                 model.save_weights(tmp_path / "m.weights.h5")
             except OSError as error:

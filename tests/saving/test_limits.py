@@ -32,10 +32,20 @@ def test_each_limit_holds_and_can_be_raised(limits, words):
         kyeo.models.model_from_json(text)
 
 
+def test_variables_are_objects():
+    layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 3]}},
+              {"class_name": "Dense", "config": {"units": 2}}]
+    text = json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": layers}})
+    with kyeo.saving.reading_limits(objects=6), pytest.raises(ValueError, match="more than 6"):
+        kyeo.models.model_from_json(text)
+    with kyeo.saving.reading_limits(objects=7):
+        kyeo.models.model_from_json(text)
+
+
 def test_limits_that_are_none():
     with pytest.raises(TypeError, match="variables"), kyeo.saving.reading_limits(memory=3):
         pass
-    assert Limits().layers == 10_000
+    assert Limits().layers == 5_000
 
 
 def test_without_weights_the_memory_is_the_limit():
