@@ -72,20 +72,22 @@ class Variable:
         Structure.version += 1
 
     def _put_off(self, initializer: Any, shape: Any, dtype: Any) -> bool:
-        """Whether the first value can wait: one that a description asks for is mostly replaced by a stored one."""
-        if not is_reading() or settings.distribution is not None or shape is None:
+        """Whether the first value can wait until someone asks for it: often weights of a file come before."""
+        here = settings.distribution is None and jax.config.jax_default_device is None
+        if not here or shape is None or not all(type(size) is int and size >= 0 for size in shape):
             return False
         if isinstance(initializer, str):
             initializer = resolve(initializer, "initializers")
-        if not hasattr(initializer, "_later") or not all(type(size) is int and size >= 0 for size in shape):
+        if not hasattr(initializer, "_later"):
             return False
-        sizes, dtype = tuple(shape), standardize_dtype(dtype)
+        self._shape, self._dtype = tuple(shape), standardize_dtype(dtype)
+        if self._dtype == "string" or (self.nbytes > _AT_ONCE and not is_reading()):
+            return False
         with scope(path=self.path):
-            self._later = initializer._later(sizes, dtype)
+            self._later = initializer._later(self._shape, self._dtype)
         if self._later is None:
             return False
-        spend(sizes, dtype, self.path)
-        self._shape, self._dtype = sizes, dtype
+        spend(self._shape, self._dtype, self.path)
         return True
 
     def __getattr__(self, name: str) -> Any:
@@ -271,6 +273,7 @@ class Variable:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self._dtype}, value={self.value}>"
 
 
+_AT_ONCE = 2**29  # bytes of a value that is made where its layer is, so that too large a layer fails there
 _PLAIN = frozenset({type(None), bool, int, float, str})
 _NOT_OWNED = frozenset({"_given"})  # arguments may hold layers that the object did not keep
 
