@@ -24,6 +24,8 @@ _FILLS = ("reflect", "wrap", "constant", "nearest")
 class Warp(ImageLayer):
     """Base: a subclass writes `draw` and `transforms`."""
 
+    takes_integers = True
+
     def _set_reading(self, fill_mode: str, interpolation: str, fill_value: float, seed: Any) -> None:
         self.fill_mode = one_of(self, _FILLS, fill_mode=fill_mode)
         self.interpolation = one_of(self, ("nearest", "bilinear"), interpolation=interpolation)
