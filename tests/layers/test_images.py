@@ -266,6 +266,13 @@ def test_boxes_of_one_image(name, words):
     np.testing.assert_array_equal(one["boxes"], batch["boxes"][0])
 
 
+@pytest.mark.parametrize("name, words", [("RandomZoom", {"height_factor": 1.0}), ("RandomShear", {"x_factor": (1.0, 1.0), "y_factor": (1.0, 1.0)})])
+def test_factors_at_their_bounds(name, words):
+    """Keras takes them; images and boxes are finite."""
+    out = getattr(L, name)(**words, seed=1, bounding_box_format="xyxy")({"images": X, "bounding_boxes": {"boxes": BOXES, "labels": CLASSES}})
+    assert np.isfinite(out["images"]).all() and np.isfinite(out["bounding_boxes"]["boxes"]).all()
+
+
 def test_in_a_model():
     """Augmentation is part of the step while fitting, and nothing in `predict`; unknown sizes."""
     inputs = kyeo.Input((8, 10, 3))

@@ -170,9 +170,10 @@ class RandomZoom(Warp):
         self._bounds = [span(self, -1.0, 1.0, height_factor=height_factor)]
         if width_factor is not None:
             self._bounds.append(span(self, -1.0, 1.0, width_factor=width_factor))
-        for (low, _), name in zip(self._bounds, ("height_factor", "width_factor")):
-            named: Any = {name: low}
-            number(self, check=lambda v: v > -1, expected="numbers above -1: nothing is left to see", **named)
+        for factor, name in ((height_factor, "height_factor"), (width_factor, "width_factor")):
+            if isinstance(factor, (tuple, list)):  # one number may be 1: hardly a draw is just -1
+                named: Any = {name: min(factor)}
+                number(self, check=lambda v: v > -1, expected="numbers above -1: nothing is left to see", **named)
         self._set_reading(fill_mode, interpolation, fill_value, seed)
 
     def draw(self, key: Any, extent: Extent) -> dict[str, Any]:
