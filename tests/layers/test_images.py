@@ -174,6 +174,26 @@ def test_policies_are_what_they_are_made_of():
     np.testing.assert_allclose(jitter.transform_images(X, drawn), wanted, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["RandomBrightness", "RandomContrast", "RandomSharpness", "Solarization", "RandomColorDegeneration", "RandomSaturation",
+                                  "RandomGaussianBlur", "AutoContrast", "MixUp", "RandAugment", "RandomFlip", "RandomRotation"])
+def test_a_layer_of_integers(name):
+    """With an integer dtype a layer gives what it gives in floats, rounded."""
+    words = {**drawing()[name], **({} if name == "AutoContrast" else {"seed": 4})}
+    floats, integers = (getattr(L, name)(**words, dtype=dtype)(X.astype("uint8"), training=True) for dtype in (None, "uint8"))
+    assert integers.dtype == "uint8"
+    np.testing.assert_allclose(integers, floats, atol=1)
+
+
+@pytest.mark.parametrize("name, drawn, part", [
+    ("RandomElasticTransform", {"apply_transform": np.array([True]), "distortion_factor": np.float32(0.9), "seed": 42}, "images"),
+    ("MixUp", {"mix_weight": [0.5], "permutation_order": [0]}, "bounding_boxes"), ("RandomFlip", {"flips": [True]}, "bounding_boxes")])
+def test_a_transformation_by_hand(name, drawn, part):
+    """As in Keras: a number for a seed, no shape of the images where boxes do not need it."""
+    data = {"images": X[:1], "bounding_boxes": {"boxes": BOXES[:1] / 10, "labels": CLASSES[:1]}}[part]
+    changed = getattr(getattr(L, name)(bounding_box_format="rel_xyxy"), f"transform_{part}")(data, drawn)
+    assert any((np.asarray(a).shape, np.asarray(a).sum()) != (b.shape, b.sum()) for a, b in zip(jax.tree.leaves(changed), jax.tree.leaves(data)))
+
+
 def test_pipeline():
     layers = [L.RandomFlip(seed=1), L.RandomRotation(0.1, seed=2), L.RandomBrightness(0.2, seed=3)]
     pipeline, apart = L.Pipeline(layers), [type(layer).from_config(layer.get_config()) for layer in layers]
@@ -244,6 +264,13 @@ def test_boxes_of_one_image(name, words):
     batch = layer.transform_bounding_boxes({"boxes": BOXES[:1], "labels": CLASSES[:1]}, drawn)
     assert one["boxes"].shape == (2, 4) and one["labels"].tolist() == CLASSES[0].tolist()
     np.testing.assert_array_equal(one["boxes"], batch["boxes"][0])
+
+
+@pytest.mark.parametrize("name, words", [("RandomZoom", {"height_factor": 1.0}), ("RandomShear", {"x_factor": (1.0, 1.0), "y_factor": (1.0, 1.0)})])
+def test_factors_at_their_bounds(name, words):
+    """Keras takes them; images and boxes are finite."""
+    out = getattr(L, name)(**words, seed=1, bounding_box_format="xyxy")({"images": X, "bounding_boxes": {"boxes": BOXES, "labels": CLASSES}})
+    assert np.isfinite(out["images"]).all() and np.isfinite(out["bounding_boxes"]["boxes"]).all()
 
 
 def test_in_a_model():

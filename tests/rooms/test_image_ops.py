@@ -151,6 +151,8 @@ def test_perspective_terms_and_unknown_sizes():
     assert o.resize(unknown, (4, 5), crop_to_aspect_ratio=True).shape == (None, 4, 5, 3)
     assert o.affine_transform(unknown, h).shape == (None, None, None, 3)
     assert o.crop_images(kyeo.KerasTensor((None, 8, 9, 3)), 1, 1, 1, 1).shape == (None, 6, 7, 3)
+    assert o.pad_images(unknown, 2, 3, target_height=20, target_width=30).shape == (None, 20, 30, 3)
+    assert o.scale_and_translate(unknown, (None, 4, 5, 3), [1.0, 1.0], [0.0, 0.0], (1, 2), "linear").shape == (None, 4, 5, 3)
     assert o.extract_patches(kyeo.KerasTensor((None, 8, 9, 3)), 2).shape == (None, 4, 4, 12)
     assert o.ssim(unknown, unknown).shape == (None,)
     assert o.gaussian_blur(unknown).shape == (None, None, None, 3)
@@ -169,6 +171,7 @@ BAD = [
     ("crop_images(X, 1, 1, target_height=9, target_width=9)", "does not fit"), ("extract_patches(X, 'a')", "size"),
     ("extract_patches(X, (1, 2, 3, 4))", "size"), ("extract_patches(M, 2)", "axes"), ("ssim(X, X)", "smaller than the window"),
     ("scale_and_translate(X, (2, 3, 3, 3), [1.0], [1.0], (1,), 'nearest')", "linear"), ("elastic_transform(X, sigma=-1)", "sigma"),
+    ("scale_and_translate(X, (3, 3), [1.0], [1.0], (1,), 'linear')", "each axis"), ("gaussian_blur(X, 3.0)", "kernel_size"),
     ("gaussian_blur(X, 0)", "kernel_size"), ("sobel_edges(X, 'last')", "channels_last"),
 ]
 

@@ -19,7 +19,7 @@ from kyeo.layers.arguments import format_of
 from kyeo.layers.images.program import call_program
 from kyeo.layers.layer import Layer
 from kyeo.ops.bounding_boxes import FORMATS, dense
-from kyeo.ops.core import convert_to_tensor
+from kyeo.ops.core import convert_to_tensor, saturate_cast
 from kyeo.ops.image.layout import channel_axis, side_axes
 from kyeo.ops.kernels import uniform_numbers
 from kyeo.random import SeedGenerator
@@ -51,6 +51,7 @@ class ImageLayer(Layer):
     """
 
     always = False  # whether there is something to do when not training
+    takes_integers = False  # whether `change_images` is right for integers as they are; else it gets floats
 
     def __init__(self, *, bounding_box_format: str | None = None, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -109,7 +110,8 @@ class ImageLayer(Layer):
 
     def size_from(self, transformation: Any) -> tuple[Any, Any]:
         """Height and width of the images before, as the transformation tells them."""
-        shape = transformation["input_shape"] if isinstance(transformation, dict) else (None,) * 3
+        known = transformation if isinstance(transformation, dict) else {}
+        shape = known.get("input_shape", (None,) * 3)  # one that was written by hand may leave it out
         return tuple(shape[axis] for axis in side_axes(self.data_format))  # type: ignore[return-value]
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
@@ -117,9 +119,11 @@ class ImageLayer(Layer):
         images = self.prepared(convert_to_tensor(images))
         if not self._acts(transformation, training):
             return images
-        if images.ndim == 3:
-            return self.change_images(images[None], transformation)[0]
-        return self.change_images(images, transformation)
+        known = self.takes_integers or is_float(images.dtype)
+        batch = images if known else images.astype("float32")
+        batch = self.change_images(batch[None] if images.ndim == 3 else batch, transformation)
+        changed = batch[0] if images.ndim == 3 else batch
+        return changed if known else saturate_cast(jnp.round(changed), images.dtype)
 
     def transform_labels(self, labels: Any, transformation: Any = None, training: bool = True) -> Any:
         """The labels of images that were transformed."""

@@ -103,6 +103,8 @@ class CutMix(Blend):
     (None, 2)
     """
 
+    takes_integers = True
+
     def __init__(self, factor: Any = 1.0, seed: int | None = None, data_format: str | None = None, **kwargs: Any):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = span(self, 0, 1, strict=False, factor=factor)

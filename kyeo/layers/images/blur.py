@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from kyeo.core.errors import int_tuple, number, one_of, problem
+from kyeo.core.keys import key_of
 from kyeo.layers.images.base import Extent, ImageLayer, between, per_image, span
 from kyeo.layers.images.color import range_of
 from kyeo.ops.image import gaussian_blur
@@ -49,7 +50,7 @@ class RandomGaussianBlur(ImageLayer):
     def draw(self, key: Any, extent: Extent) -> dict[str, Any]:
         """Which images are blurred, and the standard deviations along x and y."""
         uniform = uniform_numbers(key, (extent.batch, 2))
-        sigma = between(uniform_numbers(derived_key(key, 0), (2,)), self.sigma, self.compute_dtype)
+        sigma = between(uniform_numbers(derived_key(key, 0), (2,)), self.sigma)
         return {"should_apply_blur": uniform[:, 1] < between(uniform[:, 0], self.factor), "blur_factor": sigma + 1e-6}
 
     def change_images(self, images: Any, transformation: Any) -> Any:
@@ -80,6 +81,8 @@ class RandomElasticTransform(ImageLayer):
     (None, 8, 8, 3)
     """
 
+    takes_integers = True
+
     def __init__(self, factor: Any = 1.0, scale: Any = 1.0, interpolation: str = "bilinear",
                  fill_mode: str = "reflect", fill_value: float = 0.0, value_range: Any = (0, 255),
                  seed: int | None = None, data_format: str | None = None, **kwargs: Any):
@@ -106,7 +109,7 @@ class RandomElasticTransform(ImageLayer):
         largest = int(6 * short * 0.05 * self.scale[1]) | 1
         alpha, sigma = max(extent.height, extent.width) * 0.1 * factor, short * 0.05 * factor
         moved = as_batch(type(self).__name__, images, self.data_format, lambda batch: bent(
-            batch, transformation["seed"], alpha, sigma, largest, order, self.fill_mode, self.fill_value))
+            batch, key_of(transformation["seed"]), alpha, sigma, largest, order, self.fill_mode, self.fill_value))
         return jnp.where(per_image(transformation["apply_transform"]), moved, images)
 
     def change_images(self, images: Any, transformation: Any) -> Any:
@@ -143,6 +146,8 @@ class RandomErasing(ImageLayer):
     >>> float(layer(kyeo.ops.ones((1, 8, 8, 1))).sum())  # a rectangle of 4x4 is gone
     48.0
     """
+
+    takes_integers = True
 
     def __init__(self, factor: Any = 1.0, scale: Any = (0.02, 0.33), fill_value: Any = None,
                  value_range: Any = (0, 255), seed: int | None = None, data_format: str | None = None, **kwargs: Any):

@@ -27,7 +27,7 @@ class MaxNumBoundingBoxes(ImageLayer):
     [[5, -1]]
     """
 
-    always = True
+    always = takes_integers = True
 
     def __init__(self, max_number: int, fill_value: int = -1, **kwargs: Any):
         super().__init__(**kwargs)

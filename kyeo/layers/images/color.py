@@ -81,7 +81,7 @@ class RandomContrast(ImageLayer):
     def draw(self, key: Any, extent: Extent) -> dict[str, Any]:
         """By what the distances from the mean of each image are multiplied."""
         (factor,) = values_between(key, extent.batch, (1.0 - self.factor[0], 1.0 + self.factor[1]))
-        return {"contrast_factor": per_image(factor).astype(self.compute_dtype)}
+        return {"contrast_factor": per_image(factor)}
 
     def change_images(self, images: Any, transformation: Any) -> Any:
         """The larger or smaller distances."""
@@ -226,12 +226,12 @@ class Solarization(ImageLayer):
         """What is added to each image and where its threshold lies, in 255 parts of the range."""
         bounds = [(low * 255.0, high * 255.0) for low, high in (self.addition_factor, self.threshold_factor)]
         addition, threshold = values_between(key, extent.batch, *bounds)
-        return {"additions": per_image(addition).astype(self.compute_dtype),
-                "thresholds": per_image(threshold).astype(self.compute_dtype)}
+        return {"additions": per_image(addition), "thresholds": per_image(threshold)}
 
     def change_images(self, images: Any, transformation: Any) -> Any:
         """Brighter, and inverted above the threshold."""
-        addition, threshold = (per_image(transformation[name]) for name in ("additions", "thresholds"))
-        values = jnp.clip(ranged(images, self.value_range, (0, 255)) + addition.astype(images.dtype), 0, 255)
+        addition, threshold = (per_image(transformation[name]).astype(images.dtype)
+                               for name in ("additions", "thresholds"))
+        values = jnp.clip(ranged(images, self.value_range, (0, 255)) + addition, 0, 255)
         values = jnp.where(values < threshold, values, 255 - values)
         return ranged(values, (0, 255), self.value_range)

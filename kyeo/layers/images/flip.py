@@ -29,6 +29,8 @@ class RandomFlip(ImageLayer):
     [(0.0, 1.0, 2.0), (2.0, 1.0, 0.0)]
     """
 
+    takes_integers = True
+
     def __init__(self, mode: str = "horizontal_and_vertical", seed: int | None = None, data_format: str | None = None,
                  **kwargs: Any):
         super().__init__(data_format=data_format, **kwargs)

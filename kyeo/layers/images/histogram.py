@@ -104,7 +104,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(ImageLayer):
     (None, 8, 8, 3)
     """
 
-    always = True
+    always = takes_integers = True
 
     def __init__(self, value_range: Any = (0, 255), clip_limit: float = 4.0, tile_grid_size: Any = (8, 8),
                  data_format: str | None = None, **kwargs: Any):

@@ -22,7 +22,7 @@ _INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5")
 class Sized(ImageLayer):
     """Base of the layers whose images have `height` and `width`; they do so when not training too."""
 
-    always = True
+    always = takes_integers = True
 
     def _set_size(self, height: int, width: int) -> None:
         self.height, self.width = positive_int(self, height=height), positive_int(self, width=width)

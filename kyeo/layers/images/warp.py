@@ -24,6 +24,8 @@ _FILLS = ("reflect", "wrap", "constant", "nearest")
 class Warp(ImageLayer):
     """Base: a subclass writes `draw` and `transforms`."""
 
+    takes_integers = True
+
     def _set_reading(self, fill_mode: str, interpolation: str, fill_value: float, seed: Any) -> None:
         self.fill_mode = one_of(self, _FILLS, fill_mode=fill_mode)
         self.interpolation = one_of(self, ("nearest", "bilinear"), interpolation=interpolation)
@@ -168,9 +170,10 @@ class RandomZoom(Warp):
         self._bounds = [span(self, -1.0, 1.0, height_factor=height_factor)]
         if width_factor is not None:
             self._bounds.append(span(self, -1.0, 1.0, width_factor=width_factor))
-        for (low, _), name in zip(self._bounds, ("height_factor", "width_factor")):
-            named: Any = {name: low}
-            number(self, check=lambda v: v > -1, expected="numbers above -1: nothing is left to see", **named)
+        for factor, name in ((height_factor, "height_factor"), (width_factor, "width_factor")):
+            if isinstance(factor, (tuple, list)):  # one number may be 1: hardly a draw is just -1
+                named: Any = {name: min(factor)}
+                number(self, check=lambda v: v > -1, expected="numbers above -1: nothing is left to see", **named)
         self._set_reading(fill_mode, interpolation, fill_value, seed)
 
     def draw(self, key: Any, extent: Extent) -> dict[str, Any]:

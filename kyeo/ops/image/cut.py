@@ -56,14 +56,14 @@ def pad_images(
     """
     where = "ops.image.pad_images"
     images, axes = image_of(where, images), side_axes(format_of(where, data_format))
-    pads = [(0, 0)] * images.ndim
+    pads = [(0, 0, 0)] * images.ndim  # before, after, between
     for side, axis, before, after, target in (
             ("top_padding bottom_padding target_height", axes[0], top_padding, bottom_padding, target_height),
             ("left_padding right_padding target_width", axes[1], left_padding, right_padding, target_width)):
         size = images.shape[axis]
-        pads[axis] = _ends(where, tuple(side.split()), before, after, target,  # type: ignore[arg-type]
-                           lambda wanted, other, size=size: wanted - other - size)
-    return jnp.pad(images, pads)
+        pads[axis] = *_ends(where, tuple(side.split()), before, after, target,  # type: ignore[arg-type]
+                            lambda wanted, other, size=size: wanted - other - size), 0
+    return lax.pad(images, jnp.zeros((), images.dtype), pads)  # jnp.pad asks for the sign of what follows from a size
 
 
 @op

@@ -213,14 +213,14 @@ def map_coordinates(inputs: Any, coordinates: Any, order: int, fill_mode: str = 
 
 @op
 def scale_and_translate(
-    images: Any, output_shape: Sequence[int], scale: Any, translation: Any, spatial_dims: Sequence[int], method: str,
-    antialias: bool = True,
+    images: Any, output_shape: Sequence[int | None], scale: Any, translation: Any, spatial_dims: Sequence[int],
+    method: str, antialias: bool = True,
 ) -> Array:
     """Images scaled and moved along some axes: element i of the result lies at (i + 0.5 - translation) / scale.
 
     Args:
         images: any shape.
-        output_shape: shape of the result.
+        output_shape: shape of the result, None for a size that stays.
         scale, translation: one number for each of `spatial_dims`.
         spatial_dims: the axes.
         method: "linear", "cubic", "lanczos3" or "lanczos5" ("bilinear", "bicubic", ... mean the same).
@@ -231,10 +231,14 @@ def scale_and_translate(
     >>> kyeo.ops.image.scale_and_translate(x, (1, 4, 1), [1.0], [1.0], (1,), "linear")[0, :, 0].tolist()
     [0.0, 0.0, 1.0, 2.0]
     """
-    method = one_of("ops.image.scale_and_translate", _SCALERS, method=method)
+    where, images = "ops.image.scale_and_translate", to_array(images)
+    method = one_of(where, _SCALERS, method=method)
+    if len(output_shape) != images.ndim:
+        raise problem("`output_shape` does not fit the images.", received=f"output_shape={tuple(output_shape)} for "
+                      f"images of shape {images.shape}", expected="a size for each axis of the images", where=where)
+    shape = tuple(have if wanted is None else wanted for have, wanted in zip(images.shape, output_shape))
     return jax.image.scale_and_translate(
-        to_array(images), tuple(output_shape), tuple(spatial_dims), to_array(scale), to_array(translation), method,
-        antialias)
+        images, shape, tuple(spatial_dims), to_array(scale), to_array(translation), method, antialias)
 
 
 @op

@@ -125,7 +125,9 @@ def inverted(transform: Array) -> Array:
     a0, a1, a2, b0, b1, b2, c0, c1 = jnp.unstack(transform, axis=-1)
     entries = [b1 - b2 * c1, a2 * c1 - a1, a1 * b2 - a2 * b1, b2 * c0 - b0, a0 - a2 * c0, a2 * b0 - a0 * b2,
                b0 * c1 - b1 * c0, a1 * c0 - a0 * c1]
-    return jnp.stack(entries, -1) / (a0 * b1 - a1 * b0)[:, None] + 0.0  # + 0: no -0
+    scale = a0 * b1 - a1 * b0
+    scale = jnp.where(scale == 0, 1e-6, scale)  # what lies on one line comes from far away, not from nowhere
+    return jnp.stack(entries, -1) / scale[:, None] + 0.0  # + 0: no -0
 
 
 def filtered(images: Array, weights: Sequence[Any] | Array, axis: int, padding: str = "same") -> Array:
