@@ -248,10 +248,10 @@ def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     except Exception as error:
         try:  # a Python `if` on the unknown size: see which sizes move with it
             first, second = with_size(_PROBES[0]), with_size(_PROBES[1])
+            return jax.tree.map(
+                lambda a, b: _spec([s if s == t else None for s, t in zip(a.shape, b.shape)], a.dtype), first, second)
         except Exception:
             raise error from None
-        return jax.tree.map(
-            lambda a, b: _spec([s if s == t else None for s, t in zip(a.shape, b.shape)], a.dtype), first, second)
     finally:  # JAX leaves an exception for each symbolic size, in a cycle that holds the variables of all callers
         gc.collect(0)
     return jax.tree.map(lambda leaf: _spec([s if isinstance(s, int) else None for s in leaf.shape], leaf.dtype), out)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
-from kyeo.core.errors import one_of, problem
+from kyeo.core.errors import describe, one_of, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
 from kyeo.core.variable import unwrap
@@ -254,11 +254,16 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
 
 @op
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
-    """The list of the slices along `axis`; `num` is not needed.
+    """The list of the slices along `axis`; `num`, how many there are, is needed where the size is not known.
 
     >>> import kyeo
     >>> [part.tolist() for part in kyeo.ops.unstack([[1, 2], [3, 4]])]
     [[1, 2], [3, 4]]
     """
     x = to_array(x)
-    return [jnp.take(x, i, axis) for i in builtins.range(x.shape[axis])]
+    size = x.shape[axis] if isinstance(x.shape[axis], int) else num
+    if size is None or num not in (None, size):
+        raise problem("How many slices there are must be known." if size is None else "`num` is not valid.",
+                      received=f"{describe(x)}, num={num}, axis={axis}", where="ops.unstack",
+                      expected="`num`, or a size that is not None" if size is None else f"{size} slices, or None")
+    return [jnp.take(x, i, axis) for i in builtins.range(size)]

@@ -398,13 +398,16 @@ BAD = [  # expression, a part of the message
     ("layer_normalization(F, rms_scaling=True)", "rms_normalization"), ("multi_hot(J, 5, tokens=5)", "no such argument"),
     ("vectorized_map(lambda a: STATE.assign(1.0), F)", "assigned"), ("jvp(lambda a: STATE.assign(1.0), (1.0,), (1.0,))", "assigned"),
     ("associative_scan(lambda a, b: a + b + STATE.assign(1.0), F)", "assigned"),
+    ("unstack(F, axis=7)", "axes from -2 to 1"), ("swapaxes(F, 0, 7)", "axes from -2 to 1"), ("expand_dims(F, 7)", "axes from -3 to 2"),
+    ("unstack(F, num=5)", "2 slices"), ("unstack(X, axis=1)", "must be known"), ("nonzero(X)", "depends on values"),
+    ("where(X)", "depends on values"), ("unique(X)", "depends on values"), ("bincount(cast(X, 'int32'))", "depends on values"),
 ]
 
 
 @pytest.mark.parametrize(("row", "part"), BAD)
 def test_bad_arguments(row, part):
     with pytest.raises((ValueError, TypeError, NotImplementedError)) as caught:
-        evaluate(row, kyeo.ops, {"STATE": kyeo.Variable(0.0, name="state")})
+        evaluate(row, kyeo.ops, {"STATE": kyeo.Variable(0.0, name="state"), "X": kyeo.KerasTensor((2, None))})
     assert part in str(caught.value) and "\n  " in str(caught.value)
 
 
@@ -470,6 +473,7 @@ def test_unknown_sizes():
         o.conv(x, jnp.ones((3, 3, 3, 4)), 2, "same"): (None, 4, 3, 4), o.max_pool(x, 2): (None, 4, 3, 3),
         o.reshape(x, (-1, 4)): (None, 4), o.reshape(x, (o.shape(x)[0], -1)): (None, 144), x[:, 0]: (None, 6, 3),
         o.transpose(x): (3, 6, 8, None), o.mean(x, axis=[1, 2]): (None, 3), x[None] * x: (1, None, 8, 6, 3),
+        o.unstack(x, 5)[4]: (8, 6, 3), o.solve(x[:, :3, :3, 0], x[:, :3, 0, 0]): (None, 3),
     }
     for tensor, shape in wanted.items():
         assert tensor.shape == shape
