@@ -60,13 +60,12 @@ def _no_such_axis(
     fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any],
 ) -> str | None:
     """What axes there are, if the axis asked for is not among them; the error knows it where the result has others."""
-    said = re.search(r"axis -?\d+ is out of bounds for array of dimension (\d+)", str(error))
-    if said and int(said[1]):
-        return f"axes from {-int(said[1])} to {int(said[1]) - 1}"
     given = {**dict(zip(inspect.signature(fn).parameters, args)), **kwargs}
-    ndim = getattr(args[0] if args else None, "ndim", None)
-    axes = jax.tree.leaves([value for name, value in given.items() if name.startswith("axis")])
-    wrong = ndim is not None and any(isinstance(a, int) and not -ndim <= a < ndim for a in axes)
+    asked = jax.tree.leaves([value for name, value in given.items() if name.startswith("axis")])
+    axes = [axis for axis in asked if isinstance(axis, int)]
+    said = re.search(r"axis (-?\d+) is out of bounds for array of dimension (\d+)", str(error))
+    ndim = int(said[2]) if said and int(said[1]) in axes else getattr(args[0] if args else None, "ndim", None)
+    wrong = ndim is not None and any(not -ndim <= axis < ndim for axis in axes)
     return f"axes from {-ndim} to {ndim - 1}" if wrong and ndim else None
 
 

@@ -189,7 +189,23 @@ def get_item(x: Any, key: Any) -> jax.Array:
     >>> kyeo.ops.get_item([[1, 2], [3, 4]], 1).tolist()
     [3, 4]
     """
-    return to_array(x)[key]
+    x = to_array(x)
+    _check_indices(x.shape, key)
+    return x[key]
+
+
+def _check_indices(shape: Sequence[Any], key: Any) -> None:
+    """Refuse a number that is no index of its axis: JAX would take the last one, or the first."""
+    keys = key if isinstance(key, tuple) else (key,)
+    axes = [k for k in keys if k is not None]
+    if any((hasattr(k, "ndim") and k.ndim) or isinstance(k, (bool, list, tuple)) for k in axes):
+        return
+    at = next((i for i, k in enumerate(axes) if k is Ellipsis), len(axes))
+    after = len(axes) - at - 1  # entries behind the ellipsis
+    for k, size in [*zip(axes[:at], shape), *zip(axes[::-1][:max(after, 0)], shape[::-1])]:
+        if isinstance(k, (int, np.integer)) and isinstance(size, int) and not -size <= k < size:
+            raise problem("This is not an index.", received=f"{k} for an axis of size {size}, in {key!r}",
+                          expected=f"an int from {-size} to {size - 1}", where="ops.get_item", kind=IndexError)
 
 
 @op

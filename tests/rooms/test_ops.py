@@ -399,7 +399,8 @@ BAD = [  # expression, a part of the message
     ("vectorized_map(lambda a: STATE.assign(1.0), F)", "assigned"), ("jvp(lambda a: STATE.assign(1.0), (1.0,), (1.0,))", "assigned"),
     ("associative_scan(lambda a, b: a + b + STATE.assign(1.0), F)", "assigned"),
     ("unstack(F, axis=7)", "axes from -2 to 1"), ("swapaxes(F, 0, 7)", "axes from -2 to 1"), ("expand_dims(F, 7)", "axes from -3 to 2"),
-    ("unstack(F, num=5)", "2 slices"), ("unstack(X, axis=1)", "must be known"), ("nonzero(X)", "depends on values"),
+    ("get_item(F, (0, 3))", "from -3 to 2"), ("X[2]", "from -2 to 1"), ("get_item(B, (..., None, -5))", "from -4 to 3"),
+    ("matmul(ROWS, ROWS)", "6 rows"), ("unstack(F, num=5)", "2 slices"), ("unstack(X, axis=1)", "must be known"), ("nonzero(X)", "depends on values"),
     ("where(X)", "depends on values"), ("unique(X)", "depends on values"), ("bincount(cast(X, 'int32'))", "depends on values"),
 ]
 
@@ -407,7 +408,8 @@ BAD = [  # expression, a part of the message
 @pytest.mark.parametrize(("row", "part"), BAD)
 def test_bad_arguments(row, part):
     with pytest.raises((ValueError, TypeError, NotImplementedError)) as caught:
-        evaluate(row, kyeo.ops, {"STATE": kyeo.Variable(0.0, name="state"), "X": kyeo.KerasTensor((2, None))})
+        evaluate(row, kyeo.ops, {"STATE": kyeo.Variable(0.0, name="state"), "X": kyeo.KerasTensor((2, None)),
+                                   "ROWS": kyeo.KerasTensor((None, 6))})
     assert part in str(caught.value) and "\n  " in str(caught.value)
 
 
