@@ -73,7 +73,7 @@ def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwarg
     axes = _no_such_axis(fn, error, args, kwargs)
     words = Words(axes) if axes else in_plain_words(error)
     received = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in kwargs.items())]
-    kinds = {TypeError: TypeError, AttributeError: TypeError, IndexError: IndexError}
+    kinds = {TypeError: TypeError, AttributeError: TypeError, IndexError: IndexError, OverflowError: OverflowError}
     kind = next((kind for cls, kind in kinds.items() if isinstance(error, cls)), ValueError)
     return problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=kind, received=", ".join(received),
                    expected=words.text if words else str(error).split("\n")[0], fix=words.fix if words else None)

@@ -105,7 +105,7 @@ ROWS = [f"{name}(F)" for name in UNARY_FLOAT] + [f"{name}(F, P)" for name in BIN
     reshape(B, -1) | reshape(B, (2, 12)) | reshape(B, [3, 8]) | transpose(B, (2, 0, 1)) | swapaxes(B, 0, 2)
     moveaxis(B, 0, -1) | moveaxis(B, (0, 1), (1, 2)) | expand_dims(F, -1) | expand_dims(F, (0, 3))
     squeeze(F[:, None]) | squeeze(F[:, None], axis=1) | broadcast_to(ROW, (4, 3)) | concatenate([F, P], axis=1)
-    concatenate((F, I)) | stack([F, P], axis=1) | stack([F, I]) | hstack([F, P]) | vstack([F, ROW])
+    concatenate((F, I)) | concatenate([F, ROW], axis=None) | stack([F, P], axis=1) | stack([F, I]) | hstack([F, P]) | vstack([F, ROW])
     append(F, P, axis=1) | split(V, 3) | split(B, [1, 3], axis=2) | array_split(V, 4) | pad(F, 1)
     pad(F, ((1, 2), (0, 1)), constant_values=2.0) | pad(F, [[1, 1], [2, 2]], mode='reflect')
     pad(F, ((1, 0), (0, 1)), 'symmetric') | pad(F, 1, mode='edge') | tile(F, 2) | tile(F, (2, 1, 2)) | repeat(F, 2)
@@ -466,6 +466,13 @@ def test_where_keras_goes_wrong():
     for pool in ("max_pool", "average_pool"):
         close(leaves(evaluate(f"{pool}(IMG, 2)", kyeo.ops)), leaves(evaluate(f"{pool}(IMG, 2, 2)", kyeo.ops)), pool)
     assert kyeo.ops.bincount([[1, 1], [3, 0]]).tolist() == [[0, 2, 0, 0], [1, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("row", ["clip(F, {0}, 9)", "clip(F, None, {0})", "linspace({0}, 1, 4)", "logspace(0, {0}, 4, axis=1)",
+                                 "geomspace({0}, {0}, 4)"])
+def test_lists_are_taken_as_arrays(row):
+    found, wanted = (evaluate(row.format(text), kyeo.ops) for text in ("[0.1, 0.2, 0.3]", "array([0.1, 0.2, 0.3])"))
+    close(leaves(found), leaves(wanted), row)
 
 
 def test_unknown_sizes():
