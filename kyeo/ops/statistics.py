@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import one_of, positive_int, problem
 from kyeo.core.op import op
 from kyeo.ops.rows import sized_by_values, tuple_axis
@@ -48,7 +48,8 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     >>> float(kyeo.ops.quantile([1.0, 2.0, 3.0], 0.5))
     2.0
     """
-    return jnp.quantile(to_array(x), to_array(q), tuple_axis(axis), method=method_of("quantile", method),
+    x = as_floats(to_array(x))
+    return jnp.quantile(x, as_floats(to_array(q), x.dtype), tuple_axis(axis), method=method_of("quantile", method),
                         keepdims=keepdims)
 
 

@@ -468,6 +468,14 @@ def test_where_keras_goes_wrong():
     assert kyeo.ops.bincount([[1, 1], [3, 0]]).tolist() == [[0, 2, 0, 0], [1, 0, 0, 1]]
 
 
+@pytest.mark.parametrize("row, same", [
+    ("quantile(I, 1)", "quantile(I, 1.0)"), ("nanquantile(I, 0, axis=1)", "nanquantile(I, 0.0, axis=1)"),
+    ("associative_scan(lambda a, b: a + b, F, reverse=True, axis=-1)", "flip(cumsum(flip(F, 1), 1), 1)"),
+])
+def test_where_keras_fails(row, same):
+    close(leaves(evaluate(row, kyeo.ops)), leaves(evaluate(same, kyeo.ops)), row)
+
+
 @pytest.mark.parametrize("row", ["clip(F, {0}, 9)", "clip(F, None, {0})", "linspace({0}, 1, 4)", "logspace(0, {0}, 4, axis=1)",
                                  "geomspace({0}, {0}, 4)"])
 def test_lists_are_taken_as_arrays(row):
