@@ -99,6 +99,7 @@ def given_arguments(owner: Any) -> dict[str, Any]:
     signature = inspect.signature(init)
     if args and any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
         raise problem(f"{type(owner).__name__} takes *args, so its config cannot be derived.", where=owner,
+                      kind=NotImplementedError,
                       fix="name the constructor's arguments, or write get_config and from_config")
     bound = signature.bind(owner, *args, **kwargs).arguments
     keywords = (n for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD and n in bound)
@@ -168,7 +169,7 @@ def serialize_value(value: Any, owner: Any = None, name: str = "") -> Any:
         return serialize_object(value)
     if callable(value):
         return _serialize_function(value, owner, name)
-    raise problem(f"`{name}` cannot be written into a config.", received=value, where=owner,
+    raise problem(f"`{name}` cannot be written into a config.", received=value, where=owner, kind=NotImplementedError,
                   expected="plain values, arrays, registered functions, or objects with get_config",
                   fix="give its class a get_config(), under @kyeo.saving.register_keras_serializable(), or make it in "
                       "__init__ from plain values")

@@ -52,7 +52,10 @@ def _caught_as_value_error(kind: type[Exception]) -> type[Exception]:
 
 
 _SHOWN_AS: dict[type[Exception], type[Exception]] = {
-    KeyError: _PlainKeyError, **{kind: _caught_as_value_error(kind) for kind in (TypeError, FileNotFoundError)}}
+    KeyError: _PlainKeyError,
+    **{kind: _caught_as_value_error(kind)
+       for kind in (TypeError, IndexError, OverflowError, NotImplementedError, FileNotFoundError)},
+}
 
 
 def describe(value: Any) -> str:

@@ -7,8 +7,11 @@ called straight through. Decorating also files it in the op table, where saved g
 import contextlib
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
+
+import jax
 
 from kyeo.core.errors import describe, is_told, problem
 from kyeo.core.parameters import MISTAKES, Checks, is_misfit, misfit
@@ -53,20 +56,24 @@ def _shown(value: Any) -> str:
     return describe(value)
 
 
-def _no_such_axis(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-    """What axes there are, if the axis asked for is not among them."""
+def _no_such_axis(
+    fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any],
+) -> str | None:
+    """What axes there are, if the axis asked for is not among them; the error knows it where the result has others."""
     given = {**dict(zip(inspect.signature(fn).parameters, args)), **kwargs}
-    axis, ndim = given.get("axis"), getattr(args[0] if args else None, "ndim", None)
-    axes = axis if isinstance(axis, (list, tuple)) else [axis]
-    wrong = ndim is not None and any(isinstance(a, int) and not -ndim <= a < ndim for a in axes)
+    asked = jax.tree.leaves([value for name, value in given.items() if name.startswith("axis")])
+    axes = [axis for axis in asked if isinstance(axis, int)]
+    said = re.search(r"axis (-?\d+) is out of bounds for array of dimension (\d+)", str(error))
+    ndim = int(said[2]) if said and int(said[1]) in axes else getattr(args[0] if args else None, "ndim", None)
+    wrong = ndim is not None and any(not -ndim <= axis < ndim for axis in axes)
     return f"axes from {-ndim} to {ndim - 1}" if wrong and ndim else None
 
 
 def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception:
-    axes = _no_such_axis(fn, args, kwargs)
+    axes = _no_such_axis(fn, error, args, kwargs)
     words = Words(axes) if axes else in_plain_words(error)
     received = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in kwargs.items())]
-    kinds = {TypeError: TypeError, AttributeError: TypeError, IndexError: IndexError}
+    kinds = {TypeError: TypeError, AttributeError: TypeError, IndexError: IndexError, OverflowError: OverflowError}
     kind = next((kind for cls, kind in kinds.items() if isinstance(error, cls)), ValueError)
     return problem(f"`ops.{fn.__name__}` cannot be applied to these tensors.", kind=kind, received=", ".join(received),
                    expected=words.text if words else str(error).split("\n")[0], fix=words.fix if words else None)

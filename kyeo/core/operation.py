@@ -69,8 +69,9 @@ class Operation(Configurable):
 
     @property
     def output(self) -> Any:
-        """The symbolic output of its first call in a graph."""
-        return self._first_node().outputs
+        """The symbolic output of its first call in a graph; a list where there are several."""
+        outputs = self._first_node().output_tensors
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def _first_node(self) -> Node:
         if not self._inbound_nodes:

@@ -25,6 +25,7 @@ __all__ = ["Words", "in_plain_words", "is_ours", "plainly", "warn"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_UNKNOWN = "_DimExpr"  # JAX's class of a size that is not known, which the user's own code may meet
 _JAX_NOTE = "JAX has removed its internal frames"
 _KYEO = str(pathlib.Path(__file__).parents[1]) + os.sep
 _LIBRARIES = {"kyeo", "jax", "jaxlib", "numpy", "scipy", "opt_einsum", "ml_dtypes"}
@@ -56,6 +57,7 @@ _CLASSES: tuple[tuple[type[Exception], Words], ...] = (
         "take sizes from x.shape, and compute values with kyeo.ops")),
 )
 _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(_UNKNOWN), "sizes that are known where they are counted with, as by range(): the shape has None there"),
     (re.compile(r"\w*Tracer\w* has no attribute '?(\w+)"), r"nothing named \1 of a tensor whose values are only known "
      "when the step runs: the functions of kyeo.ops compute with it"),
     (re.compile(r"arrays are immutable|does not support item assignment"), "no assignment into a tensor, as in "
@@ -78,9 +80,10 @@ def in_plain_words(error: BaseException) -> Words | None:
     for cls, words in _CLASSES:
         if isinstance(error, cls):
             return words
-    if not any(_JAX_NOTE in note for note in getattr(error, "__notes__", ())) and not _raised_by_arrays(error):
-        return None
     line = str(error).strip().split("\n")[0]
+    by_jax = any(_JAX_NOTE in note for note in getattr(error, "__notes__", ()))
+    if not by_jax and not _raised_by_arrays(error) and _UNKNOWN not in line:
+        return None
     for pattern, text in _SENTENCES:
         if pattern.search(line):
             return Words(pattern.search(line).expand(text))  # type: ignore[union-attr]

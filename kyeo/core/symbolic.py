@@ -28,6 +28,7 @@ __all__ = [
     "sized_by_others", "tensors_in",
 ]
 
+_MANY = 8  # arguments, beyond which not every size is tried in every place
 _PROBES = (512, 640)  # two stand-ins for an unknown size where tracing with a symbolic one is refused
 
 
@@ -248,10 +249,10 @@ def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     except Exception as error:
         try:  # a Python `if` on the unknown size: see which sizes move with it
             first, second = with_size(_PROBES[0]), with_size(_PROBES[1])
+            return jax.tree.map(
+                lambda a, b: _spec([s if s == t else None for s, t in zip(a.shape, b.shape)], a.dtype), first, second)
         except Exception:
             raise error from None
-        return jax.tree.map(
-            lambda a, b: _spec([s if s == t else None for s, t in zip(a.shape, b.shape)], a.dtype), first, second)
     finally:  # JAX leaves an exception for each symbolic size, in a cycle that holds the variables of all callers
         gc.collect(0)
     return jax.tree.map(lambda leaf: _spec([s if isinstance(s, int) else None for s in leaf.shape], leaf.dtype), out)
@@ -259,7 +260,10 @@ def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
 
 def sized_by_others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     """The arguments with unknown sizes taken from other arguments: the sizes in the same place, counted from the last
-    axis. As few as possible come first, for an axis along which tensors are joined has no reason to be alike."""
+    axis. As few as possible come first, for an axis along which tensors are joined has no reason to be alike.
+
+    Then one size at a time from any place, as a product sums over a last axis and one before it; not the number of
+    rows, for that is how a matrix given the wrong way round shows."""
     leaves, treedef = jax.tree.flatten((args, kwargs))
     shapes = [tuple(leaf.shape)[::-1] if hasattr(leaf, "shape") else () for leaf in leaves]
     known: dict[int, int] = {}
@@ -272,6 +276,15 @@ def sized_by_others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[t
                 [known[a] if a in axes and size is None else size for a, size in enumerate(shape)][::-1], leaf.dtype)
                 for leaf, shape in zip(leaves, shapes)]
             yield jax.tree.unflatten(treedef, new)
+    for place, (leaf, shape) in enumerate(zip(leaves, shapes)):
+        others = {size for other in shapes[:place] + shapes[place + 1:] for size in other if size}
+        if not isinstance(leaf, SymbolicTensor) or len(shapes) > _MANY:
+            continue
+        for axis, size in itertools.product(range(len(shape) - 1), sorted(others)):
+            if shape[axis] is None:
+                sizes = [*shape[:axis], size, *shape[axis + 1:]][::-1]
+                new = [*leaves[:place], SymbolicTensor(sizes, leaf.dtype), *leaves[place + 1:]]
+                yield jax.tree.unflatten(treedef, new)
 
 
 def _sizes(shape: Any) -> tuple[int | None, ...]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
+from kyeo.ops.rows import sized_by_values
 
 __all__ = [
     "argpartition", "diag", "diagonal", "isin", "nonzero", "select", "take", "take_along_axis", "tril", "triu",
@@ -52,7 +53,8 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
         raise problem("`where` needs both values or none.", received=f"x1={x1!r}, x2={x2!r}",
                       expected="x1 and x2", where="ops.where")
     condition = to_array(condition)
-    return jnp.where(condition) if x1 is None else jnp.where(condition, to_array(x1), to_array(x2))
+    with sized_by_values("where", "give values for both: kyeo.ops.where(condition, x, 0)"):
+        return jnp.where(condition) if x1 is None else jnp.where(condition, to_array(x1), to_array(x2))
 
 
 @op
@@ -79,7 +81,8 @@ def nonzero(x: Any) -> Any:
     >>> [i.tolist() for i in kyeo.ops.nonzero([0, 3, 4])]
     [[1, 2]]
     """
-    return jnp.nonzero(to_array(x))
+    with sized_by_values("nonzero"):
+        return jnp.nonzero(to_array(x))
 
 
 @op
@@ -104,8 +107,9 @@ def unique(
     >>> kyeo.ops.unique([3, 1, 3]).tolist()
     [1, 3]
     """
-    return jnp.unique(to_array(x), return_index, return_inverse, return_counts, axis, equal_nan=False,
-                      size=size, fill_value=fill_value, sorted=sorted)
+    with sized_by_values("unique", "unique(..., size=n)"):
+        return jnp.unique(to_array(x), return_index, return_inverse, return_counts, axis, equal_nan=False,
+                          size=size, fill_value=fill_value, sorted=sorted)
 
 
 @op

@@ -113,6 +113,8 @@ def associative_scan(f: Function, elems: Any, reverse: bool = False, axis: int =
     >>> kyeo.ops.associative_scan(lambda a, b: a + b, kyeo.ops.arange(5)).tolist()
     [0, 1, 3, 6, 10]
     """
+    if axis < 0:  # JAX turns the axis round before it counts it from the front
+        axis += jnp.ndim(jax.tree.leaves(elems)[0])
     return jax.lax.associative_scan(sealed(f, "ops.associative_scan"), elems, reverse, axis)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
-from kyeo.core.errors import one_of, problem
+from kyeo.core.errors import describe, one_of, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
 from kyeo.core.variable import unwrap
@@ -189,7 +189,23 @@ def get_item(x: Any, key: Any) -> jax.Array:
     >>> kyeo.ops.get_item([[1, 2], [3, 4]], 1).tolist()
     [3, 4]
     """
-    return to_array(x)[key]
+    x = to_array(x)
+    _check_indices(x.shape, key)
+    return x[key]
+
+
+def _check_indices(shape: Sequence[Any], key: Any) -> None:
+    """Refuse a number that is no index of its axis: JAX would take the last one, or the first."""
+    keys = key if isinstance(key, tuple) else (key,)
+    axes = [k for k in keys if k is not None]
+    if any((hasattr(k, "ndim") and k.ndim) or isinstance(k, (bool, list, tuple)) for k in axes):
+        return
+    at = next((i for i, k in enumerate(axes) if k is Ellipsis), len(axes))
+    after = len(axes) - at - 1  # entries behind the ellipsis
+    for k, size in [*zip(axes[:at], shape), *zip(axes[::-1][:max(after, 0)], shape[::-1])]:
+        if isinstance(k, (int, np.integer)) and isinstance(size, int) and not -size <= k < size:
+            raise problem("This is not an index.", received=f"{k} for an axis of size {size}, in {key!r}",
+                          expected=f"an int from {-size} to {size - 1}", where="ops.get_item", kind=IndexError)
 
 
 @op
@@ -254,11 +270,16 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
 
 @op
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
-    """The list of the slices along `axis`; `num` is not needed.
+    """The list of the slices along `axis`; `num`, how many there are, is needed where the size is not known.
 
     >>> import kyeo
     >>> [part.tolist() for part in kyeo.ops.unstack([[1, 2], [3, 4]])]
     [[1, 2], [3, 4]]
     """
     x = to_array(x)
-    return [jnp.take(x, i, axis) for i in builtins.range(x.shape[axis])]
+    size = x.shape[axis] if isinstance(x.shape[axis], int) else num
+    if size is None or num not in (None, size):
+        raise problem("How many slices there are must be known." if size is None else "`num` is not valid.",
+                      received=f"{describe(x)}, num={num}, axis={axis}", where="ops.unstack",
+                      expected="`num`, or a size that is not None" if size is None else f"{size} slices, or None")
+    return [jnp.take(x, i, axis) for i in builtins.range(size)]

@@ -151,6 +151,11 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     return jnp.arange(start, stop, step, standardize_dtype(dtype))
 
 
+def _ends(start: Any, stop: Any) -> tuple[Any, Any]:
+    start, stop = (to_array(end) if isinstance(end, (list, tuple)) else end for end in (start, stop))
+    return start, stop
+
+
 @op
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
@@ -164,7 +169,7 @@ def linspace(
     >>> kyeo.ops.linspace(0, 1, 3).tolist()
     [0.0, 0.5, 1.0]
     """
-    return jnp.linspace(start, stop, num, endpoint, retstep, _same(dtype), axis)
+    return jnp.linspace(*_ends(start, stop), num, endpoint, retstep, _same(dtype), axis)
 
 
 @op
@@ -178,7 +183,7 @@ def logspace(
     >>> kyeo.ops.logspace(0, 2, 3, base=2).tolist()
     [1.0, 2.0, 4.0]
     """
-    return jnp.logspace(start, stop, num, endpoint, base, _same(dtype), axis)
+    return jnp.logspace(*_ends(start, stop), num, endpoint, base, _same(dtype), axis)
 
 
 @op
@@ -191,7 +196,7 @@ def geomspace(
     >>> kyeo.ops.geomspace(1.0, 4.0, 3).round(3).tolist()
     [1.0, 2.0, 4.0]
     """
-    return jnp.geomspace(start, stop, num, endpoint, _same(dtype), axis)
+    return jnp.geomspace(*_ends(start, stop), num, endpoint, _same(dtype), axis)
 
 
 def _count(where: str, name: str, value: Any) -> None:

@@ -151,7 +151,8 @@ def clip(x: Any, x_min: Any, x_max: Any) -> jax.Array:
     [0.0, 0.5, 1.0]
     """
     x = to_array(x)
-    return jnp.clip(x.astype("int32") if x.dtype == bool else x, x_min, x_max)
+    low, high = (bound if bound is None else to_array(bound) for bound in (x_min, x_max))
+    return jnp.clip(x.astype("int32") if x.dtype == bool else x, low, high)
 
 
 @op

@@ -1,5 +1,6 @@
 """Linear algebra: decompositions, equations, norms, and what is derived from them."""
 
+import functools
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
 from kyeo.ops.control import jvp
 from kyeo.ops.kernels.settled import settled
-from kyeo.ops.rows import tuple_axis
+from kyeo.ops.rows import Function, tuple_axis
 
 __all__ = [
     "cdist", "cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "logdet", "lstsq", "lu_factor",
@@ -213,37 +214,37 @@ def lu_factor(x: Any) -> Any:
     return factor(x)
 
 
-def _equations(a: Any, b: Any, name: str) -> tuple[jax.Array, jax.Array]:
+def _solved(fn: Function, a: Any, b: Any, name: str) -> jax.Array:
     a, b = _matrix(a, name, square=True), to_array(b)
-    rows = {b.shape[max(-2, -b.ndim)]} if b.ndim else set()
-    if name == "solve_triangular" and b.ndim == a.ndim - 1:
-        rows.add(b.shape[-1])  # a vector for each matrix
-    if a.shape[-1] not in rows:
+    vectors = b.ndim == 1 or b.shape == a.shape[:-1]  # one for each matrix
+    right = b[..., None] if vectors else b
+    if right.ndim < 2 or right.shape[-2] != a.shape[-1]:
         raise problem("The right side does not fit the equations.", where=f"ops.{name}",
                       received=f"shapes {a.shape} and {b.shape}", expected=f"{a.shape[-1]} rows in b")
-    return a, b
+    x = fn(a, right)
+    return x[..., 0] if vectors else x
 
 
 @op
 def solve(a: Any, b: Any) -> jax.Array:
-    """The x with a x = b.
+    """The x with a x = b: a matrix, or a vector for each matrix a.
 
     >>> import kyeo
     >>> kyeo.ops.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [2.0]]).tolist()
     [[1.0], [0.5]]
     """
-    return jnp.linalg.solve(*_equations(a, b, "solve"))
+    return _solved(jnp.linalg.solve, a, b, "solve")
 
 
 @op
 def solve_triangular(a: Any, b: Any, lower: bool = False) -> jax.Array:
-    """The x with a x = b for triangular a.
+    """The x with a x = b for triangular a; b as in `solve`.
 
     >>> import kyeo
     >>> kyeo.ops.solve_triangular([[2.0, 0.0], [0.0, 4.0]], [[2.0], [2.0]]).tolist()
     [[1.0], [0.5]]
     """
-    return jax_solve_triangular(*_equations(a, b, "solve_triangular"), lower=lower)
+    return _solved(functools.partial(jax_solve_triangular, lower=lower), a, b, "solve_triangular")
 
 
 @op

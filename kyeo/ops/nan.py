@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.op import op
 from kyeo.ops.kernels.settled import of_settled
@@ -83,8 +83,9 @@ def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdi
     >>> float(kyeo.ops.nanquantile([1.0, float("nan"), 3.0], 0.5))
     2.0
     """
-    return jnp.nanquantile(to_array(x), to_array(q), tuple_axis(axis), method=method_of("nanquantile", method),
-                           keepdims=keepdims)
+    x = as_floats(to_array(x))
+    return jnp.nanquantile(x, as_floats(to_array(q), x.dtype), tuple_axis(axis),
+                           method=method_of("nanquantile", method), keepdims=keepdims)
 
 
 @op

@@ -69,7 +69,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> jax.Array:
 def cross(
     x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None,
 ) -> jax.Array:
-    """Cross product of vectors of 2 or 3 elements; `axis` stands for all three axes.
+    """Cross product of vectors of 3 elements; `axis` stands for all three axes.
 
     >>> import kyeo
     >>> kyeo.ops.cross([1, 0, 0], [0, 1, 0]).tolist()

@@ -1,7 +1,8 @@
 """How a row of a table becomes an op: a name, a function on arrays, a sentence and an example."""
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import jax
@@ -11,8 +12,8 @@ from kyeo.core.errors import problem
 from kyeo.core.op import op
 
 __all__ = [
-    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "named_op", "reduction", "tuple_axis",
-    "unary",
+    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "named_op", "reduction",
+    "sized_by_values", "tuple_axis", "unary",
 ]
 
 Function = Callable[..., Any]
@@ -48,6 +49,16 @@ def tuple_axis(axis: Any) -> Any:
         raise problem("`axis` is not valid.", received=f"axis={axis!r}", expected="an int, several ints, or None",
                       kind=TypeError)
     return tuple(axis) if isinstance(axis, list) else axis
+
+
+@contextlib.contextmanager
+def sized_by_values(name: str, fix: str = "keep all elements: kyeo.ops.where(condition, x, 0)") -> Iterator[None]:
+    """Around what gives more or less by the values it meets: says so where they are not known, as in `jax.jit`."""
+    try:
+        yield
+    except jax.errors.ConcretizationTypeError:
+        raise problem(f"How much `ops.{name}` gives depends on values, which are only known when the step runs.",
+                      where=f"ops.{name}", fix=fix, kind=TypeError) from None
 
 
 def named_op(fn: Function, name: str, text: str, call: str, result: str, shown: str = "{}.tolist()") -> Any:

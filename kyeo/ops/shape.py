@@ -141,8 +141,8 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> jax.Array:
 
 
 @op
-def concatenate(xs: Many, axis: int = 0) -> jax.Array:
-    """Arrays joined along an existing axis.
+def concatenate(xs: Many, axis: int | None = 0) -> jax.Array:
+    """Arrays joined along an existing axis; each flattened before where that is None.
 
     >>> import kyeo
     >>> kyeo.ops.concatenate([[1, 2], [3]]).tolist()

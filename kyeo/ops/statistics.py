@@ -5,10 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import one_of, positive_int, problem
 from kyeo.core.op import op
-from kyeo.ops.rows import tuple_axis
+from kyeo.ops.rows import sized_by_values, tuple_axis
 
 __all__ = [
     "average", "bincount", "corrcoef", "correlate", "digitize", "histogram", "percentile", "quantile", "searchsorted",
@@ -48,7 +48,8 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     >>> float(kyeo.ops.quantile([1.0, 2.0, 3.0], 0.5))
     2.0
     """
-    return jnp.quantile(to_array(x), to_array(q), tuple_axis(axis), method=method_of("quantile", method),
+    x = as_floats(to_array(x))
+    return jnp.quantile(x, as_floats(to_array(q), x.dtype), tuple_axis(axis), method=method_of("quantile", method),
                         keepdims=keepdims)
 
 
@@ -67,7 +68,8 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
                       where="ops.bincount")
     x = to_array(x)
     weights = weights if weights is None else to_array(weights)
-    length = max(int(jnp.max(x)) + 1 if x.size else 0, int(minlength))
+    with sized_by_values("bincount", "with n numbers: kyeo.ops.sum(kyeo.ops.one_hot(x, n), axis=-2)"):
+        length = max(int(jnp.max(x)) + 1 if x.size else 0, int(minlength))
     if x.ndim != 2:
         return jnp.bincount(x, weights, length=length)
     weights = [None] * len(x) if weights is None else weights

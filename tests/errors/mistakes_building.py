@@ -446,6 +446,14 @@ def attribute_that_layers_have(still):
     Mine()  # <-
 
 
+@mistake("range()", "None", kind=TypeError)
+def steps_of_an_unknown_length(still):
+    x = kyeo.Input((None, 4))
+    steps = layers.Lambda(lambda x: [x[:, i] for i in range(x.shape[1])])
+    still.gives((1, 4), lambda: steps(ones((1, 2, 4)))[1])
+    steps(x)  # <-
+
+
 @mistake("Dense(...)(x)", kind=TypeError)
 def layer_on_a_layer(still):
     layers.Dense(2)(layers.Dense(3))  # <-

@@ -21,7 +21,10 @@ def facts(package, kind):
     x = package.Input((3,))
     model = package.Model(x, KINDS[kind](package.layers.Dense(1)(x)))
     rows = package.Model([x], KINDS[kind](package.layers.Dense(1)(x))).input_shape
-    return [shapes(model(X)), shapes(model.predict_on_batch(X)), shapes(model(x)), shapes(model.output), model.output_shape, rows]
+    layers = [package.layers.Lambda(KINDS[kind]), package.layers.Lambda(lambda h: (KINDS[kind](h), h))]
+    of_layers = [(layer(x), layer.output)[1] for layer in layers]  # a flat list, whatever the structure
+    return [shapes(of_layers), shapes(model(X)), shapes(model.predict_on_batch(X)), shapes(model(x)), shapes(model.output),
+            model.output_shape, rows]
 
 
 @pytest.mark.parametrize("kind", KINDS)

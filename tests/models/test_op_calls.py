@@ -68,6 +68,8 @@ SIZES_OF_OTHERS = [  # calls, shapes of tensors, what comes out
     ("ops.concatenate([a, b], 1)", (None, 4), (3, None), (3, None)), ("a - b", (None, 3), (2, 3), (2, 3)),
     ("ops.matmul(a, b)", (None, 3, 4), (2, 4, 5), (2, 3, 5)), ("a + b", (None, None), (2, 3), (2, 3)),
     ("a + b", (None, 4, 7), (3, None, 8), None), ("ops.reshape(a, (-1, 5)) + b", (None, 4), (5,), (None, 5)),
+    ("ops.matmul(a, b)", (None, 4, 20), OPEN, (None, 4, 8)), ("ops.dot(a, b)", (7, 4, None), (None, 6, 8), (7, 4, None, 8)),
+    ("ops.einsum('bij,bjk->bik', a, b)", (None, 4, 20), OPEN, (None, 4, 8)),
     ("ops.reshape(a, (2, -1)) + b", (None, 5), (1,), (2, None)),
 ]
 

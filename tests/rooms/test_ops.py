@@ -105,7 +105,7 @@ ROWS = [f"{name}(F)" for name in UNARY_FLOAT] + [f"{name}(F, P)" for name in BIN
     reshape(B, -1) | reshape(B, (2, 12)) | reshape(B, [3, 8]) | transpose(B, (2, 0, 1)) | swapaxes(B, 0, 2)
     moveaxis(B, 0, -1) | moveaxis(B, (0, 1), (1, 2)) | expand_dims(F, -1) | expand_dims(F, (0, 3))
     squeeze(F[:, None]) | squeeze(F[:, None], axis=1) | broadcast_to(ROW, (4, 3)) | concatenate([F, P], axis=1)
-    concatenate((F, I)) | stack([F, P], axis=1) | stack([F, I]) | hstack([F, P]) | vstack([F, ROW])
+    concatenate((F, I)) | concatenate([F, ROW], axis=None) | stack([F, P], axis=1) | stack([F, I]) | hstack([F, P]) | vstack([F, ROW])
     append(F, P, axis=1) | split(V, 3) | split(B, [1, 3], axis=2) | array_split(V, 4) | pad(F, 1)
     pad(F, ((1, 2), (0, 1)), constant_values=2.0) | pad(F, [[1, 1], [2, 2]], mode='reflect')
     pad(F, ((1, 0), (0, 1)), 'symmetric') | pad(F, 1, mode='edge') | tile(F, 2) | tile(F, (2, 1, 2)) | repeat(F, 2)
@@ -398,13 +398,18 @@ BAD = [  # expression, a part of the message
     ("layer_normalization(F, rms_scaling=True)", "rms_normalization"), ("multi_hot(J, 5, tokens=5)", "no such argument"),
     ("vectorized_map(lambda a: STATE.assign(1.0), F)", "assigned"), ("jvp(lambda a: STATE.assign(1.0), (1.0,), (1.0,))", "assigned"),
     ("associative_scan(lambda a, b: a + b + STATE.assign(1.0), F)", "assigned"),
+    ("unstack(F, axis=7)", "axes from -2 to 1"), ("swapaxes(F, 0, 7)", "axes from -2 to 1"), ("expand_dims(F, 7)", "axes from -3 to 2"),
+    ("get_item(F, (0, 3))", "from -3 to 2"), ("X[2]", "from -2 to 1"), ("get_item(B, (..., None, -5))", "from -4 to 3"),
+    ("matmul(ROWS, ROWS)", "6 rows"), ("unstack(F, num=5)", "2 slices"), ("unstack(X, axis=1)", "must be known"), ("nonzero(X)", "depends on values"),
+    ("where(X)", "depends on values"), ("unique(X)", "depends on values"), ("bincount(cast(X, 'int32'))", "depends on values"),
 ]
 
 
 @pytest.mark.parametrize(("row", "part"), BAD)
 def test_bad_arguments(row, part):
     with pytest.raises((ValueError, TypeError, NotImplementedError)) as caught:
-        evaluate(row, kyeo.ops, {"STATE": kyeo.Variable(0.0, name="state")})
+        evaluate(row, kyeo.ops, {"STATE": kyeo.Variable(0.0, name="state"), "X": kyeo.KerasTensor((2, None)),
+                                   "ROWS": kyeo.KerasTensor((None, 6))})
     assert part in str(caught.value) and "\n  " in str(caught.value)
 
 
@@ -463,6 +468,21 @@ def test_where_keras_goes_wrong():
     assert kyeo.ops.bincount([[1, 1], [3, 0]]).tolist() == [[0, 2, 0, 0], [1, 0, 0, 1]]
 
 
+@pytest.mark.parametrize("row, same", [
+    ("quantile(I, 1)", "quantile(I, 1.0)"), ("nanquantile(I, 0, axis=1)", "nanquantile(I, 0.0, axis=1)"),
+    ("associative_scan(lambda a, b: a + b, F, reverse=True, axis=-1)", "flip(cumsum(flip(F, 1), 1), 1)"),
+])
+def test_where_keras_fails(row, same):
+    close(leaves(evaluate(row, kyeo.ops)), leaves(evaluate(same, kyeo.ops)), row)
+
+
+@pytest.mark.parametrize("row", ["clip(F, {0}, 9)", "clip(F, None, {0})", "linspace({0}, 1, 4)", "logspace(0, {0}, 4, axis=1)",
+                                 "geomspace({0}, {0}, 4)"])
+def test_lists_are_taken_as_arrays(row):
+    found, wanted = (evaluate(row.format(text), kyeo.ops) for text in ("[0.1, 0.2, 0.3]", "array([0.1, 0.2, 0.3])"))
+    close(leaves(found), leaves(wanted), row)
+
+
 def test_unknown_sizes():
     x = kyeo.KerasTensor((None, 8, 6, 3))
     o = kyeo.ops
@@ -470,6 +490,7 @@ def test_unknown_sizes():
         o.conv(x, jnp.ones((3, 3, 3, 4)), 2, "same"): (None, 4, 3, 4), o.max_pool(x, 2): (None, 4, 3, 3),
         o.reshape(x, (-1, 4)): (None, 4), o.reshape(x, (o.shape(x)[0], -1)): (None, 144), x[:, 0]: (None, 6, 3),
         o.transpose(x): (3, 6, 8, None), o.mean(x, axis=[1, 2]): (None, 3), x[None] * x: (1, None, 8, 6, 3),
+        o.unstack(x, 5)[4]: (8, 6, 3), o.solve(x[:, :3, :3, 0], x[:, :3, 0, 0]): (None, 3),
     }
     for tensor, shape in wanted.items():
         assert tensor.shape == shape

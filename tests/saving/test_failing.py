@@ -161,6 +161,7 @@ def test_same_model_same_bytes(tmp_path, monkeypatch):
     (lambda m, d: kyeo.Sequential([kyeo.layers.Dense(2)]).save_weights(d / "m.weights.h5"), ValueError, "before"),
     (lambda m, d: kyeo.Sequential([kyeo.Input((3,)), Keeps(object())]).save(d / "m.keras"), ValueError,
      r"`thing` cannot be written(.|\n)*Keeps \"keeps(.|\n)*get_config"),
+    (lambda m, d: Keeps(object()).get_config(), NotImplementedError, "cannot be written"),  # Keras's kind
     (lambda m, d: kyeo.models.model_from_json("{"), ValueError, "JSON"),
     (lambda m, d: kyeo.models.model_from_json("[" * 100_000), ValueError, "JSON"),
     (lambda m, d: kyeo.models.model_from_json(json.dumps(m.get_config())), ValueError, "from_config"),
