@@ -367,6 +367,12 @@ def test_a_dtype_policy_given_later():
     assert layer.quantization_mode == "int8" and len(layer.variables) == 3
 
 
+def test_numbers_of_python_have_32_bits():
+    for kind, name in ((int, "int32"), (float, "float32"), (complex, "complex64"), (bool, "bool")):
+        assert kyeo.backend.standardize_dtype(kind) == kyeo.backend.standardize_dtype(kind.__name__) == name
+    assert layers.Dense(1, dtype="float").compute_dtype == "float32" and kyeo.Input((1,), dtype="int").dtype == "int32"
+
+
 @pytest.mark.parametrize("args, kwargs", [
     (((3, 4), "ones", "float16"), {"name": "w"}), (("w", (3, 4), "float16", "ones"), {}),
     (("w",), {"shape": (3, 4), "initializer": "ones", "dtype": "float16"}), (("w", [3, 4]), {"dtype": "float16"}),
