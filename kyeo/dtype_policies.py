@@ -212,7 +212,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
     """A policy for each layer by its path, or by a regular expression for whole paths.
 
     Args:
-        default_policy: the policy of layers that nothing matches; the process-wide one where None.
+        default_policy: the policy of layers that nothing matches; None: that of the process when the map is made.
         policy_map: the mapping to begin with.
 
     >>> import kyeo
@@ -227,14 +227,14 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
                           received=f"default_policy={default_policy!r}, policy_map={policy_map!r}")
         self._default_policy = default_policy
         self.policy_map = {path: get(policy) for path, policy in (policy_map or {}).items()}
-        source = get(default_policy)
+        self._source = source = get(default_policy)  # once: what dtypes and name say holds for `default_policy` too
         self.compute_dtype, self.variable_dtype = source.compute_dtype, source.variable_dtype
         self.name = f"map_{source.name}"
 
     @property
     def default_policy(self) -> DTypePolicy:
         """The policy of layers that nothing matches."""
-        return get(self._default_policy)
+        return self._source
 
     @property
     def quantization_mode(self) -> str | None:

@@ -15,7 +15,9 @@ ALLOWED_DTYPES = (
     "float16", "bfloat16", "float32", "float64", "complex64", "complex128", "string",
     "float8_e4m3fn", "float8_e5m2",
 )
-_PYTHON_TYPES = {bool: "bool", int: "int32", float: "float32", str: "string", complex: "complex64"}
+_PYTHON_TYPES: dict[Any, str] = {
+    bool: "bool", int: "int32", float: "float32", str: "string", complex: "complex64",
+    "int": "int32", "float": "float32", "complex": "complex64"}
 
 
 def standardize_dtype(dtype: Any) -> str:
@@ -28,7 +30,7 @@ def standardize_dtype(dtype: Any) -> str:
         return settings.floatx
     if isinstance(dtype, str) and dtype in ALLOWED_DTYPES:
         return dtype
-    if isinstance(dtype, type) and dtype in _PYTHON_TYPES:
+    if isinstance(dtype, (type, str)) and dtype in _PYTHON_TYPES:
         return _PYTHON_TYPES[dtype]
     try:
         name = jnp.dtype(dtype).name

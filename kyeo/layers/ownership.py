@@ -1,8 +1,9 @@
 """What a layer owns: variables, the layers inside it, losses, metrics; found by walking its attributes."""
 
+import functools
 import weakref
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,8 @@ from kyeo.core.variable import MetricOwner, Structure, Variable, VariableOwner, 
 
 __all__ = ["LossList", "Owning"]
 
+_F = TypeVar("_F", bound=Callable[..., Any])
+
 # The call in which a layer that makes weights in `call` made its first one.
 _makers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
@@ -24,6 +27,19 @@ class LossList(list[Any]):
     """The (layer, loss) pairs of a running call. `complete` once the penalties of weights are among them."""
 
     complete = False
+
+
+def _name_may_come_first(add: _F) -> _F:
+    """`add_weight` that takes the order of tf.keras too: ("kernel", (3, 4)), ("kernel", shape=(3, 4))."""
+    order = ("name", "shape", "dtype", "initializer", "regularizer", "trainable", "constraint")
+
+    @functools.wraps(add)
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], str) and len(args) <= len(order):
+            return add(self, **dict(zip(order, args)), **kwargs)
+        return add(self, *args, **kwargs)
+
+    return cast(_F, call)
 
 
 class Owning(Configurable, VariableOwner):
@@ -37,6 +53,7 @@ class Owning(Configurable, VariableOwner):
     supports_jit = True  # False: its `call` does what cannot be compiled, and `compile` leaves its models eager
 
     # -- making variables ----------------------------------------------------------------------------------
+    @_name_may_come_first
     def add_weight(
         self, shape: Any = None, initializer: Any = None, dtype: Any = None, trainable: bool = True,
         autocast: bool = True, regularizer: Any = None, constraint: Any = None, aggregation: str = "none",
@@ -55,10 +72,6 @@ class Owning(Configurable, VariableOwner):
             aggregation, overwrite_with_gradient: as in Keras.
             name: its name within the layer.
         """
-        if isinstance(shape, str):  # the order of tf.keras: add_weight("kernel", (3, 4))
-            if isinstance(initializer, (tuple, list)):
-                initializer, name = None, initializer
-            shape, name = (name if not isinstance(name, str) else None), shape
         if "_weights" not in self.__dict__:
             raise problem("The layer was not set up yet.", received=f"add_weight(name={name!r})", where=type(self),
                           fix="call super().__init__() at the start of the layer's __init__")

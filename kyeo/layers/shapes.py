@@ -38,10 +38,10 @@ class Shaped(Owning, Operation):
     def dtype_policy(self, value: Any) -> None:
         policy = dtype_policies.get(value)
         mode = policy.for_path(self.path).quantization_mode if self.__dict__.get("built") else None
-        if mode in (None, "gptq", "awq") or getattr(self, "scheme", None) is not None:
+        if mode is None or getattr(self, "scheme", None) is not None:
             self._dtype_policy = policy
         else:
-            self.quantize(mode)
+            self.quantize(mode)  # which refuses what takes data: "gptq", "awq"
 
     def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
         """Put small numbers in the place of the weights."""

@@ -54,6 +54,10 @@ class Graph:
         self.layers: list[Layer] = [o for o in self.operations if isinstance(o, Layer)]
         self._check_names()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The nodes first, each after those it needs: a copy begun at the outputs would be as deep as the graph."""
+        return {"nodes": self.nodes, **self.__dict__}
+
     def _begin(self, nodes: list[Node]) -> Iterator[tuple[SymbolicTensor, InputLayer]]:
         """An InputLayer for each input that is what a layer outside gave: there the model begins."""
         made = {id(tensor) for node in nodes for tensor in node.output_tensors}

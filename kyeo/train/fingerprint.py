@@ -140,10 +140,11 @@ class _Walk:
             return "met", self._met[id(value)][0]
         if not _is_ours(cls) or not all(map(_is_ours, _work_of(cls))) or getattr(cls, "runs_on_host", False):
             raise _NotAlike  # what a step calls on the host is this very object
+        before = [self._of_object(node) for node in _leading_to(value, self._met)] if isinstance(value, Node) else []
         self._met[id(value)] = len(self._met), value
         self.by_paths = self.by_paths or getattr(cls, "goes_by_paths", False)
         parts = [(name, self.of(part)) for name, part in _attributes(value) if not self._passes_over(value, name)]
-        return "object", cls.__module__, cls.__qualname__, parts
+        return "object", cls.__module__, cls.__qualname__, *before, parts
 
     def _passes_over(self, owner: Any, name: str) -> bool:
         if isinstance(owner, Layer):
@@ -155,13 +156,29 @@ class _Walk:
         return name in _OF_OTHERS or (name in ("spec", "_checked") and hasattr(owner, "compiled_metrics"))
 
 
+def _leading_to(node: Node, met: dict[int, Any]) -> list[Node]:
+    """The calls not met yet that lead to this one, each after those it needs: a graph may be deeper than the stack."""
+    order: list[Node] = []
+    entered, stack = {id(node)}, [(node, iter(node.inputs))]
+    while stack:
+        rest = stack[-1][1]
+        earlier = next((t.node for t in rest if t.node is not None and id(t.node) not in met
+                        and id(t.node) not in entered), None)
+        if earlier is not None:
+            entered.add(id(earlier))
+            stack.append((earlier, iter(earlier.inputs)))
+        else:
+            order.append(stack.pop()[0])
+    return order[:-1]
+
+
 def _attributes(value: Any) -> list[tuple[str, Any]]:
-    """Names and values of what an object holds."""
+    """Names and values of what an object holds, by name: a copy may hold them in another order."""
     if isinstance(value, Node):  # some of it by weak references
         return [(name, getattr(value, name)) for name in ("target", "args", "kwargs", "outputs")]
     slots = [name for base in type(value).__mro__ for name in base.__dict__.get("__slots__", ())]
     in_slots = [(name, getattr(value, name)) for name in slots if hasattr(value, name)]
-    return [*getattr(value, "__dict__", {}).items(), *in_slots]
+    return sorted([*getattr(value, "__dict__", {}).items(), *in_slots], key=lambda pair: pair[0])
 
 
 def _work_of(cls: type) -> list[Any]:

@@ -52,6 +52,8 @@ class StepCache:
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: everything but the compiled steps, which belong to this object alone."""
         state = dict(self.__dict__)
+        if "_graph" in state:  # first: it has its nodes in an order by which a copy does not go deeper than the stack
+            state = {"_graph": state.pop("_graph"), **state}
         state.pop("_pads_predictions", None)
         fresh = StepCache.__new__(StepCache)
         fresh._forget_steps()

@@ -96,6 +96,9 @@ def split_dataset(
     batch_size = None
     if isinstance(dataset, (list, tuple, np.ndarray, jax.Array)):
         tree: Any = tuple(np.asarray(a) for a in dataset) if isinstance(dataset, (list, tuple)) else np.asarray(dataset)
+        if any(np.ndim(array) == 0 for array in (tree if isinstance(tree, tuple) else [tree])):
+            raise problem("A number has no rows.", received=dataset, where="split_dataset", kind=TypeError,
+                          expected="arrays or a data set", fix="np.asarray(...) around a list of numbers")
         rows = list(Dataset.from_tensor_slices(tree))
     elif hasattr(dataset, "__iter__"):
         batch_size = getattr(dataset, "batch_size", None) or getattr(dataset, "_batch_size", None)

@@ -362,8 +362,26 @@ def test_a_dtype_policy_given_later():
     assert layer(np.ones((1, 3), "float32")).dtype == "bfloat16"
     layer = layers.Dense(2)
     layer.build((None, 4))
+    for takes_data in ("gptq/4/-1_from_float32", "awq/4/-1_from_float32"):
+        with pytest.raises(ValueError, match="do not say how to quantize"):
+            layer.dtype_policy = takes_data
     layer.dtype_policy = "int8_from_float32"
     assert layer.quantization_mode == "int8" and len(layer.variables) == 3
+
+
+def test_numbers_of_python_have_32_bits():
+    for kind, name in ((int, "int32"), (float, "float32"), (complex, "complex64"), (bool, "bool")):
+        assert kyeo.backend.standardize_dtype(kind) == kyeo.backend.standardize_dtype(kind.__name__) == name
+    assert layers.Dense(1, dtype="float").compute_dtype == "float32" and kyeo.Input((1,), dtype="int").dtype == "int32"
+
+
+@pytest.mark.parametrize("args, kwargs", [
+    (((3, 4), "ones", "float16"), {"name": "w"}), (("w", (3, 4), "float16", "ones"), {}),
+    (("w",), {"shape": (3, 4), "initializer": "ones", "dtype": "float16"}), (("w", [3, 4]), {"dtype": "float16"}),
+])
+def test_orders_of_add_weight(args, kwargs):
+    weight = layers.Layer().add_weight(*args, **kwargs)
+    assert (weight.name, weight.shape, weight.dtype) == ("w", (3, 4), "float16")
 
 
 def test_masks_that_belong_to_no_input_are_refused():

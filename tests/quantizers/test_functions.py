@@ -118,3 +118,9 @@ def test_policy_map():
     layer = kyeo.layers.Dense(3, dtype=ours, name="head")
     layer.build((None, 4))
     assert layer.quantization_mode == "int8" and layer._kernel.dtype == "int8"
+    for room in (kyeo, keras):  # what the process says later changes no map
+        room.config.set_dtype_policy("mixed_bfloat16")
+        policies = room.dtype_policies.DTypePolicyMap()
+        room.config.set_dtype_policy("float32")
+        assert policies.default_policy.name == policies["x"].name == "mixed_bfloat16"
+        assert policies.name == "map_mixed_bfloat16" and policies.get_config()["default_policy"] is None

@@ -198,6 +198,8 @@ def test_split():
     for words in ({}, {"left_size": 0}, {"left_size": 11}, {"left_size": 0.7, "right_size": 0.7}):
         with pytest.raises(ValueError, match=r"size"):
             kyeo.utils.split_dataset(np.arange(10), **words)
+    with pytest.raises(TypeError, match="has no rows"):
+        kyeo.utils.split_dataset([1, 2, 3], 0.5)
 
 
 # -- files of the network --------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Models that are alike share what is compiled; each trains as it would alone, to the bit; none keeps another alive."""
 
+import copy
 import functools
 import weakref
 
@@ -88,6 +89,17 @@ def test_what_a_step_depends_on_tells_models_apart():
     assert {name for name in words if words[name] == words["plain"]} == alike
     assert len(set(words.values())) == len(VARIANTS) - len(alike) + 1 and None not in words.values()
     assert words == {name: build(name) for name in VARIANTS}
+
+
+def test_a_graph_deeper_than_the_stack():
+    x = y = kyeo.Input((2,))
+    for _ in range(300):
+        y = kyeo.layers.Activation("tanh")(y)
+    model = kyeo.Model(x, y)
+    words = [fingerprint(m, "predict", list(m.state_variables())) for m in (model, copy.deepcopy(model))]
+    assert words[0] == words[1] is not None
+    middle = kyeo.Model(model.layers[200].output, y)  # its input has a past
+    assert fingerprint(middle, "predict", list(middle.state_variables())) is not None
 
 
 def test_each_trains_as_it_would_alone(compilations):
