@@ -8,8 +8,8 @@ __all__ = ["SLOW", "thinned"]
 SLOW = os.environ.get("KYEO_TESTS") == "slow"
 
 
-def thinned(rows, every=2, kind=None):
-    """Every row, or in a usual run each second (or `every`-th), and the first of each `kind(row)` where that is given."""
+def thinned(rows, every=3, kind=None):
+    """Every row, or in a usual run each third (or `every`-th), and the first of each `kind(row)` where that is given."""
     rows = list(rows)
     firsts = {kind(row): number for number, row in reversed([*enumerate(rows)])} if kind else {}
     kept = {*firsts.values(), *range(0, len(rows), every)}

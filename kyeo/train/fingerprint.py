@@ -20,6 +20,7 @@ from kyeo.core.scope import Scope, current
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import Node
 from kyeo.core.variable import MetricOwner, Variable
+from kyeo.dtype_policies import DTypePolicy
 from kyeo.layers.layer import Layer
 
 __all__ = ["fingerprint"]
@@ -96,6 +97,8 @@ class _Walk:
         """Plain values that say what `value` is."""
         if isinstance(value, _PLAIN):
             return type(value).__name__, repr(value)
+        if type(value) is DTypePolicy:  # a value, whether layers share one object or each have their own
+            return "policy", value.name
         if isinstance(value, Variable):
             if value not in self._places:
                 raise _NotAlike  # a step would read it as a constant

@@ -59,7 +59,7 @@ def for_keras(name, drawn):
     return drawn[:2] if name == "RandomCrop" else drawn
 
 
-@pytest.mark.parametrize("number", thinned(range(len(ROWS)), 3, kind=lambda number: ROWS[number][0]))
+@pytest.mark.parametrize("number", thinned(range(len(ROWS)), 4, kind=lambda number: ROWS[number][0]))
 def test_same_as_keras(number):
     name, words = ROWS[number]
     data = data_of(words)

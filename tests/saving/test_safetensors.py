@@ -151,6 +151,7 @@ def test_memory_of_a_large_model(tmp_path):
         return kyeo.Sequential([kyeo.Input((1000,)), *(kyeo.layers.Dense(1000, use_bias=False) for _ in range(8))])
 
     model, other = large(), large()
+    assert len(model.get_weights()) == len(other.get_weights())  # which makes the first values
     for name in ("m.safetensors", "m.weights.h5"):
         tracemalloc.start()
         model.save_weights(tmp_path / name)
