@@ -1,9 +1,10 @@
 """Convolution over one to three axes, channels last. Layers and ops call this one function, and its transpose.
 
 XLA convolves ordinary images at 70 to 80 per cent of the speed of its matrix product on a CPU, forward and both
-gradients; those stay with it. Five kinds it does badly there (measured with JAX 0.12, see benchmarks/kernels.py),
-and each has a form of its own: windows of one element, one window for each channel, channels in groups, volumes, and
-a first layer of few channels. Gradients of strides, and transposed convolutions, are done in phases.
+gradients; those stay with it. Six kinds it does badly there (measured with JAX 0.12, see benchmarks/kernels.py),
+and each has a form of its own: windows of one element, one window for each channel, channels in groups, volumes,
+a first layer of few channels, and windows larger than the image. Gradients of strides, and transposed convolutions,
+are done in phases.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from jax import Array, lax
 from kyeo.ops.kernels import onednn
 from kyeo.ops.kernels.depthwise import depthwise, weighted_sum
 from kyeo.ops.kernels.derivative import own_gradient
+from kyeo.ops.kernels.few_places import are_few, few_places
 from kyeo.ops.kernels.product import matrix_product
 from kyeo.ops.kernels.windows import (
     Pads,
@@ -102,6 +104,8 @@ def ungrouped(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Siz
         return volume(x, kernel, strides, pads, dilation)
     if math.prod(window) * channels <= FEW:
         return few_inputs(x, kernel, strides, pads, dilation)
+    if are_few(x.shape[1:-1], kernel.shape, strides, pads, dilation):
+        return few_places(x, kernel, strides, pads, dilation)
     return image(x, kernel, strides, pads, dilation, onednn.takes(x, kernel, strides, pads, dilation))
 
 
@@ -233,10 +237,14 @@ def turned_conv(x: Array, kernel: Array, strides: Sizes, edges: Pads, dilation: 
     pads = pads_of_transpose(edges, spread)
     if min(sizes, default=1) <= 0 or min(map(min, pads)) < 0:
         return plain_transpose(x, kernel, strides, pads, dilation)
+    in_blocks = max(dilation) == 1 and all(k <= s for k, s in zip(spread, strides))
+    if not in_blocks and are_few(sizes, kernel.shape, strides, edges, dilation):
+        nothing = jnp.zeros((x.shape[0], *sizes, kernel.shape[-2]), x.dtype)
+        return jax.vjp(lambda y: few_places(y, kernel, strides, edges, dilation), nothing)[1](x)[0]
     if max(strides) == 1:
         whole = jnp.flip(kernel, tuple(range(len(strides)))).swapaxes(-1, -2)
         return ungrouped(x, whole, strides, pads, dilation)
-    if max(dilation) == 1 and all(k <= s for k, s in zip(spread, strides)):
+    if in_blocks:
         return blocks(x, kernel, strides, edges, sizes)
     if (max(dilation) == 1 and len(strides) == 3) or in_phases(kernel.shape, strides, dilation):
         return phases(x, kernel, strides, tuple((lo, 0) for lo, _ in edges), sizes)
