@@ -12,7 +12,7 @@ from kyeo.core.scope import current
 
 __all__ = [
     "Pads", "Sizes", "interleave", "on_cpu", "output_size", "pads_of", "pads_of_transpose", "places", "same_pads",
-    "side_by_side", "slices", "spans", "spread", "static",
+    "side_by_side", "slices", "spans", "spread", "static", "without",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
@@ -124,3 +124,9 @@ def side_by_side(x: Array, strides: Sizes) -> Array:
     rank = len(strides)
     order = [0, *itertools.chain.from_iterable((1 + i, 1 + rank + i) for i in range(rank)), 1 + 2 * rank]
     return x.transpose(order).reshape(x.shape[0], *(n * s for n, s in zip(x.shape[1:], strides)), x.shape[-1])
+
+
+def without(pads: Pads, sizes: Sequence[int], x: Array) -> Array:
+    """What lies behind the padding before each axis, of these sizes."""
+    begins = [lo for lo, _ in pads]
+    return lax.slice(x, (0, *begins, 0), (x.shape[0], *(lo + n for lo, n in zip(begins, sizes)), x.shape[-1]))
