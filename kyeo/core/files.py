@@ -90,11 +90,16 @@ def _removed_if_failed(path: Path, held: BinaryIO) -> Iterator[None]:
         yield
     except BaseException:
         with contextlib.suppress(OSError, ValueError):  # the latter: closed
-            if is_at(held, path):
-                if os.name != "posix":  # Windows removes no open file
-                    held.close()
-                path.unlink(missing_ok=True)
+            _remove(path, held)
         raise
+
+
+def _remove(path: Path, held: BinaryIO) -> None:
+    """Remove a file that is held, unless another has its path by now."""
+    if is_at(held, path):
+        if os.name != "posix":  # Windows removes no open file
+            held.close()
+        path.unlink(missing_ok=True)
 
 
 def _held_beside(target: Path) -> tuple[Path, BinaryIO]:
@@ -108,8 +113,8 @@ def _held_beside(target: Path) -> tuple[Path, BinaryIO]:
         path = target.with_name(f".{target.stem[:100]}.{name}{target.suffix}")
         if path.is_file() and not path.is_symlink():
             with contextlib.suppress(OSError), open(path, "r+b") as left:
-                if lock(left) and is_at(left, path):
-                    path.unlink()
+                if lock(left):
+                    _remove(path, left)
         with contextlib.suppress(FileExistsError):
             file = os.fdopen(os.open(path, _NEW, 0o666), "r+b")  # NFS locks only what may be written
             if lock(file, unknown=True) and is_at(file, path):
@@ -170,9 +175,8 @@ def clear_leftovers(folder: str | os.PathLike[str], name: str) -> None:
             if not re.fullmatch(name, entry.name) or not entry.is_file(follow_symlinks=False):
                 continue
             with open(entry.path, "r+b") as file:
-                gone = lock(file, unknown=True)
-            if gone:
-                os.unlink(entry.path)
+                if lock(file, unknown=True):
+                    _remove(Path(entry.path), file)
 
 
 def flush_names(target: Path) -> None:
