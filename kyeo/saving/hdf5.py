@@ -74,13 +74,13 @@ class ReadGroup(Mapping[str, np.ndarray]):
         self._where = where
         self._file, self._plain = file, plain
         self._path = path if plain else f"{path}/vars" if path else "vars"
-        self._group: Any = {}
         self._checked: dict[str, Any] = {}
-        self._group = self._found(chain or {}, chain) if group is None else group
+        self._group = self._found({} if chain is None else chain) if group is None else group
 
-    def _found(self, before: dict[str, Any], chain: dict[str, Any] | None) -> Any:
-        """The group of this path, {} where there is none; what leads there goes into `chain`."""
-        found, way, at = self._file, dict[str, Any](), ""
+    def _found(self, chain: dict[str, Any]) -> Any:
+        """The group of this path, {} where there is none; `chain` holds what leads there instead of what it held."""
+        before, found, at = dict(chain), self._file, ""
+        chain.clear()
         for part in filter(None, self._path.split("/")):
             at = f"{at}/{part}"
             if at in before:
@@ -92,10 +92,7 @@ class ReadGroup(Mapping[str, np.ndarray]):
                     found = self._inside(found, part)
                 if not hasattr(found, "keys"):
                     raise self._refused("a dataset where a group is expected")
-            way[at] = found
-        if chain is not None:
-            chain.clear()
-            chain.update(way)
+            chain[at] = found
         return found
 
     def texts(self, name: str) -> list[str] | None:
