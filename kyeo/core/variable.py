@@ -66,6 +66,8 @@ class Variable:
         self._layout: Any = None  # of its own, whatever the distribution says
         self._lent = True  # whether someone outside may hold the array, so that it must not be donated
         self._later: Any = None  # gives the first value when it is asked for
+        if isinstance(initializer, str):
+            initializer = resolve(initializer, "initializers")
         if not self._put_off(initializer, shape, dtype):
             self._value = place_value(self._first_value(initializer, shape, dtype), self.path)
             self._shape, self._dtype = self._value.shape, standardize_dtype(self._value.dtype)
@@ -76,8 +78,6 @@ class Variable:
         here = settings.distribution is None and jax.config.jax_default_device is None
         if not here or shape is None or not all(type(size) is int and size >= 0 for size in shape):
             return False
-        if isinstance(initializer, str):
-            initializer = resolve(initializer, "initializers")
         if not hasattr(initializer, "_later"):
             return False
         self._shape, self._dtype = tuple(shape), standardize_dtype(dtype)
@@ -104,8 +104,6 @@ class Variable:
     def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> jax.Array:
         # a real array, also when a model is built inside a trace; the path is what an unseeded draw goes by
         with jax.ensure_compile_time_eval(), scope(path=self.path):
-            if isinstance(initializer, str):
-                initializer = resolve(initializer, "initializers")
             if callable(initializer) and not isinstance(initializer, Variable):
                 if shape is None:
                     raise problem("A variable made by an initializer needs a shape.", received="shape=None",

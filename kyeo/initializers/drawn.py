@@ -5,6 +5,7 @@ often that path drew before; or, with an int seed, of that seed and the shape.
 """
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -56,7 +57,7 @@ class _Random(Initializer):
             return None
         same = copy.copy(self)
         same.seed = self._identity(shape)
-        return lambda: same(shape, dtype)
+        return functools.partial(same, shape, dtype)
 
     def _draw(self, kind: str, shape: Sequence[int], dtype: Any, offset: float, scale: float) -> jax.Array:
         """`offset + scale * u`, with u normal, normal within 2 sigma ("truncated") or uniform in [0, 1)."""

@@ -1,4 +1,4 @@
-"""First values that a description asks for are made when someone asks for them: mostly a file brings others."""
+"""First values are made when someone asks for them: often a file brings others before."""
 
 import copy
 import pickle
@@ -111,6 +111,14 @@ def test_use_of_a_model_without_values_yet(use):
     assert "_value" not in vars(model.layers[0].kernel)
     USES[use](model)
     assert np.isfinite(np.concatenate([np.ravel(w) for w in model.get_weights()])).all()
+
+
+def test_a_model_made_by_hand_waits_too(monkeypatch):
+    assert "_value" not in vars(network().layers[0].kernel)
+    monkeypatch.setattr("kyeo.core.variable._AT_ONCE", 63)  # bytes; the kernel has 64
+    assert "_value" in vars(network().layers[0].kernel) and "_value" not in vars(network().layers[0].bias)
+    with kyeo.device("cpu:0"):
+        assert "_value" in vars(network().layers[0].bias)
 
 
 def test_another_name_is_missing_as_ever():
