@@ -17,7 +17,7 @@ from kyeo.rooms import KerasAlias
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "activations", "applications", "backend", "callbacks", "config", "constraints", "data", "datasets",
+    "activations", "applications", "backend", "callbacks", "compat", "config", "constraints", "data", "datasets",
     "distillation", "distribution", "dtype_policies", "export", "initializers", "layers", "legacy", "losses", "metrics",
     "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers",
     "saving", "tree", "utils", "visualization", "wrappers",
@@ -37,7 +37,7 @@ __all__ = [
     "DTypePolicy", "FloatDTypePolicy", "Function", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer",
     "Loss", "Metric", "Model", "Operation", "Optimizer", "Quantizer", "Regularizer", "RematScope", "Sequential",
     "StatelessScope", "SymbolicScope", "Variable", "__version__", "activations", "applications", "backend",
-    "callbacks", "config", "constraints", "data", "datasets", "device", "distillation", "distribution",
+    "callbacks", "compat", "config", "constraints", "data", "datasets", "device", "distillation", "distribution",
     "dtype_policies", "export", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models",
     "name_scope", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers", "remat", "saving",
     "tree", "utils", "version", "visualization", "wrappers", "keras",
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         applications,
         backend,
         callbacks,
+        compat,
         config,
         constraints,
         data,
@@ -92,7 +93,7 @@ if TYPE_CHECKING:
     from kyeo.quantizers import Quantizer
     from kyeo.regularizers import Regularizer
 
-KerasAlias.install()
+KerasAlias("kyeo.keras").install()
 
 
 def version() -> str:

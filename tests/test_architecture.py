@@ -42,8 +42,9 @@ applications: PARTS train models datasets
 LATER = config datasets utils backend preprocessing visualization visual applications legacy tree mixed_precision
 LAST = wrappers distillation
 ALL = PARTS train models LATER LAST
-kyeo: ALL rooms
-cli: ALL
+compat: core rooms kyeo
+kyeo: ALL compat rooms
+cli: ALL compat
 __main__: cli
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).

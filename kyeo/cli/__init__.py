@@ -1,4 +1,5 @@
-"""The command `kyeo`: `kyeo demo` trains a network on real digits, `kyeo doctor` looks at the machine."""
+"""The command `kyeo`: `kyeo demo` trains a network on real digits, `kyeo run` runs a Keras program as it is, `kyeo
+doctor` looks at the machine."""
 
 import argparse
 import importlib
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, "module"):
         parser.print_help(sys.stderr)
         parser.exit(2)
+    if options.module == "kyeo.cli.program":  # its signals and its errors are its own
+        return importlib.import_module(options.module).run(options)
     # A polite kill ends like Ctrl-C, so that temporary files are removed.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -66,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--epochs", type=_positive, default=10, help="passes over the digits (%(default)s)")
     demo.add_argument("--out", type=Path, default=Path("demo_output"), help="output folder (%(default)s)")
     demo.add_argument("--seed", type=int, default=0, help="same seed, same network (%(default)s)")
+    summary = "run a program that imports Keras, or libraries built on it, with Kyeo in its place"
+    program = commands.add_parser("run", help=summary, description=summary,
+                                  usage="kyeo run [-m] PROGRAM [ARGUMENT ...]")
+    program.set_defaults(module="kyeo.cli.program")
+    program.add_argument("-m", action="store_true", dest="as_module", help="PROGRAM is the name of a module")
+    program.add_argument("program", metavar="PROGRAM", help="a file with Python code")
+    program.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="the program's own arguments")
     summary = "print versions, devices, threads and caches: what to put into a report of a problem"
     doctor = commands.add_parser("doctor", help=summary, description=summary)
     doctor.set_defaults(module="kyeo.cli.doctor")

@@ -1,0 +1,93 @@
+"""`import keras` on Kyeo: `kyeo.compat.install_as_keras` and `kyeo run`, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+_PROGRAM = """
+import sys
+import keras
+import keras.layers as room
+import numpy as np
+from keras import ops
+from keras.api.layers import Dense as api
+from keras.layers import Dense
+from keras.models import Sequential
+from keras.src import backend
+from keras.src.layers.core.dense import Dense as inner
+from keras.src.saving import serialization_lib
+import kyeo
+
+assert room is kyeo.layers and ops is kyeo.ops and backend is kyeo.backend
+assert Dense is api is inner is kyeo.layers.Dense and keras.Layer is kyeo.Layer
+assert serialization_lib.deserialize_keras_object is kyeo.saving.deserialize_keras_object
+assert keras.__version__ == keras.version() == kyeo.compat.KERAS_VERSION and "layers" in dir(keras)
+kyeo.compat.install_as_keras()  # the second time: nothing
+assert keras is sys.modules["keras"]
+model = Sequential([Dense(3)])
+model.compile("sgd", "mse")
+model.fit(np.ones((4, 2)), np.ones((4, 3)), verbose=0)
+print(__name__, sys.argv[1:], model.count_params())
+"""
+
+ERRORS = {  # the program -> what its last lines say
+    "from keras.src.layers.core.dense import no_such": "cannot import name 'no_such'",
+    "from keras.src.layers import NoSuch": "cannot import name 'NoSuch'",
+    "import keras.src.layers.core.dense.deeper": "No module named 'keras.src.layers.core.dense.deeper'",
+    "from keras.src.backend import no_such; no_such()": "keras.src.backend is Keras's inside, and 'no_such' is not among",
+    "import keras.src.backend.common as c; c.no_such": "keras.src.backend.common is Keras's inside, and 'no_such'",
+    "import keras.no_such": "No module named 'keras.no_such'",
+    "import keras; keras.layers.Dens": "There is no `Dens` in kyeo.layers.\n  Fix:      did you mean 'Dense'?",
+    "import keras; keras.__wrapped__": "module 'keras' has no attribute '__wrapped__'",
+    "raise SystemExit(3)": "",
+    "open('no such file')": "No such file or directory: 'no such file'",  # its own errors pass, with their place
+}
+
+
+def _python(*words, **environment):
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "KERAS_BACKEND": "jax", **environment})
+
+
+def test_a_program_that_imports_keras(tmp_path):
+    (tmp_path / "beside.py").write_text("import keras\n")
+    program = tmp_path / "program.py"
+    program.write_text("import beside\n" + _PROGRAM)
+    said = _python("-m", "kyeo", "run", str(program), "--units", "3")
+    assert (said.returncode, said.stdout) == (0, "__main__ ['--units', '3'] 9\n"), said.stderr
+
+
+def test_a_module(tmp_path):
+    (tmp_path / "trainer.py").write_text("import keras\nprint(keras.layers.__name__, __name__)")
+    said = _python("-m", "kyeo", "run", "-m", "trainer", PYTHONPATH=os.pathsep.join([str(tmp_path), os.getcwd()]))
+    assert said.stdout == "kyeo.layers __main__\n", said.stderr
+
+
+def test_errors(tmp_path):
+    for number, program in enumerate(ERRORS):
+        (tmp_path / f"error_{number}.py").write_text(program)
+    running = [subprocess.Popen([sys.executable, "-m", "kyeo", "run", str(tmp_path / f"error_{number}.py")],
+                                stderr=subprocess.PIPE, text=True) for number in range(len(ERRORS))]
+    for (program, expected), process in zip(ERRORS.items(), running, strict=True):
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode == (3 if "Exit" in program else 1), said
+        assert expected in said and ("Traceback" in said or not expected), said
+
+
+@pytest.mark.parametrize(("program", "environment", "expected"), [
+    ("import keras, kyeo; kyeo.compat.install_as_keras()", {},
+     "Keras itself is imported already; both would be in use at once."),
+    ("import kyeo; kyeo.compat.install_as_keras()", {"KERAS_BACKEND": "torch"},
+     "Kyeo computes with JAX; KERAS_BACKEND asks for something else.\n  Received: KERAS_BACKEND='torch'"),
+])
+def test_two_at_once(program, environment, expected):
+    said = _python("-c", textwrap.dedent(program), **environment)
+    assert expected in said.stderr and "\n  Fix:      " in said.stderr
+
+
+def test_no_such_program():
+    said = _python("-m", "kyeo", "run", "none.py")
+    assert (said.returncode, said.stderr) == (1, "kyeo run: there is no file 'none.py'\n")
