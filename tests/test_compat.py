@@ -19,12 +19,14 @@ from keras.models import Sequential
 from keras.src import backend
 from keras.src.layers.core.dense import Dense as inner
 from keras.src.saving import serialization_lib
+from keras.src.utils.backend_utils import in_grain_data_pipeline
 import kyeo
 
 assert room is kyeo.layers and ops is kyeo.ops and backend is kyeo.backend
 assert Dense is api is inner is kyeo.layers.Dense and keras.Layer is kyeo.Layer
 assert serialization_lib.deserialize_keras_object is kyeo.saving.deserialize_keras_object
 assert keras.__version__ == keras.version() == kyeo.compat.KERAS_VERSION and "layers" in dir(keras)
+assert in_grain_data_pipeline() is False
 kyeo.compat.install_as_keras()  # the second time: nothing
 assert keras is sys.modules["keras"]
 model = Sequential([Dense(3)])

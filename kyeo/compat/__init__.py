@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import kyeo
+from kyeo.compat.inside import INSIDE
 from kyeo.core.errors import describe, problem
 from kyeo.rooms import KerasAlias
 
@@ -62,11 +63,12 @@ class _Front(ModuleType):
     """`keras`, or a module of Keras's inside: no names of its own, it finds Kyeo's."""
 
     def __getattr__(self, name: str) -> Any:
+        inside = self.__name__.startswith("keras.src")
+        if inside and name in INSIDE:
+            return INSIDE[name]
         if name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        if not self.__name__.startswith("keras.src"):
-            return getattr(kyeo, name)
-        return _public(self.__name__, name)
+        return _public(self.__name__, name) if inside else getattr(kyeo, name)
 
     def __dir__(self) -> list[str]:
         return dir(kyeo)
