@@ -8,6 +8,7 @@ from kyeo.callbacks.early_stopping import EarlyStopping
 from kyeo.callbacks.history import History
 from kyeo.callbacks.lambda_callback import LambdaCallback
 from kyeo.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from kyeo.callbacks.logger_callback import LoggerCallback
 from kyeo.callbacks.model_checkpoint import ModelCheckpoint
 from kyeo.callbacks.orbax_checkpoint import OrbaxCheckpoint
 from kyeo.callbacks.progbar_logger import ProgbarLogger
@@ -19,8 +20,8 @@ from kyeo.core.gone import answer_for_missing
 
 __all__ = [
     "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
-    "LearningRateScheduler", "ModelCheckpoint", "OrbaxCheckpoint", "ProgbarLogger", "ReduceLROnPlateau",
-    "RemoteMonitor", "SwapEMAWeights", "TensorBoard", "TerminateOnNaN",
+    "LearningRateScheduler", "LoggerCallback", "ModelCheckpoint", "OrbaxCheckpoint", "ProgbarLogger",
+    "ReduceLROnPlateau", "RemoteMonitor", "SwapEMAWeights", "TensorBoard", "TerminateOnNaN",
 ]
 
 answer_for_missing(__name__)

@@ -1,10 +1,12 @@
 """History: the results of all epochs."""
 
 import copy
+import html
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from kyeo.callbacks.base import Callback, LazyLogs, Logs
 from kyeo.core.errors import did_you_mean, problem
@@ -27,6 +29,30 @@ class _Results(dict[str, list[Any]]):
 jax.tree_util.register_pytree_node(
     _Results, lambda results: ([results[name] for name in sorted(results)], tuple(sorted(results))),
     lambda names, values: _Results(zip(names, values)))
+
+
+_WIDTH, _HEIGHT = 240, 48  # of a curve, in pixels
+
+
+def _curves(curves: list[list[Any]]) -> str:
+    """Lists of numbers as lines in one small picture (SVG): the first is blue, the second orange."""
+    numbers = [[float(value) if np.ndim(value) == 0 else np.nan for value in values] for values in curves]
+    finite = [value for values in numbers for value in values if np.isfinite(value)]
+    if not finite:
+        return ""
+    low, high, longest = min(finite), max(finite), max(map(len, numbers))
+    lines = []
+    for values, color in zip(numbers, ("#1f77b4", "#ff7f0e"), strict=False):
+        points = " ".join(
+            f"{2 + (_WIDTH - 4) * at / max(longest - 1, 1):.1f},"
+            f"{_HEIGHT - 2 - (_HEIGHT - 4) * (value - low) / ((high - low) or 1):.1f}"
+            for at, value in enumerate(values) if np.isfinite(value))
+        lines.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="1.5"/>')
+    return f'<svg width="{_WIDTH}" height="{_HEIGHT}">{"".join(lines)}</svg>'
+
+
+def _cell(values: list[Any]) -> str:
+    return f"{values[-1]:.4g}" if values and isinstance(values[-1], float) else ""
 
 
 class History(Callback):
@@ -63,6 +89,18 @@ class History(Callback):
         last = ", ".join(f"{name}={values[-1]:.4g}" if isinstance(values[-1], float) else name
                          for name, values in self.history.items() if values)
         return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a row for each result, with its curve over the epochs, the training's and the validation's."""
+        rows = []
+        for name, values in self.history.items():
+            if name.startswith("val_") and name[4:] in self.history:
+                continue
+            curves = [values, self.history[f"val_{name}"]] if f"val_{name}" in self.history else [values]
+            last = "</td><td>".join(_cell(curve) for curve in [*curves, []][:2])
+            rows.append(f"<tr><th>{html.escape(name)}</th><td>{_curves(curves)}</td><td>{last}</td></tr>")
+        head = f"<tr><th></th><th>{len(self.epoch)} epochs</th><th>training</th><th>validation</th></tr>"
+        return f"<table>{head}{''.join(rows)}</table>"
 
     def get_state(self) -> dict[str, Any]:
         return {"epoch": list(self.epoch), "history": {name: list(values) for name, values in self.history.items()}}

@@ -197,3 +197,58 @@ def test_averaged_weights_after_an_early_end():
     model.fit(X, Y, epochs=5, verbose=0, callbacks=[kyeo.callbacks.SwapEMAWeights(True), look, stop])
     assert len(average) == 2
     np.testing.assert_array_equal(model.get_weights()[0], average[-1])
+
+
+@pytest.mark.parametrize(("freq", "expected"), [
+    ("epoch", [(3, {"epoch", "learning_rate", "loss", "mae", "val_loss", "val_mae"}),
+               (6, {"epoch", "learning_rate", "loss", "mae", "val_loss", "val_mae"})]),
+    (2, [(2, {"batch_loss", "batch_mae"}), (3, {"epoch", "learning_rate", "loss", "mae", "val_loss", "val_mae"}),
+         (4, {"batch_loss", "batch_mae"}), (6, {"batch_loss", "batch_mae"}),
+         (6, {"epoch", "learning_rate", "loss", "mae", "val_loss", "val_mae"})]),
+])
+def test_logger_callback(freq, expected):
+    """Any tracker that takes a dict and a step is told the numbers of History."""
+    model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    told = []
+    logger = kyeo.callbacks.LoggerCallback(lambda results, step: told.append((step, results)), update_freq=freq)
+    x, y = np.ones((24, 2)), np.ones((24, 1))
+    history = model.fit(x, y, batch_size=8, epochs=2, verbose=0, validation_data=(x, y), callbacks=[logger]).history
+    assert [(step, set(results)) for step, results in told] == expected
+    of_epochs = [results for _, results in told if "epoch" in results]
+    assert all(type(value) is float or name == "epoch" for _, results in told for name, value in results.items())
+    assert [results["epoch"] for results in of_epochs] == [0, 1]
+    assert [results["val_mae"] for results in of_epochs] == history["val_mae"]
+
+
+def test_logger_callback_without_its_server():
+    def log(results, step):
+        raise ConnectionError("no route")
+
+    model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="LoggerCallback could not log step 1: no route"):
+        model.fit(np.ones((8, 2)), np.ones((8, 1)), verbose=0, callbacks=[kyeo.callbacks.LoggerCallback(log)])
+    with pytest.raises(TypeError, match="log_fn='wandb'\n  Expected: a function"):
+        kyeo.callbacks.LoggerCallback("wandb")
+    with pytest.raises(ValueError, match="update_freq=0"):
+        kyeo.callbacks.LoggerCallback(print, update_freq=0)
+
+
+@pytest.mark.parametrize(("history", "rows", "lines"), [
+    ({}, [], 0),
+    ({"loss": [1.0, 0.5]}, ["loss"], 1),
+    ({"loss": [1.0, 0.5], "val_loss": [2.0, 1.5], "lr": [0.1, 0.1]}, ["loss", "lr"], 3),
+    ({"loss": [float("nan"), float("inf")], "val_auc": [0.5, 0.75]}, ["loss", "val_auc"], 1),
+    ({"<b>": [1.0]}, ["&lt;b&gt;"], 1),
+])
+def test_history_in_a_notebook(history, rows, lines):
+    import xml.etree.ElementTree as ElementTree
+
+    shown = kyeo.callbacks.History()
+    for epoch in range(max(map(len, history.values()), default=0)):
+        shown.on_epoch_end(epoch, {name: values[epoch] for name, values in history.items()})
+    page = shown._repr_html_()
+    table = ElementTree.fromstring(page)  # well-formed
+    assert [name for name in rows if f"<th>{name}</th>" in page] == rows and len(table.findall("tr")) == len(rows) + 1
+    assert len(table.findall(".//polyline")) == lines and "nan," not in page
