@@ -27,6 +27,29 @@ from kyeo.core.settings import settings
 __all__ = ["MetricOwner", "Structure", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
 
 
+class _Checked:
+    """An attribute of variables that users set; a wrong value would be noticed in the middle of training."""
+
+    def __init__(self, is_right: Callable[[Any], bool], expected: str, kind: type[Exception]):
+        self._is_right, self._expected, self._kind = is_right, expected, kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, cls: type | None = None) -> Any:
+        return self if owner is None else vars(owner)[self._name]
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        if not self._is_right(value):
+            raise problem(f"`{self._name}` of a variable is not valid.", received=f"{self._name}={describe(value)}",
+                          expected=self._expected, where=f"variable {owner.path!r}", kind=self._kind)
+        vars(owner)[self._name] = value
+
+
+def _function_or_none(value: Any) -> bool:
+    return value is None or callable(value)
+
+
 class Variable:
     """A named array that a model remembers and may train.
 
@@ -47,6 +70,10 @@ class Variable:
     [1.0, 1.0]
     """
 
+    regularizer = _Checked(_function_or_none, "a function of the value that gives a penalty, or None", ValueError)
+    constraint = _Checked(_function_or_none, "a function of the value that gives a new one, or None", ValueError)
+    overwrite_with_gradient = _Checked(lambda value: isinstance(value, bool), "True or False", TypeError)
+
     def __init__(
         self, initializer: Any, shape: Sequence[int] | None = None, dtype: Any = None, trainable: bool = True,
         autocast: bool = True, aggregation: str = "none", synchronization: str = "auto", name: str | None = None,
@@ -58,8 +85,7 @@ class Variable:
         prefix = current().path
         self.path = f"{prefix}/{self.name}" if prefix else self.name
         self.autocast, self.aggregation, self.synchronization = autocast, aggregation, synchronization
-        self.regularizer: Any = None
-        self.constraint: Any = None
+        self.regularizer = self.constraint = None
         self.overwrite_with_gradient = False
         self.trainable = bool(trainable)
         self.born_trainable = self.trainable  # the order of `weights` goes by this, not by later freezing

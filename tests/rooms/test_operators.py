@@ -74,3 +74,21 @@ def test_numpy_takes_a_variable_for_an_array():
         np.sqrt(kyeo.KerasTensor((2,)))
     with pytest.raises((TypeError, ValueError), match="has no values"):
         jnp.ones(2) * kyeo.KerasTensor((2,))
+
+
+@pytest.mark.parametrize(("name", "good", "bad", "kind"), [
+    ("constraint", abs, "nonneg", ValueError),
+    ("regularizer", kyeo.regularizers.L1(0.1), 0.1, ValueError),
+    ("overwrite_with_gradient", True, "yes", TypeError),
+])
+def test_what_is_set_on_a_variable_is_checked(name, good, bad, kind):
+    for Variable in (kyeo.Variable, keras.Variable):
+        variable = Variable([1.0], name="v")
+        before = getattr(variable, name)
+        with pytest.raises(kind):
+            setattr(variable, name, bad)
+        assert getattr(variable, name) == before
+        setattr(variable, name, good)
+        assert getattr(variable, name) == good
+    with pytest.raises(kind, match=rf"`{name}` of a variable is not valid.\n  Received: {name}={bad!r}(.|\n)*variable 'v'"):
+        setattr(kyeo.Variable([1.0], name="v"), name, bad)
