@@ -15,6 +15,7 @@ from typing import Any
 import kyeo
 from kyeo.compat.inside import INSIDE
 from kyeo.core.errors import describe, problem
+from kyeo.core.gone import answer_for_missing
 from kyeo.rooms import KerasAlias
 
 __all__ = ["KERAS_VERSION", "install_as_keras"]
@@ -114,3 +115,5 @@ def _not_public(module: str, name: str, kind: type[Exception]) -> Exception:
     return problem(f"{module} is Keras's inside, and {name!r} is not among its public names.", kind=kind,
                    fix="ask for what the program needs by a public name of Keras")
 
+
+answer_for_missing(__name__)

@@ -24,12 +24,14 @@ _WAYS: dict[str, dict[str, str]] = {
         "kyeo.initializers.Constant", "distribute": "kyeo.distribution", "summary": "kyeo.callbacks.TensorBoard",
         "saved_model": "model.save(name.keras), model.export(name)", "lite": "model.export(name.onnx)",
         "ragged": "kyeo.utils.pad_sequences, and masks", "sparse": "dense arrays", "estimator": "model.fit",
-        "feature_column": "kyeo.utils.FeatureSpace", "compat": "the Keras 3 names in kyeo", "dtypes":
-        'names as text, such as "float32"', "experimental": "names without it", "errors": "Python's own exceptions",
+        "feature_column": "kyeo.utils.FeatureSpace", "shape": "kyeo.ops.shape, or x.shape", "test":
+        "kyeo.distribution.list_devices() for the devices; pytest", "dtypes": 'names as text, such as "float32"',
+        "experimental": "names without it", "errors": "Python's own exceptions",
         "debugging": "assert, or jax.debug", "distributions": "kyeo.random",
         **{name: f'the name as text: "{name}"' for name in ("float16", "bfloat16", "float32", "float64", "int8",
                                                             "int32", "int64", "uint8", "string")},
     },
+    "compat": {"v1": "the Keras 3 names in kyeo", "v2": "kyeo itself"},
     "random": {"set_seed": "kyeo.utils.set_random_seed(seed)", "Generator": "kyeo.random.SeedGenerator(seed)"},
     "config": {
         "list_physical_devices": "kyeo.distribution.list_devices()", "list_logical_devices":
