@@ -36,6 +36,40 @@ model.fit(np.ones((4, 2)), np.ones((4, 3)), verbose=0)
 print(__name__, sys.argv[1:], model.count_params())
 """
 
+_INSIDE = """
+import sys, types
+folder = sys.argv[1]
+import keras, numpy as np
+from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.losses.losses import LossFunctionWrapper
+from keras.src.saving import serialization_lib
+from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
+
+said = [class_weight_to_sample_weights(y, {0: 2.0, 2: 5.0}).tolist() for y in (
+    np.array([0, 1, 2]), np.array([[2.0], [0.0]]), np.eye(3))]
+x = keras.ops.ones((2, 3))
+said += [get_keras_mask(x)]
+set_keras_mask(x, x > 0)
+said += [get_keras_mask(x).tolist()]
+
+class Mine(LossFunctionWrapper):
+    def __init__(self, scale=2.0, name="mine", reduction="sum", dtype=None):
+        super().__init__(lambda a, b, scale: scale * keras.ops.mean(abs(a - b), -1), name=name, reduction=reduction,
+                         dtype=dtype, scale=scale)
+
+said += [float(Mine()(np.ones((2, 3)), np.zeros((2, 3)))), bool(serialization_lib.in_safe_mode())]
+store = keras.src.saving.saving_lib.H5IOStore(folder + "/mine.h5", mode="w")
+top = store.make("lora")
+top["rank"] = 3
+store.make("lora/7")["a"] = x
+store.close()
+for name in sorted(sys.argv[2:]) + [folder + "/mine.h5"]:
+    store = keras.src.saving.saving_lib.H5IOStore(name, mode="r")
+    said += [int(store.get("lora")["rank"][()]), np.asarray(store.get("lora/7")["a"]).tolist()]
+    store.close()
+print(said)
+"""
+
 ERRORS = {  # what is written -> what is said
     "from keras.src.layers.core.dense import no_such": "cannot import name 'no_such'",
     "from keras.src.layers import NoSuch": "cannot import name 'NoSuch'",
@@ -94,6 +128,18 @@ def test_a_module(tmp_path):
     (tmp_path / "trainer.py").write_text("import keras\nprint(keras.layers.__name__, __name__)")
     said = _python("-m", "kyeo", "run", "-m", "trainer", PYTHONPATH=os.pathsep.join([str(tmp_path), os.getcwd()]))
     assert said.stdout == "kyeo.layers __main__\n", said.stderr
+
+
+def test_names_of_the_inside(tmp_path):
+    """As in Keras itself, and files of arrays go both ways."""
+    (tmp_path / "program.py").write_text(_INSIDE)
+    said = []
+    for number, start in enumerate((["-m", "kyeo", "run"], [], ["-m", "kyeo", "run"])):
+        (folder := tmp_path / str(number)).mkdir()
+        others = [str(tmp_path / str(n) / "mine.h5") for n in range(number)][-1:]
+        said.append(_python(*start, str(tmp_path / "program.py"), str(folder), *others))
+    theirs = said[1].stdout
+    assert said[2].stdout == theirs and "5.0" in theirs, [one.stderr for one in said]
 
 
 def test_errors():

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import kyeo
-from kyeo.compat.inside import INSIDE
+from kyeo.compat.inside import INSIDE, MODULES
 from kyeo.core.errors import describe, problem
 from kyeo.core.gone import answer_for_missing
 from kyeo.rooms import KerasAlias
@@ -67,6 +67,8 @@ class _Front(ModuleType):
         inside = self.__name__.startswith("keras.src")
         if inside and name in INSIDE:
             return INSIDE[name]
+        if inside and name in MODULES:
+            return importlib.import_module(f"{self.__name__}.{name}")
         if name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return _public(self.__name__, name) if inside else getattr(kyeo, name)

@@ -6,7 +6,18 @@ A row is here only where Kyeo can keep what the name promises.
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["INSIDE"]
+import numpy as np
+
+from kyeo.compat.stores import H5IOStore
+from kyeo.core.masks import get_mask, set_mask
+from kyeo.core.reading import is_reading
+from kyeo.data.weights import ClassWeights
+from kyeo.losses.loss import LossFunctionWrapper
+
+__all__ = ["INSIDE", "MODULES"]
+
+# Modules of Keras's inside that libraries reach as an attribute of the one above, without an import.
+MODULES = frozenset({"saving_lib"})
 
 
 def _no(*args: Any, **kwargs: Any) -> bool:
@@ -17,9 +28,19 @@ def _same(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _weights_of_classes(y: Any, class_weight: dict[int, float]) -> np.ndarray:
+    return ClassWeights(class_weight, whole=False)((None, np.asarray(y), None))[2]
+
+
 # name -> what it is here; the module in which it is asked for does not matter
 INSIDE: dict[str, Any] = {
+    "H5IOStore": H5IOStore,
+    "LossFunctionWrapper": LossFunctionWrapper,
+    "class_weight_to_sample_weights": _weights_of_classes,
+    "get_keras_mask": get_mask,
     "in_grain_data_pipeline": _no,  # arrays of a data pipeline are NumPy's
+    "in_safe_mode": is_reading,  # a description that is read never runs code
     "in_tf_graph": _no,  # there is no TensorFlow
     "no_automatic_dependency_tracking": _same,  # what a layer owns is found when it is asked for
+    "set_keras_mask": set_mask,
 }

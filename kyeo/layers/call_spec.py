@@ -35,7 +35,10 @@ class CallSpec:
         return found
 
     def bind(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Arguments by name; too many, unknown or missing ones raise with the names."""
+        """Arguments by name, in the order of the signature: the first is what `build` asks about, however it was given.
+
+        Too many, unknown or missing ones raise with the names.
+        """
         if len(args) > len(self.names) and not self.takes_any_positional:
             raise problem("Too many positional arguments.", received=f"{len(args)} arguments", where=owner,
                           expected=f"call({', '.join(self.names)})", kind=TypeError,
@@ -53,7 +56,7 @@ class CallSpec:
         if missing:
             raise problem("An argument of the call is missing.", received=f"arguments {list(bound)}", where=owner,
                           expected=f"call({', '.join(self.names)})", kind=TypeError)
-        return bound
+        return {name: bound[name] for name in (*self.names, *bound) if name in bound}
 
 
 @per_class

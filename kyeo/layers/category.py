@@ -10,7 +10,7 @@ import numpy as np
 from kyeo.core.errors import describe, number, one_of, positive_int, problem
 from kyeo.core.scope import current
 from kyeo.core.variable import unwrap
-from kyeo.layers.layer import Layer
+from kyeo.layers.data_layer import DataLayer
 
 __all__ = ["CategoryEncoding", "Discretization"]
 
@@ -36,7 +36,7 @@ def _refuse_sparse(owner: Any, sparse: Any) -> None:
                       expected="sparse=False", fix="the dense form holds the same numbers")
 
 
-class CategoryEncoding(Layer):
+class CategoryEncoding(DataLayer):
     """Integers below `num_tokens` as rows of 0 and 1, or of counts.
 
     Args:
@@ -83,7 +83,8 @@ class CategoryEncoding(Layer):
         if ids.dtype.kind not in "iu":
             ids = ids.astype("int32")
         if ids.size and not isinstance(ids, jax.core.Tracer):
-            low, high = int(ids.min()), int(ids.max())
+            known = np.asarray(ids)  # of an array that is known before a step runs, JAX's minimum would not be
+            low, high = int(known.min()), int(known.max())
             if low < 0 or high >= self.num_tokens:
                 raise problem("Some integers are out of range.", received=f"integers from {low} to {high}", where=self,
                               expected=f"0 to {self.num_tokens - 1}", fix="raise num_tokens, or use IntegerLookup")
@@ -95,7 +96,7 @@ def _array(value: Any) -> Any:
     return np.asarray(value) if isinstance(value, (list, tuple, int, float)) else value
 
 
-class Discretization(Layer):
+class Discretization(DataLayer):
     """Real numbers to the number of the range they lie in.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kyeo import ops
 from kyeo.core.errors import boolean, describe, positive_int, problem
@@ -134,7 +135,8 @@ class Embedding(Adaptable):
         """The vectors of the ids."""
         ids = inputs if jnp.issubdtype(inputs.dtype, jnp.integer) else inputs.astype("int32")
         if not isinstance(ids, jax.core.Tracer) and ids.size:
-            low, high = int(ids.min()), int(ids.max())
+            known = np.asarray(ids)  # of an array that is known before a step runs, JAX's minimum would not be
+            low, high = int(known.min()), int(known.max())
             if low < 0 or high >= self.input_dim:
                 raise problem("An id has no vector.", received=f"ids from {low} to {high}", where=self,
                               expected=f"ids from 0 to {self.input_dim - 1}", fix=f"input_dim={high + 1} or more?")

@@ -155,8 +155,10 @@ class Layer(Shaped):
 
     # -- to be written by subclasses -----------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:
-        """Make the weights. The default runs `call` on shapes, which builds the layers inside."""
-        if input_shape is not None and any(True for _ in self.layers_inside()):
+        """Make the weights. The default runs `call` on shapes, which builds the layers inside; asked for by a
+        class's own `build`, it leaves all to that."""
+        default = type(self).build is Layer.build
+        if input_shape is not None and default and any(True for _ in self.layers_inside()):
             self._build_by_running(input_shape)
         self.built = True
 

@@ -2,7 +2,6 @@
 
 import functools
 import operator
-from string import ascii_lowercase as LETTERS
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,9 +9,7 @@ import jax.numpy as jnp
 from kyeo.core.errors import boolean, fraction, int_tuple, positive_int, problem
 from kyeo.layers.arguments import explain, weight_rules
 from kyeo.layers.dropout import Dropout
-from kyeo.layers.einsum import EinsumDense
-from kyeo.layers.layer import Layer
-from kyeo.ops.kernels import attend
+from kyeo.layers.heads_inside import RULES, HeadsInside, give_names
 
 __all__ = ["GroupQueryAttention", "MultiHeadAttention"]
 
@@ -37,11 +34,8 @@ Called with `query`, `value` and, where it is not `value`, `key`. The masks that
 """
 
 
-class _Heads(Layer):
+class _Heads(HeadsInside):
     """Projections into heads, attention, and the projection back."""
-
-    attention_axes: tuple[int, ...] | None = None  # of the inputs; all between batch and features where None
-    output_shape: tuple[int, ...] | None = None
 
     def _set_attention(
         self, dropout: Any, use_bias: Any, sliding_window: Any, flash_attention: Any, use_gate: Any, seed: Any,
@@ -81,20 +75,6 @@ class _Heads(Layer):
         back = self.output_shape or (query[-1],)
         self._output_dense = self._projection("attention_output", (*query[:-1], heads, value_size), 2, back)
 
-    def _projection(self, name: str, shape: Any, summed: int, last: Any, activation: Any = None) -> EinsumDense:
-        """A dense layer from the last `summed` axes to axes of sizes `last`."""
-        free = len(shape) - summed
-        kept, gone, new = LETTERS[:free], LETTERS[free:len(shape)], LETTERS[len(shape):len(shape) + len(last)]
-        rules = {f"{weight}_{kind}": getattr(self, f"{weight}_{kind}")
-                 for weight in ("kernel", "bias") for kind in ("initializer", "regularizer", "constraint")}
-        layer = EinsumDense(
-            f"{kept}{gone},{gone}{new}->{kept}{new}", output_shape=(None,) * (free - 1) + tuple(last), name=name,
-            activation=activation, bias_axes=new if self.use_bias else None, dtype=self.dtype_policy,
-            activity_regularizer=self.activity_regularizer, **rules)
-        layer.build(shape)
-        layer.supports_masking = True  # each step stays where it is; without it every masked call would warn
-        return layer
-
     def call(
         self, query: Any, value: Any, key: Any = None, query_mask: Any = None, value_mask: Any = None,
         key_mask: Any = None, attention_mask: Any = None, return_attention_scores: bool = False,
@@ -106,11 +86,9 @@ class _Heads(Layer):
                           received="return_attention_scores=True", fix="make the layer without `flash_attention`")
         key = value if key is None else key
         mask = self._mask(query, key, query_mask, (value_mask, key_mask), attention_mask, use_causal_mask)
-        output, weights = attend(
-            self._query_dense(query), self._key_dense(key), self._value_dense(value), self.attention_axes or (1,), mask,
-            blind=bool(self.dropout or return_attention_scores),
-            drop=(lambda weights: self._dropout_layer(weights, training=training)) if self.dropout else None,
-            wanted=return_attention_scores)
+        output, weights = self._compute_attention(
+            self._query_dense(query), self._key_dense(key), self._value_dense(value), mask, training,
+            return_attention_scores)
         output = self._output_dense(output * self._gate_dense(query) if self.use_gate else output)
         return (output, weights) if return_attention_scores else output
 
@@ -197,6 +175,7 @@ class MultiHeadAttention(_Heads):
     def _penalize_activity(self, outputs: Any) -> None:
         """The projections pay it, each for itself."""
 
+    _inverse_sqrt_key_dim = property(lambda self: self.key_dim ** -0.5)
     # A file names the projections by these.
     query_dense = property(operator.attrgetter("_query_dense"), doc="The projection of `query`.")
     key_dense = property(operator.attrgetter("_key_dense"), doc="The projection of `key`.")
@@ -268,3 +247,6 @@ def _ints(owner: Any, **named: Any) -> tuple[int, ...] | None:
 GroupQueryAttention = GroupedQueryAttention
 for _cls in (MultiHeadAttention, GroupedQueryAttention):
     explain(_cls, _EXPLAINED)
+    give_names(_cls, "dropout", "use_bias", "use_gate", "sliding_window", "flash_attention", "activity_regularizer",
+               *RULES)
+give_names(MultiHeadAttention, "num_heads", "key_dim", "value_dim", "output_shape", "attention_axes")

@@ -2,6 +2,7 @@
 
 import functools
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
@@ -154,12 +155,18 @@ class Owning(Configurable, VariableOwner):
         """The layers held directly by this one."""
         return owned(self, Owning)
 
-    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator["Owning"]:
-        """This layer and those inside it, depth first, each once."""
-        found = _walk(self, recursive, set())
-        if not include_self:
-            next(found)
-        return found
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list["Owning"]:
+        """This layer and those inside it, each once, in Keras's order, by which files of LoRA number them: depth first,
+        and of what a layer inside holds the last one first."""
+        found: dict[int, Owning] = {id(self): self}
+        queue = deque(self.layers_inside())
+        while queue:
+            layer = queue.popleft()
+            if id(layer) not in found:
+                found[id(layer)] = layer
+                if recursive:
+                    queue.extendleft(layer.layers_inside())
+        return list(found.values())[0 if include_self else 1:]
 
     # -- values of weights ---------------------------------------------------------------------------------
     def get_weights(self) -> list[np.ndarray]:
@@ -210,6 +217,10 @@ class Owning(Configurable, VariableOwner):
     def own_variables(self) -> list[Variable]:
         """The variables this layer holds itself, born trainable ones first."""
         return sorted(owned(self, Variable), key=lambda v: not v.born_trainable)
+
+    # As Keras keeps them: a class's own `load_own_variables` goes through these.
+    _trainable_variables = property(lambda self: [v for v in self.own_variables() if v.born_trainable])
+    _non_trainable_variables = property(lambda self: [v for v in self.own_variables() if not v.born_trainable])
 
     # -- losses and metrics --------------------------------------------------------------------------------
     def add_variable(self, *args: Any, **kwargs: Any) -> Variable:
@@ -266,15 +277,3 @@ class Owning(Configurable, VariableOwner):
     def metrics_variables(self) -> list[Variable]:
         """The variables of `metrics`."""
         return [v for metric in self.metrics for v in metric.variables]
-
-
-def _walk(layer: Owning, recursive: bool, seen: set[int]) -> Iterator[Owning]:
-    seen.add(id(layer))
-    yield layer
-    for inner in layer.layers_inside():
-        if id(inner) not in seen:
-            if recursive:
-                yield from _walk(inner, True, seen)
-            else:
-                seen.add(id(inner))
-                yield inner

@@ -10,12 +10,12 @@ from kyeo.core.errors import boolean, describe, problem
 from kyeo.core.settings import settings
 from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import axes_of, counted_axes
-from kyeo.layers.layer import Layer
+from kyeo.layers.data_layer import DataLayer
 
 __all__ = ["Normalization", "Rescaling"]
 
 
-class Rescaling(Layer):
+class Rescaling(DataLayer):
     """`inputs * scale + offset`: Rescaling(1 / 255) turns bytes into numbers from 0 to 1.
 
     Args:
@@ -51,7 +51,7 @@ def _numbers(owner: Any, **named: Any) -> Any:
     return value
 
 
-class Normalization(Layer):
+class Normalization(DataLayer):
     """`(inputs - mean) / sqrt(variance)`, with mean and variance given or measured on data by `adapt`.
 
     Args:

@@ -135,7 +135,9 @@ class Model(StateTree, Trainer, Layer):
     # -- parts ---------------------------------------------------------------------------------------------
     @property
     def layers(self) -> list[Layer]:
-        """Its layers, in Keras's order."""
+        """Its layers, in Keras's order; of a graph those that stand in it, not what a class holds besides."""
+        if self._graph is not None:
+            return list(self._graph.layers)
         return [layer for layer in self.layers_inside() if isinstance(layer, Layer)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:

@@ -11,7 +11,7 @@ from kyeo.core.configurable import deserialize_value, serialize_value, sharing
 from kyeo.core.errors import problem
 from kyeo.core.parameters import checked
 from kyeo.core.reading import reading
-from kyeo.core.registry import custom_object_scope
+from kyeo.core.registry import custom_object_scope, get_registered_object
 
 __all__ = [
     "deserialize_keras_object", "model_from_config", "model_from_json", "model_to_json", "read_json",
@@ -51,6 +51,8 @@ def deserialize_keras_object(
         config: what it gave, or what stands in a file of Keras.
         custom_objects: {name: class or function} for the user's own; registered ones need not be named.
         safe_mode: there is no unsafe mode; False is refused.
+        kwargs: `module_objects`, {name: class or function}, lets a name alone, or a dict of `class_name` and `config`,
+            stand for one of these; `printable_module_name` is what they are called in errors.
 
     Raises:
         TypeError: a class or function is not known here.
@@ -60,13 +62,25 @@ def deserialize_keras_object(
     >>> kyeo.saving.deserialize_keras_object(kyeo.saving.serialize_keras_object(kyeo.initializers.Ones()))
     Ones()
     """
-    if kwargs.pop("module_objects", None) is not None or kwargs:
-        raise problem("There is no such argument.", received=", ".join(kwargs) or "module_objects", kind=TypeError,
-                      where="deserialize_keras_object", expected="config, custom_objects")
+    objects, _ = kwargs.pop("module_objects", None), kwargs.pop("printable_module_name", None)
+    if kwargs:
+        raise problem("There is no such argument.", received=", ".join(kwargs), kind=TypeError,
+                      where="deserialize_keras_object", expected="config, custom_objects, module_objects")
     check_safe_mode(safe_mode)
     check_depth(config)
     with custom_object_scope(custom_objects), sharing(), reading():
-        return deserialize_value(config)
+        return deserialize_value(config) if objects is None else _by_name(config, objects)
+
+
+def _by_name(config: Any, objects: dict[str, Any]) -> Any:
+    """One of `objects`, made from its name or from a dict that holds it; a registered one of this name comes first."""
+    whole = config if isinstance(config, dict) else {"class_name": config}
+    inner, full = whole.get("config") or {}, whole.get("registered_name")
+    name = inner if whole.get("class_name") == "function" else whole.get("class_name")
+    found = get_registered_object(name, None, objects) if isinstance(name, str) else None
+    if found is None or (isinstance(full, str) and get_registered_object(full) is not None):
+        return deserialize_value(config)  # a text may be meant as it is
+    return found.from_config(inner) if isinstance(found, type) else found  # type: ignore[attr-defined]
 
 
 def check_safe_mode(safe_mode: bool) -> None:

@@ -123,7 +123,8 @@ class Objective:
             _as_whole(one, way)
         spread(rest, names, "loss", False, nesting)
         for key in ("metrics", "weighted_metrics"):
-            spread(self.spec[key], names, key, True, nesting)
+            if isinstance(self.spec[key], dict):  # a list may be a library's default, of a model that is never fitted
+                spread(self.spec[key], names, key, True, nesting)
 
     # -- building ------------------------------------------------------------------------------------------
     def build(self, y: Any, y_pred: Any, known_names: Sequence[str], activations: Sequence[str | None]) -> None:

@@ -374,3 +374,14 @@ def test_names_in_a_stack_are_looked_at_once_for_each_layer():
     assert Counting.compared < 500
     with pytest.raises(ValueError, match='"i7" twice'):
         kyeo.Sequential([*layers[:9], kyeo.layers.Identity(name="i7")])
+
+
+def test_metrics_that_do_not_fit_the_outputs_are_refused_when_they_count():
+    """A library may compile with metrics of its own choice, and only predict."""
+    for room in (kyeo, keras):
+        x = room.Input((3,))
+        model = room.Model(x, {"a": room.layers.Dense(2)(x), "b": room.layers.Dense(1)(x)})
+        model.compile("sgd", "mse", metrics=[room.metrics.MeanSquaredError()])
+        assert set(model.predict(X[:, :3], verbose=0)) == {"a", "b"}
+        with pytest.raises(ValueError, match="metrics"):
+            model.fit(X[:, :3], {"a": X[:, :2], "b": X[:, :1]}, verbose=0)

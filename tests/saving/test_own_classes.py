@@ -252,3 +252,32 @@ def test_a_constructor_that_takes_nothing_of_the_base(tmp_path):
         kyeo.saving.load_model(tmp_path / "m.keras")
     again = kyeo.saving.load_model(tmp_path / "m.keras", custom_objects={"Whole": Whole, "Fixed": Fixed})
     np.testing.assert_array_equal(again(X), expected)
+
+
+@keras.saving.register_keras_serializable("tests")
+@kyeo.saving.register_keras_serializable("tests")
+class Picked:
+    def __init__(self, of=1):
+        self.of = of
+
+    def get_config(self):
+        return {"of": self.of}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@pytest.mark.parametrize("config", [
+    "picked", {"class_name": "picked", "config": {"of": 3}}, {"class_name": "picked"}, "other", None,
+    {"class_name": "Dense", "config": {"units": 3}, "module": "keras.layers", "registered_name": None},
+], ids=str)
+def test_by_a_name_in_a_table(config):
+    """Libraries have names of their own for their classes; what is not among them is read as ever."""
+    said = []
+    for room in (kyeo, keras):
+        table = {"picked": Picked, "Dense": room.layers.Dense}
+        got = room.saving.deserialize_keras_object(config, module_objects=table, printable_module_name="things")
+        said.append((type(got).__name__, got.of) if isinstance(got, Picked) else
+                    (type(got).__name__, got.units) if hasattr(got, "units") else got)
+    assert said[0] == said[1]

@@ -16,8 +16,8 @@ from kyeo.core.errors import number, problem
 from kyeo.core.keys import key_of
 from kyeo.core.scope import current, scope
 from kyeo.layers.arguments import format_of
+from kyeo.layers.data_layer import DataLayer
 from kyeo.layers.images.program import call_program
-from kyeo.layers.layer import Layer
 from kyeo.ops.bounding_boxes import FORMATS, dense
 from kyeo.ops.core import convert_to_tensor, saturate_cast
 from kyeo.ops.image.layout import channel_axis, side_axes
@@ -38,7 +38,7 @@ class Extent(NamedTuple):
     channels: Any
 
 
-class ImageLayer(Layer):
+class ImageLayer(DataLayer):
     """Base of the layers on images.
 
     Args:
