@@ -27,7 +27,7 @@ from kyeo.layers.complaints import explained
 from kyeo.layers.habits import watched
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
-from kyeo.layers.shapes import Shaped, in_own_scope
+from kyeo.layers.shapes import Shaped, in_own_scope, is_shape
 from kyeo.quantizers.schemes import quantize
 
 __all__ = ["InputSpec", "Layer"]
@@ -247,10 +247,7 @@ class Layer(Shaped):
                              if any(hasattr(leaf, "shape") for leaf in jax.tree.leaves(value))}
 
     def _build_by_running(self, input_shape: Any) -> None:
-        is_shape = isinstance(input_shape, tuple) and all(s is None or isinstance(s, int) for s in input_shape)
-        inputs = (SymbolicTensor(input_shape, self.compute_dtype) if is_shape else
-                  jax.tree.map(lambda s: SymbolicTensor(s, self.compute_dtype), input_shape,
-                               is_leaf=lambda s: isinstance(s, tuple)))
+        inputs = jax.tree.map(lambda s: SymbolicTensor(s, self.compute_dtype), input_shape, is_leaf=is_shape)
         self.built = True
         with explained(self, {"input_shape": inputs}):
             infer(lambda x: self._run((x,), {}, {call_spec(type(self)).names[0]: x}, None), (inputs,), {})

@@ -19,7 +19,7 @@ from kyeo.layers.habits import sweep
 from kyeo.layers.known_shapes import key_of, known, remember
 from kyeo.layers.ownership import Owning
 
-__all__ = ["Shaped", "in_own_scope"]
+__all__ = ["Shaped", "in_own_scope", "is_shape"]
 
 
 class Shaped(Owning, Operation):
@@ -91,7 +91,7 @@ class Shaped(Owning, Operation):
         if cls.compute_output_shape is Shaped.compute_output_shape:
             return None
         shapes = self.compute_output_shape(**shapes_for(cls.compute_output_shape, bound))
-        return jax.tree.map(lambda shape: SymbolicTensor(tuple(shape), self.compute_dtype), shapes, is_leaf=_is_shape)
+        return jax.tree.map(lambda shape: SymbolicTensor(tuple(shape), self.compute_dtype), shapes, is_leaf=is_shape)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The symbolic tensors that a call on these symbolic tensors would give."""
@@ -106,7 +106,7 @@ class Shaped(Owning, Operation):
         def to_tensor(shape: Any) -> Any:
             return SymbolicTensor(shape, self.compute_dtype)
 
-        args = tuple(jax.tree.map(to_tensor, s, is_leaf=_is_shape) for s in (*shapes, *named.values()))
+        args = tuple(jax.tree.map(to_tensor, s, is_leaf=is_shape) for s in (*shapes, *named.values()))
         return jax.tree.map(lambda t: t.shape, self.compute_output_spec(*args))
 
     def get_build_config(self) -> dict[str, Any] | None:
@@ -132,7 +132,8 @@ def _with_tuples(value: Any) -> Any:
     return {k: _with_tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _is_shape(value: Any) -> bool:
+def is_shape(value: Any) -> bool:
+    """Whether this is one shape; several shapes in a tuple or list are none."""
     return isinstance(value, (tuple, list)) and all(s is None or isinstance(s, (int, np.integer)) for s in value)
 
 

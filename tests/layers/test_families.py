@@ -270,3 +270,18 @@ def test_a_layer_of_layers_is_built_without_a_shape():
         outer = Outer()
         outer.build(None)
         assert outer.built and not outer.inner.built
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (2, 4)), [(2, 3), (2, 4)]], ids=["tuple", "list"])
+def test_the_default_build_takes_several_shapes(shapes):
+    class Two(LAYERS.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = LAYERS.Dense(3)
+
+        def call(self, inputs):
+            return inputs[0] + self.inner(inputs[1])
+
+    layer = Two()
+    layer.build(shapes)
+    assert layer.inner.kernel.shape == (4, 3)
