@@ -58,6 +58,7 @@ class Mine(LossFunctionWrapper):
                          dtype=dtype, scale=scale)
 
 said += [float(Mine()(np.ones((2, 3)), np.zeros((2, 3)))), bool(serialization_lib.in_safe_mode())]
+said += [keras.src.utils.tracking.no_automatic_dependency_tracking(abs)(-2)]
 store = keras.src.saving.saving_lib.H5IOStore(folder + "/mine.h5", mode="w")
 top = store.make("lora")
 top["rank"] = 3

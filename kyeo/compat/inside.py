@@ -17,7 +17,7 @@ from kyeo.losses.loss import LossFunctionWrapper
 __all__ = ["INSIDE", "MODULES"]
 
 # Modules of Keras's inside that libraries reach as an attribute of the one above, without an import.
-MODULES = frozenset({"saving_lib"})
+MODULES = frozenset({"saving_lib", "tracking", "utils"})
 
 
 def _no(*args: Any, **kwargs: Any) -> bool:

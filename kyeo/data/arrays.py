@@ -114,7 +114,7 @@ def _to_numpy(value: Any, name: str) -> np.ndarray:
         return np.asarray(value.detach().cpu())
     if hasattr(value, "to_numpy"):  # pandas, polars; a single column is a table of width one, as in Keras
         array = _table(value, name)
-        return array[:, None] if type(value).__name__ == "Series" else array
+        return array[:, None] if type(value).__name__ == "Series" and array.ndim == 1 else array
     if not hasattr(value, "__array__") and not isinstance(value, (int, float, np.generic)):
         raise problem(f"`{name}` cannot be used as data.", received=value, kind=TypeError,
                       expected="arrays, lists of numbers, tables, generators, a PyDataset, a torch "

@@ -489,3 +489,18 @@ def test_values_in_order_are_noticed_when_they_are_split(y, warns):
         warnings.simplefilter("always")
         train_validation_split((np.zeros(len(y)), y, None), 0.25)
     assert ["looks sorted: values" in str(w.message) for w in caught] == [True] * warns
+
+
+class Series:
+    """A column as tables have it: each row is a number, or an array of a fixed size."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def to_numpy(self):
+        return np.array(self.rows)
+
+
+@pytest.mark.parametrize(("column", "shape"), [(Series([1.0, 2.0]), (2, 1)), (Series([[1.0, 2.0, 3.0]] * 2), (2, 3))])
+def test_a_column_is_a_table(column, shape):
+    assert next(as_source(np.zeros((2, 1)), column).batches(epoch=0))[1].shape == shape
