@@ -107,6 +107,8 @@ class Layer(Shaped):
     def __setattr__(self, name: str, value: Any) -> None:
         if name[0] != "_" and isinstance(value, (Variable, Shaped, list, tuple, dict)):
             Structure.version += 1
+            if vars(self).get(name, self) is None:  # in the order of Keras: by when it got something to own
+                del self.__dict__[name]
         try:
             object.__setattr__(self, name, value)
         except AttributeError:

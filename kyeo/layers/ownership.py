@@ -24,6 +24,13 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _makers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
+class _OwnMetrics:
+    """`layer._metrics`: the metrics that a layer itself holds, where libraries look for them, and may put others."""
+
+    def __get__(self, owner: Any, cls: type | None = None) -> Any:
+        return self if owner is None else list(owned(owner, MetricOwner))
+
+
 class LossList(list[Any]):
     """The (layer, loss) pairs of a running call. `complete` once the penalties of weights are among them."""
 
@@ -266,6 +273,8 @@ class Owning(Configurable, VariableOwner):
     def _clear_losses(self) -> None:
         for layer in self._flatten_layers():
             layer._loss_values = []
+
+    _metrics = _OwnMetrics()
 
     @property
     def metrics(self) -> list[Any]:

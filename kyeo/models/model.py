@@ -94,6 +94,11 @@ class Model(StateTree, Trainer, Layer):
                 return self._graph.outputs
         return super()._stated_specs(bound)
 
+    @property
+    def _loss_tracker(self) -> Any:
+        """The mean of the loss, under the name by which steps of libraries update it."""
+        return self._objective.loss_tracker if self._objective is not None else None
+
     if not TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any:  # only asked for what is not there
             gone = way_of_method(name, self)

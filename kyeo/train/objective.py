@@ -126,6 +126,11 @@ class Objective:
             if isinstance(self.spec[key], dict):  # a list may be a library's default, of a model that is never fitted
                 spread(self.spec[key], names, key, True, nesting)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether `compile` was given no loss and no metrics."""
+        return self.spec["loss"] is None and self.compiled_metrics is None
+
     # -- building ------------------------------------------------------------------------------------------
     def build(self, y: Any, y_pred: Any, known_names: Sequence[str], activations: Sequence[str | None]) -> None:
         """Choose a loss and metrics for each output, from the shapes and dtypes of labels and predictions."""

@@ -36,7 +36,9 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
                       "pass y=...; a generator or data set yields (x, y)" if given == "x" else f"pass {given}=(x, y)")
     build_weights(model, x)
     labels = jax.tree.map(_as_symbol, y)
-    if not objective.built:
+    if not objective.built and objective.is_empty and model.built:  # nobody asks for outputs; to run `call` for them
+        objective.build(None, (), [], [])  # may not even be possible, where a step of one's own does all
+    elif not objective.built:
         y_pred = _predicted(model, x)
         sized_alike = jax.tree.map(_as_symbol, y_pred)  # a graph may know the size of its batches
         objective.build(labels, sized_alike, model.output_names, output_activations(y_pred))

@@ -230,3 +230,72 @@ def test_numbers_known_before_a_step(name, words):
     x = kyeo.Input((8,), batch_size=5)
     model = kyeo.Model(x, Mine()(x))
     same(jax.jit(model.layers[1])(X[0]), model.layers[1](X[0]))
+
+
+def test_the_order_of_weights_is_that_of_getting_them():
+    """A name that stood for nothing at first counts from when it gets its layer or weight."""
+    def paths(room):
+        class Mine(room.layers.Layer):
+            def __init__(self):
+                super().__init__(name="mine")
+                self.late = self.later = self.weight = None
+                self.early = room.layers.Dense(2, name="early")
+
+            def build(self, shape):
+                self.later = [room.layers.Dense(3, name="later")]
+                self.late = room.layers.Dense(4, name="late")
+                self.weight = self.add_weight(shape=(1,), name="weight")
+                for layer in (self.late, *self.later, self.early):
+                    layer.build(shape)
+
+        layer = Mine()
+        layer.build((None, 5))
+        return [(weight.path, tuple(weight.shape)) for weight in layer.weights]
+
+    assert paths(kyeo) == paths(keras)
+
+
+@pytest.mark.parametrize("room", [kyeo, keras], ids=["kyeo", "keras"])
+def test_a_step_that_does_all_by_itself(room):
+    """Batches are dicts, `call` is for something else, the mean of the loss is updated by its name in the trainer."""
+    class Mine(room.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = room.layers.Dense(1, kernel_initializer="ones")
+            self.quality = room.metrics.Mean(name="quality")
+
+        def build(self, shape):
+            self.inner.build(shape["a"])
+            self.built = True
+
+        def call(self, inputs):
+            raise NotImplementedError("asked for outputs")
+
+        def train_step(self, state, data):
+            assert set(data) == {"a", "b"}
+            trainable, frozen, optimizer, metrics = state
+
+            def loss_of(trainable):
+                out, _ = self.inner.stateless_call(trainable, [], data["a"])
+                return room.ops.mean((out - data["b"]) ** 2)
+
+            loss, grads = jax.value_and_grad(loss_of)(trainable)
+            trainable, optimizer = self.optimizer.stateless_apply(optimizer, grads, trainable)
+            with room.StatelessScope(zip(self.metrics_variables, metrics)) as scope:
+                self._loss_tracker.update_state(loss)
+            return {"loss": loss}, (trainable, frozen, optimizer,
+                                    [scope.get_current_value(v) for v in self.metrics_variables])
+
+    class Batches(room.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return {"a": X[0], "b": X[0, :, :1]}
+
+    model = Mine()
+    model.build({"a": (None, 8), "b": (None, 1)})
+    model.compile("sgd")
+    losses = model.fit(Batches(), epochs=2, verbose=0).history["loss"]
+    assert len(losses) == 2 and losses[1] < losses[0]
+    assert model._metrics == [model.quality]
