@@ -37,15 +37,16 @@ print(__name__, sys.argv[1:], model.count_params())
 """
 
 _INSIDE = """
-import sys, types
+import io, sys
 folder = sys.argv[1]
 import keras, numpy as np
+said = [keras.src.layers.Dense is keras.layers.Dense]
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.losses.losses import LossFunctionWrapper
 from keras.src.saving import serialization_lib
 from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 
-said = [class_weight_to_sample_weights(y, {0: 2.0, 2: 5.0}).tolist() for y in (
+said += [class_weight_to_sample_weights(y, {0: 2.0, 2: 5.0}).tolist() for y in (
     np.array([0, 1, 2]), np.array([[2.0], [0.0]]), np.eye(3))]
 x = keras.ops.ones((2, 3))
 said += [get_keras_mask(x)]
@@ -68,6 +69,10 @@ for name in sorted(sys.argv[2:]) + [folder + "/mine.h5"]:
     store = keras.src.saving.saving_lib.H5IOStore(name, mode="r")
     said += [int(store.get("lora")["rank"][()]), np.asarray(store.get("lora/7")["a"]).tolist()]
     store.close()
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "tanh", kernel_initializer="ones")])
+keras.src.saving.saving_lib.save_model(model, memory := io.BytesIO())
+memory.seek(0)
+said += [np.round(keras.src.saving.saving_lib.load_model(memory)(x), 4).tolist()]
 print(said)
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kyeo.compat.stores import H5IOStore
+from kyeo.compat.stores import H5IOStore, load_model, save_model
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.reading import is_reading
 from kyeo.data.weights import ClassWeights
@@ -41,6 +41,8 @@ INSIDE: dict[str, Any] = {
     "in_grain_data_pipeline": _no,  # arrays of a data pipeline are NumPy's
     "in_safe_mode": is_reading,  # a description that is read never runs code
     "in_tf_graph": _no,  # there is no TensorFlow
+    "load_model": load_model,
     "no_automatic_dependency_tracking": _same,  # what a layer owns is found when it is asked for
+    "save_model": save_model,
     "set_keras_mask": set_mask,
 }

@@ -1,14 +1,39 @@
-"""Files of arrays that libraries write and read by hand, the weights of LoRA say: `H5IOStore` of Keras's inside."""
+"""What libraries write and read by hand: files of arrays, the weights of LoRA say (`H5IOStore` of Keras's inside), and
+models in open files, such as those in memory of a pickle."""
 
 import contextlib
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from kyeo.core.errors import one_of, problem
 from kyeo.core.files import writing
+from kyeo.saving import keras_file
 from kyeo.saving.hdf5 import ReadGroup, open_for_reading
 from kyeo.saving.hdf5_writing import WriteGroup, open_for_writing
 
-__all__ = ["H5IOStore"]
+__all__ = ["H5IOStore", "load_model", "save_model"]
+
+
+def save_model(model: Any, filepath: Any, **kwargs: Any) -> None:
+    """`kyeo.saving.save_model`, also into an open binary file."""
+    if not hasattr(filepath, "write"):
+        return keras_file.save_model(model, filepath, **kwargs)
+    with tempfile.TemporaryDirectory() as folder:
+        keras_file.save_model(model, path := Path(folder, "model.keras"), **kwargs)
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, filepath)
+
+
+def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
+    """`kyeo.saving.load_model`, also from an open binary file."""
+    if not hasattr(filepath, "read"):
+        return keras_file.load_model(filepath, *args, **kwargs)
+    with tempfile.TemporaryDirectory() as folder:
+        with (path := Path(folder, "model.keras")).open("wb") as file:
+            shutil.copyfileobj(filepath, file)
+        return keras_file.load_model(path, *args, **kwargs)
 
 
 class H5IOStore:
