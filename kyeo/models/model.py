@@ -69,6 +69,8 @@ class Model(StateTree, Trainer, Layer):
             kwargs = {**dict(zip(names, args)), **kwargs}
             graph_args = (kwargs.pop("inputs"), kwargs.pop("outputs", None))
             args = ()
+            if not type(self).__module__.startswith("kyeo."):
+                _leave_out_unknown(type(self), kwargs)
         if args:
             raise problem("A model takes inputs and outputs, and nothing else by place.", where=type(self),
                           received=f"{len(args)} positional arguments", kind=TypeError,
@@ -368,6 +370,13 @@ def _alone(shapes: Any, tensors: Any) -> Any:
     """The shape of a single tensor without the structure around it."""
     leaves = tensors_in(tensors)
     return shape_of(leaves[0]) if len(leaves) == 1 else shapes
+
+
+def _leave_out_unknown(cls: type, kwargs: dict[str, Any]) -> None:
+    """Keras takes any argument for a class derived from a graph model, and classes in use rely on it."""
+    for name in set(kwargs) - {"name", "trainable", "dtype", "autocast", "activity_regularizer"}:
+        warn(f"{cls.__name__} hands {name}={kwargs.pop(name)!r} on to kyeo.Model, which has no such argument; it is "
+             "left out.")
 
 
 def _means_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

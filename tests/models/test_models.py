@@ -385,3 +385,20 @@ def test_metrics_that_do_not_fit_the_outputs_are_refused_when_they_count():
         assert set(model.predict(X[:, :3], verbose=0)) == {"a", "b"}
         with pytest.raises(ValueError, match="metrics"):
             model.fit(X[:, :3], {"a": X[:, :2], "b": X[:, :1]}, verbose=0)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("room", [kyeo, keras], ids=["kyeo", "keras"])
+def test_what_a_class_hands_on_to_a_graph_model(room, recwarn):
+    class Mine(room.Model):
+        def __init__(self, **kwargs):
+            x = room.Input((2,))
+            super().__init__(x, room.layers.Dense(1)(x), **kwargs)
+
+    model = Mine(name="mine", pooling="gap", trainable=False)
+    assert (model.name, model.trainable, model.count_params()) == ("mine", False, 3)
+    if room is kyeo:
+        assert "Mine hands pooling='gap' on to kyeo.Model" in str(recwarn.pop(UserWarning).message)
+        x = kyeo.Input((2,))
+        with pytest.raises(TypeError, match="`pooling` is not a parameter"):
+            kyeo.Model(x, layers.Dense(1)(x), pooling="gap")
