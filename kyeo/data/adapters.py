@@ -11,7 +11,7 @@ import numpy as np
 from kyeo.core.arrays import are_whole
 from kyeo.core.errors import describe, positive_int, problem
 from kyeo.core.plain import warn
-from kyeo.data.arrays import as_arrays, batch_rows
+from kyeo.data.arrays import as_arrays, batch_rows, is_column
 from kyeo.data.dataset import Dataset, DatasetSource
 from kyeo.data.iterable import IterableSource
 from kyeo.data.pydataset import PyDataset, PyDatasetSource
@@ -149,7 +149,8 @@ def _of_module(module: str, name: str) -> Callable[[Any], bool]:
 def is_arrays(x: Any) -> bool:
     """Whether this is an array, or a list, tuple or dict of arrays."""
     arrays = ("__array__", "to_numpy", "tocsr")
-    return isinstance(x, (list, tuple, dict)) or any(hasattr(x, name) for name in arrays)
+    return isinstance(x, (list, tuple, dict)) or is_column(x) or any(
+        hasattr(x, name) for name in arrays)
 
 
 _KINDS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any, _Options], Source]], ...] = (

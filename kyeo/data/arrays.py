@@ -10,15 +10,16 @@ import numpy as np
 
 from kyeo.core.arrays import check_32_bits
 from kyeo.core.dtypes import is_float
-from kyeo.core.errors import problem
+from kyeo.core.errors import describe, problem
 from kyeo.core.settings import settings
 from kyeo.data.unpack import unpack_x_y_sample_weight
 
-__all__ = ["as_arrays", "batch_dtype", "batch_rows", "standard_batch"]
+__all__ = ["as_arrays", "batch_dtype", "batch_rows", "is_column", "standard_batch"]
 
 _PARTS = ("x", "y", "sample_weight")
 _BATCHES = ("yield batches, not single samples: arrays with a first axis for the rows; of a data set of Hugging Face "
             'pass the columns: fit(data["x"], data["y"])')
+_NO_NUMBERS = ("string", "large_string", "binary", "date", "time", "duration", "dictionary<values=string")
 _NARROW = {"int64": np.dtype("int32"), "uint64": np.dtype("uint32")}
 
 
@@ -68,6 +69,8 @@ def batch_rows(batch: Any) -> int:
 
 def _numbers_to_arrays(tree: Any, name: str) -> Any:
     """Nested lists of plain numbers as arrays; other containers are looked into."""
+    if is_column(tree):
+        tree = tree[:]
     if isinstance(tree, dict):
         return {key: _numbers_to_arrays(value, f"{name}[{key!r}]") for key, value in tree.items()}
     if not isinstance(tree, (list, tuple)):
@@ -88,6 +91,9 @@ def _numbers_to_arrays(tree: Any, name: str) -> Any:
 
 def _array(value: Any, name: str, keep_jax: bool) -> Any:
     """One leaf as an array of numbers with rows (a SciPy sparse matrix stays one, as CSR)."""
+    others = _other_columns(value)
+    if others:  # before NumPy sees them: dates of polars would be the days since 1970
+        raise _no_numbers(name, f"a {type(value).__name__} with text, dates or the like", others)
     if keep_jax and isinstance(value, jax.Array):
         array: Any = value
     elif hasattr(value, "tocsr"):
@@ -95,16 +101,21 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
     else:
         array = _to_numpy(value, name)
     if array.dtype.kind in "OSUMmc":
-        raise problem(f"`{name}` does not hold numbers{_text_columns(value)}.", received=array,
-                      expected="an array of numbers or booleans", kind=TypeError,
-                      fix="turn text into integers first: `names, numbers = np.unique(text, return_inverse=True)`; "
-                          'numbers stored as objects: `.astype("float32")`' if array.dtype.kind != "c" else
-                          "give real and imaginary parts as two columns: np.stack([x.real, x.imag], axis=-1)")
+        raise _no_numbers(name, describe(array), _text_columns(value), array.dtype.kind == "c")
     if array.ndim == 0:
         raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,
                       expected="an array of at least one axis", fix=_BATCHES if keep_jax else None)
     check_32_bits(array.data if hasattr(array, "tocsr") else array, name)
     return array
+
+
+def _no_numbers(name: str, received: str, columns: list[str], is_complex: bool = False) -> Exception:
+    at_fault = f" (columns: {', '.join(columns[:10])})" if columns else ""
+    return problem(f"`{name}` does not hold numbers{at_fault}.", received=received,
+                   expected="an array of numbers or booleans", kind=TypeError,
+                   fix="turn text into integers first: `names, numbers = np.unique(text, return_inverse=True)`; "
+                       'numbers stored as objects: `.astype("float32")`' if not is_complex else
+                       "give real and imaginary parts as two columns: np.stack([x.real, x.imag], axis=-1)")
 
 
 def _to_numpy(value: Any, name: str) -> np.ndarray:
@@ -140,13 +151,27 @@ def _table(value: Any, name: str) -> np.ndarray:
     return np.asarray(value.to_numpy(dtype=settings.floatx, na_value=np.nan))
 
 
-def _text_columns(value: Any) -> str:
-    """Which columns of a table are at fault, for a message."""
+def _text_columns(value: Any) -> list[str]:
+    """Which columns of a table of pandas are at fault, for a message."""
     dtypes: Any = getattr(value, "dtypes", None)
     if not hasattr(dtypes, "items"):
-        return ""
-    bad = [str(column) for column, dtype in dtypes.items() if getattr(dtype, "kind", "O") in "OSUMm"]
-    return " (columns: " + ", ".join(bad[:10]) + ")" if bad else ""
+        return []
+    return [str(column) for column, dtype in dtypes.items() if getattr(dtype, "kind", "O") in "OSUMm"]
+
+
+def _other_columns(value: Any) -> list[str]:
+    """The columns of a table of polars or pyarrow, or the column, that hold no numbers: dates, text."""
+    schema = getattr(value, "schema", None)
+    if hasattr(schema, "types"):  # pyarrow
+        return [name for name, kind in zip(schema.names, schema.types) if str(kind).startswith(_NO_NUMBERS)]
+    dtypes = schema if hasattr(schema, "items") else {getattr(value, "name", ""): getattr(value, "dtype", None)}
+    return [str(name) for name, dtype in dtypes.items() if hasattr(dtype, "is_temporal") and not (
+        dtype.is_numeric() or dtype.is_nested() or str(dtype) in ("Boolean", "Null", "Object"))]
+
+
+def is_column(value: Any) -> bool:
+    """Whether this is a column of a data set of Hugging Face, which reads its rows when they are asked for."""
+    return type(value).__name__ == "Column" and type(value).__module__.startswith("datasets.")
 
 
 def _check_rows(parts: list[Any], kind: str) -> None:

@@ -504,3 +504,78 @@ class Series:
 @pytest.mark.parametrize(("column", "shape"), [(Series([1.0, 2.0]), (2, 1)), (Series([[1.0, 2.0, 3.0]] * 2), (2, 3))])
 def test_a_column_is_a_table(column, shape):
     assert next(as_source(np.zeros((2, 1)), column).batches(epoch=0))[1].shape == shape
+
+
+class Kind:
+    """A type of a column as polars has it."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __str__(self):
+        return self.name
+
+    def is_numeric(self):
+        return self.name.startswith(("Int", "Float"))
+
+    def is_nested(self):
+        return self.name == "List"
+
+    def is_temporal(self):
+        return self.name == "Date"
+
+
+class Table:
+    """A table as polars and pyarrow have it, by the types of its columns."""
+
+    def __init__(self, schema):
+        self.schema = schema
+
+    def to_numpy(self):
+        return np.zeros((2, 3))  # polars makes numbers of dates without a word
+
+    __array__ = to_numpy
+
+
+class _ArrowSchema:
+    def __init__(self, **types):
+        self.names, self.types = list(types), list(types.values())
+
+
+@pytest.mark.parametrize(("table", "columns"), [
+    (Table({"a": Kind("Int64"), "b": Kind("Boolean"), "c": Kind("Float32")}), None),
+    (Table({"a": Kind("Int64"), "when": Kind("Date"), "who": Kind("String")}), "when, who"),
+    (Table(_ArrowSchema(a="int64", b="bool", c="double")), None),
+    (Table(_ArrowSchema(a="int64", when="timestamp[us]", who="dictionary<values=string, indices=int8>")), "when, who"),
+])
+def test_columns_that_hold_no_numbers(table, columns):
+    if columns is None:
+        assert next(as_source(table).batches(epoch=0))[0].shape == (2, 3)
+    else:
+        with pytest.raises(TypeError, match=rf"`x` does not hold numbers \(columns: {columns}\)"):
+            as_source(table)
+
+
+class Column:
+    """A column of a data set of Hugging Face: a sequence that reads its rows when they are asked for."""
+
+    __module__ = "datasets.arrow_dataset"
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, at):
+        return self.rows[at]
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+@pytest.mark.parametrize("x", [Column([[1.0, 2.0], [3.0, 4.0]]), Column(np.ones((2, 2))), {"a": Column([[1], [2]])}])
+def test_columns_read_late(x):
+    inputs, labels, _ = next(as_source(x, Column([0, 1])).batches(epoch=0))
+    (array,) = inputs.values() if isinstance(inputs, dict) else [inputs]
+    assert array.shape[0] == 2 and array.ndim == 2 and labels.tolist() == [0, 1]
