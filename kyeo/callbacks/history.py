@@ -35,14 +35,16 @@ _WIDTH, _HEIGHT = 240, 48  # of a curve, in pixels
 
 
 def _curves(curves: list[list[Any]]) -> str:
-    """Lists of numbers as lines in one small picture (SVG): the first is blue, the second orange."""
+    """Two lists of numbers as lines in one small picture (SVG): the first is blue, the second, if any, orange."""
     numbers = [[float(value) if np.ndim(value) == 0 else np.nan for value in values] for values in curves]
     finite = [value for values in numbers for value in values if np.isfinite(value)]
     if not finite:
         return ""
     low, high, longest = min(finite), max(finite), max(map(len, numbers))
     lines = []
-    for values, color in zip(numbers, ("#1f77b4", "#ff7f0e"), strict=False):
+    for values, color in zip(numbers, ("#1f77b4", "#ff7f0e"), strict=True):
+        if not values:
+            continue
         points = " ".join(
             f"{2 + (_WIDTH - 4) * at / max(longest - 1, 1):.1f},"
             f"{_HEIGHT - 2 - (_HEIGHT - 4) * (value - low) / ((high - low) or 1):.1f}"
@@ -96,9 +98,9 @@ class History(Callback):
         for name, values in self.history.items():
             if name.startswith("val_") and name[4:] in self.history:
                 continue
-            curves = [values, self.history[f"val_{name}"]] if f"val_{name}" in self.history else [values]
-            last = "</td><td>".join(_cell(curve) for curve in [*curves, []][:2])
-            rows.append(f"<tr><th>{html.escape(name)}</th><td>{_curves(curves)}</td><td>{last}</td></tr>")
+            validation = self.history.get(f"val_{name}", [])
+            rows.append(f"<tr><th>{html.escape(name)}</th><td>{_curves([values, validation])}</td>"
+                        f"<td>{_cell(values)}</td><td>{_cell(validation)}</td></tr>")
         head = f"<tr><th></th><th>{len(self.epoch)} epochs</th><th>training</th><th>validation</th></tr>"
         return f"<table>{head}{''.join(rows)}</table>"
 

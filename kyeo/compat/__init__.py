@@ -17,11 +17,10 @@ from kyeo.compat.inside import INSIDE, MODULES
 from kyeo.core.errors import describe, problem
 from kyeo.core.gone import answer_for_missing
 from kyeo.rooms import KerasAlias
+from kyeo.saving.forms import KERAS_VERSION
 
 __all__ = ["KERAS_VERSION", "install_as_keras"]
 
-# The Keras whose names and meanings Kyeo has; libraries ask for it to see what they may use.
-KERAS_VERSION = "3.15.1"
 # Modules of Keras's inside: below these five rooms there are rooms again. `from keras.src.x import name` looks for a
 # module where x has no such name, so not all that is looked for is one.
 _INSIDE = re.compile(r"keras(\.src(\.[a-z]\w*){,2}|\.src\.(backend|layers|legacy|optimizers|trainers)(\.[a-z]\w*){2})?")
@@ -95,7 +94,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return _Front(spec.name, kyeo.__doc__)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Say which Keras this is."""
+        """Say which Keras this is: libraries ask for it to see what they may use."""
         if module.__name__ == "keras":
             vars(module).update(__version__=KERAS_VERSION, version=lambda: KERAS_VERSION, __all__=kyeo.__all__)
 
@@ -106,7 +105,7 @@ def _public(module: str, name: str) -> Any:
     place = module.split(".")[2:3]
     if not place and name in kyeo.__all__:
         return getattr(kyeo, name)
-    for room in (*(room for room in kyeo._ROOMS if room in place), *kyeo._ROOMS):
+    for room in sorted(kyeo._ROOMS, key=lambda room: room not in place):
         found = importlib.import_module(f"kyeo.{room}")
         if name in found.__all__:
             return getattr(found, name)

@@ -9,7 +9,7 @@ import numpy as np
 
 from kyeo.core.errors import problem
 
-__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "shared_zeros", "to_array"]
+__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "known_range", "shared_zeros", "to_array"]
 
 _LARGE, _ALIGNED = 2**20, 64  # bytes
 
@@ -75,6 +75,18 @@ def check_32_bits(values: np.ndarray, name: str | None = None) -> None:
         raise problem(f"{what} do not fit into 32 bits, and JAX would cut them off.", kind=OverflowError,
                       received=f"{values.dtype} values from {low} to {high}", expected=f"{bounds.min} to {bounds.max}",
                       fix="map the ids to 0..n-1, or jax.config.update('jax_enable_x64', True)")
+
+
+def known_range(values: Any) -> tuple[int, int] | None:
+    """The least and the greatest of integers; None where there are none, or a compiled step does not know them yet.
+
+    >>> known_range(jnp.array([3, 1, 2]))
+    (1, 3)
+    """
+    if isinstance(values, jax.core.Tracer) or not values.size:
+        return None
+    known = np.asarray(values)  # JAX's minimum, asked for in a step, would not be known even of a known array
+    return int(known.min()), int(known.max())
 
 
 @functools.lru_cache(maxsize=256)

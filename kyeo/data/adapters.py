@@ -149,8 +149,7 @@ def _of_module(module: str, name: str) -> Callable[[Any], bool]:
 def is_arrays(x: Any) -> bool:
     """Whether this is an array, or a list, tuple or dict of arrays."""
     arrays = ("__array__", "to_numpy", "tocsr")
-    return isinstance(x, (list, tuple, dict)) or is_column(x) or any(
-        hasattr(x, name) for name in arrays)
+    return isinstance(x, (list, tuple, dict)) or is_column(x) or any(hasattr(x, name) for name in arrays)
 
 
 _KINDS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any, _Options], Source]], ...] = (

@@ -56,7 +56,7 @@ class CallSpec:
         if missing:
             raise problem("An argument of the call is missing.", received=f"arguments {list(bound)}", where=owner,
                           expected=f"call({', '.join(self.names)})", kind=TypeError)
-        return {name: bound[name] for name in (*self.names, *bound) if name in bound}
+        return {name: bound[name] for name in (*self.names, *bound) if name in bound} if kwargs else bound
 
 
 @per_class

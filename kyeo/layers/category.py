@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import known_range
 from kyeo.core.errors import describe, number, one_of, positive_int, problem
 from kyeo.core.scope import current
 from kyeo.core.variable import unwrap
@@ -82,12 +83,10 @@ class CategoryEncoding(DataLayer):
         ids = jnp.asarray(inputs)
         if ids.dtype.kind not in "iu":
             ids = ids.astype("int32")
-        if ids.size and not isinstance(ids, jax.core.Tracer):
-            known = np.asarray(ids)  # of an array that is known before a step runs, JAX's minimum would not be
-            low, high = int(known.min()), int(known.max())
-            if low < 0 or high >= self.num_tokens:
-                raise problem("Some integers are out of range.", received=f"integers from {low} to {high}", where=self,
-                              expected=f"0 to {self.num_tokens - 1}", fix="raise num_tokens, or use IntegerLookup")
+        low, high = known_range(ids) or (0, 0)
+        if low < 0 or high >= self.num_tokens:
+            raise problem("Some integers are out of range.", received=f"integers from {low} to {high}", where=self,
+                          expected=f"0 to {self.num_tokens - 1}", fix="raise num_tokens, or use IntegerLookup")
         weights = None if count_weights is None else jnp.asarray(count_weights, self.dtype)
         return _encoded(ids, self.output_mode, self.num_tokens, self.dtype, weights)
 

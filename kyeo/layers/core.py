@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from kyeo import ops
+from kyeo.core.arrays import known_range
 from kyeo.core.errors import boolean, describe, positive_int, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.variable import unwrap
@@ -134,12 +134,10 @@ class Embedding(Adaptable):
     def call(self, inputs: Any) -> Any:
         """The vectors of the ids."""
         ids = inputs if jnp.issubdtype(inputs.dtype, jnp.integer) else inputs.astype("int32")
-        if not isinstance(ids, jax.core.Tracer) and ids.size:
-            known = np.asarray(ids)  # of an array that is known before a step runs, JAX's minimum would not be
-            low, high = int(known.min()), int(known.max())
-            if low < 0 or high >= self.input_dim:
-                raise problem("An id has no vector.", received=f"ids from {low} to {high}", where=self,
-                              expected=f"ids from 0 to {self.input_dim - 1}", fix=f"input_dim={high + 1} or more?")
+        low, high = known_range(ids) or (0, 0)
+        if low < 0 or high >= self.input_dim:
+            raise problem("An id has no vector.", received=f"ids from {low} to {high}", where=self,
+                          expected=f"ids from 0 to {self.input_dim - 1}", fix=f"input_dim={high + 1} or more?")
         if self.scheme is None:
             return jnp.take(unwrap(self.embeddings), ids, axis=0).astype(self.compute_dtype)
         rows = self.scheme.rows(self, ids)

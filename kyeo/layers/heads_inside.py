@@ -17,7 +17,7 @@ from kyeo.layers.einsum import EinsumDense
 from kyeo.layers.layer import Layer
 from kyeo.ops.kernels import attend
 
-__all__ = ["RULES", "HeadsInside", "give_names"]
+__all__ = ["RULES", "HeadsInside", "give_names", "with_heads"]
 
 RULES = tuple(f"{weight}_{kind}" for weight in ("kernel", "bias")
               for kind in ("initializer", "regularizer", "constraint"))
@@ -56,7 +56,7 @@ class HeadsInside(Layer):
         """The weights from the products of queries and keys; a mask without heads is that of all."""
         count = len(self.attention_axes or (1,))
         if attention_mask is not None:
-            attention_mask = _with_heads(attention_mask, attention_scores.ndim, count)
+            attention_mask = with_heads(attention_mask, attention_scores.ndim, count)
         return Softmax(axis=tuple(range(-count, 0)), dtype=self.dtype_policy)(attention_scores, mask=attention_mask)
 
     def _compute_attention(
@@ -69,7 +69,7 @@ class HeadsInside(Layer):
         """
         axes = self.attention_axes or (1,)
         if attention_mask is not None:
-            attention_mask = _with_heads(attention_mask, query.ndim + len(axes) - 1, len(axes)).astype(bool)
+            attention_mask = with_heads(attention_mask, query.ndim + len(axes) - 1, len(axes)).astype(bool)
         elif use_causal_mask:
             attention_mask = jnp.arange(key.shape[axes[0]]) <= jnp.arange(query.shape[axes[0]])[:, None]
         return attend(
@@ -78,7 +78,7 @@ class HeadsInside(Layer):
             wanted=return_attention_scores)
 
 
-def _with_heads(mask: Any, rank: int, count: int) -> Any:
+def with_heads(mask: Any, rank: int, count: int) -> Any:
     """A mask over the last `count` axes of the queries and of the keys, with the axes that it lacks before these."""
     mask = jnp.asarray(mask)
     cut = max(mask.ndim - 2 * count, 0)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from kyeo.core.errors import boolean, fraction, int_tuple, positive_int, problem
 from kyeo.layers.arguments import explain, weight_rules
 from kyeo.layers.dropout import Dropout
-from kyeo.layers.heads_inside import RULES, HeadsInside, give_names
+from kyeo.layers.heads_inside import RULES, HeadsInside, give_names, with_heads
 
 __all__ = ["GroupQueryAttention", "MultiHeadAttention"]
 
@@ -98,8 +98,7 @@ class _Heads(HeadsInside):
         ones = (1,) * len(axes)
         masks = []
         if given is not None:  # heads, and what else it does not name, come before its places
-            cut, missing = max(given.ndim - 2 * len(axes), 0), query.ndim + len(axes) - given.ndim
-            masks.append(jnp.reshape(given, given.shape[:cut] + (1,) * missing + given.shape[cut:]))
+            masks.append(with_heads(given, query.ndim + len(axes), len(axes)))
         if of_query is not None:
             apart, places = self._parts(of_query, query.ndim, axes)
             masks.append(jnp.reshape(places, apart + (1,) + places.shape[len(apart):] + ones))

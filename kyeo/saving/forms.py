@@ -20,8 +20,9 @@ from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.stores import Hdf5Reader, Hdf5Writer, Reader, TensorReader, TensorWriter
 from kyeo.saving.weights import save_variables
 
-__all__ = ["HDF5", "TENSORS", "metadata", "loading", "opened", "write_hdf5", "write_safetensors"]
+__all__ = ["HDF5", "KERAS_VERSION", "TENSORS", "metadata", "loading", "opened", "write_hdf5", "write_safetensors"]
 
+KERAS_VERSION = "3.15.1"  # the version of Keras whose form the files have, and whose names Kyeo has
 HDF5, TENSORS = ".weights.h5", ".safetensors"
 _LARGE = 2**27  # bytes: what is smaller is loaded before one could read a line
 

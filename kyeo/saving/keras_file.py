@@ -22,7 +22,7 @@ from kyeo.core.reading import making, reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import ASSETS, AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
-from kyeo.saving.forms import HDF5, TENSORS, loading, opened, write_hdf5, write_safetensors
+from kyeo.saving.forms import HDF5, KERAS_VERSION, TENSORS, loading, opened, write_hdf5, write_safetensors
 from kyeo.saving.hdf5 import open_for_reading, stored_bytes
 from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.legacy import is_legacy, load_legacy
@@ -37,8 +37,6 @@ from kyeo.saving.weights import load_variables, save_variables
 from kyeo.saving.zips import CONFIG, FILES, METADATA, WEIGHTS, checksums, opened_archive
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
-
-KERAS_VERSION = "3.15.1"  # the version of Keras whose form the files have
 
 
 @checked

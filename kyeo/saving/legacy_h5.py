@@ -17,6 +17,7 @@ from kyeo.core.plain import warn
 from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.config import deserialize_keras_object, read_json, serialize_keras_object
+from kyeo.saving.forms import KERAS_VERSION
 from kyeo.saving.hdf5 import ReadGroup, open_for_reading, stored_bytes
 from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.legacy import load_legacy
@@ -25,7 +26,6 @@ from kyeo.saving.legacy_training import compile_config, load_optimizer
 
 __all__ = ["SIGNATURE", "load_h5_model", "save_h5_model", "save_h5_weights"]
 
-VERSION = "3.15.1"  # the version of Keras whose form the files have
 _HEADER = 64_000  # bytes; a longer list of names does not fit the header of a group and is cut into several
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of every HDF5 file
 
@@ -94,7 +94,7 @@ def save_h5_model(model: Any, path: Any, include_optimizer: bool = True) -> None
     described["class_name"] = described["class_name"].removeprefix("keras>")
     training = _training_config(spec.get("compile_config")) if include_optimizer else None
     with writing(path) as raw, open_for_writing(raw) as file:
-        file.attrs["keras_version"], file.attrs["backend"] = VERSION, "jax"
+        file.attrs["keras_version"], file.attrs["backend"] = KERAS_VERSION, "jax"
         file.attrs.update(notes())
         file.attrs["model_config"] = json.dumps(described).encode()
         save_h5_weights(model, file.create_group("model_weights"))
@@ -107,7 +107,7 @@ def save_h5_model(model: Any, path: Any, include_optimizer: bool = True) -> None
 
 def save_h5_weights(model: Any, group: Any) -> None:
     """Write the weights of a model, layer by layer, into an open group."""
-    group.attrs["keras_version"], group.attrs["backend"] = VERSION, "jax"
+    group.attrs["keras_version"], group.attrs["backend"] = KERAS_VERSION, "jax"
     _write_names(group, "layer_names", [layer.name for layer in model.layers])
     for layer in model.layers:
         weights = [*layer.trainable_weights, *layer.non_trainable_weights]
