@@ -106,10 +106,9 @@ def test_as_in_keras(name, config, x, words):
     assert type(theirs).from_config(config).get_config()["dtype"] == theirs.get_config()["dtype"]
 
 
-@pytest.mark.parametrize("name, config, x", [
+@pytest.mark.parametrize("name, config, x, mode", thinned([(*row, mode) for row in [
     ("Dense", {"units": 5}, X), ("Embedding", {"input_dim": 5, "output_dim": 3}, IDS),
-    ("EinsumDense", {"equation": "abc,cd->abd", "output_shape": (None, 3)}, IMAGES)], ids=str)
-@pytest.mark.parametrize("mode", ["int8", "int4"])
+    ("EinsumDense", {"equation": "abc,cd->abd", "output_shape": (None, 3)}, IMAGES)] for mode in ("int8", "int4")]), ids=str)
 def test_lora_on_ints(name, config, x, mode):
     """The change trains beside the ints, and is merged into them when the layer is saved."""
     ours, theirs = pair(name, config, x)

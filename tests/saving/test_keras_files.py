@@ -10,6 +10,7 @@ import pytest
 import kyeo
 from kyeo.core.naming import reset_names
 from tests.saving.builders import BUILDERS, inputs_for
+from tests.thin import thinned
 
 NAMES = [b.__name__ for b in BUILDERS]
 
@@ -60,7 +61,7 @@ def test_keras_to_kyeo(build, tmp_path):
     assert_same(model, fresh, inputs_for(model))
 
 
-@pytest.mark.parametrize("build", BUILDERS, ids=NAMES)
+@pytest.mark.parametrize("build", thinned(BUILDERS, 2), ids=thinned(NAMES, 2))
 def test_same_description(build):
     """The JSON is Keras's own, but for the notes on how calls were made."""
     reset_names()

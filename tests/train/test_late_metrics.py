@@ -5,6 +5,7 @@ import pytest
 
 import kyeo
 from kyeo import metrics
+from tests.thin import thinned
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(14, 3)).astype("float32")
@@ -41,7 +42,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("metric, loss, y, eagerly", [(*case, False) for case in CASES] + [(*CASES[0], True)])
+@pytest.mark.parametrize("metric, loss, y, eagerly", thinned([(*case, False) for case in CASES] + [(*CASES[0], True)]))
 def test_as_over_all_rows_at_once(metric, loss, y, eagerly):
     """With a rate of 0 the weights stay: an epoch's metric is that of all rows, however they came."""
     seen = []

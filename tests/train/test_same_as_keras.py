@@ -109,7 +109,8 @@ CASES = {  # name: (model, compile, (x, y), fit arguments)
 }
 
 
-ALIKE = ("adam", "one hot", "constrained", "weights of classes", "validation data", "outputs by name")  # others have all they test
+ALIKE = ("adam", "one hot", "binary", "constrained", "weights of classes", "validation data", "outputs by name",
+         "labels of one output", "a loss for a part of a part")  # others have all they test
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if SLOW or name not in ALIKE])
