@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         dtype_policies,
         export,
         initializers,
+        keras,
         layers,
         legacy,
         losses,

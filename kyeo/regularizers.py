@@ -78,7 +78,7 @@ class L1(Regularizer):
     """
 
     def __init__(self, l1: float | None = 0.01):
-        self.l1 = _weight(self, 0.01, l1=l1)
+        self.l1: float = _weight(self, 0.01, l1=l1)
 
     def __call__(self, x: Any) -> jax.Array:
         return _penalty(x, l1=self.l1)
@@ -93,7 +93,7 @@ class L2(Regularizer):
     """
 
     def __init__(self, l2: float | None = 0.01):
-        self.l2 = _weight(self, 0.01, l2=l2)
+        self.l2: float = _weight(self, 0.01, l2=l2)
 
     def __call__(self, x: Any) -> jax.Array:
         return _penalty(x, l2=self.l2)
@@ -112,7 +112,7 @@ class OrthogonalRegularizer(Regularizer):
     """
 
     def __init__(self, factor: float = 0.01, mode: str = "rows"):
-        self.factor = _weight(self, factor=factor)
+        self.factor: float = _weight(self, factor=factor)
         self.mode = one_of(self, ("rows", "columns"), mode=mode)
 
     def __call__(self, inputs: Any) -> jax.Array:

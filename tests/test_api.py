@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import kyeo
-from scripts import compare_api
+from scripts import compare_api, keras_stubs
 
 
 def test_nothing_undocumented_is_missing(capsys):
@@ -52,3 +52,11 @@ def test_signatures_are_compared():
     ]:
         assert compare_api.same(parameters(theirs), parameters(ours)) == same, (theirs, ours)
     assert compare_api.parameters(3) is None and inspect.isclass(kyeo.Operation)
+
+
+def test_stubs_are_what_the_script_writes():
+    """What editors and type checkers take for `kyeo.keras`; `make types` looks at tests/typed_program.py through it."""
+    folder = keras_stubs.FOLDER
+    there = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.pyi")}
+    assert there == keras_stubs.stubs(), "run scripts/keras_stubs.py"
+    assert list(folder.rglob("*.py")) == [] and kyeo.keras is kyeo  # Python never reads them

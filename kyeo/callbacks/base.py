@@ -38,7 +38,7 @@ class Callback:
     _ignored_hooks: tuple[Any, ...] = ()  # methods that would do nothing as this object is set up
     _resumed = False
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("kyeo.") and "__init__" in cls.__dict__:
             cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]

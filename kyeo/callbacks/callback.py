@@ -65,7 +65,7 @@ class CallbackList(Callback):
             raise problem("Only one BackupAndRestore can keep the checkpoints of a training.", where="callbacks",
                           received=f"{len(backups)}, for " + ", ".join(b.backup_dir for b in backups))
         self.backup = backups[0] if backups else None
-        self.history = next((c for c in self.callbacks if isinstance(c, History)), None)
+        self.history: Any = next((c for c in self.callbacks if isinstance(c, History)), None)
         self._progbar = next((c for c in self.callbacks if isinstance(c, ProgbarLogger)), None)
         self._listeners: dict[str, list[Callable[..., None]]] = {
             hook: [getattr(c, hook) for c in self.callbacks if _overrides(c, hook)] for hook in HOOKS}

@@ -49,7 +49,7 @@ class Configurable:
                 [*map(describe, args), *(f"{name}={describe(value)}" for name, value in kwargs.items())]))
         return super().__new__(cls)
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         parts = cls.__module__.split(".")
         if parts[0] == "kyeo" and len(parts) > 1 and not cls.__name__.startswith("_"):

@@ -36,7 +36,7 @@ class Settings:
     max_epochs: int | None = dataclasses.field(default_factory=lambda: _limit("MAX_EPOCHS"))
     max_steps_per_epoch: int | None = dataclasses.field(default_factory=lambda: _limit("MAX_STEPS_PER_EPOCH"))
     seed: int = dataclasses.field(default_factory=lambda: int.from_bytes(os.urandom(4), "little"))
-    draws: Counter = dataclasses.field(default_factory=Counter)  # how often each path drew from the seed
+    draws: Counter[str] = dataclasses.field(default_factory=Counter)  # how often each path drew from the seed
 
 
 settings = Settings()

@@ -51,10 +51,10 @@ class SymbolicTensor:
         if sparse or ragged or kwargs:
             raise problem("Sparse and ragged tensors are not supported.", fix="use dense arrays and masks",
                           received=f"sparse={sparse}, ragged={ragged}, {', '.join(kwargs)}")
-        self.shape = _sizes(shape)
+        self.shape: tuple[int | None, ...] = _sizes(shape)
         check_sizes(self.shape)
-        self.dtype = standardize_dtype(dtype)
-        self.name = name or auto_name("keras_tensor")
+        self.dtype: str = standardize_dtype(dtype)
+        self.name: str = name or auto_name("keras_tensor")
         self.record_history = record_history
         self.sparse = self.ragged = False
         self.node: Node | None = None

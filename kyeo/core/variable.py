@@ -78,17 +78,17 @@ class Variable:
         self, initializer: Any, shape: Sequence[int] | None = None, dtype: Any = None, trainable: bool = True,
         autocast: bool = True, aggregation: str = "none", synchronization: str = "auto", name: str | None = None,
     ):
-        self.name = name or auto_name("variable")
+        self.name: str = name or auto_name("variable")
         if "/" in self.name:
             raise problem("The name of a variable may not contain '/'.", received=f"name={self.name!r}",
                           expected="a plain name; layers and paths give the prefix")
         prefix = current().path
-        self.path = f"{prefix}/{self.name}" if prefix else self.name
+        self.path: str = f"{prefix}/{self.name}" if prefix else self.name
         self.autocast, self.aggregation, self.synchronization = autocast, aggregation, synchronization
         self.regularizer = self.constraint = None
         self.overwrite_with_gradient = False
-        self.trainable = bool(trainable)
-        self.born_trainable = self.trainable  # the order of `weights` goes by this, not by later freezing
+        self.trainable: bool = bool(trainable)
+        self.born_trainable: bool = self.trainable  # the order of `weights` goes by this, not by later freezing
         self._layout: Any = None  # of its own, whatever the distribution says
         self._lent = True  # whether someone outside may hold the array, so that it must not be donated
         self._later: Any = None  # gives the first value when it is asked for

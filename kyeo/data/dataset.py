@@ -203,7 +203,7 @@ class DatasetSource(Source):
         self._dataset, self._steps, self._weigh = dataset, steps, weigh
         self._total = dataset._size
         self.num_batches = steps or self._total
-        self.batch_size = dataset.batch_size
+        self.batch_size: int | None = dataset.batch_size
         if self._total == 0:
             raise problem("There are no elements in the data set.", where="Dataset", expected="at least one")
 

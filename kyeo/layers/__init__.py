@@ -1,5 +1,7 @@
 """Layers: Layer, the base, and the families built on it."""
 
+from typing import TYPE_CHECKING
+
 from kyeo.core.gone import answer_for_missing
 from kyeo.layers import (
     activation,
@@ -60,7 +62,8 @@ _FAMILIES = (
     text,
 )
 
-__all__ = sorted(name for family in _FAMILIES for name in family.__all__)
+if not TYPE_CHECKING:  # checkers understand lists alone; without one they take what the stars bring
+    __all__ = sorted(name for family in _FAMILIES for name in family.__all__)
 
 _LEFT_OUT = {  # also in docs/differences.md
     "TFSMLayer": "load the model where it was made and save it as .keras, or wrap its function by JaxLayer",

@@ -51,7 +51,7 @@ class InputLayer(Layer):
             batch_shape, dtype = input_tensor.shape, input_tensor.dtype
         elif batch_shape is None:
             batch_shape = (batch_size, *_sizes(self, shape))
-        self.batch_shape = tuple(_sizes(self, batch_shape))
+        self.batch_shape: tuple[int | None, ...] = tuple(_sizes(self, batch_shape))
         self._dtype = standardize_dtype(dtype)
         self.sparse = self.ragged = False
         self.optional = optional

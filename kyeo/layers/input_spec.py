@@ -40,11 +40,11 @@ class InputSpec:
         min_ndim: int | None = None, axes: dict[int, int | None] | None = None,
         allow_last_axis_squeeze: bool = False, name: str | None = None, optional: bool = False,
     ):
-        self.dtype = dtype if dtype is None else standardize_dtype(dtype)
-        self.shape = None if shape is None else _sizes(shape)
-        self.ndim = len(self.shape) if self.shape is not None else ndim
+        self.dtype: str | None = dtype if dtype is None else standardize_dtype(dtype)
+        self.shape: tuple[int | None, ...] | None = None if shape is None else _sizes(shape)
+        self.ndim: int | None = len(self.shape) if self.shape is not None else ndim
         self.max_ndim, self.min_ndim = max_ndim, min_ndim
-        self.axes = {int(k): v for k, v in (axes or {}).items()}
+        self.axes: dict[int, int | None] = {int(k): v for k, v in (axes or {}).items()}
         self.allow_last_axis_squeeze, self.name, self.optional = allow_last_axis_squeeze, name, optional
 
     def __repr__(self) -> str:

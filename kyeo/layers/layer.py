@@ -60,7 +60,7 @@ class Layer(Shaped):
     _in_programs: tuple[str, ...] = ()  # attributes that a compiled step holds as constants, though they are learned
     mixes_rows = True  # whether a row of the output may depend on other rows of the batch; False for built-in layers
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
             cls.build = in_own_scope(cls.build)  # type: ignore[method-assign]
@@ -82,9 +82,9 @@ class Layer(Shaped):
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise problem("A layer's name must be a string without '/'.", received=f"name={name!r}", where=type(self),
                           expected='a plain name such as "encoder"')
-        self.name = name or auto_name(type(self).__name__)
+        self.name: str = name or auto_name(type(self).__name__)
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.autocast = boolean(self, autocast=autocast)
+        self.autocast: bool = boolean(self, autocast=autocast)
         self.dtype_policy = dtype_policies.get(dtype)
         self.built = False
         self.path = ""
@@ -250,14 +250,14 @@ class Layer(Shaped):
 
     def _build_by_running(self, input_shape: Any) -> None:
         inputs = jax.tree.map(lambda s: SymbolicTensor(s, self.compute_dtype), input_shape, is_leaf=is_shape)
-        self.built = True
+        self.built: bool = True
         with explained(self, {"input_shape": inputs}):
             infer(lambda x: self._run((x,), {}, {call_spec(type(self)).names[0]: x}, None), (inputs,), {})
 
     def _enter_path(self) -> str:
         if not self.path:
             prefix = current().path
-            self.path = f"{prefix}/{self.name}" if prefix else self.name
+            self.path: str = f"{prefix}/{self.name}" if prefix else self.name
         return self.path
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any], training: Any) -> Any:

@@ -46,7 +46,7 @@ class _Pooling(Layer):
     rank: int
     pool: Any
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__ == __name__:
             explain(cls, _ARGUMENTS)
@@ -153,7 +153,7 @@ class _AdaptivePooling(Layer):
     rank: int
     pool: Any
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__ == __name__:
             explain(cls, _ADAPTIVE_ARGUMENTS)
@@ -249,7 +249,7 @@ class _GlobalPooling(Layer):
     rank: int
     reduce: Any
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__ == __name__:
             explain(cls, _GLOBAL_ARGUMENTS)

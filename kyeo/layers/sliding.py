@@ -49,7 +49,7 @@ class Sliding(Layer):
     paddings: tuple[str, ...] = ("valid", "same")
     shrinks = True  # whether a window larger than the input leaves nothing
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "rank") and cls.__module__.startswith("kyeo."):
             explain_each(cls, _ARGUMENTS)

@@ -52,7 +52,7 @@ class Loss(Configurable):
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None,
     ):
-        self.name = name or auto_name(type(self).__name__)
+        self.name: str = name or auto_name(type(self).__name__)
         self.reduction = one_of(self, _REDUCTIONS, reduction=reduction)
         self._dtype_given = dtype is not None
         self._dtype = dtype_policies.get(dtype or settings.floatx).compute_dtype
@@ -159,7 +159,7 @@ class LossFunctionWrapper(Loss):
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.fn = named_function(fn, self)
-        self.options = tuple(kwargs)
+        self.options: tuple[str, ...] = tuple(kwargs)
         vars(self).update(kwargs)  # each is an attribute, so changing it later counts
 
     def _convert(self, labels: Any, name: str) -> jax.Array:

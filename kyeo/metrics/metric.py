@@ -44,7 +44,7 @@ class Metric(Configurable, MetricOwner):
     _kept_from_config: tuple[str, ...] = ()  # arguments Keras does not know: in a config only where used
 
     def __init__(self, dtype: Any = None, name: str | None = None):
-        self.name = name or auto_name(type(self).__name__)
+        self.name: str = name or auto_name(type(self).__name__)
         self._dtype = dtype_policies.get(dtype or settings.floatx).compute_dtype
         self._variables: list[Variable] = []
 

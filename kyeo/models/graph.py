@@ -32,9 +32,9 @@ class Graph:
     def __init__(self, inputs: Any, outputs: Any, owner: Any = None):
         self.inputs, self.outputs, self.owner = inputs, outputs, where_is(owner)
         self.other_sizes = False  # whether inputs may have other sizes than stated, where the layers can do with them
-        self.input_tensors = tensors_in(inputs)
+        self.input_tensors: list[SymbolicTensor] = tensors_in(inputs)
         self.begins: dict[int, InputLayer] = {}  # for inputs inside a larger graph, by their places
-        self.output_tensors = tensors_in(outputs)
+        self.output_tensors: list[SymbolicTensor] = tensors_in(outputs)
         self._check_ends()
         post_order, first_visit = self._visit()
         depths = _depths(post_order)
@@ -42,7 +42,7 @@ class Graph:
         for node, depth in depths.items():
             key = id(node.operation)
             layer_depths[key] = max(layer_depths.get(key, 0), depth)
-        self.nodes = sorted(post_order, key=lambda n: -depths[n])
+        self.nodes: list[Node] = sorted(post_order, key=lambda n: -depths[n])
         self._kept = [tensor for node in self.nodes for tensor in node.output_tensors]  # they are known by their ids
         operations = {id(n.operation): (first_visit.get(id(n.operation), -1), n.operation) for n in post_order}
         for tensor, layer in self._begin(post_order):  # an input that is unused has no first visit

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -55,11 +55,11 @@ class Model(StateTree, Trainer, Layer):
 
     _graph_arguments = ("inputs", "outputs")
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls is Model and _means_graph(args, kwargs):
             from kyeo.models.functional import Functional  # the class that Keras's files name
 
-            return super().__new__(Functional)
+            return super().__new__(Functional)  # type: ignore[return-value]
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any):

@@ -32,7 +32,7 @@ class TextPart:
             if id(node) in wanted:
                 wanted.update(id(t.node) for t in node.inputs if t.node is not None and id(t) not in inputs)
         self.nodes: list[Node] = [n for n in graph.nodes if id(n) in wanted]
-        self.calls = {id(n) for n in self.nodes}
+        self.calls: set[int] = {id(n) for n in self.nodes}
         made = {id(t) for n in self.nodes for t in n.output_tensors} | inputs
         used = [t for n in graph.nodes if id(n) not in wanted for t in n.inputs] + graph.output_tensors
         self.given: list[SymbolicTensor] = list({id(t): t for t in used if id(t) in made}.values())

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kyeo.core.errors import number, problem
 from kyeo.core.files import writing
@@ -35,6 +35,9 @@ from kyeo.saving.shards import INDEXES, opened_shards, shard_sizes, write_shards
 from kyeo.saving.stores import Hdf5Writer, Reader
 from kyeo.saving.weights import load_variables, save_variables
 from kyeo.saving.zips import CONFIG, FILES, METADATA, WEIGHTS, checksums, opened_archive
+
+if TYPE_CHECKING:
+    from kyeo.models.model import Model
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
@@ -123,7 +126,7 @@ def _write_weights(model: Any, file: Any) -> None:
 
 @checked
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
-               safe_mode: bool = True) -> Any:
+               safe_mode: bool = True) -> "Model":
     """The model in a `.keras` or `.h5` file, as it was saved by Kyeo, Keras 3, tf.keras 2 or Keras 2.
 
     Nothing that stands in the file is run, and the file can name only classes and functions of Kyeo and those

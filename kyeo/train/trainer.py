@@ -13,6 +13,7 @@ import jax
 from kyeo import optimizers
 from kyeo.callbacks.backup import BackupAndRestore
 from kyeo.callbacks.callback import CallbackList
+from kyeo.callbacks.history import History
 from kyeo.core.errors import given_in, is_told, one_of, positive_int, problem
 from kyeo.core.plain import plainly
 from kyeo.core.processes import own_rows
@@ -212,7 +213,7 @@ class Trainer(StepCache):
         sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
         validation_steps: int | None = None, validation_batch_size: int | None = None,
         validation_freq: int | list[int] = 1, *, resume: Any = None,
-    ) -> Any:
+    ) -> History:
         """Train for `epochs` passes over the data. Gives the History.
 
         Args:

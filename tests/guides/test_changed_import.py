@@ -6,9 +6,9 @@ import weakref
 
 import numpy as np
 import pytest
-from kyeo.keras import layers, ops
 
 import kyeo as tf
+from kyeo.keras import layers, ops
 
 keras = tf.keras
 X = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")

@@ -46,7 +46,7 @@ class OfCell(RNN):
     explained = _ARGUMENTS
     _not_in_config = frozenset({"cell", "use_cudnn"})
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("kyeo.") and not cls.__name__.startswith("_"):
             explain(cls, cls.explained)

@@ -13,9 +13,12 @@ Boxes have the shape (boxes, 4), or (batch, boxes, 4). Together with labels they
 a label of -1 is no box.
 """
 
+from typing import TYPE_CHECKING
+
 from kyeo.ops.bounding_boxes.formats import *
 from kyeo.ops.bounding_boxes.formats import __all__ as _formats
 from kyeo.ops.bounding_boxes.overlap import *
 from kyeo.ops.bounding_boxes.overlap import __all__ as _overlap
 
-__all__ = sorted([*_formats, *_overlap])
+if not TYPE_CHECKING:  # checkers understand lists alone; without one they take what the stars bring
+    __all__ = sorted([*_formats, *_overlap])

@@ -4,6 +4,8 @@ Images are (height, width, channels) or a batch of those; (channels, height, wid
 data_format="channels_first". A `data_format` of None means what `kyeo.config.image_data_format()` says.
 """
 
+from typing import TYPE_CHECKING
+
 from kyeo.ops.image.color import *
 from kyeo.ops.image.color import __all__ as _color
 from kyeo.ops.image.cut import *
@@ -13,4 +15,5 @@ from kyeo.ops.image.filters import __all__ as _filters
 from kyeo.ops.image.warp import *
 from kyeo.ops.image.warp import __all__ as _warp
 
-__all__ = sorted([*_color, *_cut, *_filters, *_warp])
+if not TYPE_CHECKING:  # checkers understand lists alone; without one they take what the stars bring
+    __all__ = sorted([*_color, *_cut, *_filters, *_warp])

@@ -1,0 +1,2 @@
+# Written by scripts/keras_stubs.py: `kyeo.keras` for editors and type checkers.
+from kyeo.datasets.fashion_mnist import *

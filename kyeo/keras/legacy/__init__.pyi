@@ -1,0 +1,5 @@
+# Written by scripts/keras_stubs.py: `kyeo.keras` for editors and type checkers.
+from kyeo.legacy import *
+from kyeo.legacy import (
+    saving as saving,
+)
