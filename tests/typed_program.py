@@ -12,7 +12,41 @@ from kyeo.keras.datasets import mnist
 from kyeo.keras.layers import Dense
 from kyeo.keras.models import Model, Sequential
 
-__all__ = ["program"]
+__all__ = ["Network", "Scale", "Watcher", "program"]
+
+
+class Scale(layers.Layer):
+    """A layer of one's own."""
+
+    def build(self, input_shape: Any) -> None:
+        """One number for each feature."""
+        self.scale = self.add_weight((input_shape[-1],), "ones")
+        assert_type(self.scale, tf.Variable)
+
+    def call(self, inputs: jax.Array) -> Any:
+        """Arrays, symbolic tensors and variables may stand on either side of an operator."""
+        return 1 - inputs * self.scale + (inputs @ self.scale) / -self.scale[0]
+
+
+class Network(Model):
+    """A model of one's own: `call` takes what it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = Dense(3)
+
+    def call(self, left: Any, right: Any) -> Any:
+        """Two inputs."""
+        return self.dense(left) + self.dense(right)
+
+
+class Watcher(tf.keras.callbacks.Callback):
+    """Looks into results without asking whether there are any."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """As users write it."""
+        if logs["loss"] < 0.1:
+            self.model.stop_training = True
 
 
 def program() -> None:
@@ -22,9 +56,10 @@ def program() -> None:
     assert_type(graph, Model)
     stack = Sequential([layers.Input((4,)), Dense(3, activation="relu")])
     assert_type(stack, tf.Sequential)
-    assert_type(stack.layers[0], layers.Layer)
+    assert_type(stack.layers[0].name, str)
+    assert_type(stack.layers[0].kernel, Any)  # a layer may have any attribute
     assert_type(stack.layers[0].weights[0], tf.Variable)
-    assert_type(stack.get_layer("dense"), tf.keras.layers.Layer)
+    assert_type(stack.get_layer("dense").built, bool)
     assert_type(Dense(3), tf.layers.Dense)
     assert_type(tf.keras.optimizers.Adam(learning_rate=1e-3), tf.optimizers.Adam)
     assert_type(tf.keras.losses.MeanSquaredError().name, str)

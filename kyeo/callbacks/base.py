@@ -11,7 +11,7 @@ from kyeo.core.parameters import checked
 
 __all__ = ["HOOKS", "Callback", "LazyLogs", "Logs", "plain_logs"]
 
-Logs = dict[str, Any] | None
+Logs = Any  # results by name, or None; a subclass that declares no type may look into them without asking
 
 
 class Callback:

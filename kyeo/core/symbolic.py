@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kyeo.core.arithmetic import Arithmetic
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import problem
 from kyeo.core.masks import get_mask, set_mask
@@ -32,7 +33,7 @@ _MANY = 8  # arguments, beyond which not every size is tried in every place
 _PROBES = (512, 640)  # two stand-ins for an unknown size where tracing with a symbolic one is refused
 
 
-class SymbolicTensor:
+class SymbolicTensor(Arithmetic):
     """A tensor without a value: what `Input` gives and what layers and ops give when called on one.
 
     Args:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arithmetic import Arithmetic
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import describe, problem
@@ -50,7 +51,7 @@ def _function_or_none(value: Any) -> bool:
     return value is None or callable(value)
 
 
-class Variable:
+class Variable(Arithmetic):
     """A named array that a model remembers and may train.
 
     Args:

@@ -51,7 +51,7 @@ class Graph:
             layer_depths[id(layer)] = max((depths[node] + 1 for node in users), default=0)
         in_order = [operation for _, operation in sorted(operations.values(), key=lambda pair: pair[0])]
         self.operations: list[Layer | Node] = sorted(in_order, key=lambda o: -layer_depths[id(o)])
-        self.layers: list[Layer] = [o for o in self.operations if isinstance(o, Layer)]
+        self.layers: list[Any] = [o for o in self.operations if isinstance(o, Layer)]
         self._check_names()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -29,6 +29,12 @@ from kyeo.train.structure import nesting_of
 from kyeo.train.trainer import Trainer
 from kyeo.train.young_statistics import recalibrate
 
+if TYPE_CHECKING:
+    class AnyLayer(Layer):
+        """A layer whose class is not known before the program runs, and so may have any attribute."""
+
+        def __getattr__(self, name: str) -> Any: ...
+
 __all__ = ["Model"]
 
 
@@ -117,13 +123,16 @@ class Model(StateTree, Trainer, Layer):
             outputs = super().__call__(*args, **kwargs)
         return outputs
 
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        """Run the graph; a subclass without a graph writes its own."""
-        if self._graph is None:
-            raise problem("This model has no `call`.", where=self, kind=NotImplementedError,
-                          fix="write `def call(self, inputs): ...`, or make it from inputs and outputs")
-        outputs = self._graph.run(inputs, mask)
-        return outputs[0] if self._is_alone() else outputs
+    if TYPE_CHECKING:
+        def call(self, *args: Any, **kwargs: Any) -> Any: ...  # a subclass's takes what it likes
+    else:
+        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            """Run the graph; a subclass without a graph writes its own."""
+            if self._graph is None:
+                raise problem("This model has no `call`.", where=self, kind=NotImplementedError,
+                              fix="write `def call(self, inputs): ...`, or make it from inputs and outputs")
+            outputs = self._graph.run(inputs, mask)
+            return outputs[0] if self._is_alone() else outputs
 
     def _is_alone(self) -> bool:
         """Whether the graph's outputs are a list of one: as in Keras, a call on arrays gives the array itself."""
@@ -141,13 +150,13 @@ class Model(StateTree, Trainer, Layer):
 
     # -- parts ---------------------------------------------------------------------------------------------
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> "list[AnyLayer]":
         """Its layers, in Keras's order; of a graph those that stand in it, not what a class holds besides."""
         if self._graph is not None:
             return list(self._graph.layers)
         return [layer for layer in self.layers_inside() if isinstance(layer, Layer)]
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+    def get_layer(self, name: str | None = None, index: int | None = None) -> "AnyLayer":
         """A layer by its name or position.
 
         >>> import kyeo

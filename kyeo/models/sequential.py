@@ -1,6 +1,6 @@
 """Sequential: a stack of layers, each fed by the one before."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kyeo.core.configurable import deserialize_value, serialize_object, serialize_value
 from kyeo.core.errors import problem
@@ -13,6 +13,9 @@ from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
 from kyeo.models.graph_config import constructor_takes
 from kyeo.models.model import Model
+
+if TYPE_CHECKING:
+    from kyeo.models.model import AnyLayer
 
 __all__ = ["Sequential"]
 
@@ -44,7 +47,7 @@ class Sequential(Model):
         self._build_if_possible()
 
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> "list[AnyLayer]":
         """The layers, without the input."""
         return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
 
