@@ -1,13 +1,17 @@
 """Data: kinds of input, order of rows, padding, workers, checks."""
 
+import itertools
 import os
+import threading
 import time
 import warnings
+from contextlib import nullcontext
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import kyeo
 from kyeo.data import (
     PyDataset,
     as_source,
@@ -306,6 +310,49 @@ def test_an_iterable_with_steps_goes_on_and_wraps():
     assert got == [[[0], [1]], [[2], [3]]] * 2
 
 
+def test_a_validation_of_some_batches_begins_anew():
+    source = as_source(Again(), steps=3)
+    assert [xs(source, 0) for _ in range(3)] == [[[0], [1], [2]]] * 3  # one epoch, asked for again
+    later = as_source(Again(), steps=3)
+    later.restore(source.state(), 0)
+    assert xs(later, 0) == [[0], [1], [2]]
+
+
+class Stream:
+    """A stream of Hugging Face: a state it was given counts for each pass, until it is given none."""
+
+    __module__ = "datasets.iterable_dataset"
+
+    def __init__(self):
+        self.begin = self.at = 0
+
+    def __iter__(self):
+        self.at = self.begin
+        while self.at < 4:
+            self.at += 1
+            yield np.array([self.at - 1]), np.array([0])
+
+    def state_dict(self):
+        return {"at": self.at}
+
+    def load_state_dict(self, state):
+        self.begin = state["at"] if state else 0
+
+
+class Own(Stream):
+    """Inside a class of the user's own it cannot be known."""
+
+
+@pytest.mark.parametrize(("kind", "second"), [(Stream, [[0], [1], [2], [3]]), (Own, [[1], [2], [3]])])
+def test_a_stream_that_is_resumed_loses_no_rows_unseen(kind, second):
+    first, later = as_source(kind()), as_source(kind())
+    assert [x.tolist() for x, _, _ in itertools.islice(first.batches(0), 1)] == [[0]]
+    later.restore(first.state(), 1)
+    assert xs(later, 0, start=1) == [[1], [2], [3]]
+    with pytest.warns(UserWarning, match="gave 3 batches, the one before 4") if kind is Own else nullcontext():
+        assert xs(later, 1) == second
+
+
 def test_parts_of_a_batch():
     for data, want in [(np.zeros(2), 1), ((np.zeros(2),), 1), ([np.zeros(2), np.ones(2)], 2),
                        ((np.zeros(2), np.ones(2), np.ones(2)), 3)]:
@@ -419,6 +466,40 @@ def test_leaving_early_reads_no_further():
             break
     source.close()
     assert len(read) < 20
+
+
+def test_the_first_batch_is_read_once_for_shapes():
+    read = []
+
+    class Logged(Counting):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    source = as_source(Logged(3))
+    assert source.peek() is source.peek() and seen(source) == [0, 1, 2] and read == [0, 0, 1, 2]
+
+
+def test_workers_of_validation_end_with_the_training():
+    made = []
+
+    class Pooled(PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            made.append(threading.current_thread())
+            return np.ones((2, 1)), np.ones((2, 1))
+
+    model = kyeo.Sequential([kyeo.Input((1,)), kyeo.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.keep = Pooled(workers=2)
+    with pytest.raises(ZeroDivisionError) as kept:  # its traceback holds the source
+        model.fit(np.ones((4, 1)), np.ones((4, 1)), validation_data=model.keep, verbose=0,
+                  callbacks=[kyeo.callbacks.LambdaCallback(on_test_end=lambda logs: 1 / 0)])
+    for thread in {*made} - {threading.main_thread()}:
+        thread.join(5)
+        assert not thread.is_alive(), kept
 
 
 def test_a_data_set_without_an_end():
