@@ -1,5 +1,6 @@
 """Data: kinds of input, order of rows, padding, workers, checks."""
 
+import datetime
 import itertools
 import os
 import threading
@@ -173,7 +174,18 @@ def test_sparse_rows_become_dense():
     ("text", None, TypeError, "cannot be used as data"),
     (None, None, TypeError, "cannot be used as data"),
     (iter([]), np.zeros(3), ValueError, "`y` cannot be passed beside a generator"),
+    (range(3), np.zeros(3), ValueError, r"np\.array\(list\(x\)\)"),
     ([object()], None, TypeError, r"`x\[0\]` cannot be used"),
+    (np.ma.masked_array([1.0, 2.0], [False, True]), None, TypeError, r"(?s)1 of its values masked.*x\.filled\(0\)"),
+    (np.zeros(2), {"a": np.ma.masked_array([1, 2], [False, True])}, TypeError, r"`y\['a'\]` has masked values"),
+    (np.zeros(2, [("a", "f4"), ("b", "f4")]), None, TypeError, "structured_to_unstructured"),
+    (np.array([[1], [2, 3], None], object)[:2], None, TypeError, r"np\.stack\(list\(x\)\)"),
+    (np.array([1.0, "a"], object), None, TypeError, "(?s)objects such as 'a'.*turn text into integers"),
+    (np.array([1, None], object), None, TypeError, "(?s)objects such as None.*fill them in"),
+    (np.array([datetime.date(2020, 1, 1)]), None, TypeError, "turn times into numbers"),
+    (np.zeros(2, "M8[D]"), None, TypeError, "turn times into numbers"),
+    (np.array(["a", "b"], np.dtypes.StringDType()), None, TypeError, "turn text into integers"),
+    (np.zeros(2), np.zeros(2, "c8"), TypeError, "(?s)`y` does not hold numbers.*real and imaginary"),
 ])
 def test_bad_data(x, y, kind, message):
     with pytest.raises(kind, match=message):
@@ -208,8 +220,12 @@ def test_class_weight_mistakes():
     assert next(source.batches(0))[2].tolist() == [1, 2, 1, 1]
     with pytest.raises(ValueError, match="several outputs"):
         as_source(x, (y, y), class_weight={0: 1, 1: 2, 2: 1})
-    with pytest.raises(TypeError):
-        as_source(x, y, class_weight=[1, 2])
+    for wrong, fix in [([1, 2], "class_weight={0"), ("balanced", "np.bincount"), ({0: "a", 1: 2}, "a number for each")]:
+        with pytest.raises(TypeError, match=fix):
+            as_source(x, y, class_weight=wrong)
+    with pytest.raises(ValueError, match="int\\(label\\)"):
+        as_source(x, y, class_weight={"0": 1, "1": 2, "2": 3})  # as JSON gives them
+    assert next(as_source(x, y, class_weight={}).batches(0))[2] is None
     one_source = as_source(iter([(x, y)] * 3), class_weight={0: 1})
     with pytest.warns(UserWarning) as told:
         list(one_source.batches(0))
@@ -360,8 +376,8 @@ def test_parts_of_a_batch():
         assert sum(part is not None for part in batch) == want
     with pytest.raises(ValueError, match="4 parts"):
         list(as_source(iter([(1, 2, 3, 4)])).batches(0))
-    with pytest.raises(ValueError, match="in a batch of the generator"):
-        list(as_source(iter([(np.zeros(2), np.zeros(3))])).batches(0))
+    with pytest.raises(ValueError, match=r"(?s)in a batch of the generator.*not single samples"):
+        list(as_source(iter([(np.zeros(2), np.zeros(1))])).batches(0))
     with pytest.raises(ValueError, match="yields nothing"):
         as_source(iter([])).peek()
     jax_batch = jnp.ones((2, 3))
@@ -585,6 +601,98 @@ class Series:
 @pytest.mark.parametrize(("column", "shape"), [(Series([1.0, 2.0]), (2, 1)), (Series([[1.0, 2.0, 3.0]] * 2), (2, 3))])
 def test_a_column_is_a_table(column, shape):
     assert next(as_source(np.zeros((2, 1)), column).batches(epoch=0))[1].shape == shape
+
+
+class Bools:
+    """An array of pyarrow, which copies by `__array__` only."""
+
+    __module__ = "pyarrow.lib"
+
+    def to_numpy(self):
+        raise ValueError("Zero copy conversions not possible with boolean types")
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([True, False])
+
+
+class Tensor:
+    """As torch's; NumPy has no type for it."""
+
+    dtype = "torch.bfloat16"
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def float(self):
+        return np.ones((2, 1), "float32")
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
+class Sparse(Tensor):
+    dtype = "torch.float32"
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Use Tensor.to_dense() first")
+
+
+class Picture:
+    """As Pillow's."""
+
+    __array_interface__ = None  # type: ignore[assignment]
+
+    def __repr__(self):
+        return "<Picture at 0x7F12ABCD>"
+
+
+class Lazy:
+    def collect(self):
+        return self
+
+
+class Samples:
+    """Single samples by their number."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return np.ones(3), 1
+
+
+@pytest.mark.parametrize(("x", "shape"), [
+    (Bools(), (2,)), (Tensor(), (2, 1)), (np.array([1 + 2j, 3]), (2,)), (np.ma.masked_array([1.0, 2.0]), (2,)),
+])
+def test_arrays_of_other_libraries(x, shape):
+    (array, _, _) = next(as_source(x).batches(epoch=0))
+    assert array.shape == shape and array.dtype in ("bool", "float32", "complex64")
+
+
+@pytest.mark.parametrize(("x", "message"), [
+    (Sparse(), "(?s)`x` cannot be turned into an array.*Use Tensor.to_dense"),
+    ([Picture()], "(?s)`x.0.` cannot be used as data.*Received: <Picture>.*np.stack"),
+    (Picture(), r"np\.asarray\(x\)\[None\]"), (Lazy(), r"pass x\.collect\(\)"), (Samples(), "DataLoader"),
+])
+def test_what_is_not_an_array_is_told_how_to_become_one(x, message):
+    with pytest.raises(TypeError, match=message):
+        as_source(x)
+
+
+@pytest.mark.parametrize("x", [
+    np.array([[1.0, 2.0]], ">f4"), np.array([[1.0, 2]], object), np.array([[1.0, 2.0]], np.longdouble), np.asfortranarray([[1.0, 2.0]]),
+])
+def test_layers_take_arrays_of_any_layout(x):
+    assert kyeo.layers.Rescaling(2.0)(x).tolist() == [[2.0, 4.0]]
+
+
+def test_layers_take_tensors_of_torch_and_no_masked_values():
+    assert kyeo.layers.Rescaling(2.0)(Tensor()).tolist() == [[2.0], [2.0]]
+    for take in (kyeo.layers.Rescaling(2.0), kyeo.layers.Normalization().adapt):
+        with pytest.raises(TypeError, match="masked values"):
+            take(np.ma.masked_array([[1.0, 2.0]], [[False, True]]))
 
 
 class Kind:
