@@ -38,6 +38,34 @@ def test_as_keras(tmp_path):
     np.testing.assert_allclose(np.concatenate(list(outputs.values()), axis=-1), WANTED, rtol=1e-5, atol=1e-6)
 
 
+class Frame:
+    """A table: columns by name, and no dict."""
+
+    def __init__(self, data):
+        self.data, self.columns = data, list(data)
+
+    def __getitem__(self, name):
+        return self.data[name]
+
+
+class ArrowFrame(Frame):
+    def __init__(self, data):
+        self.data, self.column_names, self.columns = data, list(data), list(data.values())
+
+
+@pytest.mark.parametrize("kind", [Frame, ArrowFrame])
+def test_tables(kind):
+    made, table = space(), kind({**TABLE, "more": TABLE["f"]})
+    made.adapt(table)
+    np.testing.assert_allclose(made(table), WANTED, rtol=1e-5, atol=1e-6)
+
+
+def test_large_ids_are_not_cut_off():
+    made = FeatureSpace({"id": "integer_categorical"})
+    made.adapt({"id": [2**40, 7, 7]})
+    assert made({"id": [2**40, 7, 0]}).argmax(axis=-1).tolist() == [2, 1, 0]
+
+
 def test_a_model_of_raw_columns(tmp_path):
     """Trained on encoded features, used on raw ones; then trained on raw ones; then from a file."""
     features, y = space(), np.arange(6.0)[:, None]
@@ -109,6 +137,12 @@ class Pairs(kyeo.utils.PyDataset):
     (lambda: FeatureSpace({"a": "float_normalized"})({"a": [1.0]}), "adapt"),
     (lambda: FeatureSpace({"a": "float"})([1.0]), "columns"),
     (lambda: FeatureSpace({"a": FeatureSpace.integer_hashed(3, output_mode="int")})({"a": [1]}), "put beside others"),
+    (lambda: layers.TextVectorization().adapt(["a b", None]), "None in row 1"),
+    (lambda: layers.StringLookup(vocabulary=["a"])(["a", float("nan")]), r"(?s)nan in row 1.*\.fillna"),
+    (lambda: layers.StringLookup().adapt(np.array(["a", 1], object)), "1 in row 1"),
+    (lambda: layers.IntegerLookup().adapt([1.0, np.nan]), r"\.fillna\(-1\)"),
+    (lambda: layers.Normalization().adapt([["a", "b"]]), "`data` does not hold numbers"),
+    (lambda: layers.Normalization().adapt(np.zeros((2, 1), "M8[s]")), "`data` does not hold numbers"),
 ])
 def test_refused(make, text):
     with pytest.raises((ValueError, TypeError), match=text):
