@@ -209,3 +209,54 @@ def test_a_given_vocabulary_need_not_be_learned(from_file, tmp_path):
     found = space({"text": ["This is", "not"], "size": [12.0, 14.0]})
     assert np.asarray(found["text"]).tolist() == [[2, 3, 0], [1, 0, 0]]
     assert np.asarray(found["size"]).ravel().tolist() == [0.0, 1.0]
+
+
+def reader():
+    """A model that takes text, and learns nothing: its loss says which rows it saw."""
+    text = layers.TextVectorization(vocabulary=["a", "b"], output_mode="count")
+    model = kyeo.Sequential([kyeo.Input((1,), dtype="string"), text, layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(kyeo.optimizers.SGD(0.0), "mae")
+    return model
+
+
+class Numbered(kyeo.utils.PyDataset):
+    """Batch i has the label i; told of epochs, and may have no end."""
+
+    def __init__(self, size, workers):
+        super().__init__(workers=workers)
+        self.size, self.told = size, ""
+
+    def __getitem__(self, index):
+        return np.array(["a", "b"]), np.full((2, 1), index, "float32")
+
+    @property
+    def num_batches(self):
+        return self.size
+
+    def on_epoch_begin(self):
+        self.told += "b"
+
+    def on_epoch_end(self):
+        self.told += "e"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("size", "arguments", "losses"), [
+    (4, {}, [1.5, 1.5]), (4, {"steps_per_epoch": 2, "shuffle": False}, [0.5, 2.5]),
+    (None, {"steps_per_epoch": 3}, [1.0, 4.0]),
+])
+def test_a_model_of_text_reads_a_data_set_as_any_other(size, arguments, losses, workers):
+    data = Numbered(size, workers)
+    history = reader().fit(data, epochs=2, verbose=0, **arguments).history
+    assert history["loss"] == losses and data.told == "bebe"
+
+
+def test_a_model_of_text_reads_a_data_set_in_another_order():
+    kyeo.utils.set_random_seed(0)
+    losses = reader().fit(Numbered(30, 0), epochs=5, steps_per_epoch=1, verbose=0).history["loss"]
+    assert losses != sorted(losses)
+
+
+def test_validation_split_of_text():
+    history = reader().fit(np.array(["a", "b", "a", "b"]), np.arange(4.0), validation_split=0.25, verbose=0).history
+    assert history == {"loss": [1.0], "val_loss": [3.0]}
