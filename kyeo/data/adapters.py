@@ -138,6 +138,9 @@ def _from_pydataset(x: PyDataset, options: _Options) -> Source:
 
 
 def _from_dataset(x: Dataset, options: _Options) -> Source:
+    if x._size is None and options.steps is not None:  # where an epoch begins depends on how long the passes were
+        return IterableSource(x._like(x._elements, None, x.batch_size), kind="Dataset", steps=options.steps,
+                              batch_size=x.batch_size, weigh=options.weigh())
     return DatasetSource(x, steps=options.steps, weigh=options.weigh())
 
 
@@ -161,7 +164,7 @@ def _from_tf(x: Any, options: _Options) -> Source:
 def _length(x: Any) -> int | None:
     try:
         return len(x)
-    except TypeError:
+    except (TypeError, NotImplementedError):
         return None
 
 

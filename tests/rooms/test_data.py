@@ -369,6 +369,19 @@ def test_a_stream_that_is_resumed_loses_no_rows_unseen(kind, second):
         assert xs(later, 1) == second
 
 
+def test_a_filtered_data_set_with_steps_goes_on_too():
+    data = kyeo.data.Dataset.from_tensor_slices(np.arange(6)).filter(lambda x: x != 4).batch(1)
+    source = as_source(data, steps=2)
+    with pytest.warns(UserWarning, match="1 of 2 batches"):
+        assert [xs(source, e) for e in range(4)] == [[[0], [1]], [[2], [3]], [[5]], [[0], [1]]]
+    assert [xs(as_source(data, steps=2)), xs(source, 3)] == [[[0], [1]]] * 2  # nothing is left of the one before
+    later = as_source(data, steps=2)
+    source = as_source(data, steps=2)
+    assert xs(source, 0) == [[0], [1]]
+    later.restore(source.state(), 0)
+    assert xs(later, 1) == [[2], [3]]
+
+
 def test_parts_of_a_batch():
     for data, want in [(np.zeros(2), 1), ((np.zeros(2),), 1), ([np.zeros(2), np.ones(2)], 2),
                        ((np.zeros(2), np.ones(2), np.ones(2)), 3)]:
