@@ -138,6 +138,10 @@ def _to_numpy(value: Any, name: str) -> np.ndarray:
     refuse_masked(value, name)
     if isinstance(value, np.ndarray):
         return np.asarray(value)
+    holes = [] if hasattr(value, "isna") else _gaps(value)
+    if holes:
+        received = f"columns {holes[:10]}" if any(holes) else f"a {type(value).__name__}"
+        raise _missing(name, received, "`.fill_null(0)`", "`.drop_nulls()`")
     if hasattr(value, "to_numpy"):  # pandas, polars; a single column is a table of width one, as in Keras
         array = _table(value, name)
         return array[:, None] if type(value).__name__ == "Series" and array.ndim == 1 else array
@@ -173,13 +177,30 @@ def _table(value: Any, name: str) -> np.ndarray:
     holes = [column for column, dtype in numbers.items() if dtype.kind != "f" and hasattr(dtype, "na_value")
              and (value[column] if is_table else value).isna().any()]
     if holes:
-        raise problem(f"`{name}` has missing values in columns of integers or booleans.", kind=ValueError,
-                      received=f"columns {holes[:10]}" if is_table else f"a {type(value).__name__} of {value.dtype}",
-                      expected="a value in each row",
-                      fix="fill them in (`.fillna(0)`), leave such rows out (`.dropna()`), or make the columns floats")
+        raise _missing(name, f"columns {holes[:10]}", "`.fillna(0)`", "`.dropna()`")
     if array.dtype.kind != "O" or len(numbers) < len(dtypes):
         return array
     return np.asarray(value.to_numpy(dtype=settings.floatx, na_value=np.nan))
+
+
+def _missing(name: str, received: str, fill: str, drop: str) -> Exception:
+    return problem(f"`{name}` has missing values in columns of integers or booleans.", received=received,
+                   expected="a value in each row",
+                   fix=f"fill them in ({fill}), leave such rows out ({drop}), or make the columns floats")
+
+
+def _gaps(value: Any) -> list[str]:
+    """The columns of integers or booleans with gaps, of a table or column of polars or pyarrow: NumPy has NaN there."""
+    schema = getattr(value, "schema", None)
+    if hasattr(schema, "types"):
+        columns = list(zip(schema.names, schema.types, value.columns))
+    elif hasattr(schema, "items"):
+        columns = [(name, kind, value[name]) for name, kind in schema.items()]
+    else:
+        columns = [(getattr(value, "name", ""), getattr(value, "dtype", getattr(value, "type", "")), value)]
+    counts = [(name, getattr(column, "null_count", 0)) for name, kind, column in columns
+              if str(kind).lower().startswith(("int", "uint", "bool"))]
+    return [str(name) for name, count in counts if (count() if callable(count) else count)]
 
 
 def _text_columns(value: Any) -> list[str]:

@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -727,21 +728,27 @@ class Kind:
         return self.name == "Date"
 
 
-class Table:
-    """A table as polars and pyarrow have it, by the types of its columns."""
+class _ArrowSchema:
+    def __init__(self, **types):
+        self.names, self.types = list(types), list(types.values())
 
-    def __init__(self, schema):
+
+class Table:
+    """A table as polars and pyarrow have it, by the types of its columns; `gaps` is how many its first has."""
+
+    def __init__(self, schema, gaps=0):
         self.schema = schema
+        names = list(getattr(schema, "names", schema))
+        self.by_name = {name: SimpleNamespace(null_count=gaps * (name == names[0])) for name in names}
+        self.columns = [*self.by_name.values()] if isinstance(schema, _ArrowSchema) else names
+
+    def __getitem__(self, name):
+        return self.by_name[name]
 
     def to_numpy(self):
         return np.zeros((2, 3))  # polars makes numbers of dates without a word
 
     __array__ = to_numpy
-
-
-class _ArrowSchema:
-    def __init__(self, **types):
-        self.names, self.types = list(types), list(types.values())
 
 
 @pytest.mark.parametrize(("table", "columns"), [
@@ -756,6 +763,18 @@ def test_columns_that_hold_no_numbers(table, columns):
     else:
         with pytest.raises(TypeError, match=rf"`x` does not hold numbers \(columns: {columns}\)"):
             as_source(table)
+
+
+@pytest.mark.parametrize("table", [
+    Table({"a": Kind("Int64"), "c": Kind("Float32")}, gaps=1), Table({"a": Kind("Boolean")}, gaps=2),
+    Table(_ArrowSchema(a="int64", c="double"), gaps=1), Table({"c": Kind("Float32"), "a": Kind("Int64")}, gaps=1),
+])
+def test_gaps_in_columns_of_integers(table):
+    if next(iter(table.by_name)) == "c":  # of floats: they are NaN
+        assert next(as_source(table).batches(epoch=0))[0].shape == (2, 3)
+        return
+    with pytest.raises(ValueError, match=r"(?s)missing values.*columns \['a'\].*fill_null"):
+        as_source(table)
 
 
 class Column:
