@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import describe, problem
 
-__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "known_range", "shared_zeros", "to_array"]
+__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "known_range", "of_other_libraries",
+           "refuse_masked", "shared_zeros", "to_array"]
 
 _LARGE, _ALIGNED = 2**20, 64  # bytes
 
@@ -52,6 +53,9 @@ def from_host(values: Any, dtype: Any = None) -> jax.Array:
 
 def _own_copy(values: Any, dtype: Any = None) -> np.ndarray:
     """A copy; one of many numbers lies where XLA takes it over as it is, so that it is not copied once more."""
+    refuse_masked(values)
+    if isinstance(values, np.ndarray) and (values.dtype.char == "g" or not values.dtype.isnative):  # JAX takes neither
+        values = values.astype("float64" if values.dtype.char == "g" else values.dtype.newbyteorder("="))
     if not isinstance(values, np.ndarray) or values.nbytes < _LARGE:
         values = np.array(values)
         return values if dtype is None else values.astype(dtype, copy=False)
@@ -75,6 +79,30 @@ def check_32_bits(values: np.ndarray, name: str | None = None) -> None:
         raise problem(f"{what} do not fit into 32 bits, and JAX would cut them off.", kind=OverflowError,
                       received=f"{values.dtype} values from {low} to {high}", expected=f"{bounds.min} to {bounds.max}",
                       fix="map the ids to 0..n-1, or jax.config.update('jax_enable_x64', True)")
+
+
+def refuse_masked(values: Any, name: str = "x") -> None:
+    """Refuse arrays of `numpy.ma` of which something is masked: what lies under the mask would be used."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise problem(f"`{name}` has masked values, and there are no masked arrays here.", kind=TypeError,
+                      received=f"{describe(values)}, {np.ma.count_masked(values)} of its values masked",
+                      expected="a value in each place",
+                      fix=f"fill them in, {name}.filled(0), or leave such rows out, np.ma.compress_rows({name})")
+
+
+def of_other_libraries(value: Any) -> Any:
+    """A table or column (of pandas, polars, pyarrow) or a torch tensor, wherever it lies, as a NumPy array.
+
+    >>> of_other_libraries(np.ones(2)) is None  # and what else is none of these
+    True
+    """
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        value = value.detach().cpu()
+        is_known = not str(value.dtype).startswith(("torch.bfloat16", "torch.float8"))
+        return np.asarray(value if is_known else value.float())
+    if hasattr(value, "to_numpy"):  # arrays of pyarrow refuse to be copied there
+        return np.asarray(value if type(value).__module__.startswith("pyarrow.") else value.to_numpy())
+    return None
 
 
 def known_range(values: Any) -> tuple[int, int] | None:

@@ -69,7 +69,7 @@ def describe(value: Any) -> str:
         ends = "()" if isinstance(value, tuple) else "[]"
         text = ends[0] + ", ".join(map(describe, value)) + ends[1]
     else:
-        text = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+        text = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
     return text if len(text) <= 200 else text[:197] + "..."
 
 

@@ -11,14 +11,14 @@ import numpy as np
 from kyeo.core.arrays import are_whole
 from kyeo.core.errors import describe, positive_int, problem
 from kyeo.core.plain import warn
-from kyeo.data.arrays import as_arrays, batch_rows, is_column
+from kyeo.data.arrays import as_arrays, batch_rows, is_column, standard_batch
 from kyeo.data.dataset import Dataset, DatasetSource
 from kyeo.data.iterable import IterableSource
 from kyeo.data.pydataset import PyDataset, PyDatasetSource
-from kyeo.data.source import ArraySource, Source
+from kyeo.data.source import ArraySource, Batch, Source
 from kyeo.data.weights import ClassWeights
 
-__all__ = ["as_source", "is_arrays", "train_validation_split"]
+__all__ = ["as_batch", "as_source", "is_arrays", "train_validation_split"]
 
 
 class _Options(NamedTuple):
@@ -56,6 +56,8 @@ def as_source(
     """
     batch_size = positive_int("fit", optional=True, batch_size=batch_size)
     steps = positive_int("fit", optional=True, steps=steps)
+    if isinstance(class_weight, dict) and not class_weight:
+        class_weight = None
     options = _Options(y, sample_weight, batch_size, shuffle, class_weight, steps, seed)
     for kind, is_one, make in _KINDS:
         if is_one(x) and not isinstance(x, type):
@@ -63,12 +65,37 @@ def as_source(
                 name = "y" if y is not None else "sample_weight"
                 raise problem(f"`{name}` cannot be passed beside a {kind}.",
                               received=f"x is a {type(x).__name__}",
-                              expected=f"a {kind} that yields (x, y) or (x, y, sample_weight)")
+                              expected=f"a {kind} that yields (x, y) or (x, y, sample_weight)",
+                              fix="if it holds the rows, pass np.array(list(x))" if kind == "generator" else None)
             return make(x, options)
     raise problem("This cannot be used as data.", received=f"x={describe(x)} of type {type(x).__name__}",
                   expected="arrays, lists, tuples or dicts of arrays, a generator, a PyDataset, a torch "
-                           "DataLoader or a tf.data.Dataset", kind=TypeError,
-                  fix="call it: it is what it gives that has the batches" if callable(x) else None)
+                           "DataLoader or a tf.data.Dataset", kind=TypeError, fix=_mend(x))
+
+
+def as_batch(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Batch:
+    """All rows as one batch; of a data set, its first. Without labels there may be no rows, as where none was found.
+
+    >>> as_batch([1, 2])[0].tolist()
+    [1, 2]
+    """
+    if is_arrays(x) and y is None and sample_weight is None and class_weight is None:
+        return standard_batch((x,), "")
+    return as_source(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight).peek()
+
+
+def _mend(x: Any) -> str | None:
+    """How what cannot be used as data becomes something that can."""
+    if callable(x):
+        return "call it: it is what it gives that has the batches"
+    if hasattr(x, "collect"):
+        return "it is yet to be computed: pass x.collect()"
+    if hasattr(x, "__array_interface__"):
+        return "make an array of it, with an axis for the rows: np.asarray(x)[None]"
+    if hasattr(x, "__getitem__") and not isinstance(x, (str, bytes)):
+        return ("a PyDataset gives batches by index, a torch DataLoader makes them of single samples: "
+                "DataLoader(x, batch_size=32)")
+    return None
 
 
 def _from_arrays(x: Any, options: _Options) -> Source:
@@ -111,6 +138,9 @@ def _from_pydataset(x: PyDataset, options: _Options) -> Source:
 
 
 def _from_dataset(x: Dataset, options: _Options) -> Source:
+    if x._size is None and options.steps is not None:  # where an epoch begins depends on how long the passes were
+        return IterableSource(x._like(x._elements, None, x.batch_size), kind="Dataset", steps=options.steps,
+                              batch_size=x.batch_size, weigh=options.weigh())
     return DatasetSource(x, steps=options.steps, weigh=options.weigh())
 
 
@@ -134,7 +164,7 @@ def _from_tf(x: Any, options: _Options) -> Source:
 def _length(x: Any) -> int | None:
     try:
         return len(x)
-    except TypeError:
+    except (TypeError, NotImplementedError):
         return None
 
 

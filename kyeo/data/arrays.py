@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kyeo.core.arrays import check_32_bits
+from kyeo.core.arrays import check_32_bits, of_other_libraries, refuse_masked
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import describe, problem
 from kyeo.core.settings import settings
@@ -18,9 +18,9 @@ __all__ = ["as_arrays", "batch_dtype", "batch_rows", "is_column", "standard_batc
 
 _PARTS = ("x", "y", "sample_weight")
 _BATCHES = ("yield batches, not single samples: arrays with a first axis for the rows; of a data set of Hugging Face "
-            'pass the columns: fit(data["x"], data["y"])')
+            'pass the columns: fit(data["x"], data["y"]); of a stream, its .with_format("numpy").iter(batch_size=32)')
 _NO_NUMBERS = ("string", "large_string", "binary", "date", "time", "duration", "dictionary<values=string")
-_NARROW = {"int64": np.dtype("int32"), "uint64": np.dtype("uint32")}
+_NARROW = {"int64": np.dtype("int32"), "uint64": np.dtype("uint32"), "complex128": np.dtype("complex64")}
 
 
 def as_arrays(x: Any, y: Any = None, sample_weight: Any = None, *, kind: str = "") -> tuple[Any, Any, Any]:
@@ -53,9 +53,10 @@ def _cast(array: Any) -> Any:
 
 
 def batch_dtype(dtype: np.dtype) -> np.dtype:
-    """The number type in which rows of this type enter a step: floats as `floatx()`, integers in 32 bits."""
+    """The number type in which rows of this type enter a step: floats as `floatx()`, others in JAX's width."""
     if is_float(dtype.name):
         return np.dtype(settings.floatx)
+    dtype = dtype if dtype.isnative else dtype.newbyteorder("=")
     return dtype if jax.config.jax_enable_x64 else _NARROW.get(dtype.name, dtype)
 
 
@@ -100,8 +101,8 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
         array = value.tocsr()
     else:
         array = _to_numpy(value, name)
-    if array.dtype.kind in "OSUMmc":
-        raise _no_numbers(name, describe(array), _text_columns(value), array.dtype.kind == "c")
+    if array.dtype.kind in "OSUTMmc"[:6 if name.startswith("x") else 7] or array.dtype.names:  # x may be complex
+        raise _no_numbers(name, describe(array), _text_columns(value), array)
     if array.ndim == 0:
         raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,
                       expected="an array of at least one axis", fix=_BATCHES if keep_jax else None)
@@ -109,46 +110,97 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
     return array
 
 
-def _no_numbers(name: str, received: str, columns: list[str], is_complex: bool = False) -> Exception:
+_FIXES = {
+    "U": 'turn text into integers first: `names, numbers = np.unique(text, return_inverse=True)`; numbers stored as '
+         'objects: `.astype("float32")`',
+    "M": 'turn times into numbers first: `(times - times.min()) / np.timedelta64(1, "D")`',
+    "V": "make its fields columns: numpy.lib.structured_recfunctions.structured_to_unstructured(x)",
+    "c": "give real and imaginary parts as two columns: np.stack([x.real, x.imag], axis=-1)",
+    "rows": "put the rows into one array: np.stack(list(x)); pad rows of different lengths first",
+    "gaps": "fill them in, or leave such rows out",
+}
+
+
+def _no_numbers(name: str, received: str, columns: list[str], array: Any = None) -> Exception:
     at_fault = f" (columns: {', '.join(columns[:10])})" if columns else ""
+    kind = "U" if array is None else {"S": "U", "T": "U", "m": "M"}.get(array.dtype.kind, array.dtype.kind)
+    if kind == "O":
+        numbers = (int, float, np.number)
+        one = next((v for v in array.ravel()[:10_000] if not isinstance(v, numbers)), 0)
+        received += "" if isinstance(one, numbers) else f", which holds objects such as {describe(one)}"
+        kind = ("rows" if isinstance(one, (list, tuple, np.ndarray)) else "M" if hasattr(one, "year") else
+                "gaps" if one is None or "NA" in type(one).__name__ else "U")
     return problem(f"`{name}` does not hold numbers{at_fault}.", received=received,
-                   expected="an array of numbers or booleans", kind=TypeError,
-                   fix="turn text into integers first: `names, numbers = np.unique(text, return_inverse=True)`; "
-                       'numbers stored as objects: `.astype("float32")`' if not is_complex else
-                       "give real and imaginary parts as two columns: np.stack([x.real, x.imag], axis=-1)")
+                   expected="an array of numbers or booleans", kind=TypeError, fix=_FIXES[kind])
 
 
 def _to_numpy(value: Any, name: str) -> np.ndarray:
+    refuse_masked(value, name)
     if isinstance(value, np.ndarray):
         return np.asarray(value)
-    if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor, wherever it lives
-        return np.asarray(value.detach().cpu())
+    holes = [] if hasattr(value, "isna") else _gaps(value)
+    if holes:
+        received = f"columns {holes[:10]}" if any(holes) else f"a {type(value).__name__}"
+        raise _missing(name, received, "`.fill_null(0)`", "`.drop_nulls()`")
     if hasattr(value, "to_numpy"):  # pandas, polars; a single column is a table of width one, as in Keras
         array = _table(value, name)
         return array[:, None] if type(value).__name__ == "Series" and array.ndim == 1 else array
-    if not hasattr(value, "__array__") and not isinstance(value, (int, float, np.generic)):
-        raise problem(f"`{name}` cannot be used as data.", received=value, kind=TypeError,
-                      expected="arrays, lists of numbers, tables, generators, a PyDataset, a torch "
-                               "DataLoader or a tf.data.Dataset")
-    return np.asarray(value)
+    if not any(hasattr(value, a) for a in ("__array__", "detach")) and not isinstance(value, (int, float, np.generic)):
+        raise _no_data(value, f"`{name}` cannot be used as data.")
+    try:
+        array = of_other_libraries(value)
+        return np.asarray(value) if array is None else array
+    except Exception as error:
+        raise problem(f"`{name}` cannot be turned into an array.", received=f"a {type(value).__name__}",
+                      expected="what NumPy can read", fix=str(error).split("\n")[0], kind=TypeError) from None
+
+
+def _no_data(value: Any, what: str) -> Exception:
+    fix = None
+    if hasattr(value, "__array_interface__"):
+        fix = "make one array of the images: np.stack([np.asarray(image) for image in images])"
+    elif type(value).__module__.startswith("datasets."):
+        fix = _BATCHES
+    return problem(what, received=describe(value), kind=TypeError, fix=fix,
+                   expected="arrays, lists of numbers, tables, generators, a PyDataset, a torch "
+                            "DataLoader or a tf.data.Dataset")
 
 
 def _table(value: Any, name: str) -> np.ndarray:
     """A table or column; columns of several kinds of numbers (also those of pandas with gaps) as floats."""
-    array = np.asarray(value.to_numpy())
-    if array.dtype.kind != "O" or not hasattr(value, "isna"):
+    array: np.ndarray = of_other_libraries(value)
+    if not hasattr(value, "isna"):
         return array
-    dtypes = value.dtypes if hasattr(value, "columns") else {name: value.dtype}
-    if any(getattr(dtype, "kind", "O") not in "biuf" for _, dtype in dtypes.items()):
-        return array
-    gaps = value.isna()
-    holes = [column for column, dtype in dtypes.items() if dtype.kind != "f"
-             and (gaps[column] if hasattr(value, "columns") else gaps).any()]
+    is_table = hasattr(value, "columns")
+    dtypes = value.dtypes if is_table else {name: getattr(value, "dtype", None)}
+    numbers = {column: dtype for column, dtype in dtypes.items() if getattr(dtype, "kind", "O") in "biuf"}
+    holes = [column for column, dtype in numbers.items() if dtype.kind != "f" and hasattr(dtype, "na_value")
+             and (value[column] if is_table else value).isna().any()]
     if holes:
-        raise problem(f"`{name}` has missing values in columns of integers or booleans.", kind=ValueError,
-                      received=f"columns {holes[:10]}", expected="a value in each row",
-                      fix="fill them in (`.fillna(0)`), leave such rows out (`.dropna()`), or make the columns floats")
+        raise _missing(name, f"columns {holes[:10]}", "`.fillna(0)`", "`.dropna()`")
+    if array.dtype.kind != "O" or len(numbers) < len(dtypes):
+        return array
     return np.asarray(value.to_numpy(dtype=settings.floatx, na_value=np.nan))
+
+
+def _missing(name: str, received: str, fill: str, drop: str) -> Exception:
+    return problem(f"`{name}` has missing values in columns of integers or booleans.", received=received,
+                   expected="a value in each row",
+                   fix=f"fill them in ({fill}), leave such rows out ({drop}), or make the columns floats")
+
+
+def _gaps(value: Any) -> list[str]:
+    """The columns of integers or booleans with gaps, of a table or column of polars or pyarrow: NumPy has NaN there."""
+    schema = getattr(value, "schema", None)
+    if hasattr(schema, "types"):
+        columns = list(zip(schema.names, schema.types, value.columns))
+    elif hasattr(schema, "items"):
+        columns = [(name, kind, value[name]) for name, kind in schema.items()]
+    else:
+        columns = [(getattr(value, "name", ""), getattr(value, "dtype", getattr(value, "type", "")), value)]
+    counts = [(name, getattr(column, "null_count", 0)) for name, kind, column in columns
+              if str(kind).lower().startswith(("int", "uint", "bool"))]
+    return [str(name) for name, count in counts if (count() if callable(count) else count)]
 
 
 def _text_columns(value: Any) -> list[str]:
@@ -185,9 +237,10 @@ def _check_rows(parts: list[Any], kind: str) -> None:
     counts = [f"{name}{jax.tree_util.keystr(path)}: {leaf.shape[0]}" for name, part in zip(_PARTS, parts)
               for path, leaf in jax.tree_util.tree_flatten_with_path(part)[0]]
     many = len(counts) > 8
-    fix = ("a list of arrays is taken for several inputs or outputs, one an entry; if its entries are rows, pass "
-           "np.array(...) of it") if many else None
+    rows_in_list = ("a list of arrays is taken for several inputs or outputs, one an entry; if its entries are rows, "
+                    "pass np.array(...) of it") if many else None
     counts = [*counts[:4], "...", counts[-1]] if many else counts
     where = f" in a batch of the {kind}." if kind else "."
     raise problem("The arrays do not have the same number of rows" + where,
-                  received=", ".join(counts), expected="one row a sample in every array", fix=fix)
+                  received=", ".join(counts), expected="one row a sample in every array",
+                  fix=_BATCHES if kind and any(leaf.shape[0] == 1 for leaf in leaves) else rows_in_list)

@@ -197,7 +197,8 @@ def _stacked(group: list[Any]) -> Any:
 
 
 class DatasetSource(Source):
-    """The batches of a Dataset; an epoch is a pass, or `steps` batches that go on where the last epoch stopped."""
+    """The batches of a Dataset; an epoch is a pass, or `steps` batches that go on where the last epoch stopped (only
+    where the number of elements is known)."""
 
     def __init__(self, dataset: Dataset, steps: int | None = None, weigh: Callable[[Batch], Batch] | None = None):
         self._dataset, self._steps, self._weigh = dataset, steps, weigh
@@ -209,7 +210,7 @@ class DatasetSource(Source):
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         if self._total is None:
-            turn, first, stop = epoch, 0, self._steps
+            turn, first, stop = epoch, 0, None
         else:
             turn, first, stop = self.span(epoch, self._total, self._steps)
         taken = 0

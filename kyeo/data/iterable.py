@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 from kyeo.data.arrays import standard_batch
 from kyeo.data.source import Batch, Source, warn_out_of_data
 
@@ -16,6 +17,8 @@ _OWN_STATES = (("state_dict", "load_state_dict"), ("get_state", "set_state"))
 
 class IterableSource(Source):
     """Batches of an iterable. One that can be started anew is, each epoch; a generator goes on where it was.
+
+    With `steps` an epoch goes on where the one before stopped, but where it is the same epoch once more: validation.
 
     A training that is resumed reads again, unused, what was read before; an iterable or iterator with `state_dict` and
     `load_state_dict` (or `get_state` and `set_state`) is set to where it was instead.
@@ -45,10 +48,14 @@ class IterableSource(Source):
         self._passes: list[list[Any]] = [] if self._restarts else [[0, False]]  # batches given, whether it ended
         self._keeps_state = _pair(self._inner) is not None
         self._restored = False
+        self._epoch: int | None = None  # the one that was read last
+        self._resumed_at: tuple[int, int] | None = None  # pass and batch at which an own state was loaded
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         goes_on, self._restored = self._restored and start > 0, False
-        if self._restarts and not goes_on and (self._iterator is None or (self._begun and self._steps is None)):
+        begins = self._steps is None or epoch == self._epoch
+        self._epoch = epoch
+        if self._restarts and not goes_on and (self._iterator is None or (self._begun and begins)):
             self._renew()
         taken = start if goes_on else 0
         while self._steps is None or taken < self._steps:
@@ -91,7 +98,7 @@ class IterableSource(Source):
             own = ("iterable", own_state(self._iterable), own_state(_generator(self._iterable)))
         elif self._keeps_state:
             own = ("iterator", None if ended else own_state(self._inner))
-        return {"passes": passes, "own": own}
+        return {"passes": passes, "own": own, "epoch": self._epoch}
 
     def restore(self, state: dict[str, Any], step: int) -> None:
         passes, own = state["passes"], state["own"]
@@ -103,6 +110,7 @@ class IterableSource(Source):
         elif kind == "iterable":
             restore_own_state(self._iterable, value)
             self._restore_iterator(ended, *drawn)
+            self._resumed_at = (len(passes) - 1, passes[-1][0])
         elif kind == "iterator" and not ended:
             if self._restarts:
                 self._inner = iter(self._iterable)
@@ -112,6 +120,7 @@ class IterableSource(Source):
             self._iterator = self._inner = None
         self._passes = [list(one) for one in passes] or self._passes
         self._begun, self._restored = bool(passes) and passes[-1][0] > 0, True
+        self._epoch = state.get("epoch")
 
     def _restore_iterator(self, ended: bool, drawn: Any = None) -> None:
         """Begin where the iterable now stands; what it draws from at random is set to what was `drawn` so far.
@@ -139,6 +148,8 @@ class IterableSource(Source):
 
     # -- reading -------------------------------------------------------------------------------------------
     def _renew(self) -> None:
+        if self._resumed_at is not None and type(self._iterable).__module__.startswith("datasets."):
+            restore_own_state(self._iterable, None)  # else each pass of such a stream begins at the state it was given
         self._iterator, self._begun = iter(self._iterable), False
         self._inner = self._iterator
         self._keeps_state = _pair(self._inner) is not None
@@ -153,12 +164,23 @@ class IterableSource(Source):
             self._passes[-1][0] += 1
             return data
         self._passes[-1][1] = True
+        self._warn_of_lost_batches()
         if self._restarts and may_renew and self._begun:
             self._renew()
             return self._next(may_renew=False)
         if self._restarts:
             self._iterator = self._inner = None
         return _END
+
+    def _warn_of_lost_batches(self) -> None:
+        """Say so where the pass after the resumed one is what was left of that: a stream of Hugging Face, inside an
+        iterable of the user's own, begins each pass at the state it was given."""
+        number, at = self._resumed_at or (len(self._passes), 0)
+        count = self._passes[-1][0]
+        if at and number == len(self._passes) - 2 and count == self._passes[number][0] - at:
+            warn(f"A pass over the {type(self._iterable).__name__} gave {count} batches, the one before {count + at}: "
+                 "it began where the state stands that was loaded to resume. Let that count for one pass only; of a "
+                 "data set of Hugging Face call `.load_state_dict(None)` before the next.")
 
     def _standard(self, data: Any) -> Batch:
         batch = standard_batch(data, self._kind)

@@ -109,6 +109,7 @@ class PyDatasetSource(Source):
         self._pool: Executor | None = None
         self._pickled: bytes | None = None
         self._told: list[str] = []  # hooks of the data set that were called
+        self._first: Batch | None = None  # what `peek` read, until the first epoch begins
 
     @property
     def num_batches(self) -> int | None:  # type: ignore[override]
@@ -117,7 +118,7 @@ class PyDatasetSource(Source):
         return self._steps if total is None else min(self._steps or total, total)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        total = self._dataset.num_batches
+        total, self._first = self._dataset.num_batches, None
         turn, first, stop = self.span(epoch, total, self._steps)
         indices: Iterable[int] = range(first + start, stop)
         if self._shuffle and total is not None:
@@ -131,7 +132,9 @@ class PyDatasetSource(Source):
         if self._dataset.num_batches == 0:
             raise problem("The PyDataset has no batches.", where=self._dataset,
                           expected="a length of 1 or more")
-        return self._standard(0, self._dataset[0])
+        if self._first is None:  # a batch may take long to read, or draw random numbers
+            self._first = self._standard(0, self._dataset[0])
+        return self._first
 
     def on_epoch_begin(self) -> None:
         self._tell("on_epoch_begin")

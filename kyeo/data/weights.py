@@ -1,11 +1,12 @@
 """Class weights: a weight a row, looked up by its label and multiplied with the row's own weight."""
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from kyeo.core.errors import problem
+from kyeo.core.errors import describe, problem
 from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 
@@ -22,9 +23,11 @@ class ClassWeights:
     """
 
     def __init__(self, class_weight: Mapping[Any, Any], *, whole: bool):
-        if not isinstance(class_weight, Mapping) or not class_weight:
-            raise problem("`class_weight` is not valid.", received=class_weight, kind=TypeError,
-                          expected="a dict from class (int) to weight", fix="class_weight={0: 1.0, 1: 5.0}")
+        if not isinstance(class_weight, Mapping):
+            balanced = ("n = np.bincount(y); class_weight = dict(enumerate(len(y) / (len(n) * n)))"
+                        if isinstance(class_weight, str) else "class_weight={0: 1.0, 1: 5.0}")
+            raise problem("`class_weight` is not valid.", received=f"class_weight={describe(class_weight)}",
+                          kind=TypeError, expected="a dict from class (int) to weight", fix=balanced)
         self._table, self._whole, self._told = class_weight, whole, False
 
     def __call__(self, batch: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
@@ -47,10 +50,16 @@ class ClassWeights:
         present, inverse = np.unique(labels, return_inverse=True)
         found = set(present.tolist())
         possible = found if known is None else set(range(known))
-        missing, extra = sorted(found - set(table)), sorted(set(table) - possible)
+        missing, extra = sorted(found - set(table)), sorted(set(table) - possible, key=str)
+        wrong = {label: one for label, one in table.items() if not isinstance(one, Real) and not hasattr(one, "dtype")}
+        if wrong:
+            raise problem("`class_weight` is not valid.", received=f"class_weight={wrong}", kind=TypeError,
+                          expected="a number for each class")
         if extra and (known is not None or (self._whole and missing)):  # a part of the data may lack a class
             raise problem(f"`class_weight` names classes that `{name}` does not have.",
-                          received=f"classes {extra}", expected=f"some of {sorted(possible)[:20]}")
+                          received=f"classes {extra}", expected=f"some of {sorted(possible)[:20]}",
+                          fix="{int(label): weight for label, weight in class_weight.items()}"
+                          if isinstance(extra[0], str) else None)
         if missing and not self._told:
             self._told = True
             warn(f"`class_weight` has no weight for class {missing[:20]} of `{name}`: it gets 1.")

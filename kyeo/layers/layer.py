@@ -5,13 +5,14 @@ and runs `call` inside a Scope that carries the mode, the path, the compute dtyp
 """
 
 import inspect
+import numbers
 from typing import Any, Self
 
 import jax
 import numpy as np
 
 from kyeo import dtype_policies, regularizers
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import of_other_libraries, to_array
 from kyeo.core.configurable import given_arguments, parameters_of
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, meant, problem
@@ -225,14 +226,18 @@ class Layer(Shaped):
         return surrounding if surrounding is not None else default
 
     def _as_tensor(self, value: Any) -> Any:
-        if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "OUS":
+        if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "OUST":
             if self.autocast and type(self).call.__module__.startswith("kyeo.layers.") and self.input_spec is not None:
+                if value.dtype == object and all(isinstance(one, numbers.Real) for one in value.flat):
+                    return to_array(np.array(value.tolist()))
                 raise problem("This layer takes numbers, not text.", received=value, where=self, kind=TypeError,
                               fix="turn it into numbers first: TextVectorization, StringLookup")
             return value  # strings stay on the host; layers that take them say so
         if isinstance(value, _HOST):
             return to_array(unwrap(value))
-        return to_array(value.to_numpy()) if hasattr(value, "to_numpy") else value  # a table
+        if hasattr(value, "to_numpy") or hasattr(value, "detach"):  # a table, a tensor of torch
+            return to_array(of_other_libraries(value))
+        return value
 
     def _build_for(self, bound: dict[str, Any]) -> None:
         shapes = shapes_for_build(self, bound)

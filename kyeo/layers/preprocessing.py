@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.arrays import of_other_libraries, refuse_masked
 from kyeo.core.errors import boolean, describe, problem
 from kyeo.core.settings import settings
 from kyeo.core.variable import unwrap
@@ -49,6 +50,20 @@ def _numbers(owner: Any, **named: Any) -> Any:
         raise problem(f"`{name}` is not valid.", received=f"{name}={describe(value)}", where=owner, kind=TypeError,
                       expected="a number, or numbers for the channels")
     return value
+
+
+def _floats(batch: Any, where: Any) -> np.ndarray:
+    """A batch to measure, as float64."""
+    refuse_masked(batch, "data")
+    try:
+        array = of_other_libraries(batch)
+        array = np.asarray(batch if array is None else array)
+        if array.dtype.kind in "mM":  # NumPy would count its microseconds
+            raise TypeError
+        return array.astype("float64")
+    except (TypeError, ValueError) as error:
+        raise problem("`data` does not hold numbers.", received=batch, where=where, kind=type(error),
+                      expected="an array of numbers, or batches of them") from None
 
 
 class Normalization(DataLayer):
@@ -109,7 +124,7 @@ class Normalization(DataLayer):
         batches: Iterable[Any] = [data] if hasattr(data, "shape") else data
         total, mean, variance = 0, 0.0, 0.0
         for batch in batches:
-            x = np.asarray(batch[0] if isinstance(batch, tuple) else batch, "float64")
+            x = _floats(batch[0] if isinstance(batch, tuple) else batch, self)
             if not self.built:
                 self.build((None, *x.shape[1:]) if 0 not in counted_axes(self, list(self.axis), x.ndim) else x.shape)
             axes = tuple(a for a in range(x.ndim) if a not in self._kept)

@@ -205,7 +205,9 @@ class Graph:
                               expected=f"a dict with the keys {list(self.inputs)}")
         if len(flat) != len(tensors):
             raise problem("The number of inputs is wrong.", received=f"{len(flat)} inputs", where=self.owner,
-                          expected=f"{len(tensors)}: " + ", ".join(f"{t.name} {t.shape}" for t in tensors))
+                          expected=f"{len(tensors)}: " + ", ".join(f"{t.name} {t.shape}" for t in tensors),
+                          fix="if they are (x, y), pass x alone: x[0]" if len(tensors) == 1 and len(flat) in (2, 3)
+                          else None)
         return [self._fitted(t, v, doubts) for t, v in zip(tensors, flat)]
 
     def _fitted(self, tensor: SymbolicTensor, value: Any, doubts: list[Exception] | None) -> Any:
@@ -218,6 +220,11 @@ class Graph:
         mask = get_mask(value)
         if not hasattr(value, "ndim"):
             value = jnp.asarray(value)
+        if value.dtype.kind == "c" and not str(tensor.dtype).startswith("complex"):
+            raise problem("Complex numbers are given for an input of real ones.", where=self.owner, kind=TypeError,
+                          received=value, expected=f'{tensor.dtype} for "{tensor.name}"',
+                          fix='give real and imaginary parts as two columns, np.stack([x.real, x.imag], axis=-1), or '
+                              'make the input Input(..., dtype="complex64")')
         given = value
         if value.ndim == tensor.ndim - 1 and tensor.shape[-1] == 1:
             value = value[..., None]

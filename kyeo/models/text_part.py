@@ -38,7 +38,9 @@ class TextPart:
         self.given: list[SymbolicTensor] = list({id(t): t for t in used if id(t) in made}.values())
 
     def prepare(self, graph: Any, inputs: Any) -> dict[str, np.ndarray]:
-        """What the rest of the graph takes, for these inputs."""
+        """What the rest of the graph takes, for these inputs; what was prepared before is given back."""
+        if is_prepared(inputs):  # the rows that `validation_split` holds out
+            return inputs  # type: ignore[no-any-return]
         if isinstance(inputs, dict):
             inputs = {key: to_host(value, graph.owner) for key, value in inputs.items()}
         elif len(graph.input_tensors) > 1:

@@ -54,7 +54,7 @@ class CompiledCall:
         if len(args) != 1 or kwargs.get("training") or kwargs.keys() - {"training"} or current() != _NOBODY:
             return None
         x = args[0]
-        if not isinstance(x, (np.ndarray, jax.Array)) or isinstance(x, jax.core.Tracer) or x.dtype.kind in "OUS":
+        if not isinstance(x, (np.ndarray, jax.Array)) or isinstance(x, jax.core.Tracer) or x.dtype.kind in "OUST":
             return None
         return None if get_mask(x) is not None else (x.shape, x.dtype)
 

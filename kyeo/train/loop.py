@@ -207,6 +207,8 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
                 run_epochs(job, epochs.start, epochs.stop, validate if test_job is not None else None, progress)
             finally:
                 progress.close()
+                if validation is not None:
+                    validation.close()
 
 
 def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict[str, Any]] | None,

@@ -225,6 +225,10 @@ class Objective:
         for term in self.terms:
             if not term.is_own:
                 target = term.of(targets)
+                if target is None:
+                    raise problem("An output with a loss has no labels.", received="`y` with nothing, or None, for it",
+                                  expected="labels for each output that has a loss", where=term.where,
+                                  fix="pass labels for it, or give `compile` None as its loss")
                 with explained(term.where):
                     infer(term.loss, (target, _sized_by(target, term.of(self._outputs))), {})
         self._checked.add(kind)

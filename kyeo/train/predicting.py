@@ -15,6 +15,8 @@ from kyeo.train.signals import SafePoints
 
 __all__ = ["predict"]
 
+_PLAIN = frozenset("?bBhHiIlLqQefd")  # NumPy's letters for booleans, integers and floats of up to 64 bits
+
 
 def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int | None,
             make_callbacks: Callable[..., Any], callbacks: Any) -> Any:
@@ -53,7 +55,7 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
 
 def _predict_one_batch(model: Any, x: np.ndarray, batch_size: int | None, size: int) -> Any:
     """One dispatch for a batch that fits in a step; None where the general way has to be taken."""
-    if not model.pads_predictions or x.dtype.kind in "OUS" or model.run_eagerly:
+    if not model.pads_predictions or model.run_eagerly or not _is_plain(x):
         return None
     prepare.build_weights(model, x)
     rows = len(x)
@@ -68,6 +70,11 @@ def _predict_one_batch(model: Any, x: np.ndarray, batch_size: int | None, size: 
     batch = (x, None, None) if rows == bucket else pad_batch((x, None, None), bucket)[0]
     outputs = runner.predict(batch)
     return jax.tree.map(lambda a: own_rows(a)[:rows], outputs)
+
+
+def _is_plain(x: np.ndarray) -> bool:
+    """Whether JAX takes the array as it is; what it does not take goes the general way, which says why."""
+    return x.dtype.char in _PLAIN and x.dtype.isnative and not isinstance(x, np.ma.MaskedArray)
 
 
 def _joined(parts: list[Any]) -> Any:

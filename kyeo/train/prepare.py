@@ -33,6 +33,7 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
         raise problem("There are no labels.", received=f"`{given}` without labels", where=model,
                       expected=f"labels for loss={objective.spec['loss']!r}",
                       fix="a list stands for several inputs; for a list of batches pass iter(batches)" if pairs else
+                      'a dict is x alone: yield (batch, labels), without the labels in it' if isinstance(x, dict) else
                       "pass y=...; a generator or data set yields (x, y)" if given == "x" else f"pass {given}=(x, y)")
     build_weights(model, x)
     labels = jax.tree.map(_as_symbol, y)

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from kyeo.core.errors import problem
 from kyeo.core.scope import scope
 from kyeo.core.variable import pure
 from kyeo.layers.ownership import LossList
@@ -48,6 +49,9 @@ def train_step(model: Any, state: State, data: tuple[Any, Any, Any]) -> tuple[di
     """One step: loss and gradients, the optimizer's update, metrics."""
     trainable, frozen, optimizer, metrics = state
     x, y, sample_weight = data
+    if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(x)):
+        raise problem("A batch without rows cannot be trained on.", received="x of no rows",
+                      expected="at least one row in each batch", fix="leave such batches out")
     gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
     (_, (loss, y_pred, frozen, metrics)), grads = gradient(
         list(trainable), frozen, metrics, x, y, sample_weight, training=True, optimizer_variables=optimizer)

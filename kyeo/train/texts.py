@@ -11,6 +11,8 @@ from kyeo.data.unpack import unpack_x_y_sample_weight
 
 __all__ = ["without_text"]
 
+_STATE = ("state_dict", "load_state_dict", "get_state", "set_state")
+
 
 def without_text(model: Any, x: Any) -> Any:
     """The data as the compiled part of the model takes it; as it is where the model takes no text."""
@@ -23,6 +25,8 @@ def without_text(model: Any, x: Any) -> Any:
     if is_arrays(x):
         return part.prepare(graph, x)
     prepare = functools.partial(part.prepare, graph)
+    if isinstance(x, PyDataset):
+        return _PreparedByNumber(prepare, x)
     return _batches(prepare, x) if hasattr(x, "__next__") else _Prepared(prepare, x)
 
 
@@ -40,12 +44,25 @@ class _Prepared:
         self._data: Any = data
 
     def __iter__(self) -> Iterator[Any]:
-        by_number = isinstance(self._data, PyDataset)
-        if not by_number:
-            yield from _batches(self._prepare, self._data)
-            return
-        yield from _batches(self._prepare, (self._data[i] for i in range(len(self))))
-        self._data.on_epoch_end()
+        return _batches(self._prepare, self._data)
 
     def __len__(self) -> int:
         return len(self._data)
+
+
+class _PreparedByNumber(PyDataset):
+    """A PyDataset likewise, with its order, length, workers (threads always), hooks and state."""
+
+    def __init__(self, prepare: Callable[[Any], Any], data: PyDataset):
+        super().__init__(workers=data.workers, max_queue_size=data.max_queue_size)
+        self._prepare, self._data = prepare, data
+        self.on_epoch_begin, self.on_epoch_end = data.on_epoch_begin, data.on_epoch_end  # type: ignore[method-assign]
+        self.__dict__.update({name: getattr(data, name) for name in _STATE if hasattr(data, name)})
+
+    def __getitem__(self, index: int) -> Any:
+        x, y, weight = unpack_x_y_sample_weight(self._data[index])
+        return self._prepare(x), y, weight
+
+    @property
+    def num_batches(self) -> int | None:
+        return self._data.num_batches

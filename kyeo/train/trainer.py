@@ -19,7 +19,7 @@ from kyeo.core.plain import plainly
 from kyeo.core.processes import own_rows
 from kyeo.core.settings import hash_of, seed_of, settings
 from kyeo.core.variable import pure
-from kyeo.data.adapters import as_source, train_validation_split
+from kyeo.data.adapters import as_batch, as_source, train_validation_split
 from kyeo.data.source import Source
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
@@ -252,7 +252,7 @@ class Trainer(StepCache):
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
-                           steps=_capped(steps_per_epoch), seed=hash_of(seed_of(f"fit/{self.name}")))
+                           steps=_capped(steps_per_epoch, "steps_per_epoch"), seed=hash_of(seed_of(f"fit/{self.name}")))
         source.first_epoch = initial_epoch
         self._prepare(source, y)
         validation = None
@@ -283,7 +283,8 @@ class Trainer(StepCache):
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of evaluate.", kind=TypeError, where=self)
         self._require_compiled("evaluate")
-        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size, steps=_capped(steps))
+        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size,
+                               steps=_capped(steps, "validation_steps"))
         self._prepare(source, y)
         listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
         with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
@@ -306,8 +307,7 @@ class Trainer(StepCache):
         Args:
             x, batch_size, steps, callbacks, verbose: as in `fit`.
         """
-        if batch_size is not None:
-            batch_size = positive_int("predict", batch_size=batch_size)
+        batch_size = positive_int("predict", optional=True, batch_size=batch_size)
         return predict(self, without_text(self, x), batch_size, verbose, _capped(steps),
                        functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
@@ -330,14 +330,13 @@ class Trainer(StepCache):
     @plainly
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        batch = as_source(without_text(self, x), batch_size=2**31 - 1).peek()
+        batch = as_batch(without_text(self, x))
         prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
             return jax.tree.map(own_rows, self.runner("predict").run(batch, None, safe))
 
     def _on_batch(self, mode: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
-        batch = as_source(without_text(self, x), y, sample_weight, batch_size=2**31 - 1,
-                          class_weight=class_weight).peek()
+        batch = as_batch(without_text(self, x), y, sample_weight, class_weight)
         prepare.build_for(self, batch)
         prepare.check_targets(self, batch[1])
         self.make_late_variables(mode, lambda: batch)
@@ -350,7 +349,8 @@ class Trainer(StepCache):
     def _validation_source(self, data: Any, batch_size: int | None, steps: int | None) -> Source:
         try:
             x, y, weight = prepare.validation_parts(data)
-            source = as_source(without_text(self, x), y, weight, batch_size=batch_size, steps=_capped(steps))
+            source = as_source(without_text(self, x), y, weight, batch_size=batch_size,
+                               steps=_capped(steps, "validation_steps"))
             prepare.build_for(self, source.peek(), "validation_data")
             prepare.check_targets(self, dict(source.whole()).get("y"), "validation_data")
         except (TypeError, ValueError, OverflowError) as error:
@@ -373,8 +373,9 @@ class Trainer(StepCache):
         return values[0] if len(values) == 1 else values
 
 
-def _capped(steps: int | None) -> int | None:
+def _capped(steps: int | None, name: str = "steps") -> int | None:
     """The steps of an epoch, at most those of `kyeo.config.set_max_steps_per_epoch`."""
+    steps = None if steps is None else positive_int(None, **{name: steps})  # type: ignore[arg-type]
     return min(steps or sys.maxsize, settings.max_steps_per_epoch) if settings.max_steps_per_epoch else steps
 
 

@@ -96,7 +96,7 @@ class FeatureSpace(Layer):
         num_discretization_bins: ranges of "float_discretized".
         name: its name.
 
-    Called on a dict of columns, or of values for one row.
+    Called on a table or a dict of columns, or a dict of values for one row.
 
     >>> import kyeo, numpy as np
     >>> space = kyeo.utils.FeatureSpace({"age": "float", "city": "string_categorical"})
@@ -224,8 +224,9 @@ class FeatureSpace(Layer):
         """Let every feature learn what it needs: means, boundaries, vocabularies.
 
         Args:
-            dataset: a dict of columns, or an iterable of such dicts (or of tuples that begin with one).
+            dataset: a table or a dict of columns, or an iterable of such dicts (or of tuples that begin with one).
         """
+        dataset = _as_columns(dataset)
         if isinstance(dataset, dict):
             dataset = _Rows({name: to_host(column, self) for name, column in dataset.items()})
         elif not hasattr(dataset, "__iter__") or hasattr(dataset, "__next__"):
@@ -259,6 +260,7 @@ class FeatureSpace(Layer):
     # -- calling -------------------------------------------------------------------------------------------
     def __call__(self, data: Any, training: Any = None) -> Any:  # type: ignore[override]
         self.get_encoded_features()
+        data = _as_columns(data)
         if not isinstance(data, dict) or set(data) < set(self.features):
             raise problem("The columns do not fit.", where=self, expected="a dict with " + ", ".join(self.features),
                           received=list(data) if isinstance(data, dict) else data)
@@ -355,8 +357,17 @@ def _as_column(value: Any, where: Any) -> Any:
         column = value
     else:
         column = to_host(value, where)
-        column = column if column.dtype.kind in "OUS" else column.astype(column.dtype.name.replace("64", "32"))
+        if column.dtype.kind in "iuf":
+            small = column.astype(column.dtype.name.replace("64", "32"))
+            column = small if column.dtype.kind == "f" or (small == column).all() else column  # ids may be larger
     return column.reshape(-1, 1) if column.ndim < 2 else column
+
+
+def _as_columns(data: Any) -> Any:
+    """The columns of a table (of pandas, polars, pyarrow, Hugging Face) by name; anything else as it is."""
+    names = getattr(data, "column_names", None)
+    names = getattr(data, "columns", None) if names is None else names
+    return data if names is None or isinstance(data, dict) else {str(name): data[name] for name in names}
 
 
 class _Rows:

@@ -232,7 +232,7 @@ def objects_in_x(still):
     classifier(still).fit(X.astype(object), Y, verbose=0)  # <-
 
 
-@mistake("`x`", "x.real", kind=TypeError)
+@mistake("\"features\"", "x.real", "Input(..., dtype=\"complex64\")", kind=TypeError)
 def complex_x(still):
     regression(still).fit(X.astype(complex), ones(12), verbose=0)  # <-
 
@@ -303,6 +303,40 @@ def labels_for_unknown_output(still):
 @mistake("`validation_data`", "(None, 4)")
 def validation_data_of_other_width(still):
     classifier(still).fit(X, Y, validation_data=(X[:, :3], Y), verbose=0)  # <-
+
+
+@mistake('output "c"')
+def labels_of_one_output_of_two(still):
+    x = kyeo.Input((4,))
+    model = kyeo.Model(x, [layers.Dense(1, name="p")(x), layers.Dense(1, name="c")(x)])
+    model.compile("sgd", "mse")
+    still.gives((12, 1), lambda: model.predict(X, verbose=0)[0])
+    model.fit(X, [ones(12), None], verbose=0)  # <-
+
+
+@mistake("x[0]", "small")
+def predict_of_x_and_y(still):
+    classifier(still).predict((X, Y), verbose=0)  # <-
+
+
+@mistake("without the labels in it")
+def generator_of_dicts_with_labels(still):
+    classifier(still).fit(iter([{"features": X, "label": Y}]), verbose=0)  # <-
+
+
+@mistake("leave such batches out")
+def batch_without_rows(still):
+    classifier(still).fit(iter([(X[:0], Y[:0])]), verbose=0)  # <-
+
+
+@mistake("steps_per_epoch=0")
+def no_steps_in_an_epoch(still):
+    classifier(still).fit(X, Y, steps_per_epoch=0, verbose=0)  # <-
+
+
+@mistake("validation_steps=0", "`validation_data`")
+def no_steps_of_validation(still):
+    classifier(still).fit(X, Y, validation_data=(X, Y), validation_steps=0, verbose=0)  # <-
 
 
 @mistake("yield batches")

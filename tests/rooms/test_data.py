@@ -1,13 +1,19 @@
 """Data: kinds of input, order of rows, padding, workers, checks."""
 
+import datetime
+import itertools
 import os
+import threading
 import time
 import warnings
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import kyeo
 from kyeo.data import (
     PyDataset,
     as_source,
@@ -169,7 +175,18 @@ def test_sparse_rows_become_dense():
     ("text", None, TypeError, "cannot be used as data"),
     (None, None, TypeError, "cannot be used as data"),
     (iter([]), np.zeros(3), ValueError, "`y` cannot be passed beside a generator"),
+    (range(3), np.zeros(3), ValueError, r"np\.array\(list\(x\)\)"),
     ([object()], None, TypeError, r"`x\[0\]` cannot be used"),
+    (np.ma.masked_array([1.0, 2.0], [False, True]), None, TypeError, r"(?s)1 of its values masked.*x\.filled\(0\)"),
+    (np.zeros(2), {"a": np.ma.masked_array([1, 2], [False, True])}, TypeError, r"`y\['a'\]` has masked values"),
+    (np.zeros(2, [("a", "f4"), ("b", "f4")]), None, TypeError, "structured_to_unstructured"),
+    (np.array([[1], [2, 3], None], object)[:2], None, TypeError, r"np\.stack\(list\(x\)\)"),
+    (np.array([1.0, "a"], object), None, TypeError, "(?s)objects such as 'a'.*turn text into integers"),
+    (np.array([1, None], object), None, TypeError, "(?s)objects such as None.*fill them in"),
+    (np.array([datetime.date(2020, 1, 1)]), None, TypeError, "turn times into numbers"),
+    (np.zeros(2, "M8[D]"), None, TypeError, "turn times into numbers"),
+    (np.array(["a", "b"], np.dtypes.StringDType()), None, TypeError, "turn text into integers"),
+    (np.zeros(2), np.zeros(2, "c8"), TypeError, "(?s)`y` does not hold numbers.*real and imaginary"),
 ])
 def test_bad_data(x, y, kind, message):
     with pytest.raises(kind, match=message):
@@ -204,8 +221,12 @@ def test_class_weight_mistakes():
     assert next(source.batches(0))[2].tolist() == [1, 2, 1, 1]
     with pytest.raises(ValueError, match="several outputs"):
         as_source(x, (y, y), class_weight={0: 1, 1: 2, 2: 1})
-    with pytest.raises(TypeError):
-        as_source(x, y, class_weight=[1, 2])
+    for wrong, fix in [([1, 2], "class_weight={0"), ("balanced", "np.bincount"), ({0: "a", 1: 2}, "a number for each")]:
+        with pytest.raises(TypeError, match=fix):
+            as_source(x, y, class_weight=wrong)
+    with pytest.raises(ValueError, match="int\\(label\\)"):
+        as_source(x, y, class_weight={"0": 1, "1": 2, "2": 3})  # as JSON gives them
+    assert next(as_source(x, y, class_weight={}).batches(0))[2] is None
     one_source = as_source(iter([(x, y)] * 3), class_weight={0: 1})
     with pytest.warns(UserWarning) as told:
         list(one_source.batches(0))
@@ -306,6 +327,62 @@ def test_an_iterable_with_steps_goes_on_and_wraps():
     assert got == [[[0], [1]], [[2], [3]]] * 2
 
 
+def test_a_validation_of_some_batches_begins_anew():
+    source = as_source(Again(), steps=3)
+    assert [xs(source, 0) for _ in range(3)] == [[[0], [1], [2]]] * 3  # one epoch, asked for again
+    later = as_source(Again(), steps=3)
+    later.restore(source.state(), 0)
+    assert xs(later, 0) == [[0], [1], [2]]
+
+
+class Stream:
+    """A stream of Hugging Face: a state it was given counts for each pass, until it is given none."""
+
+    __module__ = "datasets.iterable_dataset"
+
+    def __init__(self):
+        self.begin = self.at = 0
+
+    def __iter__(self):
+        self.at = self.begin
+        while self.at < 4:
+            self.at += 1
+            yield np.array([self.at - 1]), np.array([0])
+
+    def state_dict(self):
+        return {"at": self.at}
+
+    def load_state_dict(self, state):
+        self.begin = state["at"] if state else 0
+
+
+class Own(Stream):
+    """Inside a class of the user's own it cannot be known."""
+
+
+@pytest.mark.parametrize(("kind", "second"), [(Stream, [[0], [1], [2], [3]]), (Own, [[1], [2], [3]])])
+def test_a_stream_that_is_resumed_loses_no_rows_unseen(kind, second):
+    first, later = as_source(kind()), as_source(kind())
+    assert [x.tolist() for x, _, _ in itertools.islice(first.batches(0), 1)] == [[0]]
+    later.restore(first.state(), 1)
+    assert xs(later, 0, start=1) == [[1], [2], [3]]
+    with pytest.warns(UserWarning, match="gave 3 batches, the one before 4") if kind is Own else nullcontext():
+        assert xs(later, 1) == second
+
+
+def test_a_filtered_data_set_with_steps_goes_on_too():
+    data = kyeo.data.Dataset.from_tensor_slices(np.arange(6)).filter(lambda x: x != 4).batch(1)
+    source = as_source(data, steps=2)
+    with pytest.warns(UserWarning, match="1 of 2 batches"):
+        assert [xs(source, e) for e in range(4)] == [[[0], [1]], [[2], [3]], [[5]], [[0], [1]]]
+    assert [xs(as_source(data, steps=2)), xs(source, 3)] == [[[0], [1]]] * 2  # nothing is left of the one before
+    later = as_source(data, steps=2)
+    source = as_source(data, steps=2)
+    assert xs(source, 0) == [[0], [1]]
+    later.restore(source.state(), 0)
+    assert xs(later, 1) == [[2], [3]]
+
+
 def test_parts_of_a_batch():
     for data, want in [(np.zeros(2), 1), ((np.zeros(2),), 1), ([np.zeros(2), np.ones(2)], 2),
                        ((np.zeros(2), np.ones(2), np.ones(2)), 3)]:
@@ -313,8 +390,8 @@ def test_parts_of_a_batch():
         assert sum(part is not None for part in batch) == want
     with pytest.raises(ValueError, match="4 parts"):
         list(as_source(iter([(1, 2, 3, 4)])).batches(0))
-    with pytest.raises(ValueError, match="in a batch of the generator"):
-        list(as_source(iter([(np.zeros(2), np.zeros(3))])).batches(0))
+    with pytest.raises(ValueError, match=r"(?s)in a batch of the generator.*not single samples"):
+        list(as_source(iter([(np.zeros(2), np.zeros(1))])).batches(0))
     with pytest.raises(ValueError, match="yields nothing"):
         as_source(iter([])).peek()
     jax_batch = jnp.ones((2, 3))
@@ -421,6 +498,40 @@ def test_leaving_early_reads_no_further():
     assert len(read) < 20
 
 
+def test_the_first_batch_is_read_once_for_shapes():
+    read = []
+
+    class Logged(Counting):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    source = as_source(Logged(3))
+    assert source.peek() is source.peek() and seen(source) == [0, 1, 2] and read == [0, 0, 1, 2]
+
+
+def test_workers_of_validation_end_with_the_training():
+    made = []
+
+    class Pooled(PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            made.append(threading.current_thread())
+            return np.ones((2, 1)), np.ones((2, 1))
+
+    model = kyeo.Sequential([kyeo.Input((1,)), kyeo.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.keep = Pooled(workers=2)
+    with pytest.raises(ZeroDivisionError) as kept:  # its traceback holds the source
+        model.fit(np.ones((4, 1)), np.ones((4, 1)), validation_data=model.keep, verbose=0,
+                  callbacks=[kyeo.callbacks.LambdaCallback(on_test_end=lambda logs: 1 / 0)])
+    for thread in {*made} - {threading.main_thread()}:
+        thread.join(5)
+        assert not thread.is_alive(), kept
+
+
 def test_a_data_set_without_an_end():
     class Endless(PyDataset):
         num_batches = None
@@ -506,6 +617,98 @@ def test_a_column_is_a_table(column, shape):
     assert next(as_source(np.zeros((2, 1)), column).batches(epoch=0))[1].shape == shape
 
 
+class Bools:
+    """An array of pyarrow, which copies by `__array__` only."""
+
+    __module__ = "pyarrow.lib"
+
+    def to_numpy(self):
+        raise ValueError("Zero copy conversions not possible with boolean types")
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([True, False])
+
+
+class Tensor:
+    """As torch's; NumPy has no type for it."""
+
+    dtype = "torch.bfloat16"
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def float(self):
+        return np.ones((2, 1), "float32")
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
+class Sparse(Tensor):
+    dtype = "torch.float32"
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Use Tensor.to_dense() first")
+
+
+class Picture:
+    """As Pillow's."""
+
+    __array_interface__ = None  # type: ignore[assignment]
+
+    def __repr__(self):
+        return "<Picture at 0x7F12ABCD>"
+
+
+class Lazy:
+    def collect(self):
+        return self
+
+
+class Samples:
+    """Single samples by their number."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return np.ones(3), 1
+
+
+@pytest.mark.parametrize(("x", "shape"), [
+    (Bools(), (2,)), (Tensor(), (2, 1)), (np.array([1 + 2j, 3]), (2,)), (np.ma.masked_array([1.0, 2.0]), (2,)),
+])
+def test_arrays_of_other_libraries(x, shape):
+    (array, _, _) = next(as_source(x).batches(epoch=0))
+    assert array.shape == shape and array.dtype in ("bool", "float32", "complex64")
+
+
+@pytest.mark.parametrize(("x", "message"), [
+    (Sparse(), "(?s)`x` cannot be turned into an array.*Use Tensor.to_dense"),
+    ([Picture()], "(?s)`x.0.` cannot be used as data.*Received: <Picture>.*np.stack"),
+    (Picture(), r"np\.asarray\(x\)\[None\]"), (Lazy(), r"pass x\.collect\(\)"), (Samples(), "DataLoader"),
+])
+def test_what_is_not_an_array_is_told_how_to_become_one(x, message):
+    with pytest.raises(TypeError, match=message):
+        as_source(x)
+
+
+@pytest.mark.parametrize("x", [
+    np.array([[1.0, 2.0]], ">f4"), np.array([[1.0, 2]], object), np.array([[1.0, 2.0]], np.longdouble), np.asfortranarray([[1.0, 2.0]]),
+])
+def test_layers_take_arrays_of_any_layout(x):
+    assert kyeo.layers.Rescaling(2.0)(x).tolist() == [[2.0, 4.0]]
+
+
+def test_layers_take_tensors_of_torch_and_no_masked_values():
+    assert kyeo.layers.Rescaling(2.0)(Tensor()).tolist() == [[2.0], [2.0]]
+    for take in (kyeo.layers.Rescaling(2.0), kyeo.layers.Normalization().adapt):
+        with pytest.raises(TypeError, match="masked values"):
+            take(np.ma.masked_array([[1.0, 2.0]], [[False, True]]))
+
+
 class Kind:
     """A type of a column as polars has it."""
 
@@ -525,21 +728,27 @@ class Kind:
         return self.name == "Date"
 
 
-class Table:
-    """A table as polars and pyarrow have it, by the types of its columns."""
+class _ArrowSchema:
+    def __init__(self, **types):
+        self.names, self.types = list(types), list(types.values())
 
-    def __init__(self, schema):
+
+class Table:
+    """A table as polars and pyarrow have it, by the types of its columns; `gaps` is how many its first has."""
+
+    def __init__(self, schema, gaps=0):
         self.schema = schema
+        names = list(getattr(schema, "names", schema))
+        self.by_name = {name: SimpleNamespace(null_count=gaps * (name == names[0])) for name in names}
+        self.columns = [*self.by_name.values()] if isinstance(schema, _ArrowSchema) else names
+
+    def __getitem__(self, name):
+        return self.by_name[name]
 
     def to_numpy(self):
         return np.zeros((2, 3))  # polars makes numbers of dates without a word
 
     __array__ = to_numpy
-
-
-class _ArrowSchema:
-    def __init__(self, **types):
-        self.names, self.types = list(types), list(types.values())
 
 
 @pytest.mark.parametrize(("table", "columns"), [
@@ -554,6 +763,18 @@ def test_columns_that_hold_no_numbers(table, columns):
     else:
         with pytest.raises(TypeError, match=rf"`x` does not hold numbers \(columns: {columns}\)"):
             as_source(table)
+
+
+@pytest.mark.parametrize("table", [
+    Table({"a": Kind("Int64"), "c": Kind("Float32")}, gaps=1), Table({"a": Kind("Boolean")}, gaps=2),
+    Table(_ArrowSchema(a="int64", c="double"), gaps=1), Table({"c": Kind("Float32"), "a": Kind("Int64")}, gaps=1),
+])
+def test_gaps_in_columns_of_integers(table):
+    if next(iter(table.by_name)) == "c":  # of floats: they are NaN
+        assert next(as_source(table).batches(epoch=0))[0].shape == (2, 3)
+        return
+    with pytest.raises(ValueError, match=r"(?s)missing values.*columns \['a'\].*fill_null"):
+        as_source(table)
 
 
 class Column:

@@ -38,6 +38,34 @@ def test_as_keras(tmp_path):
     np.testing.assert_allclose(np.concatenate(list(outputs.values()), axis=-1), WANTED, rtol=1e-5, atol=1e-6)
 
 
+class Frame:
+    """A table: columns by name, and no dict."""
+
+    def __init__(self, data):
+        self.data, self.columns = data, list(data)
+
+    def __getitem__(self, name):
+        return self.data[name]
+
+
+class ArrowFrame(Frame):
+    def __init__(self, data):
+        self.data, self.column_names, self.columns = data, list(data), list(data.values())
+
+
+@pytest.mark.parametrize("kind", [Frame, ArrowFrame])
+def test_tables(kind):
+    made, table = space(), kind({**TABLE, "more": TABLE["f"]})
+    made.adapt(table)
+    np.testing.assert_allclose(made(table), WANTED, rtol=1e-5, atol=1e-6)
+
+
+def test_large_ids_are_not_cut_off():
+    made = FeatureSpace({"id": "integer_categorical"})
+    made.adapt({"id": [2**40, 7, 7]})
+    assert made({"id": [2**40, 7, 0]}).argmax(axis=-1).tolist() == [2, 1, 0]
+
+
 def test_a_model_of_raw_columns(tmp_path):
     """Trained on encoded features, used on raw ones; then trained on raw ones; then from a file."""
     features, y = space(), np.arange(6.0)[:, None]
@@ -109,6 +137,12 @@ class Pairs(kyeo.utils.PyDataset):
     (lambda: FeatureSpace({"a": "float_normalized"})({"a": [1.0]}), "adapt"),
     (lambda: FeatureSpace({"a": "float"})([1.0]), "columns"),
     (lambda: FeatureSpace({"a": FeatureSpace.integer_hashed(3, output_mode="int")})({"a": [1]}), "put beside others"),
+    (lambda: layers.TextVectorization().adapt(["a b", None]), "None in row 1"),
+    (lambda: layers.StringLookup(vocabulary=["a"])(["a", float("nan")]), r"(?s)nan in row 1.*\.fillna"),
+    (lambda: layers.StringLookup().adapt(np.array(["a", 1], object)), "1 in row 1"),
+    (lambda: layers.IntegerLookup().adapt([1.0, np.nan]), r"\.fillna\(-1\)"),
+    (lambda: layers.Normalization().adapt([["a", "b"]]), "`data` does not hold numbers"),
+    (lambda: layers.Normalization().adapt(np.zeros((2, 1), "M8[s]")), "`data` does not hold numbers"),
 ])
 def test_refused(make, text):
     with pytest.raises((ValueError, TypeError), match=text):
@@ -175,3 +209,54 @@ def test_a_given_vocabulary_need_not_be_learned(from_file, tmp_path):
     found = space({"text": ["This is", "not"], "size": [12.0, 14.0]})
     assert np.asarray(found["text"]).tolist() == [[2, 3, 0], [1, 0, 0]]
     assert np.asarray(found["size"]).ravel().tolist() == [0.0, 1.0]
+
+
+def reader():
+    """A model that takes text, and learns nothing: its loss says which rows it saw."""
+    text = layers.TextVectorization(vocabulary=["a", "b"], output_mode="count")
+    model = kyeo.Sequential([kyeo.Input((1,), dtype="string"), text, layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(kyeo.optimizers.SGD(0.0), "mae")
+    return model
+
+
+class Numbered(kyeo.utils.PyDataset):
+    """Batch i has the label i; told of epochs, and may have no end."""
+
+    def __init__(self, size, workers):
+        super().__init__(workers=workers)
+        self.size, self.told = size, ""
+
+    def __getitem__(self, index):
+        return np.array(["a", "b"]), np.full((2, 1), index, "float32")
+
+    @property
+    def num_batches(self):
+        return self.size
+
+    def on_epoch_begin(self):
+        self.told += "b"
+
+    def on_epoch_end(self):
+        self.told += "e"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("size", "arguments", "losses"), [
+    (4, {}, [1.5, 1.5]), (4, {"steps_per_epoch": 2, "shuffle": False}, [0.5, 2.5]),
+    (None, {"steps_per_epoch": 3}, [1.0, 4.0]),
+])
+def test_a_model_of_text_reads_a_data_set_as_any_other(size, arguments, losses, workers):
+    data = Numbered(size, workers)
+    history = reader().fit(data, epochs=2, verbose=0, **arguments).history
+    assert history["loss"] == losses and data.told == "bebe"
+
+
+def test_a_model_of_text_reads_a_data_set_in_another_order():
+    kyeo.utils.set_random_seed(0)
+    losses = reader().fit(Numbered(30, 0), epochs=5, steps_per_epoch=1, verbose=0).history["loss"]
+    assert losses != sorted(losses)
+
+
+def test_validation_split_of_text():
+    history = reader().fit(np.array(["a", "b", "a", "b"]), np.arange(4.0), validation_split=0.25, verbose=0).history
+    assert history == {"loss": [1.0], "val_loss": [3.0]}

@@ -97,3 +97,29 @@ def test_ranges_learned_anew_are_seen(change):
     assert (new != old).any()
     np.testing.assert_array_equal(model.predict(x, verbose=0), new)
     assert model.evaluate(x, new, verbose=0) == 0
+
+
+def test_a_batch_of_no_rows():
+    """As where nothing was found."""
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(2)])
+    assert model.predict_on_batch(np.zeros((0, 3), "float32")).shape == (0, 2)
+
+
+@pytest.mark.parametrize("x", [
+    np.ones((16, 3), ">f4"), np.ones((16, 3), ">i2"), np.ones((16, 3), np.longdouble),
+    np.ma.masked_array(np.ones((16, 3)), np.zeros((16, 3))),
+])
+def test_one_batch_of_any_kind_of_numbers(x):
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(1, kernel_initializer="ones")])
+    assert model.predict(x, verbose=0).tolist() == [[3.0]] * 16
+
+
+@pytest.mark.parametrize(("x", "words"), [
+    (np.ma.masked_array(np.ones((16, 3)), np.eye(16, 3)), "3 of its values masked"),
+    (np.zeros(16, [("a", "f4"), ("b", "f4")]), "structured_to_unstructured"),
+    (np.full((16, 3), "a", np.dtypes.StringDType()), "turn text into integers"),
+])
+def test_one_batch_of_what_are_no_numbers_is_refused(x, words):
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(1)])
+    with pytest.raises(TypeError, match=words):
+        model.predict(x, verbose=0)

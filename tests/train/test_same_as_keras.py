@@ -48,6 +48,12 @@ def nested(k):
     return k.Model(x, {"p": [one, {"deep": two}], "q": three})
 
 
+def spectral(k):
+    x = k.Input((8,), dtype="complex64")
+    h = k.layers.Concatenate()([k.ops.real(x), k.ops.imag(x)])
+    return k.Model(x, k.layers.Dense(2)(h))
+
+
 def distance(y_true, y_pred):
     """A loss that sees a part of nested outputs."""
     pairs = zip(jax.tree.leaves(y_true), jax.tree.leaves(y_pred))
@@ -101,6 +107,8 @@ CASES = {  # name: (model, compile, (x, y), fit arguments)
                                    (X, {"p": [TARGET, {"deep": BINARY[:, 0]}], "q": TARGET}), {}),
     "a loss for a part of a part": (nested, {"optimizer": "sgd", "loss": {"q": "mae", "p": ["mse", distance]}},
                                     (X, {"p": [TARGET, {"deep": BINARY}], "q": TARGET}), {}),
+    "complex numbers": (spectral, {"optimizer": "sgd", "loss": "mse"}, (X + 1j * X[::-1], TARGET),
+                        {"validation_split": 0.3}),
     "built late": (stack, {"optimizer": "adam", "loss": "mse"}, (X, TARGET), {}),
     "many steps": (lambda k: mlp(k, 2, None), {"optimizer": "adam", "loss": "mse", "steps_per_execution": 2},
                    (X, TARGET), {}),

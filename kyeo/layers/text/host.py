@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.arrays import are_whole
+from kyeo.core.arrays import are_whole, of_other_libraries
 from kyeo.core.errors import problem
 from kyeo.core.symbolic import SymbolicTensor, any_symbolic
 from kyeo.core.variable import Variable, unwrap
@@ -101,9 +101,8 @@ def to_host(value: Any, where: Any) -> np.ndarray:
     """What a user passes as text or numbers, as a NumPy array; text lies in an array of objects or of unicode."""
     if isinstance(value, (jax.Array, Variable)):
         return np.asarray(unwrap(value))
-    for name in ("numpy", "to_numpy"):  # tensors of TensorFlow and torch, columns of tables
-        if hasattr(value, name):
-            value = getattr(value, name)()
+    other = of_other_libraries(value)
+    value = other if other is not None else value.numpy() if hasattr(value, "numpy") else value  # TensorFlow's
     first: Any = value
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
@@ -129,6 +128,8 @@ def as_integers(array: np.ndarray, where: Any, fix: str | None = None) -> np.nda
     """An array as int64; floats, as some tables hold integers, must be whole."""
     fits = array.dtype.kind in "iub" or (not is_text(array) and bool((np.abs(array) < 2**63).all()))
     if array.size and not (fits and are_whole(array)):
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            fix = "fill gaps in, `.fillna(-1)`"
         raise problem("This layer takes integers.", received=array, where=where, expected="integers", fix=fix)
     return array.astype(np.int64)
 
@@ -138,7 +139,14 @@ def as_texts(array: np.ndarray, where: Any) -> list[Any]:
     if array.size and not is_text(array):
         raise problem("This layer takes text.", received=array, where=where, expected="strings",
                       fix="numbers are for IntegerLookup; or turn them to text with .astype(str)")
-    return array.ravel().tolist()
+    texts = array.ravel().tolist()
+    others = [kind for kind in set(map(type, texts)) if not issubclass(kind, (str, bytes))]
+    if others:
+        place = next(i for i, one in enumerate(texts) if isinstance(one, others[0]))
+        raise problem("This layer takes text, and there is something else among it.", where=where,
+                      received=f"{texts[place]!r} in row {place}", expected="strings",
+                      fix='fill gaps in, `.fillna("")`; numbers become text by .astype(str)')
+    return texts
 
 
 def refuse_sparse(owner: Any, *, sparse: Any, ragged: Any = False) -> None:
