@@ -254,7 +254,7 @@ def _serialize_function(function: Any, owner: Any, name: str) -> Any:
                       where=owner, fix="define it with `def` under @kyeo.saving.register_keras_serializable()")
     registered = get_registered_name(function)
     known = find(registered, "builtins")
-    if known is not None and known is not function:
+    if known is not None and known is not function and not isinstance(known, type):
         raise problem(f"`{name}` is a function with the name of another, which would be loaded in its place.",
                       received=f"{module}.{text}", where=owner,
                       fix="give it another name, or decorate it with "
@@ -305,7 +305,8 @@ def _deserialize_object(spec: dict[str, Any]) -> Any:
     if not isinstance(found, type):
         raise problem("A function stands where an object is described.", received=f"class_name={spec['class_name']!r}",
                       expected="the name of a class", where=_name_in(spec), kind=TypeError)
-    made = found.from_config(_without_bytecode(spec))  # type: ignore[attr-defined]
+    with making(found, _name_in(spec)):  # a class that is not a Configurable has no such frame of its own
+        made = found.from_config(_without_bytecode(spec))  # type: ignore[attr-defined]
     build, compiled = spec.get("build_config"), spec.get("compile_config")
     with making(found, _name_in(spec)):
         if build and not getattr(made, "built", True):
@@ -323,7 +324,7 @@ def _found(spec: dict[str, Any]) -> Any:
     wanted = spec["config"] if is_function else spec["class_name"]
     module = spec.get("module", "keras") or "__main__"  # Keras writes null for what was defined in a script
     found = find(wanted, module, spec.get("registered_name")) if isinstance(wanted, str) else None
-    if found is not None:
+    if found is not None and not (is_function and isinstance(found, type)):  # `recall` is a name of Recall, too
         return found
     kind = "function" if is_function else "class"
     bare = str(wanted).rsplit(">", 1)[-1]
