@@ -41,11 +41,26 @@ import io, sys
 folder = sys.argv[1]
 import keras, numpy as np
 said = [keras.src.layers.Dense is keras.layers.Dense]
-from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.applications.imagenet_utils import decode_predictions
+from keras.src.backend import any_symbolic_tensors, get_keras_mask, set_keras_mask, standardize_data_format
+from keras.src.backend.common.keras_tensor import KerasTensor
+from keras.src.layers.preprocessing.data_layer import DataLayer
+from keras.src.models.functional import Functional
+from keras.src.ops.operation import Operation
+from keras.src.utils.argument_validation import standardize_tuple
 from keras.src.losses.losses import LossFunctionWrapper
 from keras.src.saving import serialization_lib
 from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 
+said += [KerasTensor is keras.KerasTensor, Operation is keras.Operation, issubclass(DataLayer, keras.Layer)]
+said += [decode_predictions is keras.applications.imagenet_utils.decode_predictions]
+entry = keras.Input((3,))
+said += [isinstance(keras.Model(entry, entry + 1), Functional)]
+said += [any_symbolic_tensors((1, [entry])), any_symbolic_tensors((), {"x": entry}), any_symbolic_tensors((2,))]
+said += [standardize_data_format(None), standardize_data_format("Channels_First")]
+said += [standardize_tuple(2, 3, "size"), standardize_tuple([0, 1], 2, "size", allow_zero=True)]
+for layer in (keras.layers.Dropout(0.5), keras.layers.LSTM(2), keras.layers.UpSampling2D(), keras.Sequential([])):
+    said += [layer._call_has_mask_arg, layer._call_has_training_arg]
 said += [class_weight_to_sample_weights(y, {0: 2.0, 2: 5.0}).tolist() for y in (
     np.array([0, 1, 2]), np.array([[2.0], [0.0]]), np.eye(3))]
 x = keras.ops.ones((2, 3))

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from kyeo.compat.stores import H5IOStore, load_model, save_model
+from kyeo.core.errors import int_tuple
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.reading import is_reading
+from kyeo.core.symbolic import any_symbolic
 from kyeo.data.weights import ClassWeights
+from kyeo.layers.arguments import format_of
+from kyeo.layers.data_layer import DataLayer
 from kyeo.losses.loss import LossFunctionWrapper
 
 __all__ = ["INSIDE", "MODULES"]
@@ -32,10 +36,24 @@ def _weights_of_classes(y: Any, class_weight: dict[int, float]) -> np.ndarray:
     return ClassWeights(class_weight, whole=False)((None, np.asarray(y), None))[2]
 
 
+def _any_symbolic(args: Any = None, kwargs: Any = None) -> bool:
+    return any_symbolic((args, kwargs))
+
+
+def _data_format(data_format: Any) -> str:
+    return format_of("data_format", data_format)
+
+
+def _tuple_of_ints(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:
+    return int_tuple(None, n, minimum=0 if allow_zero else 1, **{name: value})
+
+
 # name -> what it is here; the module in which it is asked for does not matter
 INSIDE: dict[str, Any] = {
+    "DataLayer": DataLayer,
     "H5IOStore": H5IOStore,
     "LossFunctionWrapper": LossFunctionWrapper,
+    "any_symbolic_tensors": _any_symbolic,
     "class_weight_to_sample_weights": _weights_of_classes,
     "get_keras_mask": get_mask,
     "in_grain_data_pipeline": _no,  # arrays of a data pipeline are NumPy's
@@ -45,4 +63,6 @@ INSIDE: dict[str, Any] = {
     "no_automatic_dependency_tracking": _same,  # what a layer owns is found when it is asked for
     "save_model": save_model,
     "set_keras_mask": set_mask,
+    "standardize_data_format": _data_format,
+    "standardize_tuple": _tuple_of_ints,
 }
