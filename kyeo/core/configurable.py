@@ -20,6 +20,7 @@ from kyeo.core.errors import describe, did_you_mean, problem
 from kyeo.core.per_class import per_class
 from kyeo.core.reading import as_read, making, reading
 from kyeo.core.registry import (
+    OPS,
     custom_object_scope,
     find,
     get_registered_name,
@@ -249,6 +250,8 @@ def _serialize_function(function: Any, owner: Any, name: str) -> Any:
     text, module = getattr(function, "__name__", ""), getattr(function, "__module__", "") or ""
     if module.startswith("kyeo.") and _does_the_same(find(text, "builtins"), function):
         return text
+    if OPS.get(text) is function:  # not `builtins`: `ops.gelu` is not quite the activation of that name
+        return {"module": "keras.ops", "class_name": "function", "config": text, "registered_name": text}
     if "<lambda>" in text or not text:
         raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function,
                       where=owner, fix="define it with `def` under @kyeo.saving.register_keras_serializable()")

@@ -325,3 +325,14 @@ def test_a_library_reads_values_of_its_own(monkeypatch):
         said.append(reads({"a": ["type: int", 3, {"b": "type: int"}], "c": picked}))
         said[-1]["c"] = said[-1]["c"].of
     assert said[0] == said[1] == {"a": [int, 3, {"b": int}], "c": 2}
+
+
+def test_any_op_as_an_activation(tmp_path):
+    """It is saved under the name of the op, which both find; Keras writes a name alone, and takes `gelu` for another."""
+    for name in ("gelu", "sin"):
+        model = kyeo.Sequential([kyeo.Input((5,)), kyeo.layers.Dense(2, activation=getattr(kyeo.ops, name))])
+        model.save(tmp_path / "m.keras")
+        for room in (kyeo, keras):
+            again = room.saving.load_model(tmp_path / "m.keras")
+            assert again.layers[-1].activation is getattr(room.ops, name)
+            np.testing.assert_allclose(again(X), model(X), atol=1e-6)
