@@ -66,7 +66,7 @@ class _Front(ModuleType):
         inside = self.__name__.startswith("keras.src")
         if inside and name in INSIDE:
             return INSIDE[name]
-        if name in MODULES if inside else name == "src":
+        if f"{self.__name__.rpartition('.')[2]}.{name}" in MODULES if inside else name == "src":
             return importlib.import_module(f"{self.__name__}.{name}")
         if name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
