@@ -42,7 +42,7 @@ applications: PARTS train models datasets
 LATER = config datasets utils backend preprocessing visualization visual applications legacy tree mixed_precision
 LAST = wrappers distillation
 ALL = PARTS train models LATER LAST
-compat: core data losses saving rooms kyeo
+compat: core data layers losses saving rooms kyeo
 kyeo: ALL compat rooms
 cli: ALL compat
 __main__: cli

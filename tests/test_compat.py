@@ -23,7 +23,8 @@ from keras.src.saving import serialization_lib
 from keras.src.utils.backend_utils import in_grain_data_pipeline
 import kyeo
 
-assert room is kyeo.layers and ops is kyeo.ops and backend is kyeo.backend
+assert room is kyeo.layers and ops is kyeo.ops and backend.backend is kyeo.backend.backend
+assert backend.convert_to_tensor is backend.core.convert_to_tensor is kyeo.ops.convert_to_tensor
 assert Dense is api is inner is kyeo.layers.Dense and keras.Layer is kyeo.Layer
 assert serialization_lib.deserialize_keras_object is kyeo.saving.deserialize_keras_object
 assert keras.__version__ == keras.version() == kyeo.compat.KERAS_VERSION and "layers" in dir(keras)
@@ -41,11 +42,67 @@ import io, sys
 folder = sys.argv[1]
 import keras, numpy as np
 said = [keras.src.layers.Dense is keras.layers.Dense]
-from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.applications.imagenet_utils import decode_predictions
+from keras.src.backend import any_symbolic_tensors, get_keras_mask, set_keras_mask, standardize_data_format
+from keras.src.backend.common.keras_tensor import KerasTensor
+from keras.src.layers.preprocessing.data_layer import DataLayer
+from keras.src.models.functional import Functional
+from keras.src.ops.operation import Operation
+from keras.src.utils.argument_validation import standardize_tuple
 from keras.src.losses.losses import LossFunctionWrapper
 from keras.src.saving import serialization_lib
 from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 
+said += [KerasTensor is keras.KerasTensor, Operation is keras.Operation, issubclass(DataLayer, keras.Layer)]
+said += [decode_predictions is keras.applications.imagenet_utils.decode_predictions]
+entry = keras.Input((3,))
+said += [isinstance(keras.Model(entry, entry + 1), Functional)]
+said += [any_symbolic_tensors((1, [entry])), any_symbolic_tensors((), {"x": entry}), any_symbolic_tensors((2,))]
+said += [standardize_data_format(None), standardize_data_format("Channels_First")]
+said += [standardize_tuple(2, 3, "size"), standardize_tuple([0, 1], 2, "size", allow_zero=True)]
+from keras.src.layers.convolutional.base_conv import BaseConv
+from keras.src.layers.core.einsum_dense import _analyze_einsum_string
+from keras.src.layers.merging.base_merge import Merge
+
+class Noting(keras.layers.Layer):  # comes between a class of Keras's and what is derived from it, as in HGQ2
+    def __init__(self, note, **kwargs):
+        super().__init__(**kwargs)
+        self.note = note
+
+    def get_config(self):
+        return {**super().get_config(), "note": self.note}
+
+class Half(Noting, BaseConv):
+    def __init__(self, filters, **kwargs):
+        super().__init__(rank=2, filters=filters, **kwargs)
+
+    def call(self, inputs):
+        return self.convolution_op(inputs, self._kernel * 0.5) + self.bias
+
+class Merging(Noting, Merge):
+    pass
+
+class Third(Merging, keras.layers.Average):
+    def _merge_function(self, inputs):
+        return (inputs[0] + inputs[1]) / 3
+
+class Without(Noting, keras.layers.Dense):
+    def __init__(self, units, **kwargs):
+        super().__init__(units=units, lora_rank=None, **kwargs)
+
+class Counting(Noting, keras.layers.BatchNormalization):
+    def call(self, inputs, training=None, mask=None):
+        return keras.ops.stack(self._moments(inputs, mask))
+
+some = np.linspace(-1, 1, 32, dtype="float32").reshape(2, 4, 4, 1)
+for layer in (Half(2, kernel_size=3, kernel_initializer="ones", note=1), Without(2, kernel_initializer="ones", note=2),
+              Counting(note=3), Counting(axis=1, note=3)):
+    layer = type(layer).from_config(layer.get_config())
+    said += [layer.note, np.round(layer(some), 4).tolist(), isinstance(layer, BaseConv)]
+said += [np.round(Third(note=4)([some, some]), 4).tolist(), isinstance(keras.layers.Dot(1), Merge)]
+said += [isinstance(keras.layers.Conv1D(2, 2), BaseConv)]
+for layer in (keras.layers.Dropout(0.5), keras.layers.LSTM(2), keras.layers.UpSampling2D(), keras.Sequential([])):
+    said += [layer._call_has_mask_arg, layer._call_has_training_arg]
 said += [class_weight_to_sample_weights(y, {0: 2.0, 2: 5.0}).tolist() for y in (
     np.array([0, 1, 2]), np.array([[2.0], [0.0]]), np.eye(3))]
 x = keras.ops.ones((2, 3))

@@ -66,7 +66,7 @@ class _Front(ModuleType):
         inside = self.__name__.startswith("keras.src")
         if inside and name in INSIDE:
             return INSIDE[name]
-        if name in MODULES if inside else name == "src":
+        if f"{self.__name__.rpartition('.')[2]}.{name}" in MODULES if inside else name == "src":
             return importlib.import_module(f"{self.__name__}.{name}")
         if name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
@@ -101,14 +101,19 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _public(module: str, name: str) -> Any:
     """What Kyeo exports under a name that was looked for in a module of Keras's inside, `keras.src.layers.layer` say:
-    first in the room that the module belongs to, then in all."""
-    place = module.split(".")[2:3]
+    first in the room that the module belongs to, and in a room below it of this name, then in all, then at the top."""
+    place = module.split(".")[2:]
     if not place and name in kyeo.__all__:
         return getattr(kyeo, name)
-    for room in sorted(kyeo._ROOMS, key=lambda room: room not in place):
+    for room in sorted(kyeo._ROOMS, key=lambda room: room not in place[:1]):
         found = importlib.import_module(f"kyeo.{room}")
         if name in found.__all__:
             return getattr(found, name)
+        below = getattr(found, place[1], None) if place[0] == room and place[1:] and place[1] in found.__all__ else None
+        if name in getattr(below, "__all__", ()):
+            return getattr(below, name)
+    if name in kyeo.__all__:
+        return getattr(kyeo, name)
     raise _not_public(module, name, kind=AttributeError)
 
 

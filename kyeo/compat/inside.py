@@ -9,15 +9,23 @@ from typing import Any
 import numpy as np
 
 from kyeo.compat.stores import H5IOStore, load_model, save_model
+from kyeo.core.errors import int_tuple, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.reading import is_reading
+from kyeo.core.symbolic import any_symbolic
 from kyeo.data.weights import ClassWeights
+from kyeo.layers.arguments import format_of
+from kyeo.layers.conv import _Conv
+from kyeo.layers.data_layer import DataLayer
+from kyeo.layers.merge import _Merge
 from kyeo.losses.loss import LossFunctionWrapper
 
 __all__ = ["INSIDE", "MODULES"]
 
-# Modules of Keras's inside that libraries reach as an attribute of the one above, without an import.
-MODULES = frozenset({"saving_lib", "tracking", "utils"})
+# Modules of Keras's inside that libraries reach as an attribute of the one above, without an import. `backend` has the
+# ops there, which the public room of this name has not.
+MODULES = frozenset({"backend.core", "backend.linalg", "backend.math", "backend.nn", "backend.numpy",
+                     "saving.saving_lib", "src.backend", "src.utils", "utils.tracking"})
 
 
 def _no(*args: Any, **kwargs: Any) -> bool:
@@ -32,10 +40,38 @@ def _weights_of_classes(y: Any, class_weight: dict[int, float]) -> np.ndarray:
     return ClassWeights(class_weight, whole=False)((None, np.asarray(y), None))[2]
 
 
+def _any_symbolic(args: Any = None, kwargs: Any = None) -> bool:
+    return any_symbolic((args, kwargs))
+
+
+def _data_format(data_format: Any) -> str:
+    return format_of("data_format", data_format)
+
+
+def _tuple_of_ints(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:
+    return int_tuple(None, n, minimum=0 if allow_zero else 1, **{name: value})
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    """A function that libraries import beside others that are found: an error where it is called, not where named."""
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise problem(f"{name} is a function of Keras's inside, which is not here.", kind=NotImplementedError,
+                      fix="do without the layer of the library that uses it")
+
+    return refuse
+
+
 # name -> what it is here; the module in which it is asked for does not matter
 INSIDE: dict[str, Any] = {
+    **{name: _refused(name) for name in (  # HGQ2 calls them in attention and tables
+        "_analyze_einsum_string", "_analyze_quantization_info", "_build_attention_equation", "_build_proj_equation",
+        "compute_conv_output_shape")},
+    "BaseConv": _Conv,
+    "DataLayer": DataLayer,
     "H5IOStore": H5IOStore,
     "LossFunctionWrapper": LossFunctionWrapper,
+    "Merge": _Merge,
+    "any_symbolic_tensors": _any_symbolic,
     "class_weight_to_sample_weights": _weights_of_classes,
     "get_keras_mask": get_mask,
     "in_grain_data_pipeline": _no,  # arrays of a data pipeline are NumPy's
@@ -45,4 +81,6 @@ INSIDE: dict[str, Any] = {
     "no_automatic_dependency_tracking": _same,  # what a layer owns is found when it is asked for
     "save_model": save_model,
     "set_keras_mask": set_mask,
+    "standardize_data_format": _data_format,
+    "standardize_tuple": _tuple_of_ints,
 }

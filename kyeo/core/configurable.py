@@ -20,6 +20,7 @@ from kyeo.core.errors import describe, did_you_mean, problem
 from kyeo.core.per_class import per_class
 from kyeo.core.reading import as_read, making, reading
 from kyeo.core.registry import (
+    OPS,
     custom_object_scope,
     find,
     get_registered_name,
@@ -249,12 +250,14 @@ def _serialize_function(function: Any, owner: Any, name: str) -> Any:
     text, module = getattr(function, "__name__", ""), getattr(function, "__module__", "") or ""
     if module.startswith("kyeo.") and _does_the_same(find(text, "builtins"), function):
         return text
+    if OPS.get(text) is function:  # not `builtins`: `ops.gelu` is not quite the activation of that name
+        return {"module": "keras.ops", "class_name": "function", "config": text, "registered_name": text}
     if "<lambda>" in text or not text:
         raise problem(f"`{name}` is a lambda, which has no name to be saved by.", received=function,
                       where=owner, fix="define it with `def` under @kyeo.saving.register_keras_serializable()")
     registered = get_registered_name(function)
     known = find(registered, "builtins")
-    if known is not None and known is not function:
+    if known is not None and known is not function and not isinstance(known, type):
         raise problem(f"`{name}` is a function with the name of another, which would be loaded in its place.",
                       received=f"{module}.{text}", where=owner,
                       fix="give it another name, or decorate it with "
@@ -305,7 +308,8 @@ def _deserialize_object(spec: dict[str, Any]) -> Any:
     if not isinstance(found, type):
         raise problem("A function stands where an object is described.", received=f"class_name={spec['class_name']!r}",
                       expected="the name of a class", where=_name_in(spec), kind=TypeError)
-    made = found.from_config(_without_bytecode(spec))  # type: ignore[attr-defined]
+    with making(found, _name_in(spec)):  # a class that is not a Configurable has no such frame of its own
+        made = found.from_config(_without_bytecode(spec))  # type: ignore[attr-defined]
     build, compiled = spec.get("build_config"), spec.get("compile_config")
     with making(found, _name_in(spec)):
         if build and not getattr(made, "built", True):
@@ -323,7 +327,7 @@ def _found(spec: dict[str, Any]) -> Any:
     wanted = spec["config"] if is_function else spec["class_name"]
     module = spec.get("module", "keras") or "__main__"  # Keras writes null for what was defined in a script
     found = find(wanted, module, spec.get("registered_name")) if isinstance(wanted, str) else None
-    if found is not None:
+    if found is not None and not (is_function and isinstance(found, type)):  # `recall` is a name of Recall, too
         return found
     kind = "function" if is_function else "class"
     bare = str(wanted).rsplit(">", 1)[-1]

@@ -16,15 +16,15 @@ import jax
 from kyeo.core.errors import describe, is_told, problem
 from kyeo.core.parameters import MISTAKES, Checks, is_misfit, misfit
 from kyeo.core.plain import Words, in_plain_words, is_ours, plainly
+from kyeo.core.registry import OPS
 from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer, record, sized_by_others
 from kyeo.core.variable import Variable
 
-__all__ = ["OPS", "op"]
+__all__ = ["OPS", "op"]  # OPS: in the registry, where files find what they name
 
 P = ParamSpec("P")
 R = TypeVar("R")
-OPS: dict[str, Callable[..., Any]] = {}
 
 
 def _look(value: Any) -> int:

@@ -13,13 +13,14 @@ from kyeo.core.errors import problem
 from kyeo.core.parameters import checked
 
 __all__ = [
-    "custom_object_scope", "find", "get_custom_objects", "get_registered_name", "get_registered_object",
+    "OPS", "custom_object_scope", "find", "get_custom_objects", "get_registered_name", "get_registered_object",
     "names_in", "public_module", "public_name", "register_builtin", "register_keras_serializable",
 ]
 
 T = TypeVar("T")
 _registered: dict[str, Any] = {}  # "package>Name" -> object, by register_keras_serializable
 _names: dict[Any, str] = {}
+OPS: dict[str, Callable[..., Any]] = {}  # name -> op
 _builtins: dict[tuple[str, str], Any] = {}  # (room, name) -> class or function
 _scoped: ContextVar[dict[str, Any]] = ContextVar("kyeo_custom_objects", default={})  # noqa: B039
 _global_custom: dict[str, Any] = {}
@@ -129,6 +130,8 @@ def find(name: str, module: str | None = None, registered_name: str | None = Non
             return found
     parts = (module or "keras").split(".")
     rooms = [part for part in parts if part in _ROOMS]
+    if parts == ["keras", "ops"] and name in OPS:
+        return OPS[name]
     if not rooms and parts[:2] == ["kyeo", "ops"]:
         rooms = ["activations"]  # an activation is an op under a second name
     if not rooms:

@@ -64,6 +64,11 @@ class Adaptable(Layer):
         self.lora_rank = positive_int(self, optional=True, lora_rank=lora_rank)
         self.lora_alpha = lora_alpha if lora_alpha is not None else self.lora_rank
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor; those of LoRA only where it is used: some classes pass them themselves."""
+        unused = {"gptq_unpacked_column_size", "lora_alpha", "lora_rank"}
+        return {k: value for k, value in super().get_config().items() if value is not None or k not in unused}
+
     # -- quantized -----------------------------------------------------------------------------------------
     def _set_quantization(self, config: Any) -> None:
         """Check and keep the argument of the constructor; the dtype policy says whether the layer is quantized."""

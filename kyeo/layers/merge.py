@@ -105,7 +105,8 @@ class _Elementwise(_Merge):
         masks = [m if m is None else m[..., None] for m in (mask or [None] * len(inputs))]
         aligned = [x if x.ndim == longest else
                    jnp.reshape(x, (x.shape[0], *(1,) * (longest - x.ndim), *x.shape[1:])) for x in inputs]
-        return self.merge(aligned, masks)
+        own = getattr(self, "_merge_function", None)  # Keras's name for it, in a class of a library's
+        return self.merge(aligned, masks) if own is None else own(aligned)
 
     def merge(self, inputs: list[Any], masks: list[Any]) -> Any:
         """The result for inputs of as many axes each; masks have a last axis of size 1."""

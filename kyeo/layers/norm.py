@@ -156,6 +156,12 @@ class BatchNormalization(_Normalization):
                            jnp.zeros_like(mean) if beta is None else beta)
         return jnp.moveaxis(outputs.astype(self.compute_dtype), -1, channels)
 
+    def _moments(self, inputs: Any, mask: Any) -> Any:
+        """Mean and variance of the batch, under the name by which classes derived from this one ask for them."""
+        (channels,) = counted_axes(self, self.axis, inputs.ndim)
+        x = jnp.moveaxis(inputs, channels, -1)
+        return moments(x, *self._counted(x, channels, mask))
+
     def _counted(self, x: Any, channels: int, mask: Any) -> tuple[Any, Any]:
         """What counts in the batch, as the mask and the rows' mask say, and how many elements that is; None for all.
 

@@ -22,9 +22,22 @@ from kyeo.layers.ownership import Owning
 __all__ = ["Shaped", "in_own_scope", "is_shape"]
 
 
+class _Takes:
+    """Whether `call` has a parameter, under the name by which layers of libraries ask it of those they call; may be
+    set."""
+
+    def __init__(self, parameter: str):
+        self.parameter = parameter
+
+    def __get__(self, layer: Any, cls: type) -> Any:
+        return self if layer is None else call_spec(cls).takes(self.parameter)
+
+
 class Shaped(Owning, Operation):
     """The part of Layer that answers questions about shapes."""
 
+    _call_has_mask_arg = _Takes("mask")
+    _call_has_training_arg = _Takes("training")
     built: bool
     build: Any
     _build_shapes: dict[str, Any] | None

@@ -69,7 +69,28 @@ def deserialize_keras_object(
     check_safe_mode(safe_mode)
     check_depth(config)
     with custom_object_scope(custom_objects), sharing(), reading():
-        return deserialize_value(config) if objects is None else _by_name(config, objects)
+        if objects is not None:
+            return _by_name(config, objects)
+        if deserialize_keras_object is not _OWN and _is_container(config):
+            return _by_whoever(config)
+        return deserialize_value(config)
+
+
+_OWN = deserialize_keras_object
+
+
+def _is_container(config: Any) -> bool:
+    if isinstance(config, dict):
+        return not {"class_name", "config"} <= set(config)
+    return isinstance(config, (list, tuple))
+
+
+def _by_whoever(config: Any) -> Any:
+    """A list or dict, each value read by what a library has put in the place of `deserialize_keras_object`: so
+    BayesFlow reads the classes that it writes as texts."""
+    if isinstance(config, dict):
+        return {key: deserialize_keras_object(value) for key, value in config.items()}
+    return type(config)(deserialize_keras_object(value) for value in config)
 
 
 def _by_name(config: Any, objects: dict[str, Any]) -> Any:

@@ -281,3 +281,58 @@ def test_by_a_name_in_a_table(config):
         said.append((type(got).__name__, got.of) if isinstance(got, Picked) else
                     (type(got).__name__, got.units) if hasattr(got, "units") else got)
     assert said[0] == said[1]
+
+
+def recall(y_true, y_pred):
+    return y_true * y_pred
+
+
+def test_a_function_is_not_the_class_of_its_name():
+    """`"recall"` as a metric means the class Recall; a function of this name is another thing."""
+    for room in (kyeo, keras):
+        config = room.metrics.MeanMetricWrapper(recall, name="r").get_config()["fn"]
+        assert config["config"] == "recall"
+        with pytest.raises(TypeError):
+            room.saving.deserialize_keras_object(config)
+        assert room.saving.deserialize_keras_object(config, custom_objects={"recall": recall}) is recall
+
+
+@keras.saving.register_keras_serializable("tests")
+@kyeo.saving.register_keras_serializable("tests")
+class Refusing(Picked):
+    @classmethod
+    def from_config(cls, config):
+        raise TypeError("not without its function")
+
+
+def test_what_a_plain_class_says_of_its_config():
+    for room in (kyeo, keras):
+        with pytest.raises(TypeError, match="not without its function"):
+            room.saving.deserialize_keras_object(room.saving.serialize_keras_object(Refusing()))
+
+
+def test_a_library_reads_values_of_its_own(monkeypatch):
+    """BayesFlow replaces the function in its module, so that the classes it writes as texts are read inside dicts."""
+    said = []
+    for room in (kyeo, keras):
+        own = room.saving.deserialize_keras_object
+
+        def reads(config, own=own, **kwargs):
+            return int if config == "type: int" else own(config, **kwargs)
+
+        monkeypatch.setattr(sys.modules[own.__module__], "deserialize_keras_object", reads)
+        picked = room.saving.serialize_keras_object(Picked(2))
+        said.append(reads({"a": ["type: int", 3, {"b": "type: int"}], "c": picked}))
+        said[-1]["c"] = said[-1]["c"].of
+    assert said[0] == said[1] == {"a": [int, 3, {"b": int}], "c": 2}
+
+
+def test_any_op_as_an_activation(tmp_path):
+    """It is saved under the name of the op, which both find; Keras writes a name alone, and takes `gelu` for another."""
+    for name in ("gelu", "sin"):
+        model = kyeo.Sequential([kyeo.Input((5,)), kyeo.layers.Dense(2, activation=getattr(kyeo.ops, name))])
+        model.save(tmp_path / "m.keras")
+        for room in (kyeo, keras):
+            again = room.saving.load_model(tmp_path / "m.keras")
+            assert again.layers[-1].activation is getattr(room.ops, name)
+            np.testing.assert_allclose(again(X), model(X), atol=1e-6)
