@@ -13,6 +13,7 @@ from kyeo.core.errors import NotMaskable, is_told, problem, retold
 from kyeo.core.naming import snake_case
 from kyeo.core.plain import in_plain_words, is_ours, warn
 from kyeo.core.scope import current
+from kyeo.core.variable import Structure
 from kyeo.layers.complaints import explained_as
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve
@@ -53,6 +54,7 @@ class CompileMetrics(Metric):
                 chosen.append([_as_metric(one, targets[index], outputs[index], from_logits.get(index, False))
                                for one in entries if one is not None])
         self.built = True
+        Structure.version += 1  # metrics given as objects have their variables already; a list made before lacks them
 
     @property
     def metrics(self) -> list[Metric]:
