@@ -41,8 +41,9 @@ class Function(Operation):
 
     @property
     def operations(self) -> list[Any]:
-        """The layers and calls of ops inside, inputs first."""
-        return list(self._graph.operations)
+        """The layers and calls of ops inside, inputs first. A plain `KerasTensor` as input comes from none."""
+        stand_ins = self._graph.begins.values()
+        return [one for one in self._graph.operations if not any(one is layer for layer in stand_ins)]
 
     def call(self, inputs: Any) -> Any:
         """Run the values through the graph."""

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 
 from kyeo import metrics as metrics_room
 from kyeo.core.errors import NotMaskable, is_told, problem, retold
+from kyeo.core.naming import snake_case
 from kyeo.core.plain import in_plain_words, is_ours, warn
 from kyeo.core.scope import current
+from kyeo.core.variable import Structure
 from kyeo.layers.complaints import explained_as
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve
@@ -52,6 +54,7 @@ class CompileMetrics(Metric):
                 chosen.append([_as_metric(one, targets[index], outputs[index], from_logits.get(index, False))
                                for one in entries if one is not None])
         self.built = True
+        Structure.version += 1  # metrics given as objects have their variables already; a list made before lacks them
 
     @property
     def metrics(self) -> list[Metric]:
@@ -130,9 +133,13 @@ def _as_metric(spec: Any, target: Any, output: Output, from_logits: bool) -> Met
     if announcement:
         warn(announcement)
     if not isinstance(metric, Metric):
-        name = spec if isinstance(spec, str) else getattr(metric, "__name__", "metric").strip("<>")  # a lambda
-        metric = metrics_room.MeanMetricWrapper(fn=metric, name=name)
+        metric = metrics_room.MeanMetricWrapper(fn=metric, name=spec if isinstance(spec, str) else _name_of(metric))
     return metric
+
+
+def _name_of(function: Any) -> str:
+    """Callbacks know results by their names, so functions and losses in `metrics` get those of Keras."""
+    return getattr(function, "name", None) or snake_case(getattr(function, "__name__", type(function).__name__))
 
 
 @contextmanager

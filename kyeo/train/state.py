@@ -165,11 +165,27 @@ def _packed(owner: Callable[[], Any], name: str) -> Callable[..., Any]:
 
     def run(state: Any, data: Any) -> Any:
         model = owner()
-        result = getattr(model, name)(state, pack_x_y_sample_weight(*data))
+        result, new = getattr(model, name)(state, pack_x_y_sample_weight(*data))
         sweep(model)
-        return result
+        if name == "predict_step":
+            new = state[0], new
+        _check_state(new, state, name, model)
+        return result, new
 
     return run
+
+
+def _check_state(new: Any, old: Any, name: str, owner: Any) -> None:
+    """Refuse a state of a user's step that does not fit the one it was given."""
+    sizes = [[len(group) for group in state if isinstance(group, (list, tuple))] if isinstance(state, (list, tuple))
+             else None for state in (new, old)]
+    if sizes[0] != sizes[1]:
+        parts = {2: "trainable, non_trainable", 3: "trainable, non_trainable, metrics",
+                 4: "trainable, non_trainable, optimizer, metrics"}[len(old)]
+        gives = "outputs, non_trainable" if name == "predict_step" else f"logs, ({parts})"
+        raise problem(f"The new state that `{name}` gives does not fit the state it was given.", where=owner,
+                      received=f"parts of {sizes[0]} variables", expected=f"({parts}), of {sizes[1]} variables",
+                      fix=f"end with `return {gives}`")
 
 
 def _check_arguments(step: Callable[..., Any], owner: Any) -> None:

@@ -70,11 +70,11 @@ def test_step(model: Any, state: State, data: tuple[Any, Any, Any]) -> tuple[dic
     return logs, (trainable, frozen, metrics)
 
 
-def predict_step(model: Any, state: State, data: tuple[Any, Any, Any]) -> tuple[Any, State]:
-    """One step of `predict`."""
+def predict_step(model: Any, state: State, data: tuple[Any, Any, Any]) -> tuple[Any, Any]:
+    """One step of `predict`; of the state it gives the non-trainable part alone, as Keras's does."""
     trainable, frozen = state
     outputs, frozen = model.stateless_call(trainable, frozen, data[0], training=False)
-    return outputs, (trainable, frozen)
+    return outputs, frozen
 
 
 def update_metrics(model: Any, metrics: Any, loss: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:

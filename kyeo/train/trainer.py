@@ -180,7 +180,7 @@ class Trainer(StepCache):
         return step.test_step(self, state, unpack_x_y_sample_weight(data))
 
     def predict_step(self, state: Any, data: Any) -> tuple[Any, Any]:
-        """One step of `predict`: `state` is (trainable, non-trainable)."""
+        """One step of `predict`: `state` is (trainable, non-trainable); gives the outputs and the new non-trainable."""
         return step.predict_step(self, state, unpack_x_y_sample_weight(data))
 
     # -- metrics -------------------------------------------------------------------------------------------

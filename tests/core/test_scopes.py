@@ -136,6 +136,9 @@ def test_function():
     assert both(kyeo) == both(keras)
     a = kyeo.KerasTensor((None, 3))
     assert kyeo.Function(a, a * 2).compute_output_shape((5, 3)) == (5, 3)
+    counts = [len(library.Function(one, library.ops.exp(one) * 2).operations)  # without, and with an InputLayer
+              for library in (keras, kyeo) for one in (library.KerasTensor((None, 3)), library.Input((3,)))]
+    assert counts[:2] == counts[2:]
 
 
 @pytest.mark.parametrize(("call", "part"), [

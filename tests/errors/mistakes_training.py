@@ -293,6 +293,26 @@ def train_step_of_tensorflow(still):
     model.fit(X, ones(12), verbose=0)  # <-
 
 
+@mistake("trainable, non_trainable, optimizer, metrics", 'Mine "mine"', "return logs, (")
+def train_step_that_forgets_a_part(still):
+    class Mine(kyeo.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+        def train_step(self, state, data):
+            logs, (trainable, frozen, optimizer, _) = super().train_step(state, data)
+            return logs, (trainable, frozen, optimizer)
+
+    model = Mine()
+    model.compile("sgd", "mse")
+    still.gives((12, 1), model, X)
+    model.fit(X, ones(12), verbose=0)  # <-
+
+
 @mistake("`self.last`", 'Keeps "keeps"', "add_weight", kind=TypeError)
 def a_tensor_kept_in_an_attribute(still):
     class Keeps(layers.Layer):

@@ -84,6 +84,32 @@ class OwnLoss(kyeo.Model):
         return loss
 
 
+PREDICT_STEPS = {  # predict_step of a model's own, in Keras's JAX form: of the state it gives the non-trainable part
+    "by hand": """def predict_step(self, state, data):
+        outputs, frozen = self.stateless_call(*state, data)
+        return ops.concatenate([outputs, -outputs], axis=-1), frozen""",
+    "by its base": """def predict_step(self, state, data):
+        outputs, frozen = Base.predict_step(self, state, data)
+        return {"both": outputs * 2, "seen": frozen[0]}, frozen""",
+}
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+@pytest.mark.parametrize("form", PREDICT_STEPS)
+def test_predict_step_as_users_write_it(form, eagerly):
+    found = []
+    for library in (kyeo, keras):
+        names = {"ops": library.ops, "Base": library.Model}
+        exec(PREDICT_STEPS[form], names)
+        own = type("Own", (library.Model,), {"predict_step": names["predict_step"]})
+        inputs = library.Input((3,))
+        normed = library.layers.BatchNormalization()(inputs)
+        model = own(inputs, library.layers.Dense(2, kernel_initializer="ones")(normed))
+        model.compile(run_eagerly=eagerly)
+        found.append(model.predict(np.arange(12.0).reshape(4, 3), batch_size=4, verbose=0))
+    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-5), *found)
+
+
 LOSSES = {  # compute_loss as users write it: before Keras 3.3 it took no `training`; the names are theirs
     "no training": "lambda self, x=None, y=None, y_pred=None, sample_weight=None: ops.mean((y - y_pred) ** 2)",
     "own names": "lambda self, data, labels, output, weights, training=True: ops.mean((labels - output) ** 2)",

@@ -347,6 +347,7 @@ MISTAKES = [
     ("MeanSquaredError", (32, 3), (32, 1), "give the last layer 3 units"),
     ("CategoricalCrossentropy", (32,), (32, 10), "sparse_categorical_crossentropy"),
     ("SparseCategoricalCrossentropy", (32, 10), (32, 10), "look one-hot"),
+    ("CategoricalGeneralizedCrossEntropy", (32, 10), (32, 10), "one-hot: give class numbers"),
     ("SparseCategoricalCrossentropy", (32,), (32, 26, 26, 10), "forget Flatten"),
     ("BinaryCrossentropy", (32, 1), (32, 2), "sparse_categorical_crossentropy"),
     ("MeanAbsoluteError", (30, 1), (32, 1), "30 rows of labels and 32 rows of predictions"),

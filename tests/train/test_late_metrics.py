@@ -81,3 +81,13 @@ def test_on_batches():
         seen += [model.train_on_batch(X, HOT, return_dict=True)["f1_score"],
                  model.fit(X, HOT, batch_size=4, epochs=1, verbose=0).history["f1_score"][0]]
     np.testing.assert_allclose(seen, [seen[0]] * 4, rtol=1e-5)
+
+
+def test_metrics_given_as_objects_after_a_prediction():
+    """`predict` before the first `fit` or `evaluate` lists the model's variables, when these metrics are not there yet."""
+    model = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(3)])
+    model.compile(kyeo.optimizers.SGD(0.0), "mse", metrics=[metrics.MeanAbsoluteError(name="mae")])
+    expected = np.abs(model.predict(X, verbose=0) - HOT).mean()
+    found = [model.evaluate(X, HOT, batch_size=4, verbose=0)[1],
+             *model.fit(X, HOT, batch_size=4, epochs=2, verbose=0).history["mae"]]
+    np.testing.assert_allclose(found, [expected] * 3, rtol=1e-5)

@@ -1,5 +1,7 @@
 """Whole training runs beside Keras on its JAX backend: same start, same data, same curve."""
 
+import functools
+
 import jax
 import keras
 import numpy as np
@@ -165,3 +167,27 @@ def test_several_losses_of_an_output_inside_another():
                       loss_weights={"p": [[1.0, 3.0], {"deep": 0.5}], "q": 2.0})
         totals.append(model.evaluate(x, y, batch_size=12, verbose=0, return_dict=True)["loss"])
     assert totals[1] == pytest.approx(totals[0], rel=1e-5)
+
+
+class TopScore:
+    """A metric that is an object with a call."""
+
+    def __call__(self, y_true, y_pred):
+        return (y_pred - y_true) ** 2
+
+
+def SquaredError(y_true, y_pred):
+    return (y_pred - y_true) ** 2
+
+
+@pytest.mark.parametrize("metric", [
+    lambda k: k.losses.Huber(name="own_name"), lambda k: TopScore(), lambda k: SquaredError,
+    lambda k: functools.partial(distance), lambda k: (lambda y_true, y_pred: y_pred - y_true)])
+def test_names_of_metrics_that_are_no_metrics(metric):
+    """`monitor="val_..."` of a program for Keras finds them."""
+    names = []
+    for k in (keras, kyeo):
+        model = k.Sequential([k.Input((8,)), k.layers.Dense(2)])
+        model.compile("sgd", "mse", metrics=[metric(k)])
+        names.append(sorted(model.evaluate(X, TARGET, verbose=0, return_dict=True)))
+    assert names[0] == names[1]

@@ -113,7 +113,9 @@ def drop_class_axis(y_true: Any, y_pred: Any, name: str, axis: int = -1) -> tupl
         one_hot = true.shape == pred.shape
         advice = _advice(true.shape, pred.shape, name)
         if one_hot:
-            advice = f"the labels look one-hot: use {_name(name.replace('sparse_', ''))}, or give class numbers"
+            dense = name.replace("sparse_", "")  # some have no form for one-hot labels
+            use = f"use {_name(dense)}, or " if dense != name else ""
+            advice = f"the labels look one-hot: {use}give class numbers"
         raise _mismatch(name, true.shape, pred.shape, advice,
                         f"class numbers of shape {_shape(rest)}, or with a last axis of size 1")
     return true, pred
