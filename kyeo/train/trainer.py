@@ -283,8 +283,7 @@ class Trainer(StepCache):
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of evaluate.", kind=TypeError, where=self)
         self._require_compiled("evaluate")
-        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size,
-                               steps=_capped(steps, "validation_steps"))
+        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size, steps=_capped(steps))
         self._prepare(source, y)
         listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
         with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
