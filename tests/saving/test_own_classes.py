@@ -336,3 +336,18 @@ def test_any_op_as_an_activation(tmp_path):
             again = room.saving.load_model(tmp_path / "m.keras")
             assert again.layers[-1].activation is getattr(room.ops, name)
             np.testing.assert_allclose(again(X), model(X), atol=1e-6)
+
+
+def test_a_constructor_of_several_layers_that_writes_its_config():
+    """What the base says of it is without them, as in Keras."""
+    for room in (kyeo, keras):
+        class Chain(room.layers.Layer):
+            def __init__(self, *parts, **kwargs):
+                super().__init__(**kwargs)
+                self.parts = list(parts)
+
+            def get_config(self):
+                return super().get_config()
+
+        config = Chain(room.layers.Dense(2), room.layers.Dense(3), name="chain").get_config()
+        assert config["name"] == "chain" and "parts" not in config
