@@ -351,3 +351,11 @@ def test_a_constructor_of_several_layers_that_writes_its_config():
 
         config = Chain(room.layers.Dense(2), room.layers.Dense(3), name="chain").get_config()
         assert config["name"] == "chain" and "parts" not in config
+
+
+def test_a_layer_alone_in_a_file(tmp_path):
+    for room in (kyeo, keras):
+        layer = room.layers.Dense(3)
+        layer.build((None, 5))
+        room.saving.save_model(layer, tmp_path / "layer.keras")
+        np.testing.assert_array_equal(room.saving.load_model(tmp_path / "layer.keras")(X), layer(X))
