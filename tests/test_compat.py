@@ -24,6 +24,8 @@ from keras.src.utils.backend_utils import in_grain_data_pipeline
 import kyeo
 
 assert room is kyeo.layers and ops is kyeo.ops and backend.backend is kyeo.backend.backend
+exec("from keras.src.ops import *", names := {})
+assert names["shape"] is kyeo.ops.shape
 assert backend.convert_to_tensor is backend.core.convert_to_tensor is kyeo.ops.convert_to_tensor
 assert Dense is api is inner is kyeo.layers.Dense and keras.Layer is kyeo.Layer
 assert serialization_lib.deserialize_keras_object is kyeo.saving.deserialize_keras_object

@@ -87,6 +87,10 @@ class History(Callback):
                 self._history.setdefault(name, []).append(value)
         return self._history
 
+    @history.setter
+    def history(self, value: dict[str, list[Any]]) -> None:
+        self._history, self._unread = value, []
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" if isinstance(values[-1], float) else name
                          for name, values in self.history.items() if values)

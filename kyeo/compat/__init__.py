@@ -68,6 +68,9 @@ class _Front(ModuleType):
             return INSIDE[name]
         if f"{self.__name__.rpartition('.')[2]}.{name}" in MODULES if inside else name == "src":
             return importlib.import_module(f"{self.__name__}.{name}")
+        room = self.__name__.split(".")[2:3] if inside else []
+        if name == "__all__" and room and room[0] in kyeo._ROOMS:  # `from keras.src.ops import *`
+            return importlib.import_module(f"kyeo.{room[0]}").__all__
         if name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return _public(self.__name__, name) if inside else getattr(kyeo, name)

@@ -98,11 +98,14 @@ def given_arguments(owner: Any) -> dict[str, Any]:
     if init is None:
         return {}
     signature = inspect.signature(init)
-    if args and any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
+    several = [n for n, p in signature.parameters.items() if p.kind is p.VAR_POSITIONAL]
+    if args and several and getattr(type(owner).get_config, "__module__", "").startswith("kyeo."):
         raise problem(f"{type(owner).__name__} takes *args, so its config cannot be derived.", where=owner,
                       kind=NotImplementedError,
                       fix="name the constructor's arguments, or write get_config and from_config")
     bound = signature.bind(owner, *args, **kwargs).arguments
+    for name in several:  # a class of the user's that writes its own config
+        bound.pop(name, None)
     keywords = (n for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD and n in bound)
     extra: dict[str, Any] = next((bound.pop(n) for n in keywords), {})
     return {**dict(list(bound.items())[1:]), **extra}

@@ -364,6 +364,21 @@ def test_the_end_is_told_the_results_alone():
     assert heard[:2] == heard[2:] == [["loss"], ["loss", "compile_metrics"]]
 
 
+@pytest.mark.parametrize("room", [kyeo, keras], ids=["kyeo", "keras"])
+def test_a_history_is_put_together(room):
+    """Of two trainings, or in a class of a library's that has its own constructor."""
+    class Made(room.callbacks.History):
+        def __init__(self, history):
+            self.history = history
+
+    whole = room.callbacks.History()
+    whole.on_train_begin()
+    if room is kyeo:
+        whole.on_epoch_end(0, {"loss": 4.0})  # Keras's asks for a model
+    whole.history = {"loss": [2.0, 1.0]}
+    assert whole.history == Made({"loss": [2.0, 1.0]}).history == {"loss": [2.0, 1.0]}
+
+
 def test_history_sees_what_others_add():
     model = FakeModel()
     told = CallbackList([callbacks.LearningRateScheduler(lambda e: 0.5)], add_history=True, model=model)

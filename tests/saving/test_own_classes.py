@@ -336,3 +336,26 @@ def test_any_op_as_an_activation(tmp_path):
             again = room.saving.load_model(tmp_path / "m.keras")
             assert again.layers[-1].activation is getattr(room.ops, name)
             np.testing.assert_allclose(again(X), model(X), atol=1e-6)
+
+
+def test_a_constructor_of_several_layers_that_writes_its_config():
+    """What the base says of it is without them, as in Keras."""
+    for room in (kyeo, keras):
+        class Chain(room.layers.Layer):
+            def __init__(self, *parts, **kwargs):
+                super().__init__(**kwargs)
+                self.parts = list(parts)
+
+            def get_config(self):
+                return super().get_config()
+
+        config = Chain(room.layers.Dense(2), room.layers.Dense(3), name="chain").get_config()
+        assert config["name"] == "chain" and "parts" not in config
+
+
+def test_a_layer_alone_in_a_file(tmp_path):
+    for room in (kyeo, keras):
+        layer = room.layers.Dense(3)
+        layer.build((None, 5))
+        room.saving.save_model(layer, tmp_path / "layer.keras")
+        np.testing.assert_array_equal(room.saving.load_model(tmp_path / "layer.keras")(X), layer(X))
