@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.variable import unwrap
 from kyeo.layers.arguments import make_weight
@@ -55,11 +57,16 @@ class _Conv(Sliding, Adaptable):
     def _slide(self, x: Any) -> Any:
         kernel = unwrap(self.kernel)
         x = x.astype(kernel.dtype)  # images may come as bytes
-        return self.convolution_op(x, kernel)
+        if self.data_format == "channels_last":
+            return self.convolution_op(x, kernel)
+        return jnp.moveaxis(self.convolution_op(jnp.moveaxis(x, -1, 1), kernel), 1, -1)  # XLA drops turns there and back
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """The sliding products of `inputs`, channels last, with `kernel`; a subclass may prepare the kernel here."""
-        return conv(inputs, kernel, self.strides, self.padding, self.dilation_rate, self.groups)
+        """The sliding products of `inputs` with `kernel`; a subclass may prepare the kernel here, or call it itself."""
+        first = self.data_format == "channels_first"
+        x = jnp.moveaxis(inputs, 1, -1) if first else inputs
+        x = conv(x, kernel, self.strides, self.padding, self.dilation_rate, self.groups)
+        return jnp.moveaxis(x, -1, 1) if first else x
 
 
 class Conv1D(_Conv):

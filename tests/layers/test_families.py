@@ -285,3 +285,29 @@ def test_the_default_build_takes_several_shapes(shapes):
     layer = Two()
     layer.build(shapes)
     assert layer.inner.kernel.shape == (4, 3)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("own", ["convolution_op", "call"])
+def test_a_users_convolution(own, data_format):
+    """As in Keras, `convolution_op` takes inputs in the format of the layer, whoever writes it or calls it."""
+    def centred(room):
+        class Own(room.layers.Conv2D):
+            pass
+
+        def convolution_op(self, inputs, kernel):
+            assert tuple(inputs.shape) == (2, 6, 5, 3)
+            return super(Own, self).convolution_op(inputs, kernel - room.ops.mean(kernel, keepdims=True))
+
+        def call(self, inputs):
+            return room.layers.Conv2D.convolution_op(self, inputs, self.kernel * 2.0)
+
+        setattr(Own, own, {"convolution_op": convolution_op, "call": call}[own])
+        layer = Own(4, (2, 3), strides=2, padding="same", data_format=data_format)
+        layer.build((2, 6, 5, 3))
+        return layer
+
+    ours, theirs = centred(kyeo), centred(keras)
+    ours.set_weights(theirs.get_weights())
+    x = np.random.default_rng(0).normal(size=(2, 6, 5, 3)).astype("float32")
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
