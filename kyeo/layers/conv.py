@@ -59,7 +59,7 @@ class _Conv(Sliding, Adaptable):
         x = x.astype(kernel.dtype)  # images may come as bytes
         if self.data_format == "channels_last":
             return self.convolution_op(x, kernel)
-        return jnp.moveaxis(self.convolution_op(jnp.moveaxis(x, -1, 1), kernel), 1, -1)  # XLA drops turns there and back
+        return jnp.moveaxis(self.convolution_op(jnp.moveaxis(x, -1, 1), kernel), 1, -1)  # XLA drops both turns
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         """The sliding products of `inputs` with `kernel`; a subclass may prepare the kernel here, or call it itself."""
