@@ -89,7 +89,7 @@ def test_remat_scope_changes_no_number(mode, more):
 
 def test_remat_scope_trains():
     with kyeo.RematScope("full"):
-        layers = [kyeo.layers.Dense(3, "relu"), kyeo.layers.BatchNormalization(), kyeo.layers.Dropout(0.2)]
+        layers = [kyeo.layers.Dense(3, "tanh"), kyeo.layers.BatchNormalization(), kyeo.layers.Dropout(0.2)]
     model = kyeo.Sequential([*layers, kyeo.layers.Dense(1)])
     model.compile("sgd", "mse")
     history = model.fit(np.ones((8, 2), "float32"), np.zeros((8, 1), "float32"), epochs=2, batch_size=4, verbose=0)

@@ -5,6 +5,7 @@ import pickle
 import runpy
 import sys
 import warnings
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -42,15 +43,18 @@ class OfOneNumber(layers.Layer):
 
 
 class Table:
-    """As much of a pandas table as is looked at."""
+    """As much of a pandas table as is looked at; integers and booleans are of the kind that may have gaps."""
 
     def __init__(self, gaps=False, **columns):
         self.columns, self._gaps = list(columns), gaps
         self._values = columns
-        self.dtypes = {name: values.dtype for name, values in columns.items()}
+        self.dtypes = {name: SimpleNamespace(kind=values.dtype.kind, na_value=None) for name, values in columns.items()}
+
+    def __getitem__(self, name):
+        return SimpleNamespace(isna=lambda: np.full(12, self._gaps))
 
     def isna(self):
-        return {name: np.full(12, self._gaps) for name in self.columns}
+        return {name: self[name].isna() for name in self.columns}
 
     def to_numpy(self, dtype=object, na_value=None):
         return np.stack([values.astype(dtype) for values in self._values.values()], axis=1)
