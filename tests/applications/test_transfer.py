@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 
 import kyeo
+from tests.thin import SLOW
 
 RNG = np.random.default_rng(0)
 
@@ -12,6 +14,7 @@ def values(model):
     return {v.path: v.numpy() for v in model.weights}
 
 
+@pytest.mark.skipif(not SLOW, reason="takes 10 s")
 def test_transfer(tmp_path):
     x, y = RNG.uniform(-1, 1, (6, 32, 32, 3)).astype("float32"), np.arange(6) % 3
     base = kyeo.applications.MobileNet((32, 32, 3), 0.25, include_top=False, weights=None, pooling="avg")

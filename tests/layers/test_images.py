@@ -110,7 +110,7 @@ def drawing():
 FIRST_TOO = thinned(drawing())  # those that a usual run asks for channels first, and for single images, too
 
 
-@pytest.mark.parametrize("name", thinned(drawing(), 2))
+@pytest.mark.parametrize("name", FIRST_TOO)
 def test_laws(name):
     """Seeds repeat, each image has its own draw, inference does nothing; channels first, dicts, single images."""
     words, cls = drawing()[name], getattr(L, name)

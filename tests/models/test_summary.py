@@ -34,7 +34,7 @@ def both(build, **kwargs):
     return text_of(build(kyeo), **kwargs), text_of(build(keras), **kwargs)
 
 
-@pytest.mark.parametrize("build", thinned(SHAPED, 2), ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", thinned(SHAPED), ids=lambda build: build.__name__)
 def test_same_text(build):
     here, there = both(build, line_length=100)
     assert here == there

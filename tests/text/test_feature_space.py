@@ -77,15 +77,15 @@ def test_a_model_of_raw_columns(tmp_path):
     raw = kyeo.Model(inputs, outputs)
     data = {name: np.array(column)[:, None] for name, column in TABLE.items()}
     wanted = inner.predict(features(TABLE), verbose=0)
-    np.testing.assert_allclose(raw(data), wanted, rtol=1e-5)
-    np.testing.assert_allclose(raw.predict(data, verbose=0), wanted, rtol=1e-5)
+    np.testing.assert_allclose(raw(data), wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(raw.predict(data, verbose=0), wanted, rtol=1e-5, atol=1e-6)
     raw.compile("sgd", "mse")
     before = raw.evaluate(data, y, verbose=0)
     raw.fit(data, y, epochs=2, batch_size=4, verbose=0, validation_data=(data, y))
     assert raw.evaluate(data, y, verbose=0) < before
     raw.save(tmp_path / "raw.keras")
     again = kyeo.saving.load_model(tmp_path / "raw.keras")
-    np.testing.assert_allclose(again.predict(data, verbose=0), raw.predict(data, verbose=0), rtol=1e-5)
+    np.testing.assert_allclose(again.predict(data, verbose=0), raw.predict(data, verbose=0), rtol=1e-5, atol=1e-6)
     joined = kyeo.saving.deserialize_keras_object({  # as it stands in a file of Keras for such a model
         "module": "keras.src.layers.preprocessing.feature_space", "class_name": "TFDConcat",
         "config": {"axis": -1}, "registered_name": "TFDConcat"})
