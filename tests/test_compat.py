@@ -141,6 +141,7 @@ ERRORS = {  # what is written -> what is said
     "import keras.src.layers.core.dense.deeper": "No module named 'keras.src.layers.core.dense.deeper'",
     "from keras.src.backend import no_such; no_such()": "keras.src.backend is Keras's inside, and 'no_such' is not among",
     "import keras.src.backend.common as c; c.no_such": "keras.src.backend.common is Keras's inside, and 'no_such'",
+    "import keras.src; keras.src.no_such": "keras.src is Keras's inside, and 'no_such'",
     "import keras.no_such": "No module named 'keras.no_such'",
     "import keras; keras.layers.Dens": "There is no `Dens` in kyeo.layers.\n  Fix:      did you mean 'Dense'?",
     "import keras; keras.__wrapped__": "module 'keras' has no attribute '__wrapped__'",

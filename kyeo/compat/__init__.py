@@ -9,6 +9,7 @@ import importlib.machinery
 import os
 import re
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -103,21 +104,24 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _public(module: str, name: str) -> Any:
-    """What Kyeo exports under a name that was looked for in a module of Keras's inside, `keras.src.layers.layer` say:
-    first in the room that the module belongs to, and in a room below it of this name, then in all, then at the top."""
-    place = module.split(".")[2:]
-    if not place and name in kyeo.__all__:
-        return getattr(kyeo, name)
+    """What Kyeo exports under a name looked for in a module of Keras's inside, `keras.src.layers.layer` say."""
+    for found in _modules_for(module.split(".")[2:]):
+        if name in getattr(found, "__all__", ()):
+            return getattr(found, name)
+    raise _not_public(module, name, kind=AttributeError)
+
+
+def _modules_for(place: list[str]) -> Iterator[Any]:
+    """Where to look: the room that the module belongs to, a room below it of this name, then all; the top first for
+    `keras.src` itself, else last."""
+    if not place:
+        yield kyeo
     for room in sorted(kyeo._ROOMS, key=lambda room: room not in place[:1]):
         found = importlib.import_module(f"kyeo.{room}")
-        if name in found.__all__:
-            return getattr(found, name)
-        below = getattr(found, place[1], None) if place[0] == room and place[1:] and place[1] in found.__all__ else None
-        if name in getattr(below, "__all__", ()):
-            return getattr(below, name)
-    if name in kyeo.__all__:
-        return getattr(kyeo, name)
-    raise _not_public(module, name, kind=AttributeError)
+        yield found
+        if [room] == place[:1] and place[1:] and place[1] in found.__all__:
+            yield getattr(found, place[1])
+    yield kyeo
 
 
 def _not_public(module: str, name: str, kind: type[Exception]) -> Exception:
