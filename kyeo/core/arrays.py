@@ -9,8 +9,8 @@ import numpy as np
 
 from kyeo.core.errors import describe, problem
 
-__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "known_range", "of_other_libraries",
-           "refuse_masked", "shared_zeros", "to_array"]
+__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "is_text", "known_range",
+           "of_other_libraries", "refuse_masked", "shared_zeros", "to_array"]
 
 _LARGE, _ALIGNED = 2**20, 64  # bytes
 
@@ -79,6 +79,11 @@ def check_32_bits(values: np.ndarray, name: str | None = None) -> None:
         raise problem(f"{what} do not fit into 32 bits, and JAX would cut them off.", kind=OverflowError,
                       received=f"{values.dtype} values from {low} to {high}", expected=f"{bounds.min} to {bounds.max}",
                       fix="map the ids to 0..n-1, or jax.config.update('jax_enable_x64', True)")
+
+
+def is_text(array: Any) -> bool:
+    """Whether an array holds strings or bytes, or objects, as which text often comes."""
+    return array.dtype.kind in "OUST"
 
 
 def refuse_masked(values: Any, name: str = "x") -> None:

@@ -311,10 +311,9 @@ def _deserialize_object(spec: dict[str, Any]) -> Any:
     if not isinstance(found, type):
         raise problem("A function stands where an object is described.", received=f"class_name={spec['class_name']!r}",
                       expected="the name of a class", where=_name_in(spec), kind=TypeError)
+    build, compiled = spec.get("build_config"), spec.get("compile_config")
     with making(found, _name_in(spec)):  # a class that is not a Configurable has no such frame of its own
         made = found.from_config(_without_bytecode(spec))  # type: ignore[attr-defined]
-    build, compiled = spec.get("build_config"), spec.get("compile_config")
-    with making(found, _name_in(spec)):
         if build and not getattr(made, "built", True):
             made.build_from_config(build)
         if compiled and hasattr(made, "compile_from_config"):

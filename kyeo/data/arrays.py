@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kyeo.core.arrays import check_32_bits, of_other_libraries, refuse_masked
+from kyeo.core.arrays import check_32_bits, is_text, of_other_libraries, refuse_masked
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import describe, problem
 from kyeo.core.settings import settings
@@ -101,7 +101,8 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
         array = value.tocsr()
     else:
         array = _to_numpy(value, name)
-    if array.dtype.kind in "OSUTMmc"[:6 if name.startswith("x") else 7] or array.dtype.names:  # x may be complex
+    if is_text(array) or array.dtype.kind in "Mm" or array.dtype.names or (
+            array.dtype.kind == "c" and not name.startswith("x")):
         raise _no_numbers(name, describe(array), _text_columns(value), array)
     if array.ndim == 0:
         raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,

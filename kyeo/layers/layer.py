@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from kyeo import dtype_policies, regularizers
-from kyeo.core.arrays import of_other_libraries, to_array
+from kyeo.core.arrays import is_text, of_other_libraries, to_array
 from kyeo.core.configurable import given_arguments, parameters_of
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, meant, problem
@@ -226,7 +226,7 @@ class Layer(Shaped):
         return surrounding if surrounding is not None else default
 
     def _as_tensor(self, value: Any) -> Any:
-        if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "OUST":
+        if isinstance(value, (np.ndarray, np.generic)) and is_text(value):
             if self.autocast and type(self).call.__module__.startswith("kyeo.layers.") and self.input_spec is not None:
                 if value.dtype == object and all(isinstance(one, numbers.Real) for one in value.flat):
                     return to_array(np.array(value.tolist()))

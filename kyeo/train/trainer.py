@@ -374,7 +374,7 @@ class Trainer(StepCache):
 
 def _capped(steps: int | None, name: str = "steps") -> int | None:
     """The steps of an epoch, at most those of `kyeo.config.set_max_steps_per_epoch`."""
-    steps = None if steps is None else positive_int(None, **{name: steps})  # type: ignore[arg-type]
+    steps = positive_int(None, optional=True, **{name: steps})  # type: ignore[arg-type]
     return min(steps or sys.maxsize, settings.max_steps_per_epoch) if settings.max_steps_per_epoch else steps
 
 

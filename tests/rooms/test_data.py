@@ -430,6 +430,18 @@ class Counting(PyDataset):
         self.offset += 100
 
 
+class Logged(Counting):
+    """Knows which batches were read."""
+
+    def __init__(self, n, **kwargs):
+        super().__init__(n, **kwargs)
+        self.read = []
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return super().__getitem__(index)
+
+
 def seen(source, epoch=0, start=0):
     return [int(x[0]) for x, _, _ in source.batches(epoch, start)]
 
@@ -483,31 +495,19 @@ def test_a_data_set_that_cannot_be_pickled():
 
 
 def test_leaving_early_reads_no_further():
-    read = []
-
-    class Logged(Counting):
-        def __getitem__(self, index):
-            read.append(index)
-            return super().__getitem__(index)
-
-    source = as_source(Logged(200, workers=2, max_queue_size=3))
+    data = Logged(200, workers=2, max_queue_size=3)
+    source = as_source(data)
     for x, _, _ in source.batches(0):
         if x[0] == 5:
             break
     source.close()
-    assert len(read) < 20
+    assert len(data.read) < 20
 
 
 def test_the_first_batch_is_read_once_for_shapes():
-    read = []
-
-    class Logged(Counting):
-        def __getitem__(self, index):
-            read.append(index)
-            return super().__getitem__(index)
-
-    source = as_source(Logged(3))
-    assert source.peek() is source.peek() and seen(source) == [0, 1, 2] and read == [0, 0, 1, 2]
+    data = Logged(3)
+    source = as_source(data)
+    assert source.peek() is source.peek() and seen(source) == [0, 1, 2] and data.read == [0, 0, 1, 2]
 
 
 def test_workers_of_validation_end_with_the_training():

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.core.arrays import is_text
 from kyeo.core.errors import one_of, positive_int, problem
 from kyeo.core.settings import settings
 from kyeo.layers.text.farmhash import combine, farmhash64, siphash24
-from kyeo.layers.text.host import HostLayer, as_texts, encode_ids, is_text, refuse_sparse, salt_of
+from kyeo.layers.text.host import HostLayer, as_texts, encode_ids, refuse_sparse, salt_of
 
 __all__ = ["HashedCrossing", "Hashing", "bins_of"]
 

@@ -10,14 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.arrays import are_whole, of_other_libraries
+from kyeo.core.arrays import are_whole, is_text, of_other_libraries
 from kyeo.core.errors import problem
 from kyeo.core.symbolic import SymbolicTensor, any_symbolic
 from kyeo.core.variable import Variable, unwrap
 from kyeo.layers.layer import Layer
 
-__all__ = ["HostLayer", "as_integers", "as_texts", "encode_ids", "encode_rows", "is_text", "refuse_sparse", "salt_of",
-           "to_host"]
+__all__ = ["HostLayer", "as_integers", "as_texts", "encode_ids", "encode_rows", "refuse_sparse", "salt_of", "to_host"]
 
 _CELLS = 1 << 17  # of a table that are counted at a time
 _PROBES = (2, 3)  # two sizes to try where one is unknown
@@ -117,11 +116,6 @@ def to_host(value: Any, where: Any) -> np.ndarray:
                       expected="strings or numbers, every row of one length",
                       fix="pad rows of different lengths, or join them into one string each")
     return array
-
-
-def is_text(array: np.ndarray) -> bool:
-    """Whether an array holds strings or bytes."""
-    return array.dtype.kind in "OUST"
 
 
 def as_integers(array: np.ndarray, where: Any, fix: str | None = None) -> np.ndarray:
