@@ -9,7 +9,7 @@ import kyeo
 
 PROGRAM = pathlib.Path(__file__).parent / "data" / "note_program.py"
 BLOCKS = dict(block.split("\n", 1) for block in PROGRAM.read_text(encoding="utf-8").split("# %% ")[1:])
-EPOCHS = 4
+EPOCHS = 5
 pytestmark = pytest.mark.usefixtures("full_compilation")  # a long training, so it is compiled as for users
 ANNOUNCED = "using SparseCategoricalAccuracy"  # kyeo says once which accuracy it takes
 
