@@ -186,8 +186,8 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     inputs, rate = convert_to_tensor(inputs), fraction("random.dropout", rate=rate)
     if rate in (0, 1):
         return inputs * (1 - rate)
-    sizes = inputs.shape if noise_shape is None else [
-        have if size is None else size for size, have in zip(noise_shape, inputs.shape, strict=True)]
+    sizes = inputs.shape if noise_shape is None else tuple(
+        have if size is None else size for size, have in zip(noise_shape, inputs.shape, strict=True))
     return jnp.where(keep_mask(key_of(seed), sizes, rate), inputs / (1 - rate), jnp.zeros((), inputs.dtype))
 
 

@@ -10,7 +10,7 @@ from kyeo.core.errors import describe, fraction, number, problem
 from kyeo.core.scope import current, scope
 from kyeo.layers.arguments import format_of, spatial_axes
 from kyeo.layers.layer import InputSpec, Layer
-from kyeo.ops.kernels import keep_mask, normal_numbers
+from kyeo.ops.kernels import as_one, keep_mask, normal_numbers
 from kyeo.random import SeedGenerator
 
 __all__ = [
@@ -42,6 +42,7 @@ class _Noise(Layer):
         raise NotImplementedError
 
 
+@as_one(2, 3)
 def drop(inputs: Any, key: Any, rate: float, noise_shape: tuple[int, ...]) -> Any:
     """Zeros at random, one draw for each element of `noise_shape`, and the rest scaled up."""
     if rate == 1:

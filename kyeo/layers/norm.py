@@ -10,7 +10,7 @@ from kyeo.core.scope import current
 from kyeo.core.settings import settings
 from kyeo.layers.arguments import axes_of, counted_axes, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
-from kyeo.ops.kernels import moments, rescaled, standardized
+from kyeo.ops.kernels import as_one, moments, rescaled, standardized
 
 __all__ = [
     "BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization",
@@ -49,6 +49,7 @@ def _value(variable: Any, dtype: Any) -> Any:
     return None if variable is None else variable.value.astype(dtype)
 
 
+@as_one(3)
 def _normalized(x: Any, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
     """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` as one multiplication and one addition of `x`."""
     factor = jax.lax.rsqrt(variance + epsilon)

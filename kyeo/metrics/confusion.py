@@ -14,6 +14,7 @@ from kyeo.core.errors import one_of, problem
 from kyeo.core.settings import settings
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.reduction import divide
+from kyeo.ops.kernels import as_one
 from kyeo.ops.losses.pair import as_array, drop_class_axis, expand_to, match
 
 __all__ = [
@@ -99,20 +100,22 @@ def confusion_counts(
     true, pred, weight = (x.reshape(columns) for x in (true.astype(bool), pred, weight))
     positive, negative = jnp.where(true, weight, 0), jnp.where(true, 0, weight)
     count = _count_by_bucket if are_even(np.clip(thresholds, 0, 1).tolist()) else _count_by_comparing
-    hits, alarms = count(pred, positive, negative, thresholds)
+    hits, alarms = count(pred, positive, negative, tuple(map(float, thresholds)))
     result = Counts(hits, alarms, jnp.sum(negative, 0) - alarms, jnp.sum(positive, 0) - hits)
     return result if by_label else Counts(*(x[:, 0] for x in result))
 
 
+@as_one(3)
 def _count_by_comparing(
-    scores: jax.Array, positive: jax.Array, negative: jax.Array, thresholds: Sequence[float],
+    scores: jax.Array, positive: jax.Array, negative: jax.Array, thresholds: tuple[float, ...],
 ) -> tuple[jax.Array, jax.Array]:
     above = scores[None] > jnp.asarray(thresholds, scores.dtype).reshape(-1, 1, 1)
     return jnp.sum(jnp.where(above, positive, 0), 1), jnp.sum(jnp.where(above, negative, 0), 1)
 
 
+@as_one(3)
 def _count_by_bucket(
-    scores: jax.Array, positive: jax.Array, negative: jax.Array, thresholds: Sequence[float],
+    scores: jax.Array, positive: jax.Array, negative: jax.Array, thresholds: tuple[float, ...],
 ) -> tuple[jax.Array, jax.Array]:
     """For evenly spaced thresholds: put each score into its bucket, then add up from the top bucket down."""
     size, columns = len(thresholds), scores.shape[1]

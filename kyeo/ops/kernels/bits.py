@@ -11,15 +11,17 @@ hashes see M. Jarzynski and M. Olano, "Hash Functions for GPU Rendering", JCGT 9
 """
 
 import math
-from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kyeo.ops.kernels.derivative import as_one
+
 __all__ = ["derived_key", "keep_mask", "normal_numbers", "uniform_bits", "uniform_numbers"]
 
 
-def uniform_bits(key: Array, shape: Sequence[int]) -> Array:
+@as_one(1)
+def uniform_bits(key: Array, shape: tuple[int, ...]) -> Array:
     """Return uniform random uint32 numbers of the given shape.
 
     `key` is a uint32 array of two words, for example (seed, step); different keys give unrelated numbers.
@@ -33,10 +35,11 @@ def uniform_bits(key: Array, shape: Sequence[int]) -> Array:
     """
     # Two rounds, half of the key before each: after one, two keys could give shifted copies of a sequence.
     first, second = spread_key(key)
-    return scramble(scramble(positions(tuple(shape)) ^ first) + second)
+    return scramble(scramble(positions(shape) ^ first) + second)
 
 
-def keep_mask(key: Array, shape: Sequence[int], rate: float) -> Array:
+@as_one(1, 2)
+def keep_mask(key: Array, shape: tuple[int, ...], rate: float) -> Array:
     """Return a boolean array that is False with probability `rate` (a Python number in [0, 1]).
 
     `key` and `shape` as in `uniform_bits`. The rate is met to within 2**-33.
@@ -48,7 +51,7 @@ def keep_mask(key: Array, shape: Sequence[int], rate: float) -> Array:
     """
     kept = round((1.0 - rate) * 2**32)
     if kept == 2**32:
-        return jnp.ones(tuple(shape), bool)
+        return jnp.ones(shape, bool)
     return uniform_bits(key, shape) < jnp.uint32(kept)
 
 
@@ -63,7 +66,8 @@ def derived_key(key: Array, number: int) -> Array:
     return jnp.stack([scramble(key[0] ^ jnp.uint32(0xC2B2AE35 * (number + 1) % 2**32)), key[1]])
 
 
-def uniform_numbers(key: Array, shape: Sequence[int]) -> Array:
+@as_one(1)
+def uniform_numbers(key: Array, shape: tuple[int, ...]) -> Array:
     """Return float32 numbers spread evenly in [0, 1); arguments as `uniform_bits`.
 
     >>> import jax.numpy as jnp
@@ -73,7 +77,8 @@ def uniform_numbers(key: Array, shape: Sequence[int]) -> Array:
     return (uniform_bits(key, shape) >> 8).astype("float32") * 2.0**-24
 
 
-def normal_numbers(key: Array, shape: Sequence[int]) -> Array:
+@as_one(1)
+def normal_numbers(key: Array, shape: tuple[int, ...]) -> Array:
     """Return float32 numbers with the normal distribution of mean 0 and variance 1; arguments as `uniform_bits`.
 
     >>> import jax.numpy as jnp

@@ -8,11 +8,13 @@ tried, and its formula differentiated where JAX refuses.
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 
-__all__ = ["Kernel", "own_gradient"]
+__all__ = ["Kernel", "as_one", "own_gradient"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # Whether a formula is being differentiated: then the kernels in it, in a loop as well, are formulas too.
 _by_formula: ContextVar[bool] = ContextVar("kyeo_by_formula", default=False)
@@ -26,6 +28,7 @@ class Kernel:
         self._formula, self._jit = formula, jit
         self._rule = jax.custom_vjp(formula, nondiff_argnums=fixed)
         self._run = jax.jit(self._rule, static_argnums=fixed) if jit else self._rule
+        self._alone = self._run if jit else jax.jit(formula, static_argnums=fixed)
         self._forward = forward or formula
         self.defvjp = self._rule.defvjp
 
@@ -35,8 +38,8 @@ class Kernel:
     def __call__(self, *args: Any) -> Any:
         if _by_formula.get():
             return self._forward(*args)
-        if not self._jit and not any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves(args)):
-            return self._formula(*args)  # nobody differentiates this call, and to ask JAX for it takes 0.2 ms
+        if not self._jit and not _is_traced(args):
+            return self._alone(*args)  # nobody differentiates this call, and to ask JAX for it takes 0.2 ms
         try:
             return self._run(*_as_varying(args))
         except TypeError as error:
@@ -47,6 +50,33 @@ class Kernel:
             return self._forward(*args)
         finally:
             _by_formula.reset(token)
+
+
+def _is_traced(args: tuple[Any, ...]) -> bool:
+    return any(isinstance(a, jax.core.Tracer) or jax.export.is_symbolic_dim(a) for a in jax.tree.leaves(args))
+
+
+def as_one(*fixed: int) -> Callable[[F], F]:
+    """Let a function run as one compiled program where it is called by itself: JAX would compile and start each of its
+    operations alone. The arguments `fixed`, by place, are not arrays.
+
+    >>> import jax.numpy as jnp
+    >>> @as_one(1)
+    ... def power(x, times):
+    ...     return jnp.ones_like(x) if times == 0 else x * power(x, times - 1)
+    >>> float(power(jnp.float32(2), 3))
+    8.0
+    """
+    def decorate(formula: F) -> F:
+        alone = jax.jit(formula, static_argnums=fixed)
+
+        @functools.wraps(formula)
+        def call(*args: Any) -> Any:
+            return formula(*args) if _is_traced(args) else alone(*args)
+
+        return cast(F, call)
+
+    return decorate
 
 
 def _axes(array: Any) -> frozenset[Any]:

@@ -11,6 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kyeo.ops.kernels.derivative import as_one
+
 __all__ = ["FILL_MODES", "bell", "filtered", "homography", "inverted", "projected", "sample"]
 
 
@@ -34,6 +36,7 @@ FILL_MODES: dict[str, Callable[[Array, int], Array]] = {  # where an index outsi
 }
 
 
+@as_one(3, 4)
 def sample(images: Array, y: Array, x: Array, order: int, fill_mode: str, fill_value: Any) -> Array:
     """Values of images at real coordinates.
 
@@ -72,6 +75,7 @@ def sample(images: Array, y: Array, x: Array, order: int, fill_mode: str, fill_v
     return (lax.round(mixed) if jnp.issubdtype(images.dtype, jnp.integer) else mixed).astype(images.dtype)
 
 
+@as_one()
 def projected(transform: Array, y: Any, x: Any) -> tuple[Array, Array]:
     """Where points go: (y, x) after `transform`, shape (batch, 8): a0, a1, a2, b0, b1, b2, c0, c1.
 
@@ -87,6 +91,7 @@ def projected(transform: Array, y: Any, x: Any) -> tuple[Array, Array]:
     return (y * b1 + x * b0 + b2) / k, (y * a1 + x * a0 + a2) / k
 
 
+@as_one()
 def homography(start: Array, end: Array) -> Array:
     """The transform of `projected` that takes the four points `end` to the four points `start`.
 
@@ -116,6 +121,7 @@ def _from_square(points: Array) -> list[Array]:
     return [x1 - x0 + g * x1, x2 - x0 + h * x2, x0, y1 - y0 + g * y1, y2 - y0 + h * y2, y0, g, h]
 
 
+@as_one()
 def inverted(transform: Array) -> Array:
     """The transform, shape (batch, 8), that undoes another.
 
