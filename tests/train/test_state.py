@@ -162,6 +162,44 @@ def test_weights_set_in_a_callback_count():
     assert all((w == 0).all() for w in model.get_weights())
 
 
+def freeze(model):
+    model.get_layer("hidden").trainable = False
+    model.compile("sgd", "sparse_categorical_crossentropy")
+
+
+@pytest.mark.parametrize("change, still", [
+    (lambda model: setattr(model, "optimizer", kyeo.optimizers.SGD(0.0)), ["hidden", "head"]),
+    (lambda model: setattr(model.optimizer, "learning_rate", kyeo.optimizers.schedules.ExponentialDecay(0.0, 9, 0.5)),
+     ["hidden", "head"]),
+    (freeze, ["hidden"]),
+])
+def test_what_a_callback_changes_counts_from_the_next_step(change, still):
+    """Also where many steps go into one dispatch: what is stacked for them is not known to a new step."""
+    class Change(kyeo.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 0:
+                change(self.model)
+                self.then = {name: self.model.get_layer(name).get_weights()[0] for name in ("hidden", "head")}
+
+    model, changed = make(), Change()
+    fit(model, epochs=3, callbacks=[changed])
+    for name, then in changed.then.items():
+        assert (model.get_layer(name).get_weights()[0] == then).all() == (name in still), name
+
+
+def test_a_weight_that_is_frozen_by_itself():
+    model = make()
+    fit(model, epochs=1)
+    model.get_layer("hidden").kernel.trainable = False
+    assert len(model.trainable_variables) == 3
+    with pytest.raises(ValueError, match="freezing"):
+        fit(model, epochs=1)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    fit(model, epochs=1)
+    assert [bool((a == b).all()) for a, b in zip(before, model.get_weights())] == [True, False, False, False]
+
+
 def bits(model):
     return [w.tobytes() for w in model.get_weights()]
 
