@@ -261,7 +261,7 @@ class Model(StateTree, Trainer, Layer):
                  "get_compile_config and compile_from_config.")
             return
         self.compile(**deserialize_value(config))
-        if self.built:
+        if self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
     def quantize(  # type: ignore[override]  # as in Keras
