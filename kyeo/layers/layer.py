@@ -171,7 +171,7 @@ class Layer(Shaped):
                       fix="write `def call(self, inputs): ...` in the class")
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        """The mask of the output; the input's own mask by default."""
+        """The mask of the output, for `inputs` with the mask `previous_mask`: by default that one."""
         return previous_mask
 
     def get_config(self) -> dict[str, Any]:
@@ -353,7 +353,12 @@ class Layer(Shaped):
     # -- as a pure function --------------------------------------------------------------------------------
     def stateless_call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any,
                        return_losses: bool = False, **kwargs: Any) -> Any:
-        """Call with the variables' values passed in: `(outputs, new non-trainable values[, losses])`."""
+        """Call with the variables' values passed in: `(outputs, new non-trainable values[, losses])`.
+
+        >>> import kyeo
+        >>> kyeo.layers.Rescaling(2.0).stateless_call([], [], kyeo.ops.ones(2))[0].tolist()
+        [2.0, 2.0]
+        """
         self._check_built()
         trainable, frozen = self.trainable_variables, self.non_trainable_variables
         surrounding = current().losses
@@ -372,7 +377,8 @@ class Layer(Shaped):
         return (outputs, rest, losses) if return_losses else (outputs, rest)
 
     def _check_built(self) -> None:
-        if not self.built:
+        may_lack = type(self).build is not Layer.build or any(True for _ in self.layers_inside())
+        if not self.built and may_lack:
             raise problem("The layer has no weights yet.", where=self,
                           fix="call it on data, or `build(input_shape)`, first")
 

@@ -36,7 +36,6 @@ class StepCache:
     """The part of Trainer that finds the variables of a step and keeps the compiled steps."""
 
     optimizer: Any
-    run_eagerly: Any
     metrics: Any
     _turns: Turns
     _flatten_layers: Any
@@ -61,6 +60,15 @@ class StepCache:
         if "_calls" in state:
             state["_calls"] = CompiledCall()
         return state
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether steps run without compiling."""
+        return self.__dict__.get("_run_eagerly", False) or settings.run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._run_eagerly = bool(value)
 
     @property
     def jit_compile(self) -> bool:
