@@ -13,6 +13,7 @@ import pytest
 
 import kyeo
 from kyeo.core.settings import set_seed
+from kyeo.train import padding
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(50, 6)).astype("float32")
@@ -253,6 +254,14 @@ def test_padded_batches_equal_unpadded_ones(rows):
                         model.predict(X[:rows], batch_size=8, verbose=0), model.get_weights()))
     for a, b in zip(jax.tree.leaves(results[0]), jax.tree.leaves(results[1])):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["train_step", "compute_loss"])
+def test_a_method_put_into_one_model_sees_no_padding(name):
+    model, own = make(), getattr(make(), name)
+    assert padding.may_pad(model)
+    setattr(model, name, lambda *args, **kwargs: own(*args, **kwargs))
+    assert not padding.may_pad(model)
 
 
 def test_evaluate_does_not_depend_on_the_batch_size():
