@@ -57,6 +57,7 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
     """
 
     _graph_arguments = ("inputs", "outputs")
+    _counts_changes = False  # its own are the trainer's
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls is Model and _means_graph(args, kwargs):

@@ -67,15 +67,16 @@ class Runner:
         donated: how many of the groups, from the first on, have buffers that may be overwritten.
         eager: run without compiling.
         lock: held by a step while the buffers it gives up are not replaced; shared by the runners of a model.
+        changes: how often attributes of the model's layers were set when what it runs was traced.
     """
 
     def __init__(self, step: Callable[..., Any], groups: list[list[Variable]], word: Callable[[], str | None], *,
-                 donated: int, eager: bool, lock: Any):
+                 donated: int, eager: bool, lock: Any, changes: int = 0):
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
         for variable in self._boxes:
             variable.place()
-        self._lock = lock
+        self._lock, self.changes = lock, changes
         self._step, self._word, self._donated, self._eager = keeping_places(step, groups), word, donated, eager
         # XLA's own code multiplies ints slowly: 512 x 512 in 0.5 instead of 0.1 ms, 4,096 x 4,096 in 28 instead of 1.6
         self._few_rows = 0 if any(v.dtype == "int8" for v in self._boxes) else _FEW_ROWS

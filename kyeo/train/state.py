@@ -12,7 +12,7 @@ from kyeo.core.variable import Structure, Variable, pure
 from kyeo.data.source import Source
 from kyeo.data.unpack import pack_x_y_sample_weight
 from kyeo.layers.habits import sweep
-from kyeo.train.calling import CompiledCall
+from kyeo.train.calling import CompiledCall, changes_of
 from kyeo.train.compile_metrics import CompileMetrics
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import is_ours, may_pad
@@ -139,9 +139,15 @@ class StepCache:
                 owner = weakref.ref(self)  # the runner belongs to it
                 self._runners[same] = Runner(
                     _packed(owner, f"{mode}_step"), groups, lambda: fingerprint(owner(), mode, groups),
-                    donated=3 if mode == "train" else 0, eager=self.run_eagerly, lock=self._turns.step)
+                    donated=3 if mode == "train" else 0, eager=self.run_eagerly, lock=self._turns.step,
+                    changes=changes_of(self._flatten_layers()))
             self._current_runners[mode] = (now, self._runners[same])
         return self._current_runners[mode][1]
+
+    def renew_predictions(self) -> None:
+        """Forget what is compiled of `predict`: layers compute something else since."""
+        self._current_runners.pop("predict", None)
+        self._runners = {key: runner for key, runner in self._runners.items() if key[0] != "predict"}
 
     def may_pad(self, source: Source) -> bool:
         """Whether the smaller last batch of this source can be filled up without changing any number."""
