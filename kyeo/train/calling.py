@@ -37,8 +37,8 @@ class CompiledCall:
             return None
         if self._version != Structure.version:
             self._compiled.clear()
-            self._version, self._plain = Structure.version, model.built and model.pads_predictions
             self._layers = model._flatten_layers(include_self=False)
+            self._version, self._plain = Structure.version, model.built and model.pads_predictions
         if not self._plain:
             return None
         if model.runner("predict").changes != changes_of(self._layers):

@@ -126,7 +126,8 @@ class StepCache:
     def runner(self, mode: str) -> Runner:
         """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
         now = (Structure.version, self.run_eagerly)
-        if self._current_runners.get(mode, (None, None))[0] != now:
+        known = self._current_runners.get(mode)  # held here: a call in another thread may make `predict` anew
+        if known is None or known[0] != now:
             variables = self.state_variables()
             groups = {"train": list(variables), "test": [variables.trainable, variables.frozen, variables.metrics],
                       "predict": [variables.trainable, variables.frozen]}[mode]
@@ -134,15 +135,16 @@ class StepCache:
                        if layer._in_programs]
             same = (mode, self.run_eagerly, settings.distribution, *learned,
                     tuple(tuple(map(id, g)) for g in groups))
-            if same not in self._runners:
+            runner = self._runners.get(same)
+            if runner is None:
                 _check_arguments(getattr(self, f"{mode}_step"), self)
                 owner = weakref.ref(self)  # the runner belongs to it
-                self._runners[same] = Runner(
+                runner = self._runners[same] = Runner(
                     _packed(owner, f"{mode}_step"), groups, lambda: fingerprint(owner(), mode, groups),
                     donated=3 if mode == "train" else 0, eager=self.run_eagerly, lock=self._turns.step,
                     changes=changes_of(self._flatten_layers()))
-            self._current_runners[mode] = (now, self._runners[same])
-        return self._current_runners[mode][1]
+            known = self._current_runners[mode] = (now, runner)
+        return known[1]
 
     def renew_predictions(self) -> None:
         """Forget what is compiled of `predict`: layers compute something else since."""
