@@ -49,6 +49,12 @@ class CallbackList(Callback):
     Attributes:
         backup: the BackupAndRestore among them, or None.
         history: the History among them, or None.
+
+    >>> import kyeo
+    >>> told = kyeo.callbacks.CallbackList([kyeo.callbacks.LambdaCallback(on_train_end=print)], add_history=True)
+    >>> told.on_epoch_end(0, {"loss": 1})
+    >>> told.on_train_end({"loss": 0.5})
+    {'loss': 0.5}
     """
 
     def __init__(self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False,
