@@ -113,6 +113,12 @@ register_aliases("activations", _FUNCTIONS)
 def get(identifier: Any) -> Any:
     """The activation meant by a name, a function, an object, a class or a config; None is `linear`.
 
+    Args:
+        identifier: any of these.
+
+    Raises:
+        ValueError: it is none of them, or a name that is not known.
+
     >>> import kyeo
     >>> kyeo.activations.get("relu").__name__, kyeo.activations.get(None).__name__
     ('relu', 'linear')
@@ -135,6 +141,10 @@ def serialize(activation: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The activation that a name, or a config from `serialize`, describes.
+
+    Args:
+        config: the plain values, or a name.
+        custom_objects: {name: class or function} for the user's own.
 
     >>> import kyeo
     >>> kyeo.activations.deserialize("relu").__name__

@@ -31,12 +31,22 @@ __all__ = [
 
 
 def backend() -> str:
-    """The name of the engine; always "jax"."""
+    """The name of the engine; always "jax".
+
+    >>> import kyeo
+    >>> kyeo.config.backend()
+    'jax'
+    """
     return "jax"
 
 
 def floatx() -> str:
-    """The number type of floats where none is named."""
+    """The number type of floats where none is named.
+
+    >>> import kyeo
+    >>> kyeo.config.floatx()
+    'float32'
+    """
     return settings.floatx
 
 
@@ -45,36 +55,80 @@ def set_floatx(value: str) -> None:
     """Set the number type of floats: "float16", "bfloat16" or "float32".
 
     float64 is refused: JAX computes in 32 bits unless it is told otherwise before it starts.
+
+    Args:
+        value: the type, by its name or as NumPy has it.
+
+    >>> import kyeo
+    >>> kyeo.config.set_floatx("bfloat16")
+    >>> kyeo.ops.zeros(2).dtype.name
+    'bfloat16'
+    >>> kyeo.config.set_floatx("float32")
     """
     settings.floatx = one_of("set_floatx", ("float16", "bfloat16", "float32"), value=standardize_dtype(value))
 
 
 def epsilon() -> float:
-    """The small number that keeps divisions and logarithms finite."""
+    """The small number that keeps divisions and logarithms finite.
+
+    >>> import kyeo
+    >>> kyeo.config.epsilon()
+    1e-07
+    """
     return settings.epsilon
 
 
 @checked
 def set_epsilon(value: float) -> None:
-    """Set the small number that keeps divisions and logarithms finite."""
+    """Set the small number that keeps divisions and logarithms finite.
+
+    Args:
+        value: at least 0; 1e-7 at the start.
+    """
     settings.epsilon = float(number("set_epsilon", low=0, value=value))
 
 
 def image_data_format() -> str:
-    """Where images have their channels: "channels_last" or "channels_first"."""
+    """Where images have their channels: "channels_last" or "channels_first".
+
+    >>> import kyeo
+    >>> kyeo.config.image_data_format()
+    'channels_last'
+    """
     return settings.image_data_format
 
 
 @checked
 def set_image_data_format(data_format: str) -> None:
-    """Set where images have their channels."""
+    """Set where images have their channels, for layers made later.
+
+    Args:
+        data_format: "channels_last" for (batch, height, width, channels), "channels_first" for (batch, channels,
+            height, width).
+
+    >>> import kyeo
+    >>> kyeo.config.set_image_data_format("channels_first")
+    >>> kyeo.layers.Conv2D(4, 3)(kyeo.Input((1, 8, 8))).shape
+    (None, 4, 6, 6)
+    >>> kyeo.config.set_image_data_format("channels_last")
+    """
     settings.image_data_format = one_of("set_image_data_format", ("channels_last", "channels_first"),
                                         data_format=data_format)
 
 
 @checked
 def run_functions_eagerly(run_eagerly: bool) -> None:
-    """Run the steps of every model without compiling, for debugging."""
+    """Run the steps of every model without compiling, for debugging: `print` and a debugger see arrays.
+
+    Args:
+        run_eagerly: True does so, False compiles again.
+
+    >>> import kyeo
+    >>> kyeo.config.run_functions_eagerly(True)
+    >>> kyeo.config.is_eager()
+    True
+    >>> kyeo.config.run_functions_eagerly(False)
+    """
     settings.run_eagerly = bool(run_eagerly)
 
 
@@ -166,7 +220,11 @@ def max_epochs() -> int | None:
 
 @checked
 def set_max_epochs(max_epochs: int | None) -> None:
-    """Limit the epochs of every `fit`, to try a program out; None for no limit. Also `KERAS_MAX_EPOCHS=2`."""
+    """Limit the epochs of every `fit`, to try a program out. In the environment: `KERAS_MAX_EPOCHS=2`.
+
+    Args:
+        max_epochs: the most; None for no limit.
+    """
     settings.max_epochs = positive_int("set_max_epochs", optional=True, max_epochs=max_epochs)
 
 
@@ -177,7 +235,12 @@ def max_steps_per_epoch() -> int | None:
 
 @checked
 def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
-    """Limit the steps of every epoch of `fit`, `evaluate` and `predict`; None for no limit."""
+    """Limit the steps of every epoch of `fit`, `evaluate` and `predict`. In the environment:
+    `KERAS_MAX_STEPS_PER_EPOCH=10`.
+
+    Args:
+        max_steps_per_epoch: the most; None for no limit.
+    """
     settings.max_steps_per_epoch = positive_int("set_max_steps_per_epoch", optional=True,
                                                 max_steps_per_epoch=max_steps_per_epoch)
 

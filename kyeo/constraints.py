@@ -129,6 +129,12 @@ register_aliases("constraints", {
 def get(identifier: Any) -> Any:
     """The constraint meant by a name, an object, a class, a config or a function; None stays None.
 
+    Args:
+        identifier: any of these.
+
+    Raises:
+        ValueError: it is none of them, or a name that is not known.
+
     >>> import kyeo
     >>> kyeo.constraints.get("non_neg")
     NonNeg()
@@ -148,6 +154,10 @@ def serialize(constraint: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The constraint that a config from `serialize`, or a name, describes.
+
+    Args:
+        config: the plain values, or a name.
+        custom_objects: {name: class or function} for the user's own.
 
     >>> import kyeo
     >>> kyeo.constraints.deserialize({"class_name": "NonNeg", "config": {}})

@@ -120,6 +120,12 @@ def uniform(
 ) -> jax.Array:
     """Evenly distributed floats in [minval, maxval).
 
+    Args:
+        shape: shape of the result.
+        minval, maxval: the bounds; numbers, or arrays that broadcast to `shape`.
+        dtype: a float type; `floatx()` when None.
+        seed: an int, a `SeedGenerator` or None.
+
     >>> import kyeo
     >>> bool((kyeo.random.uniform((100,), 2, 3, seed=0) >= 2).all())
     True
@@ -132,6 +138,12 @@ def randint(
     shape: Sequence[int], minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None,
 ) -> jax.Array:
     """Evenly distributed integers from `minval` to `maxval - 1`.
+
+    Args:
+        shape: shape of the result.
+        minval, maxval: the least, and one more than the greatest.
+        dtype: an integer type.
+        seed: an int, a `SeedGenerator` or None.
 
     >>> import kyeo
     >>> set(kyeo.random.randint((100,), 0, 3, seed=0).tolist())
@@ -195,6 +207,11 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> jax.Array:
     """x with the elements of each line along `axis` in a random order, every line by itself.
 
+    Args:
+        x: array of any shape.
+        axis: along which elements change places.
+        seed: an int, a `SeedGenerator` or None.
+
     >>> import kyeo
     >>> sorted(kyeo.random.shuffle([1, 2, 3], seed=0).tolist())
     [1, 2, 3]
@@ -205,6 +222,12 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> jax.Array:
 @checked
 def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None) -> jax.Array:
     """Gamma distributed numbers of shape parameter `alpha` and scale 1.
+
+    Args:
+        shape: shape of the result.
+        alpha: above 0; a number, or an array that broadcasts to `shape`.
+        dtype: a float type; `floatx()` when None.
+        seed: an int, a `SeedGenerator` or None.
 
     >>> import kyeo
     >>> bool((kyeo.random.gamma((100,), 0.5, seed=0) >= 0).all())
@@ -219,6 +242,12 @@ def binomial(
 ) -> jax.Array:
     """How many of `counts` trials succeed, each with probability `probabilities`; as floats.
 
+    Args:
+        shape: shape of the result.
+        counts, probabilities: numbers, or arrays that broadcast to `shape`.
+        dtype: a float type; `floatx()` when None.
+        seed: an int, a `SeedGenerator` or None.
+
     >>> import kyeo
     >>> bool((kyeo.random.binomial((100,), 5, 0.5, seed=0) <= 5).all())
     True
@@ -230,6 +259,12 @@ def binomial(
 @checked
 def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> jax.Array:
     """Beta distributed numbers, between 0 and 1.
+
+    Args:
+        shape: shape of the result.
+        alpha, beta: the two parameters, above 0; numbers, or arrays that broadcast to `shape`.
+        dtype: a float type; `floatx()` when None.
+        seed: an int, a `SeedGenerator` or None.
 
     >>> import kyeo
     >>> bool((kyeo.random.beta((100,), 2.0, 2.0, seed=0) <= 1).all())

@@ -135,6 +135,12 @@ register_aliases("regularizers", {
 def get(identifier: Any) -> Any:
     """The regularizer meant by a name, an object, a class, a config or a function; None stays None.
 
+    Args:
+        identifier: any of these.
+
+    Raises:
+        ValueError: it is none of them, or a name that is not known.
+
     >>> import kyeo
     >>> kyeo.regularizers.get("l2").l2
     0.01
@@ -154,6 +160,10 @@ def serialize(regularizer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The regularizer that a config from `serialize`, or a name, describes.
+
+    Args:
+        config: the plain values, or a name.
+        custom_objects: {name: class or function} for the user's own.
 
     >>> import kyeo
     >>> kyeo.regularizers.deserialize({"class_name": "L1", "config": {"l1": 0.5}}).l1

@@ -47,10 +47,14 @@ class CallbackList(Callback):
         params: "verbose", "epochs", "steps", ...; given to all of them.
 
     Attributes:
-        wants_batches: whether a callback other than the progress bar listens to single batches.
-        wants_progress: whether a progress bar does.
         backup: the BackupAndRestore among them, or None.
         history: the History among them, or None.
+
+    >>> import kyeo
+    >>> told = kyeo.callbacks.CallbackList([kyeo.callbacks.LambdaCallback(on_train_end=print)], add_history=True)
+    >>> told.on_epoch_end(0, {"loss": 1})
+    >>> told.on_train_end({"loss": 0.5})
+    {'loss': 0.5}
     """
 
     def __init__(self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False,
@@ -72,10 +76,8 @@ class CallbackList(Callback):
         _check_hooks(self._listeners)
         self._heard = {
             hook for hook in _BATCH_HOOKS for c in self.callbacks if c is not self._progbar and _overrides(c, hook)}
-        self.wants_batches = bool(self._heard)
         self.set_model(model)
         self.set_params(params)
-        self.wants_progress = self._progbar is not None and self._progbar.verbose == 1
 
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
@@ -91,7 +93,8 @@ class CallbackList(Callback):
             callback.set_model(model)
 
     def wants(self, mode: str) -> bool:
-        """`wants_batches` for the steps of one mode: "train", "test" or "predict"."""
+        """Whether a callback other than the progress bar listens to the steps of a mode: "train", "test" or
+        "predict"."""
         return any(f"_{mode}_batch" in hook for hook in self._heard)
 
     @property

@@ -94,12 +94,10 @@ def _packed(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, (np.ndarray, np.generic, jax.Array)) or _is_torch(value):
-        name = path or "value"
-        arrays[name] = np.asarray(value)
+        name = _keep(np.asarray(value), path, arrays)
         return {_TORCH if _is_torch(value) else _ARRAY: name, "scalar": isinstance(value, np.generic)}
     if isinstance(value, bytes):
-        arrays[path or "value"] = np.frombuffer(value, np.uint8)
-        return {_BYTES: path or "value"}
+        return {_BYTES: _keep(np.frombuffer(value, np.uint8), path, arrays)}
     if isinstance(value, (list, tuple)):
         items = [_packed(item, f"{path}/{i}", arrays) for i, item in enumerate(value)]
         return items if isinstance(value, list) else {_TUPLE: items}
@@ -109,6 +107,15 @@ def _packed(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         return parts if plain else {_DICT: [[_packed(k, f"{path}/key", arrays), v] for k, v in parts.items()]}
     raise problem("This cannot be kept in a checkpoint.", received=value, where=path, kind=TypeError,
                   expected="numbers, texts, bytes, arrays, and lists, tuples and dicts of them")
+
+
+def _keep(array: np.ndarray, path: str, arrays: dict[str, np.ndarray]) -> str:
+    """File an array by its path, and give the name; two paths may read alike, as those of `1` and "1" do."""
+    name = path or "value"
+    while name in arrays:
+        name += "'"
+    arrays[name] = array
+    return name
 
 
 def _is_torch(value: Any) -> bool:

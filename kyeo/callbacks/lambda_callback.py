@@ -14,8 +14,11 @@ class LambdaCallback(Callback):
     """Calls the given functions.
 
     Args:
-        hooks: functions by the name of the hook, each with the hook's arguments: `(epoch, logs)`,
-            `(batch, logs)` or `(logs)`.
+        on_epoch_begin, on_epoch_end: called with `(epoch, logs)`, epochs from 0.
+        on_train_begin, on_train_end: called with `(logs)`.
+        on_train_batch_begin, on_train_batch_end: called with `(batch, logs)`, batches of an epoch from 0. Listening to
+            batches makes small networks slower.
+        **hooks: functions for any other hook of `kyeo.callbacks.Callback`, by its name.
 
     >>> import kyeo
     >>> kyeo.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs)).on_epoch_end(2, {})

@@ -199,6 +199,8 @@ def _prune(folder: pathlib.Path) -> None:
 def _forget_old(caches: pathlib.Path) -> None:
     """Remove the folders of machines and versions that nobody has used for a month."""
     for folder in caches.glob("compiled-*"):
-        newest = max((file.stat().st_mtime for file in [folder, *folder.iterdir()]), default=0.0)
-        if not _distrust(folder) and time.time() - newest > _FORGOTTEN:
+        if _distrust(folder):  # it may not even be ours to look into
+            continue
+        newest = max(file.stat().st_mtime for file in [folder, *folder.iterdir()])
+        if time.time() - newest > _FORGOTTEN:
             shutil.rmtree(folder, ignore_errors=True)

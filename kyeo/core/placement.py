@@ -70,7 +70,7 @@ def keeping_places(step: Callable[..., Any], groups: Sequence[Sequence[Any]]) ->
     """A step whose new state lies as the variables do, so that the next step finds it there."""
     if settings.distribution is None:
         return step
-    layouts = [[variable.layout().backend_layout for variable in group] for group in groups]
+    layouts = [[layout_of(variable).backend_layout for variable in group] for group in groups]
 
     def placed(state: Any, data: Any) -> Any:
         result, new = step(state, data)

@@ -159,10 +159,10 @@ def device(device_name: Any) -> Any:
     if isinstance(device_name, jax.Device):
         return jax.default_device(device_name)
     kind, _, number = str(device_name).lower().partition(":")
-    names = [f"{d.platform}:{d.id}" for d in jax.devices() + jax.devices("cpu")]
     try:
         found = jax.devices({"cuda": "gpu"}.get(kind, kind))[int(number or 0)]
     except (RuntimeError, ValueError, IndexError):
+        names = [f"{d.platform}:{d.id}" for d in jax.devices() + jax.devices("cpu")]
         raise problem("There is no such device.", received=f"device_name={device_name!r}", where="device",
                       expected="one of " + ", ".join(dict.fromkeys(names)),
                       fix='JAX finds no other here; for a GPU it needs more: pip install "jax[cuda13]"') from None

@@ -19,7 +19,7 @@ from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import describe, problem
 from kyeo.core.lookup import resolve
 from kyeo.core.naming import auto_name
-from kyeo.core.placement import layout_of, place_value
+from kyeo.core.placement import place_value
 from kyeo.core.processes import for_numpy
 from kyeo.core.reading import is_reading, spend
 from kyeo.core.scope import current, scope
@@ -88,8 +88,8 @@ class Variable(Arithmetic):
         self.autocast, self.aggregation, self.synchronization = autocast, aggregation, synchronization
         self.regularizer = self.constraint = None
         self.overwrite_with_gradient = False
-        self.trainable: bool = bool(trainable)
-        self.born_trainable: bool = self.trainable  # the order of `weights` goes by this, not by later freezing
+        self._trainable = bool(trainable)
+        self.born_trainable: bool = self._trainable  # the order of `weights` goes by this, not by later freezing
         self._layout: Any = None  # of its own, whatever the distribution says
         self._lent = True  # whether someone outside may hold the array, so that it must not be donated
         self._later: Any = None  # gives the first value when it is asked for
@@ -103,9 +103,8 @@ class Variable(Arithmetic):
     def _put_off(self, initializer: Any, shape: Any, dtype: Any) -> bool:
         """Whether the first value can wait until someone asks for it: often weights of a file come before."""
         here = settings.distribution is None and jax.config.jax_default_device is None
-        if not here or shape is None or not all(type(size) is int and size >= 0 for size in shape):
-            return False
-        if not hasattr(initializer, "_later"):
+        if not here or shape is None or not hasattr(initializer, "_later") or not all(
+                type(size) is int and size >= 0 for size in shape):
             return False
         self._shape, self._dtype = tuple(shape), standardize_dtype(dtype)
         if self._dtype == "string" or (self.nbytes > _AT_ONCE and not is_reading()):
@@ -151,7 +150,7 @@ class Variable(Arithmetic):
                               expected="a NumPy or JAX array, a number, or an initializer")
             if dtype is None and not isinstance(value, jax.Array):
                 value = np.asarray(value)
-                dtype = None if value.dtype.kind not in "f" else standardize_dtype(None)
+                dtype = None if value.dtype.kind != "f" else standardize_dtype(None)
             array = to_array(value, None if dtype is None else standardize_dtype(dtype))
         if shape is not None and tuple(shape) != array.shape:
             raise problem("The value does not have the shape asked for.", received=value, where=self.path,
@@ -160,17 +159,31 @@ class Variable(Arithmetic):
 
     # -- reading -------------------------------------------------------------------------------------------
     @property
+    def trainable(self) -> bool:
+        """Whether optimizers change it. A compiled step that took it for the other is not used again."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        if self._trainable != bool(value):
+            self._trainable = bool(value)
+            Structure.version += 1
+
+    @property
     def value(self) -> jax.Array:
         """The array: from the overlay while a pure function runs, else from the box."""
         now = current()
-        if now.overlay is None:
-            value, self._lent = self._value, True
-        else:
-            value = now.overlay.get(self)
-            value = self._value if value is None else value
+        value = self._as_stored(now.overlay)
         if now.compute_dtype is not None and self.autocast and is_float(self._dtype):
             return value.astype(now.compute_dtype)
         return value
+
+    def _as_stored(self, overlay: dict[Any, Any] | None) -> jax.Array:
+        """The array in the type it is kept in, whatever the layer around computes in."""
+        if overlay is None:
+            self._lent = True
+        value = None if overlay is None else overlay.get(self)
+        return self._value if value is None else value
 
     @property
     def dtype(self) -> str:
@@ -233,15 +246,10 @@ class Variable(Arithmetic):
             raise problem(
                 f"The variable `{self.path}` was assigned inside a JAX transformation, where its value would be lost.",
                 received=value, expected="a pure function of the variables",
-                fix="inside jax.jit and jax.grad use `model.stateless_call(...)`, which gives the new values back",
-            )
+                fix="inside jax.jit and jax.grad use `model.stateless_call(...)`, which gives the new values back")
         else:
             self._value, self._lent = place_value(value, self.path, self._layout), True
         return value
-
-    def layout(self) -> Any:
-        """How it is divided among devices; None without a distribution."""
-        return layout_of(self)
 
     def place(self) -> None:
         """Move the value to where the distribution wants it."""
@@ -274,11 +282,11 @@ class Variable(Arithmetic):
 
     def assign_add(self, value: Any) -> jax.Array:
         """Add to the value."""
-        return self.assign(self.value.astype(self._dtype) + to_array(unwrap(value)))
+        return self.assign(self._as_stored(current().overlay) + to_array(unwrap(value)))
 
     def assign_sub(self, value: Any) -> jax.Array:
         """Subtract from the value."""
-        return self.assign(self.value.astype(self._dtype) - to_array(unwrap(value)))
+        return self.assign(self._as_stored(current().overlay) - to_array(unwrap(value)))
 
     __hash__ = object.__hash__
 

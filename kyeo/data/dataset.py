@@ -27,6 +27,7 @@ class Dataset:
     Args:
         elements: a function from the number of a pass to an iterator over its elements.
         size: how many there are; None if that is not known.
+        batch_size: rows of an element, where elements are batches.
 
     >>> import kyeo, numpy as np
     >>> data = kyeo.data.Dataset.from_tensor_slices((np.arange(5), np.arange(5) * 2))

@@ -51,6 +51,12 @@ register_aliases("initializers", {
 def get(identifier: Any) -> Any:
     """The initializer meant by a name, an object, a class, a config, a function or an array; None stays None.
 
+    Args:
+        identifier: any of these.
+
+    Raises:
+        ValueError: it is none of them, or a name that is not known.
+
     >>> import kyeo
     >>> kyeo.initializers.get("he_normal")
     HeNormal()
@@ -72,6 +78,10 @@ def serialize(initializer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The initializer that a config from `serialize`, or a name, describes.
+
+    Args:
+        config: the plain values, or a name.
+        custom_objects: {name: class or function} for the user's own.
 
     >>> import kyeo
     >>> kyeo.initializers.deserialize({"class_name": "Ones", "config": {}})

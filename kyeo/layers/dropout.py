@@ -23,18 +23,23 @@ class _Noise(Layer):
     """A layer that draws while training. What it draws is a function of seed, step and element, so two runs give the
     same bits, and a row of the batch does not see how many rows there are."""
 
-    def _set_noise(self, seed: Any, strength: float) -> None:
+    _strength = "rate"  # the attribute that says how much; with 0 the layer does nothing
+
+    def _set_noise(self, seed: Any) -> None:
         self.seed = seed
         self.supports_masking = True
-        if strength > 0:
+        if getattr(self, self._strength) > 0:
             with scope(path=f"{current().path}/{self.name}".lstrip("/")):  # an unseeded draw goes by its path
                 self.seed_generator = SeedGenerator(seed)
-        self._strength = strength
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """The inputs, changed at random while training."""
-        if not training or not self._strength or current().symbolic:  # noise changes no shape
+        if not training or not getattr(self, self._strength) or current().symbolic:  # noise changes no shape
             return inputs
+        if not hasattr(self, "seed_generator"):  # as in Keras, which states of a model there are hangs on it
+            raise problem(f"A layer that was made to do nothing has nothing to draw from: `{self._strength}` was 0.",
+                          received=f"{self._strength}={getattr(self, self._strength)}, set later", where=self,
+                          fix=f"make it with a small {self._strength}, and set it to 0 until it is wanted")
         return self.disturb(inputs, self.seed_generator.next())
 
     def disturb(self, inputs: Any, key: Any) -> Any:
@@ -91,7 +96,7 @@ class Dropout(_Noise):
         super().__init__(**kwargs)
         self.rate = fraction(self, rate=rate)
         self.noise_shape = _noise_shape(self, noise_shape)
-        self._set_noise(seed, self.rate)
+        self._set_noise(seed)
 
     def disturb(self, inputs: Any, key: Any) -> Any:
         """Zeros at random, the rest scaled up."""
@@ -103,7 +108,7 @@ class _SpatialDropout(_Noise):
 
     def _set_spatial(self, rate: Any, data_format: str, seed: Any) -> None:
         self.rate = fraction(self, rate=rate)
-        self._set_noise(seed, self.rate)
+        self._set_noise(seed)
         self._spatial_axes = spatial_axes(data_format, self.rank + 2)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
@@ -198,7 +203,7 @@ class GaussianDropout(_Noise):
     def __init__(self, rate: float, seed: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = number(self, low=0, check=lambda r: r < 1, expected="a number from 0 to below 1", rate=rate)
-        self._set_noise(seed, self.rate)
+        self._set_noise(seed)
 
     def disturb(self, inputs: Any, key: Any) -> Any:
         """The inputs times the noise."""
@@ -218,10 +223,12 @@ class GaussianNoise(_Noise):
     (2, 3)
     """
 
+    _strength = "stddev"
+
     def __init__(self, stddev: float, seed: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.stddev = number(self, low=0, stddev=stddev)
-        self._set_noise(seed, self.stddev)
+        self._set_noise(seed)
 
     def disturb(self, inputs: Any, key: Any) -> Any:
         """The inputs plus the noise."""
@@ -247,7 +254,7 @@ class AlphaDropout(_Noise):
         super().__init__(**kwargs)
         self.rate = number(self, low=0, check=lambda r: r < 1, expected="a number from 0 to below 1", rate=rate)
         self.noise_shape = _noise_shape(self, noise_shape)
-        self._set_noise(seed, self.rate)
+        self._set_noise(seed)
 
     def disturb(self, inputs: Any, key: Any) -> Any:
         """The saturation value at random, then the change that restores mean and variance."""

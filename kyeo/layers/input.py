@@ -24,6 +24,11 @@ class InputLayer(Layer):
         input_tensor: a symbolic tensor that says shape and type; if no layer gave it, it is the input itself.
         optional: whether None may be passed for it.
         name: its name, by which dicts of inputs are matched.
+
+    >>> import kyeo
+    >>> layer = kyeo.layers.InputLayer((4,), name="x")
+    >>> layer.output.shape
+    (None, 4)
     """
 
     def __init__(

@@ -32,6 +32,16 @@ class InputSpec:
         allow_last_axis_squeeze: whether a last axis of size 1 may be missing or too much.
         name: the key of this input where inputs come as a dict.
         optional: whether None is taken.
+
+    >>> import kyeo
+    >>> class Last4(kyeo.Layer):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.input_spec = kyeo.layers.InputSpec(axes={-1: 4})
+    ...     def call(self, x):
+    ...         return x
+    >>> Last4()(kyeo.ops.ones((2, 4))).shape
+    (2, 4)
     """
 
     @checked

@@ -27,7 +27,7 @@ _FILES = frozenset(f"kyeo.layers.{name}" for name in (
     "pool", "reshape", "separable"))  # layers of other files read data, hold models or run what the user wrote
 _UNREAD = ("kyeo.initializers", "kyeo.regularizers", "kyeo.constraints")  # no `call` asks them: their class is enough
 _ASIDE = frozenset({  # how a layer came about and what it is called
-    "name", "path", "_given", "_build_shapes", "_call_shapes", "_input_shape_given", "_inbound_nodes"})
+    "name", "path", "_given", "_build_shapes", "_call_shapes", "_input_shape_given", "_inbound_nodes", "_changes"})
 _PLAIN = (type(None), bool, int, float, str, bytes)
 _MOST_PARTS, _MOST_KEYS = 500, 1024  # of a key; kept
 _known: dict[Any, Any] = {}

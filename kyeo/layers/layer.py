@@ -59,6 +59,7 @@ class Layer(Shaped):
     _keeps_keywords = True
     _graph_arguments: tuple[str, ...] = ()  # what a model takes besides
     _in_programs: tuple[str, ...] = ()  # attributes that a compiled step holds as constants, though they are learned
+    _counts_changes = True  # whether what it computes hangs on its public attributes
     mixes_rows = True  # whether a row of the output may depend on other rows of the batch; False for built-in layers
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -106,10 +107,13 @@ class Layer(Shaped):
         Structure.version += 1
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name[0] != "_" and isinstance(value, (Variable, Shaped, list, tuple, dict)):
-            Structure.version += 1
-            if vars(self).get(name, self) is None:  # in the order of Keras: by when it got something to own
-                del self.__dict__[name]
+        if name[0] != "_":
+            if isinstance(value, (Variable, Shaped, list, tuple, dict)) or name == "call":
+                Structure.version += 1
+                if vars(self).get(name, self) is None:  # in the order of Keras: by when it got something to own
+                    del self.__dict__[name]
+            if self._counts_changes and self.__dict__.get("built"):  # programs made before are stale
+                self.__dict__["_changes"] = self.__dict__.get("_changes", 0) + 1
         try:
             object.__setattr__(self, name, value)
         except AttributeError:
@@ -171,7 +175,7 @@ class Layer(Shaped):
                       fix="write `def call(self, inputs): ...` in the class")
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        """The mask of the output; the input's own mask by default."""
+        """The mask of the output, for `inputs` with the mask `previous_mask`: by default that one."""
         return previous_mask
 
     def get_config(self) -> dict[str, Any]:
@@ -353,8 +357,15 @@ class Layer(Shaped):
     # -- as a pure function --------------------------------------------------------------------------------
     def stateless_call(self, trainable_variables: Any, non_trainable_variables: Any, *args: Any,
                        return_losses: bool = False, **kwargs: Any) -> Any:
-        """Call with the variables' values passed in: `(outputs, new non-trainable values[, losses])`."""
-        self._check_built()
+        """Call with the variables' values passed in: `(outputs, new non-trainable values[, losses])`.
+
+        >>> import kyeo
+        >>> kyeo.layers.Rescaling(2.0).stateless_call([], [], kyeo.ops.ones(2))[0].tolist()
+        [2.0, 2.0]
+        """
+        if not self.built and (type(self).build is not Layer.build or any(True for _ in self.layers_inside())):
+            raise problem("The layer has no weights yet.", where=self,
+                          fix="call it on data, or `build(input_shape)`, first")
         trainable, frozen = self.trainable_variables, self.non_trainable_variables
         surrounding = current().losses
 
@@ -370,11 +381,6 @@ class Layer(Shaped):
             surrounding.complete = True
         rest = new[len(trainable):]
         return (outputs, rest, losses) if return_losses else (outputs, rest)
-
-    def _check_built(self) -> None:
-        if not self.built:
-            raise problem("The layer has no weights yet.", where=self,
-                          fix="call it on data, or `build(input_shape)`, first")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -77,8 +77,15 @@ class Owning(Configurable, VariableOwner):
             autocast: whether it is read in the layer's compute dtype.
             regularizer: adds a penalty on its value to the loss.
             constraint: applied to it after each optimizer step.
-            aggregation, overwrite_with_gradient: as in Keras.
+            aggregation: how copies on several devices become one; kept for config.
+            overwrite_with_gradient: whether its gradient is its next value, as scales of float8 are learned.
             name: its name within the layer.
+
+        >>> import kyeo
+        >>> layer = kyeo.Layer(name="scale")
+        >>> weight = layer.add_weight(shape=(3,), initializer="ones", name="factor")
+        >>> weight.shape, len(layer.trainable_weights)
+        ((3,), 1)
         """
         if "_weights" not in self.__dict__:
             raise problem("The layer was not set up yet.", received=f"add_weight(name={name!r})", where=type(self),
@@ -181,7 +188,21 @@ class Owning(Configurable, VariableOwner):
         return [v.numpy() for v in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Put arrays into the weights; all are checked before the first is written."""
+        """Put arrays into the weights; all are checked before the first is written.
+
+        Args:
+            weights: arrays in the order and of the shapes of `weights`, as `get_weights` gives them.
+
+        Raises:
+            ValueError: there are more or fewer, or a shape is another; nothing was changed then.
+
+        >>> import kyeo, numpy as np
+        >>> layer = kyeo.layers.Dense(1)
+        >>> layer.build((None, 2))
+        >>> layer.set_weights([np.ones((2, 1)), np.zeros(1)])
+        >>> layer.kernel.numpy().tolist()
+        [[1.0], [1.0]]
+        """
         mine = self.weights
         if not hasattr(weights, "__len__"):
             raise problem("These are no weights.", received=weights, expected="a list of arrays", where=self,
@@ -199,19 +220,31 @@ class Owning(Configurable, VariableOwner):
             variable.assign(value)
 
     def count_params(self) -> int:
-        """How many numbers the weights hold."""
+        """How many numbers the weights hold.
+
+        Raises:
+            ValueError: the layer is not built yet.
+        """
         if not getattr(self, "built", True):
             raise problem("Weights cannot be counted before they exist.", where=self,
                           fix="call the layer on data, or `build(input_shape)`, first")
         return sum(v.size for v in self.weights)
 
     def save_own_variables(self, store: Any) -> None:
-        """Write this layer's own variables (not those of layers inside) into a mapping, by position."""
+        """Write this layer's own variables (not those of layers inside) into a mapping, by position.
+
+        Args:
+            store: takes an array for each key, "0", "1", ...
+        """
         for index, variable in enumerate(self.own_variables()):
             store[str(index)] = variable  # the store copies it when it writes it
 
     def load_own_variables(self, store: Any) -> None:
-        """Read what `save_own_variables` wrote."""
+        """Read what `save_own_variables` wrote.
+
+        Args:
+            store: a mapping of arrays by the same keys.
+        """
         mine = self.own_variables()
         if len(store.keys()) != len(mine):
             raise problem("The stored layer has another number of variables.", where=self,
@@ -240,7 +273,21 @@ class Owning(Configurable, VariableOwner):
                       fix="make a metric in __init__ (self.seen = kyeo.metrics.Mean()), and update it in `call`")
 
     def add_loss(self, loss: Any) -> None:
-        """Add a scalar, or a list of scalars, to the losses; called from within `call`."""
+        """Add a scalar, or a list of scalars, to the losses; called from within `call`.
+
+        Args:
+            loss: what training is to make small besides the compiled loss; an array of shape () or a list of such.
+
+        >>> import kyeo
+        >>> class Small(kyeo.Layer):
+        ...     def call(self, x):
+        ...         self.add_loss(kyeo.ops.mean(x ** 2))
+        ...         return x
+        >>> layer = Small()
+        >>> _ = layer(kyeo.ops.ones((2, 3)))
+        >>> float(layer.losses[0])
+        1.0
+        """
         for value in jax.tree.leaves(loss):
             value = jnp.asarray(value)
             if value.ndim:

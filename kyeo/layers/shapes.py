@@ -115,7 +115,12 @@ class Shaped(Owning, Operation):
 
     def compute_output_shape(self, *shapes: Any, **named: Any) -> Any:
         """The shape(s) of the output for input shapes, by place or in the order of their names; found by tracing
-        `call`."""
+        `call`.
+
+        >>> import kyeo
+        >>> kyeo.layers.Conv1D(4, 3).compute_output_shape((None, 10, 2))
+        (None, 8, 4)
+        """
         def to_tensor(shape: Any) -> Any:
             return SymbolicTensor(shape, self.compute_dtype)
 

@@ -31,6 +31,12 @@ def get(identifier: Any) -> Any:
 
     Names of functions ("mse", "mean_squared_error") give the function, names of classes a new loss.
 
+    Args:
+        identifier: any of these.
+
+    Raises:
+        ValueError: it is none of them, or a name that is not known.
+
     >>> import kyeo
     >>> kyeo.losses.get("mse") is kyeo.losses.mean_squared_error
     True
@@ -50,6 +56,10 @@ def serialize(loss: Any) -> Any:
 
 def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The loss (or function) that `serialize` wrote, or that has this name.
+
+    Args:
+        name: the plain values, or a name.
+        custom_objects: {name: class or function} for the user's own.
 
     >>> import kyeo
     >>> kyeo.losses.deserialize("huber") is kyeo.losses.huber

@@ -75,6 +75,12 @@ def get(identifier: Any) -> Any:
 
     Names are those of classes ("MeanSquaredError", "mean_squared_error", "mse") and give a new metric.
 
+    Args:
+        identifier: any of these.
+
+    Raises:
+        ValueError: it is none of them, or a name that is not known.
+
     >>> import kyeo
     >>> kyeo.metrics.get("binary_accuracy").name
     'binary_accuracy'
@@ -94,6 +100,10 @@ def serialize(metric: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The metric (or function) that `serialize` wrote, or that has this name.
+
+    Args:
+        config: the plain values, or a name.
+        custom_objects: {name: class or function} for the user's own.
 
     >>> import kyeo
     >>> kyeo.metrics.deserialize(kyeo.metrics.serialize(kyeo.metrics.Mean())).name

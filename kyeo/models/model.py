@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,17 +13,15 @@ from kyeo.core.plain import warn
 from kyeo.core.processes import for_numpy
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
-from kyeo.export import export_model
 from kyeo.layers.call_spec import shape_of
 from kyeo.layers.input import InputLayer
 from kyeo.layers.layer import Layer
+from kyeo.models.files import ModelFiles
 from kyeo.models.graph import Graph
 from kyeo.models.graph_config import constructor_takes, graph_config, graph_from_config
 from kyeo.models.state_tree import StateTree
 from kyeo.models.summary import print_summary
 from kyeo.quantizers.calibration import quantize_model
-from kyeo.saving import load_weights, model_to_json, save_model, save_weights
-from kyeo.saving.notes import notes_in
 from kyeo.train.structure import nesting_of
 from kyeo.train.trainer import Trainer
 from kyeo.train.young_statistics import recalibrate
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Model"]
 
 
-class Model(StateTree, Trainer, Layer):
+class Model(StateTree, ModelFiles, Trainer, Layer):
     """A network with `compile`, `fit`, `evaluate` and `predict`.
 
     Made from a graph, `Model(inputs, outputs)`, or by a subclass that writes `call`.
@@ -60,6 +57,7 @@ class Model(StateTree, Trainer, Layer):
     """
 
     _graph_arguments = ("inputs", "outputs")
+    _counts_changes = False  # its own are the trainer's
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls is Model and _means_graph(args, kwargs):
@@ -157,7 +155,11 @@ class Model(StateTree, Trainer, Layer):
         return [layer for layer in self.layers_inside() if isinstance(layer, Layer)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> "AnyLayer":
-        """A layer by its name or position.
+        """A layer by its name or position; only one of the two is given.
+
+        Args:
+            name: its name.
+            index: its place among `layers`, from 0; -1 is the last.
 
         >>> import kyeo
         >>> x = kyeo.Input((4,))
@@ -255,13 +257,13 @@ class Model(StateTree, Trainer, Layer):
         return serialize_value(self._compile_config or {}, owner=self, name="compile")
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile with what `get_compile_config` gave, and make the optimizer's variables."""
+        """Compile with what `get_compile_config` gave (`config`), and make the optimizer's variables."""
         if type(self).compile is not Trainer.compile:
             warn(f"`compile` of {type(self).__name__} is not Kyeo's, so it was not called; call it, or write "
                  "get_compile_config and compile_from_config.")
             return
         self.compile(**deserialize_value(config))
-        if self.built:
+        if self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
     def quantize(  # type: ignore[override]  # as in Keras
@@ -300,6 +302,11 @@ class Model(StateTree, Trainer, Layer):
             expand_nested: show the layers of models inside.
             show_trainable: add a column that says which layers are trainable.
             layer_range: (first name, last name), regular expressions; only these layers and those between.
+
+        >>> import kyeo
+        >>> model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(2)], name="small")
+        >>> model.summary(print_fn=lambda text: print(text.splitlines()[0]))
+        Model: "small"
         """
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
@@ -333,43 +340,6 @@ class Model(StateTree, Trainer, Layer):
         with self._turns.step:
             values = [v.value for v in self.weights]  # read, they are given up to no step any more
         return [np.array(for_numpy(value)) for value in values]
-
-    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
-        """Write the whole model to a `.keras` file; see `kyeo.saving.save_model`."""
-        with self._turns.step:  # a step of another thread waits
-            save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
-
-    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
-        """Write the weights to a `.weights.h5` or `.safetensors` file; see `kyeo.saving.save_weights`."""
-        with self._turns.step:
-            save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size, **kwargs)
-
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Read weights that `save_weights` (or Keras) wrote."""
-        load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
-
-    def _noted_in(self, path: Path) -> dict[str, Any]:
-        """What a callback noted in a file as it saved this model, or another one."""
-        return notes_in(path)
-
-    def export(self, filepath: Any, format: str | None = None, verbose: bool | None = None, input_signature: Any = None,
-               **kwargs: Any) -> None:
-        """Write what `predict` computes as a program that runs without the model; see `docs/export.md`.
-
-        Args:
-            filepath: the file to write; it appears whole or not at all.
-            format: "stablehlo" or "onnx"; None goes by the file's name, ".onnx" or not.
-            verbose: whether to print the file's name; True where None.
-            input_signature: `(shape, dtype)` of the input, or a list or dict of them, with None for sizes left open;
-                for a `call(self, x, y)` a list of one for each. Needed for models that write their own `call` and were
-                not called yet, or not on floats.
-            opset_version: of "onnx" only: the version of its operators, 18 where None.
-        """
-        export_model(self, filepath, format, verbose, input_signature, **kwargs)
-
-    def to_json(self, **kwargs: Any) -> str:
-        """The architecture as JSON text."""
-        return model_to_json(self, **kwargs)
 
 
 _GRAPH_ARGUMENTS = ("inputs", "outputs")

@@ -45,10 +45,9 @@ class StateTree:
         known = {(part, *path): variable for part, path, variable in self._by_path()}
         found = list(_leaves(state_tree, ()))
         for path, value in found:
-            names = ["/".join(p) for p in known]
             if path not in known:
                 raise problem("The tree names a variable that the model does not have.", received="/".join(path),
-                              where=self, fix=did_you_mean("/".join(path), names))
+                              where=self, fix=did_you_mean("/".join(path), map("/".join, known)))
             if np.shape(value) != known[path].shape:
                 raise problem(f'The value of "{"/".join(path)}" does not fit.', received=value, where=self,
                               expected=f"shape {known[path].shape}")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 
 from kyeo.core.errors import problem
 from kyeo.core.symbolic import Node
@@ -202,7 +201,7 @@ def _print(model: Any, table: Any, print_fn: Callable[..., Any] | None) -> None:
     console.print(f'Model: "{model.name}"', style="bold", markup=False)
     console.print(table)
     for label, variables in _totals(model):
-        size = sum(v.size * _bits(v) for v in variables) / 8
+        size = sum(v.nbytes for v in variables)  # not of their values: those may not be drawn yet
         console.print(f"[bold] {label}: [/][color(34)]{sum(v.size for v in variables):,}[/] ({_size_text(size)})")
     if print_fn is not None:
         print_fn(console.end_capture())
@@ -215,10 +214,6 @@ def _totals(model: Any) -> list[tuple[str, list[Variable]]]:
     rows = [("Total params", trainable + frozen + slots), ("Trainable params", trainable),
             ("Non-trainable params", frozen)]
     return [*rows, ("Optimizer params", slots)] if slots else rows
-
-
-def _bits(variable: Variable) -> int:
-    return 8 * np.dtype(variable.value.dtype).itemsize
 
 
 def _size_text(size: float) -> str:

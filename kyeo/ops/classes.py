@@ -30,6 +30,13 @@ def _dense(where: str, sparse: bool) -> None:
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> jax.Array:
     """1 at the place of each class number on a new axis, else 0; numbers that are no class give zeros.
 
+    Args:
+        x: class numbers, from 0, of any shape.
+        num_classes: the size of the new axis.
+        axis: where the new axis is in the result; -1 is the last.
+        dtype: of the result; `floatx()` when None.
+        sparse: only False is possible.
+
     >>> import kyeo
     >>> kyeo.ops.one_hot([0, 2, 0.5], 3).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]

@@ -66,6 +66,10 @@ def convert_to_numpy(x: Any) -> np.ndarray:
 def cast(x: Any, dtype: Any) -> jax.Array:
     """x in another number type; floats are cut, not rounded, to integers.
 
+    Args:
+        x: array of any shape.
+        dtype: the type, by its name or as NumPy has it.
+
     >>> import kyeo
     >>> kyeo.ops.cast([1.7, 0.0], "int32").tolist(), kyeo.ops.cast([1.7, 0.0], bool).tolist()
     ([1, 0], [True, False])

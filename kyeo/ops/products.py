@@ -31,6 +31,12 @@ def _wide(*arrays: jax.Array) -> Any:
 def matmul(x1: Any, x2: Any) -> jax.Array:
     """Matrix product over the last two axes; the others broadcast.
 
+    Args:
+        x1: shape (..., n, k), or (k,) for a vector.
+        x2: shape (..., k, m), or (k,).
+
+    Returns: shape (..., n, m), without the axis of a vector.
+
     >>> import kyeo
     >>> kyeo.ops.matmul([[1, 2]], [[3], [4]]).tolist()
     [[11]]

@@ -47,6 +47,12 @@ var = reduction("var", _var, "Variance (divided by n).", "[1.0, 3.0]", "1.0")
 def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> jax.Array:
     """Largest element along `axis` (of all when None), and of `initial`.
 
+    Args:
+        x: array of any shape.
+        axis: the axis, or axes, to take away.
+        keepdims: whether a size of 1 stays in their place.
+        initial: the result where there are no elements.
+
     >>> import kyeo
     >>> kyeo.ops.max([[1, 2], [3, 4]], axis=1).tolist()
     [2, 4]
@@ -58,6 +64,9 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> jax.Array:
     """Smallest element along `axis` (of all when None), and of `initial`.
 
+    Args:
+        x, axis, keepdims, initial: as for `kyeo.ops.max`.
+
     >>> import kyeo
     >>> kyeo.ops.min([[1, 2], [3, 4]], axis=1).tolist()
     [1, 3]
@@ -68,6 +77,12 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 @op
 def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> jax.Array:
     """Product along `axis` (of all when None).
+
+    Args:
+        x: array of any shape.
+        axis: the axis, or axes, to take away.
+        keepdims: whether a size of 1 stays in their place.
+        dtype: in which it is computed; that of `x` by default.
 
     >>> import kyeo
     >>> kyeo.ops.prod([[1, 2], [3, 4]], axis=1).tolist()

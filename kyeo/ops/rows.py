@@ -61,12 +61,26 @@ def sized_by_values(name: str, fix: str = "keep all elements: kyeo.ops.where(con
                       where=f"ops.{name}", fix=fix, kind=TypeError) from None
 
 
-def named_op(fn: Function, name: str, text: str, call: str, result: str, shown: str = "{}.tolist()") -> Any:
-    """Give a row's function its name, module and docstring, and file it as an op; `shown` is how the docstring's
-    example looks at what the call gives."""
+_OF_REDUCTION = {"x": "array of any shape.", "axis": "the axis, or axes, to take away; None for all of them.",
+                 "keepdims": "whether a size of 1 stays in their place."}
+
+
+def named_op(fn: Function, name: str, text: str, call: str, result: str, shown: str = "{}.tolist()",
+             about: dict[str, str] | None = None) -> Any:
+    """Give a row's function its name, module and docstring, and file it as an op.
+
+    Args:
+        fn: the function.
+        name, text: of the op.
+        call, result: the docstring's example.
+        shown: how the example looks at what the call gives.
+        about: a sentence on each parameter.
+    """
+    told = "".join(f"        {parameter}: {words}\n" for parameter, words in (about or {}).items())
     fn.__name__ = fn.__qualname__ = name
     fn.__module__ = sys._getframe(2).f_globals["__name__"]  # the module that holds the table
-    fn.__doc__ = f"{text}\n\n    >>> import kyeo\n    >>> {shown.format(f'kyeo.ops.{name}({call})')}\n    {result}\n"
+    fn.__doc__ = (f"{text}\n\n" + (f"    Args:\n{told}\n" if told else "") + "    >>> import kyeo\n"
+                  f"    >>> {shown.format(f'kyeo.ops.{name}({call})')}\n    {result}\n")
     return op(fn)
 
 
@@ -76,7 +90,7 @@ def unary(name: str, fn: Function, text: str, x: str, result: str) -> Unary:
     def row(x: Any) -> jax.Array:
         return fn(to_array(x))
 
-    return named_op(row, name, text, x, result)
+    return named_op(row, name, text, x, result, about={"x": "array of any shape, or a number."})
 
 
 def binary(name: str, fn: Function, text: str, args: str, result: str) -> Binary:
@@ -85,7 +99,7 @@ def binary(name: str, fn: Function, text: str, args: str, result: str) -> Binary
     def row(x1: Any, x2: Any) -> jax.Array:
         return fn(to_array(x1), to_array(x2))
 
-    return named_op(row, name, text, args, result)
+    return named_op(row, name, text, args, result, about={"x1, x2": "arrays or numbers."})
 
 
 def bits(name: str, fn: Function, text: str, args: str, result: str) -> Bits:
@@ -94,7 +108,7 @@ def bits(name: str, fn: Function, text: str, args: str, result: str) -> Bits:
     def row(x: Any, y: Any) -> jax.Array:
         return fn(to_array(x), to_array(y))
 
-    return named_op(row, name, text, args, result)
+    return named_op(row, name, text, args, result, about={"x, y": "arrays of integers, of shapes that broadcast."})
 
 
 def reduction(name: str, fn: Function, text: str, args: str, result: str) -> Reduction:
@@ -104,4 +118,4 @@ def reduction(name: str, fn: Function, text: str, args: str, result: str) -> Red
     def row(x: Any, axis: Any = None, keepdims: bool = False) -> jax.Array:
         return fn(to_array(x), axis=tuple_axis(axis), keepdims=keepdims)
 
-    return named_op(row, name, text, args, result)
+    return named_op(row, name, text, args, result, about=_OF_REDUCTION)

@@ -44,6 +44,10 @@ def _sizes(newshape: Any, own: Sequence[Any]) -> Any:
 def reshape(x: Any, newshape: Any) -> jax.Array:
     """The same elements in another shape; one size may be -1, which is what is left.
 
+    Args:
+        x: array of any shape.
+        newshape: an int or a sequence of ints whose product is the number of elements.
+
     >>> import kyeo
     >>> kyeo.ops.reshape([1, 2, 3, 4], (2, -1)).tolist()
     [[1, 2], [3, 4]]
@@ -143,6 +147,10 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> jax.Array:
 @op
 def concatenate(xs: Many, axis: int | None = 0) -> jax.Array:
     """Arrays joined along an existing axis; each flattened before where that is None.
+
+    Args:
+        xs: arrays, alike in all sizes but that of `axis`.
+        axis: the axis.
 
     >>> import kyeo
     >>> kyeo.ops.concatenate([[1, 2], [3]]).tolist()

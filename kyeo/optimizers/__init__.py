@@ -31,6 +31,12 @@ def get(identifier: Any) -> Optimizer | None:
     """The optimizer meant by an optimizer, a name in any case, a config, or a transformation of optax; None stays
     None.
 
+    Args:
+        identifier: any of these.
+
+    Raises:
+        ValueError: it is none of them, or a name that is not known.
+
     >>> import kyeo
     >>> type(kyeo.optimizers.get("rmsprop")).__name__, type(kyeo.optimizers.get("SGD")).__name__
     ('RMSprop', 'SGD')
@@ -62,6 +68,10 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Optimizer:
     """The optimizer that `serialize` wrote, with fresh variables; built-in names are read in any case.
+
+    Args:
+        config: the plain values, or a name.
+        custom_objects: {name: class or function} for the user's own.
 
     >>> import kyeo
     >>> kyeo.optimizers.deserialize({"class_name": "sgd", "config": {"learning_rate": 0.5}}).momentum

@@ -18,8 +18,8 @@ from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, o
 
 __all__ = ["Optimizer"]
 
-_STALE = ("the model has changed since the optimizer was built: call `compile` again after adding or removing layers; "
-          "make weights in `build`, and layers in `__init__`, not in `call`")
+_STALE = ("the model has changed since the optimizer was built: call `compile` again after adding, removing or "
+          "freezing layers; make weights in `build`, and layers in `__init__`, not in `call`")
 
 Pairs = list[tuple[jax.Array, Variable]]
 

@@ -18,10 +18,11 @@ from kyeo.core.configurable import (
 )
 from kyeo.core.errors import boolean, fraction, number, positive_int, problem
 from kyeo.core.naming import auto_name
+from kyeo.core.placement import layout_of
 from kyeo.core.plain import warn
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.scope import scope
-from kyeo.core.variable import Variable, unwrap
+from kyeo.core.variable import Structure, Variable, unwrap
 from kyeo.optimizers.schedules import LearningRateSchedule
 from kyeo.optimizers.support import rate_dtype
 
@@ -143,7 +144,7 @@ class _OptimizerState(Configurable):
         """Make a slot: a variable of the shape and dtype of a weight, named after both."""
         path = reference_variable.path.replace("/", "_")
         return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype,
-                                 layout=reference_variable.layout(), name=f"{path}_{name or 'var'}")
+                                 layout=layout_of(reference_variable), name=f"{path}_{name or 'var'}")
 
     def add_optimizer_variables(
         self, trainable_variables: Iterable[Variable], name: str | Sequence[str], initializer: Any = "zeros",
@@ -209,6 +210,7 @@ class _OptimizerState(Configurable):
         if callable(rate):
             if isinstance(held, Variable):
                 del self._variables[held]
+                Structure.version += 1  # a step that was compiled with it as a part of the state would go by it
             self._learning_rate = rate
             return
         rate = unwrap(rate)

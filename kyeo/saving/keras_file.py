@@ -115,8 +115,8 @@ def _write_folder(model: Any, path: Path, texts: dict[str, str]) -> None:
         for name, asset in saved_assets(model):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(asset.read_bytes())
-        notes = {**json.loads(texts[METADATA]), FILES: checksums(folder)}
-        (folder / METADATA).write_text(json.dumps(notes), encoding="utf-8")
+        about = {**json.loads(texts[METADATA]), FILES: checksums(folder)}
+        (folder / METADATA).write_text(json.dumps(about), encoding="utf-8")
 
 
 def _write_weights(model: Any, file: Any) -> None:
@@ -281,8 +281,8 @@ def _is_hdf5(path: Path) -> bool:
 
 def _todays(spec: Any, names: list[str], read: AssetReader, custom_objects: dict[str, Any] | None) -> tuple[Any, bool]:
     """The description in a `.keras` file in today's words, and whether Keras 2 wrote it."""
-    notes = read_json(read(METADATA), METADATA) if METADATA in names else None
-    version = version_of(notes.get("keras_version", "3.0") if isinstance(notes, dict) else "3.0")
+    about = read_json(read(METADATA), METADATA) if METADATA in names else None
+    version = version_of(about.get("keras_version", "3.0") if isinstance(about, dict) else "3.0")
     if version >= (3, 15):
         return spec, False
     with custom_object_scope(custom_objects), making(None, CONFIG):

@@ -23,6 +23,7 @@ from kyeo.data.source import Source
 from kyeo.train.ahead import Ahead
 from kyeo.train.feed import Portion, portions
 from kyeo.train.not_finite import warn_of_not_finite
+from kyeo.train.prepare import build_for
 from kyeo.train.resume import Place, Progress
 from kyeo.train.runner import Runner
 from kyeo.train.signals import SafePoints
@@ -67,8 +68,12 @@ class Job:
 
     @property
     def runner(self) -> Runner:
-        """The compiled step that is right for the model as it is now."""
-        return self.model.runner(self.mode)
+        """The compiled step that is right for the model as it is now: a callback may have changed it, or compiled it
+        anew, or given it another optimizer."""
+        model = self.model
+        if self.mode != "predict" and not (model._objective.built and getattr(model.optimizer, "built", True)):
+            build_for(model, self.source.peek())
+        return model.runner(self.mode)
 
     def settle(self) -> None:
         """Find out, at the first batch, whether padding works out, how many steps go into a dispatch and whether all

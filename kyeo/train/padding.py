@@ -29,11 +29,11 @@ def may_pad(model: Any, metrics: bool = True) -> bool:
     """
     if not _is_graph_model(model):
         return False
-    if any(not is_ours(getattr(type(model), name)) for name in (_REPLACEABLE if metrics else _REPLACEABLE[:1])):
+    if any(not is_ours(getattr(model, name)) for name in (_REPLACEABLE if metrics else _REPLACEABLE[:1])):
         return False
     for layer in model._flatten_layers():
-        if not _is_graph_model(layer) and getattr(layer, "mixes_rows", True):
-            return False
+        if "call" in vars(layer) or (not _is_graph_model(layer) and getattr(layer, "mixes_rows", True)):
+            return False  # one that was put into the layer, to look on say, may do anything
         graph = getattr(layer, "_graph", None)
         if graph is not None and not all(map(_keeps_rows_apart, graph.nodes)):
             return False

@@ -67,25 +67,26 @@ class Runner:
         donated: how many of the groups, from the first on, have buffers that may be overwritten.
         eager: run without compiling.
         lock: held by a step while the buffers it gives up are not replaced; shared by the runners of a model.
+        changes: how often attributes of the model's layers were set when what it runs was traced.
     """
 
     def __init__(self, step: Callable[..., Any], groups: list[list[Variable]], word: Callable[[], str | None], *,
-                 donated: int, eager: bool, lock: Any):
+                 donated: int, eager: bool, lock: Any, changes: int = 0):
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
         for variable in self._boxes:
             variable.place()
-        self._lock = lock
+        self._lock, self.changes = lock, changes
         self._step, self._word, self._donated, self._eager = keeping_places(step, groups), word, donated, eager
         # XLA's own code multiplies ints slowly: 512 x 512 in 0.5 instead of 0.1 ms, 4,096 x 4,096 in 28 instead of 1.6
         self._few_rows = 0 if any(v.dtype == "int8" for v in self._boxes) else _FEW_ROWS
         self._expected: Any = None  # shape, dtype and batch size of the last prediction of a batch as it came
-        self._example: Any = None  # what one step gives, as shapes; known once its cost is
+        self._example: Any  # what one step gives, as shapes; None until its cost is asked for
         self._choose()
 
     def _choose(self) -> None:
         """Take the compiled step for the model as it is now."""
-        word = self._word
+        word, self._example = self._word, None
         chosen = None if self._eager or settings.distribution is not None else word()
         self._compiled = shared_step(chosen)
         self._asker = Asker(self._step, lambda: chosen is None or word() == chosen)
@@ -194,10 +195,21 @@ class Runner:
             elif count is None:
                 result, new = self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, rows))
             else:
-                result, new = self._guarded(
-                    data, lambda: self._compiled.folded(self._example, whole_epochs)(*self.state(), data, rows, count))
+                result, new = self._guarded(data, lambda: self._compiled.folded(
+                    self._outputs_of_one(data, rows, 1 + whole_epochs), whole_epochs)(
+                        *self.state(), data, rows, count))
             self._write(new)
         return result
+
+    def _outputs_of_one(self, data: Any, rows: Any, stacked: int) -> Any:
+        """What one step gives, as shapes, for data behind so many further axes.
+
+        It is known where the training asked for the cost before; not where a callback changed the model since.
+        """
+        if self._example is None:
+            one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[stacked:], a.dtype), data)
+            self._cost(one, None if rows is None else jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype))
+        return self._example
 
     def predict(self, data: Any) -> Any:
         """The result of a step whose new state is of no interest; nothing is written."""

@@ -12,7 +12,7 @@ from kyeo.core.variable import Structure, Variable, pure
 from kyeo.data.source import Source
 from kyeo.data.unpack import pack_x_y_sample_weight
 from kyeo.layers.habits import sweep
-from kyeo.train.calling import CompiledCall
+from kyeo.train.calling import CompiledCall, changes_of
 from kyeo.train.compile_metrics import CompileMetrics
 from kyeo.train.fingerprint import fingerprint
 from kyeo.train.padding import is_ours, may_pad
@@ -36,7 +36,6 @@ class StepCache:
     """The part of Trainer that finds the variables of a step and keeps the compiled steps."""
 
     optimizer: Any
-    run_eagerly: Any
     metrics: Any
     _turns: Turns
     _flatten_layers: Any
@@ -61,6 +60,15 @@ class StepCache:
         if "_calls" in state:
             state["_calls"] = CompiledCall()
         return state
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether steps run without compiling."""
+        return self.__dict__.get("_run_eagerly", False) or settings.run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._run_eagerly = bool(value)
 
     @property
     def jit_compile(self) -> bool:
@@ -118,7 +126,8 @@ class StepCache:
     def runner(self, mode: str) -> Runner:
         """The compiled step of a mode; made anew when variables, freezing or eagerness have changed."""
         now = (Structure.version, self.run_eagerly)
-        if self._current_runners.get(mode, (None, None))[0] != now:
+        known = self._current_runners.get(mode)  # held here: a call in another thread may make `predict` anew
+        if known is None or known[0] != now:
             variables = self.state_variables()
             groups = {"train": list(variables), "test": [variables.trainable, variables.frozen, variables.metrics],
                       "predict": [variables.trainable, variables.frozen]}[mode]
@@ -126,14 +135,21 @@ class StepCache:
                        if layer._in_programs]
             same = (mode, self.run_eagerly, settings.distribution, *learned,
                     tuple(tuple(map(id, g)) for g in groups))
-            if same not in self._runners:
+            runner = self._runners.get(same)
+            if runner is None:
                 _check_arguments(getattr(self, f"{mode}_step"), self)
                 owner = weakref.ref(self)  # the runner belongs to it
-                self._runners[same] = Runner(
+                runner = self._runners[same] = Runner(
                     _packed(owner, f"{mode}_step"), groups, lambda: fingerprint(owner(), mode, groups),
-                    donated=3 if mode == "train" else 0, eager=self.run_eagerly, lock=self._turns.step)
-            self._current_runners[mode] = (now, self._runners[same])
-        return self._current_runners[mode][1]
+                    donated=3 if mode == "train" else 0, eager=self.run_eagerly, lock=self._turns.step,
+                    changes=changes_of(self._flatten_layers()))
+            known = self._current_runners[mode] = (now, runner)
+        return known[1]
+
+    def renew_predictions(self) -> None:
+        """Forget what is compiled of `predict`: layers compute something else since."""
+        self._current_runners.pop("predict", None)
+        self._runners = {key: runner for key, runner in self._runners.items() if key[0] != "predict"}
 
     def may_pad(self, source: Source) -> bool:
         """Whether the smaller last batch of this source can be filled up without changing any number."""

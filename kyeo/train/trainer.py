@@ -11,10 +11,8 @@ from typing import Any
 import jax
 
 from kyeo import optimizers
-from kyeo.callbacks.backup import BackupAndRestore
-from kyeo.callbacks.callback import CallbackList
 from kyeo.callbacks.history import History
-from kyeo.core.errors import given_in, is_told, one_of, positive_int, problem
+from kyeo.core.errors import given_in, is_told, positive_int, problem
 from kyeo.core.plain import plainly
 from kyeo.core.processes import own_rows
 from kyeo.core.settings import hash_of, seed_of, settings
@@ -26,6 +24,7 @@ from kyeo.train import prepare, step
 from kyeo.train.calling import CompiledCall
 from kyeo.train.loop import Job, fetched, run_epoch, train
 from kyeo.train.objective import Objective, real_rows
+from kyeo.train.options import callback_list, capped, is_due, with_backup
 from kyeo.train.predicting import predict
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
@@ -108,15 +107,6 @@ class Trainer(StepCache):
         """Whether `compile` was called."""
         return self._objective is not None
 
-    @property
-    def run_eagerly(self) -> bool:
-        """Whether steps run without compiling."""
-        return self.__dict__.get("_run_eagerly", False) or settings.run_eagerly
-
-    @run_eagerly.setter
-    def run_eagerly(self, value: bool) -> None:
-        self._run_eagerly = bool(value)
-
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:
             raise problem(f"`{method}` needs a compiled model.", received="a model that was not compiled", where=self,
@@ -129,7 +119,16 @@ class Trainer(StepCache):
     # -- what a step is made of; users override these ------------------------------------------------------
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:
-        """The total loss of a batch: the compiled losses and those the layers added."""
+        """The total loss of a batch, a scalar: the compiled losses and those the layers added. A subclass may write its
+        own, for example to add a term that looks at `x`.
+
+        Args:
+            x: the inputs.
+            y: the labels.
+            y_pred: what the model gave for `x`.
+            sample_weight: a weight for each row, or None.
+            training: whether it is a step of `fit`.
+        """
         assert self._objective is not None
         prepare.build_objective(self, y, y_pred)
         parts = [self._objective.loss(y, y_pred, sample_weight), *self.losses]  # type: ignore[attr-defined]
@@ -140,7 +139,11 @@ class Trainer(StepCache):
         return sum(parts[1:], start=parts[0])
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Update the compiled metrics with a batch and give all results."""
+        """Update the compiled metrics with a batch and give all results so far, by name.
+
+        Args:
+            x, y, y_pred, sample_weight: as in `compute_loss`.
+        """
         assert self._objective is not None
         prepare.build_objective(self, y, y_pred)
         self._objective.update_metrics(y, y_pred, sample_weight)
@@ -172,7 +175,12 @@ class Trainer(StepCache):
         return pure(lambda: self.optimizer.scale_loss(loss), self.optimizer.variables)(optimizer_variables)[0]
 
     def train_step(self, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
-        """One step on values: `state` is (trainable, non-trainable, optimizer's, metrics'), as in Keras on JAX."""
+        """One step on values: the logs and the new state. A subclass may write its own; `compute_loss` is often enough.
+
+        Args:
+            state: the values of (trainable, non-trainable, optimizer's, metrics') variables, as in Keras on JAX.
+            data: `x`, `(x, y)` or `(x, y, sample_weight)` of a batch.
+        """
         return step.train_step(self, state, unpack_x_y_sample_weight(data))
 
     def test_step(self, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
@@ -252,17 +260,17 @@ class Trainer(StepCache):
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
         source = as_source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, class_weight=class_weight,
-                           steps=_capped(steps_per_epoch, "steps_per_epoch"), seed=hash_of(seed_of(f"fit/{self.name}")))
+                           steps=capped(steps_per_epoch, "steps_per_epoch"), seed=hash_of(seed_of(f"fit/{self.name}")))
         source.first_epoch = initial_epoch
         self._prepare(source, y)
         validation = None
         if validation_data is not None:
             validation = self._validation_source(validation_data, validation_batch_size or batch_size, validation_steps)
         young = young_statistics(self) if validation is not None else []
-        listed = _callback_list(self, _with_backup(callbacks, resume), verbose, True, epochs=epochs,
+        listed = callback_list(self, with_backup(callbacks, resume), verbose, True, epochs=epochs,
                                 steps=source.num_batches, validation=validation is not None)
         train(self, source, validation, listed, self._checker(y), range(initial_epoch, max(epochs, initial_epoch)),
-              functools.partial(_is_due, frequency=validation_freq))
+              functools.partial(is_due, frequency=validation_freq))
         if validation is not None:
             warn_of_young_statistics(self, young, listed.history.history)
         return listed.history
@@ -279,13 +287,19 @@ class Trainer(StepCache):
         Args:
             x, y, sample_weight, batch_size, steps, callbacks, verbose: as in `fit`.
             return_dict: a dict by name instead of a list (a single number where there is only the loss).
+
+        >>> import kyeo, numpy as np
+        >>> model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1, kernel_initializer="ones")])
+        >>> model.compile(loss="mse")
+        >>> model.evaluate(np.ones((4, 2)), np.zeros((4, 1)), verbose=0, return_dict=True)
+        {'loss': 4.0}
         """
         if kwargs:
             raise problem(f"`{next(iter(kwargs))}` is not a parameter of evaluate.", kind=TypeError, where=self)
         self._require_compiled("evaluate")
-        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size, steps=_capped(steps))
+        source = as_source(without_text(self, x), y, sample_weight, batch_size=batch_size, steps=capped(steps))
         self._prepare(source, y)
-        listed = _callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
+        listed = callback_list(self, callbacks, verbose, False, epochs=1, steps=source.num_batches)
         with SafePoints() as safe, Job(self, "test", source, listed, safe, self._checker(y)) as job:
             logs = self._evaluate(job)
         return logs if return_dict else self._in_order(logs)
@@ -305,30 +319,41 @@ class Trainer(StepCache):
 
         Args:
             x, batch_size, steps, callbacks, verbose: as in `fit`.
+
+        >>> import kyeo, numpy as np
+        >>> model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1, kernel_initializer="ones")])
+        >>> model.predict(np.ones((3, 2)), verbose=0).tolist()
+        [[2.0], [2.0], [2.0]]
         """
         batch_size = positive_int("predict", optional=True, batch_size=batch_size)
-        return predict(self, without_text(self, x), batch_size, verbose, _capped(steps),
-                       functools.partial(_callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
+        return predict(self, without_text(self, x), batch_size, verbose, capped(steps),
+                       functools.partial(callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
 
     # -- one batch -----------------------------------------------------------------------------------------
     @plainly
     @in_turn
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
                        return_dict: bool = False) -> Any:
-        """One step on one batch. Loss and metrics are those of this batch."""
+        """One step on one batch, for a loop of one's own. Loss and metrics are those of this batch.
+
+        Args:
+            x, y, sample_weight: arrays, all rows of which are the batch.
+            class_weight: {class: weight of its rows in the loss}.
+            return_dict: results by name instead of a list (a single number where there is only the loss).
+        """
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
     @plainly
     @in_turn
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Loss and metrics on one batch."""
+        """Loss and metrics on one batch, without training; arguments as in `train_on_batch`."""
         self._require_compiled("test_on_batch")
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
     @plainly
     def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch."""
+        """The outputs for one batch: all rows of `x` at once, as NumPy arrays."""
         batch = as_batch(without_text(self, x))
         prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
@@ -349,7 +374,7 @@ class Trainer(StepCache):
         try:
             x, y, weight = prepare.validation_parts(data)
             source = as_source(without_text(self, x), y, weight, batch_size=batch_size,
-                               steps=_capped(steps, "validation_steps"))
+                               steps=capped(steps, "validation_steps"))
             prepare.build_for(self, source.peek(), "validation_data")
             prepare.check_targets(self, dict(source.whole()).get("y"), "validation_data")
         except (TypeError, ValueError, OverflowError) as error:
@@ -370,31 +395,3 @@ class Trainer(StepCache):
         names = dict.fromkeys(metric.name for metric in self.single_metrics())
         values = [logs[n] for n in names if n in logs] + [logs[n] for n in sorted(logs) if n not in names]
         return values[0] if len(values) == 1 else values
-
-
-def _capped(steps: int | None, name: str = "steps") -> int | None:
-    """The steps of an epoch, at most those of `kyeo.config.set_max_steps_per_epoch`."""
-    steps = positive_int(None, optional=True, **{name: steps})  # type: ignore[arg-type]
-    return min(steps or sys.maxsize, settings.max_steps_per_epoch) if settings.max_steps_per_epoch else steps
-
-
-def _is_due(epoch: int, frequency: Any) -> bool:
-    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
-
-
-def _with_backup(callbacks: Any, resume: Any) -> Any:
-    if resume is None:
-        return callbacks
-    if isinstance(callbacks, CallbackList):
-        raise problem("`resume` does not go with a CallbackList that is made already.", where="fit",
-                      received=f"resume={resume!r}", fix="put kyeo.callbacks.BackupAndRestore(...) into the list")
-    return [callbacks or [], BackupAndRestore(resume, delete_checkpoint=False)]
-
-
-def _callback_list(model: Any, callbacks: Any, verbose: Any, history: bool, **params: Any) -> CallbackList:
-    if isinstance(callbacks, CallbackList):
-        return callbacks
-    verbose = 1 if one_of("fit", ("auto", 0, 1, 2, False, True), verbose=verbose) == "auto" else int(verbose)
-    verbose = 2 if verbose == 1 and not settings.interactive_logging else verbose
-    return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, verbose=verbose, model=model,
-                        **params)

@@ -113,6 +113,13 @@ def test_a_folder_of_another_user_is_not_used(start, monkeypatch):
     assert cache.folder is None and "another user" in cache.reason
 
 
+def test_what_others_left_beside_the_folder_is_passed_over(start, tmp_path):
+    (tmp_path / "compiled-x").touch()
+    cache = start()
+    train()
+    assert cache.folder is not None
+
+
 def test_a_cache_of_the_users_own_stays(start, tmp_path):
     cache = start()
     own = str(tmp_path / "own")

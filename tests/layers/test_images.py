@@ -273,6 +273,20 @@ def test_factors_at_their_bounds(name, words):
     assert np.isfinite(out["images"]).all() and np.isfinite(out["bounding_boxes"]["boxes"]).all()
 
 
+def test_a_class_of_ones_own_is_called_step_by_step():
+    """As in Keras: what its methods read may change from call to call, and they may use NumPy."""
+    class Bright(L.RandomBrightness):
+        amount = 1.0
+
+        def transform_images(self, images, transformation=None, training=True):
+            return np.asarray(images) * self.amount
+
+    layer = Bright(0.1)
+    for pipeline in (layer, L.Pipeline([layer])):
+        for layer.amount in (1.0, 5.0):
+            np.testing.assert_allclose(pipeline(X, training=True), X * layer.amount, rtol=1e-6)
+
+
 def test_in_a_model():
     """Augmentation is part of the step while fitting, and nothing in `predict`; unknown sizes."""
     inputs = kyeo.Input((8, 10, 3))

@@ -24,13 +24,10 @@ def layer_by_layer(model, x, **kwargs):
 
 def is_compiled(model, x, **kwargs):
     """Whether this call does not run the layers."""
-    ran = []
-    layer = model.layers[1]
-    whole, layer.call = layer.call, lambda *a, **k: ran.append(1) or whole(*a, **k)
-    try:
+    ran, whole = [], kyeo.layers.Layer._run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kyeo.layers.Layer, "_run", lambda *a: ran.append(1) or whole(*a))
         model(x, **kwargs)
-    finally:
-        del layer.call
     return not ran
 
 
@@ -55,6 +52,32 @@ def test_new_weights_count_at_once():
         model(X)
     model.layers[1].kernel.assign(np.zeros((6, 5)))
     np.testing.assert_allclose(model(X), layer_by_layer(model, X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("set_it", [
+    lambda layers: setattr(layers[1], "activation", kyeo.activations.sigmoid),
+    lambda layers: setattr(layers[1], "use_bias", False) or setattr(layers[1], "bias", None),
+    lambda layers: setattr(layers[2], "epsilon", 10.0),
+    lambda layers: setattr(layers[2], "dtype_policy", "mixed_bfloat16"),
+    lambda layers: setattr(layers[2], "call", lambda inputs, **kwargs: inputs * 2),
+], ids=["activation", "bias", "epsilon", "policy", "call"])
+def test_what_is_set_in_a_layer_counts_at_once(set_it):
+    model = make()
+    model.layers[1].bias.assign(np.ones(5))
+    before = [np.asarray(model(X), "float32") for _ in range(3)][-1]
+    set_it(model.layers)
+    after = np.asarray(model(X), "float32")
+    assert np.abs(after - before).max() > 1e-6
+    np.testing.assert_allclose(after, layer_by_layer(model, X), rtol=1e-5, atol=1e-6)
+
+
+def test_a_call_put_into_a_layer_is_called_each_time():
+    model, seen = make(), []
+    layer, own = model.layers[1], model.layers[1].call
+    layer.call = lambda *args, **kwargs: seen.append(own(*args, **kwargs)) or seen[-1]
+    for _ in range(3):
+        model(X)
+    assert len(seen) == 3 and all(isinstance(one, jax.Array) and not isinstance(one, jax.core.Tracer) for one in seen)
 
 
 def test_other_layers_count_at_once():

@@ -292,6 +292,24 @@ def test_short_floats(policy):
     assert model.weights[0].dtype == ("float32" if "mixed" in policy else policy)
 
 
+def test_a_count_under_a_short_policy_is_kept_in_its_own_type():
+    """bfloat16 has no 257; Keras adds in the compute dtype and stays at 256."""
+    class Counts(kyeo.Layer):
+        def build(self, shape):
+            self.calls = self.add_weight((), "zeros", "float32", trainable=False, name="calls")
+
+        def call(self, x):
+            self.calls.assign_add(1.0)
+            return x
+
+    layer = Counts(dtype="mixed_bfloat16")
+    layer.build((1, 1))
+    layer.calls.assign(256.0)
+    for _ in range(3):
+        layer(np.ones((1, 1), "float32"))
+    assert float(layer.calls) == 259
+
+
 def test_no_policy_is_refused():
     for library in (kyeo, keras):
         with pytest.raises(ValueError):

@@ -329,14 +329,14 @@ def test_only_listeners_are_told_of_batches():
     old = Old()
     told = CallbackList([old, [Quiet()]])
     told.on_train_batch_end(3)
-    assert told.wants_batches and old.batch == 3 and told.wants("train") and not told.wants("test")
+    assert old.batch == 3 and told.wants("train") and not told.wants("test")
     plain = CallbackList([Quiet(), callbacks.ModelCheckpoint("x.keras"), callbacks.EarlyStopping()],
                          add_history=True, add_progbar=True, verbose=1, epochs=1, steps=1)
-    assert not plain.wants_batches and plain.wants_progress
-    assert CallbackList(callbacks.ModelCheckpoint("x.keras", save_freq=2)).wants_batches
-    assert CallbackList(Careful("x.keras")).wants_batches
-    assert CallbackList(callbacks.LambdaCallback(on_test_batch_begin=print)).wants_batches
-    assert not CallbackList(callbacks.LambdaCallback(on_train_end=print)).wants_batches
+    assert not plain.wants("train")
+    assert CallbackList(callbacks.ModelCheckpoint("x.keras", save_freq=2)).wants("train")
+    assert CallbackList(Careful("x.keras")).wants("train")
+    assert CallbackList(callbacks.LambdaCallback(on_test_batch_begin=print)).wants("test")
+    assert not CallbackList(callbacks.LambdaCallback(on_train_end=print)).wants("train")
 
 
 def test_a_callback_of_keras_can_be_used():

@@ -90,3 +90,12 @@ def test_masks_come_through(source, target, tmp_path):
     model.save(tmp_path / "m.keras")
     x = np.array([[1, 2, 0, 0, 0], [3, 0, 4, 6, 0]])
     assert_same(model, target.saving.load_model(tmp_path / "m.keras"), x)
+
+
+def test_a_model_compiled_to_be_evaluated_only(tmp_path):
+    """Without an optimizer; Keras fails to load its own."""
+    model = kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1, kernel_initializer="ones")])
+    model.compile(None, "mse")
+    model.save(tmp_path / "m.keras")
+    for other in (kyeo.saving.load_model(tmp_path / "m.keras"), kyeo.models.clone_model(model)):
+        assert other.optimizer is None and other.evaluate(np.ones((3, 2)), np.ones((3, 1)), verbose=0) == 1.0

@@ -113,6 +113,12 @@ def test_use_of_a_model_without_values_yet(use):
     assert np.isfinite(np.concatenate([np.ravel(w) for w in model.get_weights()])).all()
 
 
+def test_a_summary_draws_nothing():
+    model = network()
+    model.summary(print_fn=lambda text: None)
+    assert "_value" not in vars(model.layers[0].kernel)
+
+
 def test_a_model_made_by_hand_waits_too(monkeypatch):
     assert "_value" not in vars(network().layers[0].kernel)
     monkeypatch.setattr("kyeo.core.variable._AT_ONCE", 63)  # bytes; the kernel has 64

@@ -418,6 +418,13 @@ def test_every_prefix_and_every_flipped_bit_is_found(tmp_path):
         write_tree(path, {"a": [1, {2}]})
 
 
+@pytest.mark.parametrize("tree", [
+    {"a/b": np.ones(2), "a": {"b": np.zeros(2)}}, {1: np.ones(2), "1": np.zeros(2)}, {"a": {"0": b"x"}, "a/0": b"y"}])
+def test_arrays_whose_paths_read_alike_are_kept_apart(tree, tmp_path):
+    write_tree(tmp_path / "a", tree)
+    assert repr(read_tree(tmp_path / "a")) == repr(tree)
+
+
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
     whole = fit(tmp_path / "whole")
     with pytest.raises(ZeroDivisionError):

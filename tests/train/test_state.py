@@ -13,6 +13,7 @@ import pytest
 
 import kyeo
 from kyeo.core.settings import set_seed
+from kyeo.train import padding
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(50, 6)).astype("float32")
@@ -162,6 +163,44 @@ def test_weights_set_in_a_callback_count():
     assert all((w == 0).all() for w in model.get_weights())
 
 
+def freeze(model):
+    model.get_layer("hidden").trainable = False
+    model.compile("sgd", "sparse_categorical_crossentropy")
+
+
+@pytest.mark.parametrize("change, still", [
+    (lambda model: setattr(model, "optimizer", kyeo.optimizers.SGD(0.0)), ["hidden", "head"]),
+    (lambda model: setattr(model.optimizer, "learning_rate", kyeo.optimizers.schedules.ExponentialDecay(0.0, 9, 0.5)),
+     ["hidden", "head"]),
+    (freeze, ["hidden"]),
+])
+def test_what_a_callback_changes_counts_from_the_next_step(change, still):
+    """Also where many steps go into one dispatch: what is stacked for them is not known to a new step."""
+    class Change(kyeo.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 0:
+                change(self.model)
+                self.then = {name: self.model.get_layer(name).get_weights()[0] for name in ("hidden", "head")}
+
+    model, changed = make(), Change()
+    fit(model, epochs=3, callbacks=[changed])
+    for name, then in changed.then.items():
+        assert (model.get_layer(name).get_weights()[0] == then).all() == (name in still), name
+
+
+def test_a_weight_that_is_frozen_by_itself():
+    model = make()
+    fit(model, epochs=1)
+    model.get_layer("hidden").kernel.trainable = False
+    assert len(model.trainable_variables) == 3
+    with pytest.raises(ValueError, match="freezing"):
+        fit(model, epochs=1)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    fit(model, epochs=1)
+    assert [bool((a == b).all()) for a, b in zip(before, model.get_weights())] == [True, False, False, False]
+
+
 def bits(model):
     return [w.tobytes() for w in model.get_weights()]
 
@@ -215,6 +254,14 @@ def test_padded_batches_equal_unpadded_ones(rows):
                         model.predict(X[:rows], batch_size=8, verbose=0), model.get_weights()))
     for a, b in zip(jax.tree.leaves(results[0]), jax.tree.leaves(results[1])):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["train_step", "compute_loss"])
+def test_a_method_put_into_one_model_sees_no_padding(name):
+    model, own = make(), getattr(make(), name)
+    assert padding.may_pad(model)
+    setattr(model, name, lambda *args, **kwargs: own(*args, **kwargs))
+    assert not padding.may_pad(model)
 
 
 def test_evaluate_does_not_depend_on_the_batch_size():

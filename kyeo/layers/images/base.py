@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from kyeo.core.configurable import parameters_of
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import number, problem
 from kyeo.core.keys import key_of
@@ -61,11 +60,6 @@ class ImageLayer(DataLayer):
                           expected="one of " + ", ".join(FORMATS))
         self.bounding_box_format: Any = bounding_box_format
         self.data_format = format_of(self, data_format)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in parameters_of(type(self)) or name == "dtype_policy":
-            self.__dict__["_changes"] = self.__dict__.get("_changes", 0) + 1  # programs made before are stale
 
     def _set_seed(self, seed: Any) -> None:
         self.seed = seed

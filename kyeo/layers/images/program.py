@@ -1,7 +1,8 @@
 """The compiled call of a layer on images: one program for each shape, kept as long as the layer is as it was.
 
 Called step by step, an augmentation is dozens of small programs and Python between them. Inside a compiled function
-(a model's step) there is nothing to do: the layer is part of that program.
+(a model's step) there is nothing to do: the layer is part of that program. A class of the user's, whose methods may do
+what no program holds (NumPy, attributes of their own), is called step by step.
 """
 
 import functools
@@ -21,7 +22,7 @@ _kept: weakref.WeakKeyDictionary[Any, tuple[Any, Any, Any]] = weakref.WeakKeyDic
 
 
 def call_program(layer: Any, function: Callable[..., Any], data: Any, training: bool) -> Any:
-    """`function(data, training)`, compiled if the call is made outside of all compiled functions.
+    """`function(data, training)`, compiled if the layer is Kyeo's own, and called outside of all compiled functions.
 
     Args:
         layer: whose variables the function reads and writes.
@@ -31,7 +32,7 @@ def call_program(layer: Any, function: Callable[..., Any], data: Any, training: 
     """
     now = current()
     if (settings.run_eagerly or now.overlay is not None or now.row_mask is not None or now.symbolic
-            or any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(data))):
+            or any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(data)) or not _is_ours(layer)):
         return function(data, training)
     run, variables, state = _kept.get(layer, (None, None, None))
     if run is None or state != _state_of(layer):
@@ -44,6 +45,11 @@ def call_program(layer: Any, function: Callable[..., Any], data: Any, training: 
     for variable, value in zip(variables, new):
         variable.assign(value)
     return out
+
+
+def _is_ours(layer: Any) -> bool:
+    """Whether Kyeo wrote a layer and those inside it."""
+    return type(layer).__module__.startswith("kyeo.") and all(map(_is_ours, layer.layers_inside()))
 
 
 def _state_of(layer: Any) -> Any:
