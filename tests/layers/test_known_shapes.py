@@ -44,7 +44,7 @@ def told(case, training):
             [inner.path for inner in layer._flatten_layers()])
 
 
-@rows(thinned(CASES, kind=lambda case: case.name))
+@rows(thinned(CASES, 8, kind=lambda case: case.name))
 def test_known_is_traced(case, monkeypatch):
     """A layer that was met before gives what a trace gives; training or not."""
     for training in ({}, {"training": True}):

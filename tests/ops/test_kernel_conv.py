@@ -118,7 +118,7 @@ def value_and_pull(x, kernel, g, *geometry):
     return jax.jit(both)(x, kernel, g)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", thinned(CASES, 2))
 def test_conv_and_its_gradients(name):
     shape, window, filters, *geometry, groups = CASES[name]
     x, kernel = draw(shape), draw((*window, shape[-1] // groups, filters), 1)

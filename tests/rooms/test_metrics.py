@@ -17,6 +17,7 @@ from kyeo.core.masks import set_mask
 from kyeo.core.scope import scope
 from kyeo.metrics.resolve import Adapted, kind_of_labels, resolve
 from tests.numpy_jaxpr import in_numpy
+from tests.thin import thinned
 
 N, C, BATCHES = 8, 4, 3
 
@@ -129,7 +130,7 @@ def traced(metric, kind, weights=None):
 
 @pytest.mark.filterwarnings("ignore:You are passing weight:UserWarning")  # Keras's IoU: float weights, int64
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64:UserWarning")
-@each_case
+@pytest.mark.parametrize(("name", "options", "kind"), thinned(CASES, 2, kind=lambda case: case[0]))
 def test_same_as_keras(name, options, kind):
     mine, other = getattr(metrics, name)(**options), getattr(keras.metrics, name)(**options)
     np.testing.assert_allclose(fed(mine, kind), traced(other, kind), rtol=1e-5, atol=1e-6)
@@ -143,7 +144,7 @@ def test_same_as_keras(name, options, kind):
     assert mine._direction == getattr(other, "_direction", None)
 
 
-@each_case
+@pytest.mark.parametrize(("name", "options", "kind"), thinned(CASES, 4, kind=lambda case: case[0]))
 def test_rows_of_weight_0_are_as_if_they_were_not_there(name, options, kind):
     want = fed(getattr(metrics, name)(**options), kind, keep=slice(N - 3))
     metric = getattr(metrics, name)(**options)

@@ -7,6 +7,7 @@ import pytest
 import kyeo
 from kyeo.core.settings import set_seed
 from kyeo.train.runner import Runner
+from tests.thin import thinned
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(50, 6)).astype("float32")
@@ -60,7 +61,7 @@ def decayed():
     return kyeo.optimizers.SGD(kyeo.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9), momentum=0.9)
 
 
-@pytest.mark.parametrize("rows, fitting, expected", [
+@pytest.mark.parametrize("rows, fitting, expected", thinned([
     (48, {}, [7]),
     (50, {}, [7]),  # a smaller last batch
     (5, {}, [7]),  # one batch, filled up
@@ -69,7 +70,7 @@ def decayed():
     (50, {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}, "initial_epoch": 3}, [4]),
     (48, {"epochs": 70}, [64, 6]),
     (48, {"epochs": 65}, [64, 1]),  # a single one has nothing to be joined with
-])
+], 2))
 def test_numbers_are_those_of_single_epochs(rows, fitting, expected, dispatches):
     runs = []
     for callbacks in ([], [Listener()]):
@@ -86,7 +87,7 @@ def test_numbers_are_those_of_single_epochs(rows, fitting, expected, dispatches)
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("making, fitting", [
+@pytest.mark.parametrize("making, fitting", thinned([
     ({}, {"callbacks": [Listener()]}),
     ({}, {"callbacks": [kyeo.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)]}),
     ({}, {"validation_data": (X[:8], Y[:8])}),
@@ -95,7 +96,7 @@ def test_numbers_are_those_of_single_epochs(rows, fitting, expected, dispatches)
     ({"run_eagerly": True}, {}),
     ({"metrics": [OwnReset("own")]}, {}),
     ({}, {"steps_per_epoch": 3}),
-])
+], 2))
 def test_one_by_one_where_somebody_may_tell(making, fitting, dispatches):
     model = make(**making)
     model.fit(X[:48], Y[:48], **{"epochs": 2, "batch_size": 8, "verbose": 0, **fitting})

@@ -42,7 +42,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("metric, loss, y, eagerly", thinned([(*case, False) for case in CASES] + [(*CASES[0], True)]))
+@pytest.mark.parametrize("metric, loss, y, eagerly", thinned([(*case, False) for case in CASES] + [(*CASES[0], True)], 6))
 def test_as_over_all_rows_at_once(metric, loss, y, eagerly):
     """With a rate of 0 the weights stay: an epoch's metric is that of all rows, however they came."""
     seen = []

@@ -14,6 +14,7 @@ import pytest
 import kyeo
 from kyeo.core.settings import set_seed
 from kyeo.train import padding
+from tests.thin import thinned
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(50, 6)).astype("float32")
@@ -240,7 +241,7 @@ def test_steps_in_one_dispatch_equal_single_ones():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("rows", [3, 7, 8, 9, 50])
+@pytest.mark.parametrize("rows", thinned([3, 7, 8, 9, 50], 2))
 def test_padded_batches_equal_unpadded_ones(rows):
     """The same numbers with the smaller last batch filled up and as it is, BatchNormalization and weights on."""
     models = make(norm=True, dropout=0.3), make(norm=True, dropout=0.3)

@@ -110,7 +110,7 @@ def test_weights_read_beside_a_training_are_those_of_one_step(tmp_path):
     ended = threading.Event()
 
     def fit():
-        for _ in range(5):
+        for _ in range(2):
             model.fit(X, Y, batch_size=8, epochs=10, verbose=0, callbacks=[kyeo.callbacks.LambdaCallback(
                 on_train_batch_end=lambda batch, logs: None)])
         ended.set()
