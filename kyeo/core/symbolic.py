@@ -5,6 +5,7 @@ that is not a number is unknown again. There are no shape rules written by hand.
 """
 
 import contextlib
+import copy
 import functools
 import gc
 import itertools
@@ -165,6 +166,30 @@ class Node:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._link(state["_target"], state["_outputs"])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Node":
+        """Begun at the node by itself, a copy would go as deep as the graph before it."""
+        for node in self._after_parents():
+            if id(node) not in memo:
+                made = memo[id(node)] = object.__new__(Node)
+                made.__setstate__(copy.deepcopy(node.__getstate__(), memo))
+        made_of_self: Node = memo[id(self)]
+        return made_of_self
+
+    def _after_parents(self) -> "Iterator[Node]":
+        """The nodes that lead here, each after those it needs; this one last."""
+        done: set[Node] = set()
+        stack = [self]
+        while stack:
+            node = stack[-1]
+            missing = [parent for parent in node.parents if parent not in done]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            if node not in done:
+                done.add(node)
+                yield node
 
     @property
     def target(self) -> Any:
