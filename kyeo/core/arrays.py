@@ -1,6 +1,8 @@
 """From the host to JAX: the one way values of NumPy and Python become arrays."""
 
 import functools
+import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,8 +11,8 @@ import numpy as np
 
 from kyeo.core.errors import describe, problem
 
-__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "is_text", "known_range",
-           "of_other_libraries", "refuse_masked", "shared_zeros", "to_array"]
+__all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "holds_numbers", "is_text", "known_range",
+           "no_numbers", "of_other_libraries", "refuse_masked", "shared_zeros", "to_array"]
 
 _LARGE, _ALIGNED = 2**20, 64  # bytes
 
@@ -54,6 +56,8 @@ def from_host(values: Any, dtype: Any = None) -> jax.Array:
 def _own_copy(values: Any, dtype: Any = None) -> np.ndarray:
     """A copy; one of many numbers lies where XLA takes it over as it is, so that it is not copied once more."""
     refuse_masked(values)
+    if isinstance(values, (np.ndarray, np.generic)) and not holds_numbers(values):
+        raise no_numbers(None, describe(values), array=values)
     if isinstance(values, np.ndarray) and (values.dtype.char == "g" or not values.dtype.isnative):  # JAX takes neither
         values = values.astype("float64" if values.dtype.char == "g" else values.dtype.newbyteorder("="))
     if not isinstance(values, np.ndarray) or values.nbytes < _LARGE:
@@ -84,6 +88,44 @@ def check_32_bits(values: np.ndarray, name: str | None = None) -> None:
 def is_text(array: Any) -> bool:
     """Whether an array holds strings or bytes, or objects, as which text often comes."""
     return array.dtype.kind in "OUST"
+
+
+def holds_numbers(array: Any) -> bool:
+    """Whether the values of an array are numbers or booleans, those of ml_dtypes among them.
+
+    >>> holds_numbers(np.ones(2, "bool")), holds_numbers(np.ones(2, "M8[D]")), holds_numbers(np.array([1, 2], object))
+    (True, False, False)
+    """
+    kind = array.dtype.kind
+    return kind not in "OUSTMm" and (kind != "V" or array.dtype.type is not np.void)
+
+
+_FIXES = {
+    "U": 'turn text into integers first: `names, numbers = np.unique(text, return_inverse=True)`, or the layers '
+         'TextVectorization and StringLookup; numbers stored as objects: `.astype("float32")`',
+    "M": 'turn times into numbers first: `(times - times.min()) / np.timedelta64(1, "D")`',
+    "V": "make its fields columns: numpy.lib.structured_recfunctions.structured_to_unstructured(x)",
+    "bytes": 'read the bytes as what they are: `x.view("float32")`',
+    "c": "give real and imaginary parts as two columns: np.stack([x.real, x.imag], axis=-1)",
+    "rows": "put the rows into one array: np.stack(list(x)); pad rows of different lengths first",
+    "gaps": "fill them in, or leave such rows out",
+}
+
+
+def no_numbers(name: str | None, received: str, columns: Sequence[str] = (), array: Any = None) -> Exception:
+    """The complaint about an argument (or any array, if `name` is None) that does not hold numbers."""
+    at_fault = f" (columns: {', '.join(columns[:10])})" if columns else ""
+    kind = "U" if array is None else {"S": "U", "T": "U", "m": "M"}.get(array.dtype.kind, array.dtype.kind)
+    if kind == "V" and not array.dtype.names:
+        kind = "bytes"
+    if kind == "O":
+        numbers = (int, float, np.number)
+        one = next((v for v in array.ravel()[:10_000] if not isinstance(v, numbers)), 0)
+        received += "" if isinstance(one, numbers) else f", which holds objects such as {describe(one)}"
+        kind = ("rows" if isinstance(one, (list, tuple, np.ndarray)) else "M" if hasattr(one, "year") else
+                "gaps" if one is None or "NA" in type(one).__name__ else "U")
+    return problem(f"{f'`{name}`' if name else 'This array'} does not hold numbers{at_fault}.", received=received,
+                   expected="an array of numbers or booleans", kind=TypeError, fix=_FIXES[kind])
 
 
 def refuse_masked(values: Any, name: str = "x") -> None:
@@ -143,8 +185,9 @@ def to_array(x: Any, dtype: Any = None) -> jax.Array:
     """
     if isinstance(x, (list, tuple)) and all(type(v) in (bool, int, float) for v in jax.tree.leaves(x)):
         return from_host(x, dtype)
-    if isinstance(x, (np.ndarray, np.generic)) and x.dtype != object:
-        return from_host(x, dtype)
+    if isinstance(x, (np.ndarray, np.generic)):
+        as_objects = x.dtype == object and all(isinstance(one, numbers.Real) for one in x.flat)
+        return from_host(np.array(x.tolist()) if as_objects else x, dtype)
     if dtype is not None:
         return x if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type else jnp.asarray(x, dtype)
     return x if isinstance(x, jax.Array) else jnp.asarray(x)

@@ -68,6 +68,9 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"dot_general requires.*, got (\(.*\)) and (\(.*\))"), r"sizes \1 and \2 do not fit in a product"),
     (re.compile(r"\w+ got incompatible shapes for broadcasting: (.*)\."),
      r"shapes \1 cannot be combined element by element"),
+    (re.compile(r"Incompatible types for broadcasting: input type=\w+(\[.*?\]) and requested type=\w+(\[.*?\])"),
+     r"sizes \1 cannot be repeated to become \2"),
+    (re.compile(r"\w+ shape must have every element be nonnegative, got (\(.*\))"), r"sizes of 0 or more, not \1"),
     (re.compile(r"[Ii]ncompatible shapes for broadcasting: (?:shapes=\[)?(.*?)\]?\.?$"),
      r"shapes \1 cannot be combined element by element"),
 )

@@ -5,13 +5,14 @@ that is not a number is unknown again. There are no shape rules written by hand.
 """
 
 import contextlib
+import copy
 import functools
 import gc
 import itertools
 import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -22,6 +23,7 @@ from kyeo.core.errors import problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
 from kyeo.core.reading import check_sizes
+from kyeo.core.registry import OPS
 from kyeo.core.scope import current, scope
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
 
 _MANY = 8  # arguments, beyond which not every size is tried in every place
 _PROBES = (512, 640)  # two stand-ins for an unknown size where tracing with a symbolic one is refused
+_INSTEAD = {"T": "kyeo.ops.transpose(x)", "astype": "kyeo.ops.cast(x, dtype)", "get_shape": "x.shape",
+            "size": "kyeo.ops.size(x)", "eval": "predict(...) of a model with this output", "dim": "x.ndim"}
 
 
 class SymbolicTensor(Arithmetic):
@@ -98,13 +102,18 @@ class SymbolicTensor(Arithmetic):
     def __jax_array__(self) -> Any:  # a property: JAX only asks whether it is there
         raise self._has_no_value("turning it into a JAX array", ValueError)  # JAX would replace a TypeError
 
-    @property
-    def numpy(self) -> Any:
-        """Not there: a tensor without a value has no array."""
-        raise self._has_no_value("`numpy()`", AttributeError)
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:  # only asked for what is not there
+            if name == "numpy":
+                raise self._has_no_value("`numpy()`", AttributeError)
+            if name.startswith("_"):
+                raise AttributeError(f"'KerasTensor' object has no attribute {name!r}")
+            fix = _INSTEAD.get(name) or (f"kyeo.ops.{name}(x)" if name in OPS else None)
+            raise problem(f"A symbolic tensor has no attribute `{name}`.", received=repr(self), kind=AttributeError,
+                          expected="shape, ndim, dtype, name, reshape, squeeze", fix=fix)
 
     def __iter__(self) -> Any:
-        raise self._has_no_value("iterating over it")
+        raise self._has_no_value("iterating over it", NotImplementedError)
 
     def __bool__(self) -> bool:
         raise self._has_no_value("using it as True or False")
@@ -115,6 +124,8 @@ class SymbolicTensor(Arithmetic):
     __int__ = __float__  # type: ignore[assignment]
     __hash__ = object.__hash__
 
+
+SymbolicTensor.__name__ = "KerasTensor"  # as Python's own messages name it, and programs that ask for names
 
 ShapeDtype = jax.ShapeDtypeStruct
 
@@ -155,6 +166,30 @@ class Node:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._link(state["_target"], state["_outputs"])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Node":
+        """Begun at the node by itself, a copy would go as deep as the graph before it."""
+        for node in self._after_parents():
+            if id(node) not in memo:
+                made = memo[id(node)] = object.__new__(Node)
+                made.__setstate__(copy.deepcopy(node.__getstate__(), memo))
+        made_of_self: Node = memo[id(self)]
+        return made_of_self
+
+    def _after_parents(self) -> "Iterator[Node]":
+        """The nodes that lead here, each after those it needs; this one last."""
+        done: set[Node] = set()
+        stack = [self]
+        while stack:
+            node = stack[-1]
+            missing = [parent for parent in node.parents if parent not in done]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            if node not in done:
+                done.add(node)
+                yield node
 
     @property
     def target(self) -> Any:

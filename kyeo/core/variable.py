@@ -294,13 +294,22 @@ class Variable(Arithmetic):
         return len(self._value)
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._single())
 
     def __int__(self) -> int:
-        return int(self.value)
+        return int(self._single())
+
+    def _single(self) -> jax.Array:
+        if self.shape != ():
+            raise problem("A variable of an axis or more is not one number.", received=f"`{self.path}` of shape "
+                          f"{self.shape}", expected="shape ()", fix="variable[0], or kyeo.ops.sum(variable)",
+                          kind=TypeError)
+        return self.value
 
     def __bool__(self) -> bool:
-        return bool(self.value)
+        raise problem("A variable is neither True nor False.", received=f"`{self.path}` of shape {self.shape}",
+                      expected="its value, or whether there is one", kind=TypeError,
+                      fix="`if variable.value:`, inside a step kyeo.ops.cond(...); `if variable is not None:`")
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self._dtype}, value={self.value}>"

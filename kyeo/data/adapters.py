@@ -66,7 +66,8 @@ def as_source(
                 raise problem(f"`{name}` cannot be passed beside a {kind}.",
                               received=f"x is a {type(x).__name__}",
                               expected=f"a {kind} that yields (x, y) or (x, y, sample_weight)",
-                              fix="if it holds the rows, pass np.array(list(x))" if kind == "generator" else None)
+                              fix=f"leave `{name}` out, and let x give it with each batch" + (
+                                  "; if x holds the rows, pass np.array(list(x))" if kind == "generator" else ""))
             return make(x, options)
     raise problem("This cannot be used as data.", received=f"x={describe(x)} of type {type(x).__name__}",
                   expected="arrays, lists, tuples or dicts of arrays, a generator, a PyDataset, a torch "

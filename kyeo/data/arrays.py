@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kyeo.core.arrays import check_32_bits, is_text, of_other_libraries, refuse_masked
+from kyeo.core.arrays import check_32_bits, holds_numbers, no_numbers, of_other_libraries, refuse_masked
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import describe, problem
 from kyeo.core.settings import settings
@@ -94,45 +94,20 @@ def _array(value: Any, name: str, keep_jax: bool) -> Any:
     """One leaf as an array of numbers with rows (a SciPy sparse matrix stays one, as CSR)."""
     others = _other_columns(value)
     if others:  # before NumPy sees them: dates of polars would be the days since 1970
-        raise _no_numbers(name, f"a {type(value).__name__} with text, dates or the like", others)
+        raise no_numbers(name, f"a {type(value).__name__} with text, dates or the like", others)
     if keep_jax and isinstance(value, jax.Array):
         array: Any = value
     elif hasattr(value, "tocsr"):
         array = value.tocsr()
     else:
         array = _to_numpy(value, name)
-    if is_text(array) or array.dtype.kind in "Mm" or array.dtype.names or (
-            array.dtype.kind == "c" and not name.startswith("x")):
-        raise _no_numbers(name, describe(array), _text_columns(value), array)
+    if not holds_numbers(array) or (array.dtype.kind == "c" and not name.startswith("x")):
+        raise no_numbers(name, describe(array), _text_columns(value), array)
     if array.ndim == 0:
         raise problem(f"`{name}` is a single number; data needs a row axis.", received=array,
                       expected="an array of at least one axis", fix=_BATCHES if keep_jax else None)
     check_32_bits(array.data if hasattr(array, "tocsr") else array, name)
     return array
-
-
-_FIXES = {
-    "U": 'turn text into integers first: `names, numbers = np.unique(text, return_inverse=True)`; numbers stored as '
-         'objects: `.astype("float32")`',
-    "M": 'turn times into numbers first: `(times - times.min()) / np.timedelta64(1, "D")`',
-    "V": "make its fields columns: numpy.lib.structured_recfunctions.structured_to_unstructured(x)",
-    "c": "give real and imaginary parts as two columns: np.stack([x.real, x.imag], axis=-1)",
-    "rows": "put the rows into one array: np.stack(list(x)); pad rows of different lengths first",
-    "gaps": "fill them in, or leave such rows out",
-}
-
-
-def _no_numbers(name: str, received: str, columns: list[str], array: Any = None) -> Exception:
-    at_fault = f" (columns: {', '.join(columns[:10])})" if columns else ""
-    kind = "U" if array is None else {"S": "U", "T": "U", "m": "M"}.get(array.dtype.kind, array.dtype.kind)
-    if kind == "O":
-        numbers = (int, float, np.number)
-        one = next((v for v in array.ravel()[:10_000] if not isinstance(v, numbers)), 0)
-        received += "" if isinstance(one, numbers) else f", which holds objects such as {describe(one)}"
-        kind = ("rows" if isinstance(one, (list, tuple, np.ndarray)) else "M" if hasattr(one, "year") else
-                "gaps" if one is None or "NA" in type(one).__name__ else "U")
-    return problem(f"`{name}` does not hold numbers{at_fault}.", received=received,
-                   expected="an array of numbers or booleans", kind=TypeError, fix=_FIXES[kind])
 
 
 def _to_numpy(value: Any, name: str) -> np.ndarray:

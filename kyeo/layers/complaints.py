@@ -10,7 +10,7 @@ from kyeo.core.errors import NotMaskable, is_told, problem, retold
 from kyeo.core.plain import Words, in_plain_words
 from kyeo.core.scope import current
 
-__all__ = ["explained", "explained_as"]
+__all__ = ["explained", "explained_as", "shapes_of"]
 
 _USUAL = (TypeError, ValueError, IndexError, KeyError, AttributeError, ZeroDivisionError, AssertionError)
 _RUNTIME = ("UNKNOWN: ", "UNAVAILABLE: ", "INTERNAL: ", "ABORTED: ")  # words of XLA: another process died, say
@@ -30,7 +30,7 @@ def explained(layer: Any, bound: dict[str, Any]) -> Iterator[None]:
             raise
         if is_told(error):
             raise retold(error, layer) from None
-        inputs = ", ".join(f"{name} {_shapes(value)}" for name, value in bound.items() if _shapes(value))
+        inputs = ", ".join(f"{name} {shapes_of(value)}" for name, value in bound.items() if shapes_of(value))
         built_in = type(layer).__module__.startswith("kyeo.")
         words = in_plain_words(error) or (Words(str(error).strip().split("\n")[0]) if built_in else None)
         if words is not None:
@@ -49,7 +49,8 @@ def explained_as(error: Exception, what: str, words: Words, where: Any, received
         error.__traceback__)
 
 
-def _shapes(value: Any) -> str:
+def shapes_of(value: Any) -> str:
+    """The shapes of the tensors in a value; nothing where there are none."""
     leaves = [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "shape")]
     texts = [str(tuple(s if isinstance(s, int) else None for s in leaf.shape)) for leaf in leaves]
     return "of shape " + ", ".join(texts) if texts else ""

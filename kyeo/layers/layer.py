@@ -5,7 +5,6 @@ and runs `call` inside a Scope that carries the mode, the path, the compute dtyp
 """
 
 import inspect
-import numbers
 from typing import Any, Self
 
 import jax
@@ -15,7 +14,7 @@ from kyeo import dtype_policies, regularizers
 from kyeo.core.arrays import is_text, of_other_libraries, to_array
 from kyeo.core.configurable import given_arguments, parameters_of
 from kyeo.core.dtypes import is_float
-from kyeo.core.errors import boolean, meant, problem
+from kyeo.core.errors import boolean, is_told, meant, problem, retold
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
 from kyeo.core.per_class import per_class
@@ -230,18 +229,19 @@ class Layer(Shaped):
         return surrounding if surrounding is not None else default
 
     def _as_tensor(self, value: Any) -> Any:
-        if isinstance(value, (np.ndarray, np.generic)) and is_text(value):
-            if self.autocast and type(self).call.__module__.startswith("kyeo.layers.") and self.input_spec is not None:
-                if value.dtype == object and all(isinstance(one, numbers.Real) for one in value.flat):
-                    return to_array(np.array(value.tolist()))
-                raise problem("This layer takes numbers, not text.", received=value, where=self, kind=TypeError,
-                              fix="turn it into numbers first: TextVectorization, StringLookup")
+        if isinstance(value, (np.ndarray, np.generic)) and is_text(value) and not self._wants_numbers():
             return value  # strings stay on the host; layers that take them say so
-        if isinstance(value, _HOST):
-            return to_array(unwrap(value))
-        if hasattr(value, "to_numpy") or hasattr(value, "detach"):  # a table, a tensor of torch
-            return to_array(of_other_libraries(value))
+        try:
+            if isinstance(value, _HOST):
+                return to_array(unwrap(value))
+            if hasattr(value, "to_numpy") or hasattr(value, "detach"):  # a table, a tensor of torch
+                return to_array(of_other_libraries(value))
+        except (TypeError, OverflowError) as error:
+            raise (retold(error, self) if is_told(error) else error) from None
         return value
+
+    def _wants_numbers(self) -> bool:
+        return self.autocast and self.input_spec is not None and type(self).call.__module__.startswith("kyeo.layers.")
 
     def _build_for(self, bound: dict[str, Any]) -> None:
         shapes = shapes_for_build(self, bound)

@@ -188,7 +188,7 @@ def sparsemax(x: Any, axis: int = -1) -> jax.Array:
     >>> kyeo.ops.sparsemax([2.0, 1.5, 0.0]).tolist()
     [0.75, 0.25, 0.0]
     """
-    z = jnp.moveaxis(to_array(x), axis, -1)
+    z = jnp.moveaxis(as_floats(to_array(x)), axis, -1)
     falling = -jnp.sort(-z, axis=-1)
     sums = jnp.cumsum(falling, axis=-1) - 1
     kept = falling > sums / jnp.arange(1, z.shape[-1] + 1)  # a prefix: those that stay above 0

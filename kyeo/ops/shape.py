@@ -134,14 +134,32 @@ def squeeze(x: Any, axis: Any = None) -> jax.Array:
 
 
 @op
-def broadcast_to(x: Any, shape: Sequence[int]) -> jax.Array:
-    """x repeated without copying until it has `shape`.
+def broadcast_to(x: Any, shape: Sequence[int | None]) -> jax.Array:
+    """x repeated without copying until it has `shape`; None in it is an unknown size that x has there.
 
     >>> import kyeo
     >>> kyeo.ops.broadcast_to([1, 2], (2, 2)).tolist()
     [[1, 2], [1, 2]]
     """
-    return jnp.broadcast_to(to_array(x), shape)
+    x = to_array(x)
+    sizes = _sizes_to_have(shape, x.shape)
+    if any(map(jax.export.is_symbolic_dim, x.shape)) and len(sizes) >= x.ndim:
+        pairs = zip(x.shape, sizes[len(sizes) - x.ndim:])
+        x = jnp.zeros([to if jax.export.is_symbolic_dim(size) else size for size, to in pairs], x.dtype)
+    return jnp.broadcast_to(x, sizes)  # whether an unknown size can be repeated shows when the model runs
+
+
+def _sizes_to_have(shape: Sequence[Any], own: tuple[Any, ...]) -> list[Any]:
+    added = len(shape) - len(own)
+    sizes = []
+    for axis, size in enumerate(shape):
+        mine = own[axis - added] if axis >= added else None
+        if size is None and (mine is None or (current().symbolic and not jax.export.is_symbolic_dim(mine))):
+            raise problem("A size to broadcast to is not known.", received=f"shape {own} to {tuple(shape)}",
+                          expected="None only where the size of x is not known either", where="ops.broadcast_to",
+                          fix="if it is the size of another tensor: x + kyeo.ops.zeros_like(other)")
+        sizes.append(mine if size is None else size)
+    return sizes
 
 
 @op
@@ -296,7 +314,11 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
     >>> kyeo.ops.repeat([1, 2], 2).tolist()
     [1, 1, 2, 2]
     """
-    return jnp.repeat(to_array(x), np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats, axis)
+    x, repeats = to_array(x), np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats
+    size = x.size if axis is None else x.shape[axis]
+    if np.size(repeats) > 1 and jax.export.is_symbolic_dim(size):  # whether it fits shows when the model runs
+        return jnp.ravel(x) if axis is None else x
+    return jnp.repeat(x, repeats, axis)
 
 
 @op

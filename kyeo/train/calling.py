@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kyeo.core.arrays import is_text
+from kyeo.core.arrays import holds_numbers
 from kyeo.core.masks import get_mask
 from kyeo.core.scope import Scope, current, scope
 from kyeo.core.variable import Structure
@@ -64,7 +64,7 @@ class CompiledCall:
         if len(args) != 1 or kwargs.get("training") or kwargs.keys() - {"training"} or current() != _NOBODY:
             return None
         x = args[0]
-        if not isinstance(x, (np.ndarray, jax.Array)) or isinstance(x, jax.core.Tracer) or is_text(x):
+        if not isinstance(x, (np.ndarray, jax.Array)) or isinstance(x, jax.core.Tracer) or not holds_numbers(x):
             return None
         return None if get_mask(x) is not None else (x.shape, x.dtype)
 

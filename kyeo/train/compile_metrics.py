@@ -1,6 +1,7 @@
 """The metrics of `compile`, each with the output it looks at; and how messages name losses and metrics."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,12 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from kyeo import metrics as metrics_room
-from kyeo.core.errors import NotMaskable, is_told, problem, retold
+from kyeo.core.errors import NotMaskable, describe, is_told, problem, retold
 from kyeo.core.naming import snake_case
 from kyeo.core.plain import in_plain_words, is_ours, warn
 from kyeo.core.scope import current
 from kyeo.core.variable import Structure
-from kyeo.layers.complaints import explained_as
+from kyeo.layers.complaints import explained_as, shapes_of
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve
 from kyeo.train.structure import align, spread
@@ -112,7 +113,8 @@ class CompileMetrics(Metric):
 
 
 def _update(metric: Metric, target: Any, pred: Any, weight: Any, output_name: str | None) -> None:
-    with explained(f'output "{output_name}", metric {metric.name}' if output_name else f"metric {metric.name}"):
+    where = f'output "{output_name}", metric {metric.name}' if output_name else f"metric {metric.name}"
+    with explained(where, target, pred):
         if weight is None:
             metric.update_state(target, pred)
         else:
@@ -143,22 +145,41 @@ def _name_of(function: Any) -> str:
 
 
 @contextmanager
-def explained(where: str) -> Iterator[None]:
-    """Inside: what goes wrong is said to have gone wrong in this loss or metric."""
+def explained(where: str, y_true: Any = None, y_pred: Any = None) -> Iterator[None]:
+    """Inside: what goes wrong is said to have gone wrong in this loss or metric, on these labels and predictions."""
     try:
         yield
     except NotMaskable:
         raise
     except (TypeError, ValueError, IndexError) as error:
-        if is_told(error):
-            raise retold(error, where) from None
-        words = in_plain_words(error)
-        if words is None and isinstance(error, TypeError) and is_ours(error):  # the call itself failed
-            raise problem("This loss or metric does not take what it is given.", received=str(error), where=where,
-                          expected="a function (y_true, y_pred); a metric's update_state(self, y_true, y_pred, "
-                                   "sample_weight=None)", kind=TypeError) from None
-        if words is None:
+        better = _explained(error, where, y_true, y_pred)
+        if better is None:
             error.add_note(f"  in {where}")
             raise
-        raise explained_as(error, "The computation of this loss or metric does not work out.", words, where,
-                           "labels and predictions of this batch") from None
+        raise _without_padding(better) from None
+
+
+def _explained(error: Exception, where: str, y_true: Any, y_pred: Any) -> Exception | None:
+    if is_told(error):
+        return retold(error, where)
+    words = in_plain_words(error)
+    if words is None and isinstance(error, TypeError) and is_ours(error):  # the call itself failed
+        return problem("This loss or metric does not take what it is given.", received=str(error), where=where,
+                       expected="a function (y_true, y_pred); a metric's update_state(self, y_true, y_pred, "
+                                "sample_weight=None)", kind=TypeError)
+    if words is None:
+        return None
+    received = f"y_true {shapes_of(y_true)}, y_pred {shapes_of(y_pred)}"
+    return explained_as(error, "The computation of this loss or metric does not work out.", words, where, received)
+
+
+def _without_padding(error: Exception) -> Exception:
+    """The complaint with None for the number of rows of a batch that is filled up: the user does not know it."""
+    rows = current().row_mask
+    if rows is None:
+        return error
+    parts = error._told  # type: ignore[attr-defined]
+    texts = {name: describe(parts[name]) if name == "received" and not isinstance(parts[name], str | None)
+             else parts[name] for name in ("received", "expected", "fix")}
+    unpadded = {name: text and re.sub(rf"\({rows.shape[0]}(?=[,)])", "(None", text) for name, text in texts.items()}
+    return problem(**{**parts, **unpadded}).with_traceback(error.__traceback__)

@@ -249,11 +249,12 @@ class Objective:
         weights = self.aligned(sample_weight, "sample_weight") if sample_weight is not None else [None] * len(preds)
         total: Any = 0.0
         for term, tracker in zip(self.terms, [*self.term_trackers, *[None] * len(self.terms)]):
-            with explained(term.where):
-                value = self._value_of(term, term.of(targets), term.of(preds), _weight_of(term, weights))
+            target, pred = term.of(targets), term.of(preds)
+            with explained(term.where, target, pred):
+                value = self._value_of(term, target, pred, _weight_of(term, weights))
             if tracker is not None and (current().overlay is not None or not isinstance(value, jax.core.Tracer)):
                 # in a jax.grad of the user's own the means of single losses have nowhere to go
-                tracker.update_state(value, sample_weight=real_rows(jax.tree.leaves(term.of(preds))[0]))
+                tracker.update_state(value, sample_weight=real_rows(jax.tree.leaves(pred)[0]))
             total = total + (value if term.weight is None else value * term.weight)
         return total
 

@@ -64,3 +64,25 @@ def test_inside_a_trace():
     host = np.arange(3.0)
     assert jax.jit(lambda x: x + to_array(host))(1.0).tolist() == [1, 2, 3]
     assert jax.jit(lambda x: to_array([x, 2.0]))(1.0).tolist() == [1, 2]
+
+
+MODEL = kyeo.Sequential([kyeo.Input((3,)), kyeo.layers.Dense(3)], name="small")
+
+
+@pytest.mark.parametrize(("dtype", "mend"), [
+    (np.dtypes.StringDType(), "text into integers"), ("U1", "text into integers"), ("S1", "text into integers"),
+    ([("a", "f4"), ("b", "i4")], "structured_to_unstructured"), ("V4", r"x.view\("), ("M8[s]", "times into numbers"),
+    ("m8[s]", "times into numbers"),
+], ids=str)
+@pytest.mark.parametrize("take", [
+    from_host, kyeo.Variable, kyeo.ops.convert_to_tensor, lambda x: kyeo.ops.add(x, 1), MODEL, MODEL.layers[0],
+    lambda x: MODEL.predict(x, verbose=0), MODEL.layers[0].kernel.assign,
+], ids=["from_host", "Variable", "convert_to_tensor", "add", "model", "layer", "predict", "assign"])
+def test_what_are_no_numbers_is_refused_in_our_words(take, dtype, mend):
+    with pytest.raises(TypeError, match=rf"(?s)does not hold numbers\..*Received: ndarray.*{mend}") as caught:
+        take(np.zeros((3, 3), dtype))
+    assert ("Where:" in str(caught.value)) == (take in (MODEL, MODEL.layers[0]))
+
+
+def test_numbers_stored_as_objects_are_numbers():
+    assert to_array(np.array([1, 2.5], object)).tolist() == [1, 2.5]

@@ -244,7 +244,7 @@ def if_on_a_symbolic_tensor(still):
         x = x + 1
 
 
-@mistake("iterating", kind=TypeError)
+@mistake("iterating", kind=NotImplementedError)
 def loop_over_a_symbolic_tensor(still):
     x = kyeo.Input((4,))
     for _ in x:  # <-

@@ -130,6 +130,11 @@ def too_few_sample_weights(still):
     classifier(still).fit(X, Y, sample_weight=ones(5), verbose=0)  # <-
 
 
+@mistake("of shape (None, 5)", "begins like (None,)", 'output "head"')
+def sample_weights_of_another_shape(still):
+    classifier(still).fit(X, Y, sample_weight=ones(12, 5), verbose=0)  # <-
+
+
 @mistake("no rows")
 def no_rows(still):
     classifier(still).fit(X[:0], Y[:0], verbose=0)  # <-

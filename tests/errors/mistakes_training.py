@@ -332,3 +332,17 @@ def a_tensor_kept_in_an_attribute(still):
     still.gives((12, 1), model, X)
     still.holds(lambda: layer.seen[-1][0, 0] == X[0, 0] and "was left when its step was over" in repr(layer.seen[0]))
     layer.last + 1  # <-
+
+
+@mistake("y_pred of shape (None, 2)", "metric auc", kind=TypeError)
+def metric_for_more_labels(still):
+    network(layers.Dense(2, name="head"), metrics=[kyeo.metrics.AUC(multi_label=True, num_labels=3)]).fit(  # <-
+        X, ones(12, 2), verbose=0)
+
+
+@mistake("shape (None, 1)", "(7, 1)", "loss for_seven", kind=TypeError)
+def own_loss_for_one_batch_size(still):
+    def for_seven(y_true, y_pred):
+        return (y_true - y_pred) * ones(7, 1)
+
+    network(layers.Dense(1, name="head"), loss=for_seven).fit(X, ones(12), verbose=0)  # <-

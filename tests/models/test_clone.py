@@ -1,5 +1,8 @@
 """clone_model copies the architecture, not the weights."""
 
+import copy
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -13,11 +16,11 @@ SHAPED = [b for b in BUILDERS if b.__name__ != "piece"]
 @pytest.mark.parametrize("build", SHAPED, ids=[b.__name__ for b in SHAPED])
 def test_same_function_after_copying_weights(build):
     model = build(kyeo)
-    copy = kyeo.models.clone_model(model)
-    assert [layer.name for layer in copy.layers] == [layer.name for layer in model.layers]
-    assert not {id(v) for v in copy.variables} & {id(v) for v in model.variables}
-    copy.set_weights(model.get_weights())
-    for one, other in zip(jax.tree.leaves(model(inputs_for(model))), jax.tree.leaves(copy(inputs_for(model)))):
+    cloned = kyeo.models.clone_model(model)
+    assert [layer.name for layer in cloned.layers] == [layer.name for layer in model.layers]
+    assert not {id(v) for v in cloned.variables} & {id(v) for v in model.variables}
+    cloned.set_weights(model.get_weights())
+    for one, other in zip(jax.tree.leaves(model(inputs_for(model))), jax.tree.leaves(cloned(inputs_for(model)))):
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
@@ -32,8 +35,8 @@ def test_functions_and_tensors():
         return kyeo.layers.Dense(7) if isinstance(layer, kyeo.layers.Dense) else layer
 
     base = kyeo.Input((4,)) * 2.0
-    copy = kyeo.models.clone_model(model, input_tensors=base, clone_function=wider, recursive=True)
-    assert copy.output_shape == (None, 7) and copy.input is base and len(seen) == 2
+    cloned = kyeo.models.clone_model(model, input_tensors=base, clone_function=wider, recursive=True)
+    assert cloned.output_shape == (None, 7) and cloned.input is base and len(seen) == 2
     with pytest.raises(ValueError, match="number of input tensors"):
         kyeo.models.clone_model(model, input_tensors=[base, base])
     with pytest.raises(TypeError, match="must give a layer"):
@@ -50,10 +53,10 @@ def test_call_function_sees_the_calls_of_the_graph_and_not_those_inside_stacks()
         seen.append(layer.name)
         return layer(*args, **kwargs)
 
-    copy = kyeo.models.clone_model(model, call_function=called)
-    copy.set_weights(model.get_weights())
+    cloned = kyeo.models.clone_model(model, call_function=called)
+    cloned.set_weights(model.get_weights())
     assert seen == ["inner", "last"]
-    np.testing.assert_allclose(copy(np.ones((1, 4))), model(np.ones((1, 4))), rtol=1e-6)
+    np.testing.assert_allclose(cloned(np.ones((1, 4))), model(np.ones((1, 4))), rtol=1e-6)
 
 
 @pytest.mark.parametrize("x", (np.ones((2, 3)), {"a": np.ones((2, 3)), "b": np.ones((2, 4))}), ids=("array", "dict"))
@@ -70,7 +73,30 @@ def test_a_copy_of_a_subclass_takes_the_weights(x):
     model = Own(3)
     model(x)
     model.compile("adam", "mse")
-    copy = kyeo.models.clone_model(model)
-    assert copy.built and copy.compiled
-    copy.set_weights(model.get_weights())
-    np.testing.assert_allclose(copy(x), model(x), rtol=1e-6)
+    cloned = kyeo.models.clone_model(model)
+    assert cloned.built and cloned.compiled
+    cloned.set_weights(model.get_weights())
+    np.testing.assert_allclose(cloned(x), model(x), rtol=1e-6)
+
+
+def deep(calls=250):
+    tensors = [kyeo.Input((2,))]
+    shared = kyeo.layers.Dense(2, kernel_initializer="identity")
+    for number in range(calls):
+        tensors.append(shared(tensors[-1]) if number % 2 else kyeo.layers.ReLU()(tensors[-1]))
+    return tensors
+
+
+@pytest.mark.parametrize("cut", [
+    lambda t: kyeo.Model(t[0], t[-1]), lambda t: kyeo.Model(t[0], t[200]), lambda t: kyeo.Model(t[180], t[-1]),
+    lambda t: kyeo.Model(t[0], [t[200], t[10]]), lambda t: kyeo.Model(t[0], t[-1]).layers[-1], lambda t: t[240],
+], ids=["whole", "head", "tail", "two outputs", "layer", "tensor"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
+def test_what_lies_deep_in_a_graph_is_copied(cut, copied):
+    one = cut(deep())
+    other = copied(one)
+    if isinstance(one, kyeo.Model):
+        x = np.ones((1, 2), "float32")
+        for mine, copies in zip(jax.tree.leaves(one(x)), jax.tree.leaves(other(x))):
+            np.testing.assert_array_equal(mine, copies)
+        assert not {id(v) for v in one.variables} & {id(v) for v in other.variables}

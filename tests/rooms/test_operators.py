@@ -68,6 +68,27 @@ def test_a_variable_is_hashed_by_identity_and_a_tensor_equal_to_itself_only():
     assert tensor in [tensor] and tensor not in [kyeo.KerasTensor((2,))]
 
 
+@pytest.mark.parametrize(("text", "mend"), [
+    ("bool(a)", "variable.value"), ("bool(one)", "variable.value"), ("not a", "is not None"), ("a and 1", "is not None"),
+    ("float(a)", r"variable\[0\]"), ("int(a)", "sum"), ("[*t]", "kyeo.ops"), ("1 in t", "kyeo.ops"), ("len(t)", ""),
+    ("bool(t)", "kyeo.ops"), ("0 < t < 1", "kyeo.ops"), ("float(t)", "kyeo.ops"), ("complex(t)", "kyeo.ops"),
+    ("np.sum([t, t])", "kyeo.ops"), ("range(t)", ""), ("t.numpy()", "kyeo.ops"),
+    ("t.mean()", "kyeo.ops.mean"), ("t.T", "kyeo.ops.transpose"), ("t.astype('int32')", "kyeo.ops.cast"),
+    ("t.get_shape()", "x.shape"), ("t.nothing", "no attribute"),
+])
+def test_what_cannot_be_asked_of_variables_and_symbolic_tensors(text, mend):
+    def ask(library):
+        values = {"a": library.Variable([1.0, 2.0]), "one": library.Variable(1.0), "t": library.KerasTensor((3, 2))}
+        with pytest.raises(Exception) as caught:
+            eval(text, {"np": np, **values})
+        return caught
+
+    kind = ask(keras).type
+    ours = ask(kyeo)
+    assert isinstance(ours.value, kind)
+    assert ours.match(mend) and "SymbolicTensor" not in str(ours.value)
+
+
 def test_numpy_takes_a_variable_for_an_array():
     assert np.sqrt(kyeo.Variable([4.0])).tolist() == [2.0]
     with pytest.raises((TypeError, ValueError), match="has no values"):

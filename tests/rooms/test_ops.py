@@ -399,6 +399,8 @@ BAD = [  # expression, a part of the message
     ("vectorized_map(lambda a: STATE.assign(1.0), F)", "assigned"), ("jvp(lambda a: STATE.assign(1.0), (1.0,), (1.0,))", "assigned"),
     ("associative_scan(lambda a, b: a + b + STATE.assign(1.0), F)", "assigned"),
     ("unstack(F, axis=7)", "axes from -2 to 1"), ("swapaxes(F, 0, 7)", "axes from -2 to 1"), ("expand_dims(F, 7)", "axes from -3 to 2"),
+    ("broadcast_to(X, (2, -1))", "of 0 or more"), ("broadcast_to(F, (None, 5))", "cannot be repeated"),
+    ("broadcast_to(X, (None, 3, 3))", "size to broadcast to is not known"),
     ("get_item(F, (0, 3))", "from -3 to 2"), ("X[2]", "from -2 to 1"), ("get_item(B, (..., None, -5))", "from -4 to 3"),
     ("matmul(ROWS, ROWS)", "6 rows"), ("unstack(F, num=5)", "2 slices"), ("unstack(X, axis=1)", "must be known"), ("nonzero(X)", "depends on values"),
     ("where(X)", "depends on values"), ("unique(X)", "depends on values"), ("bincount(cast(X, 'int32'))", "depends on values"),
@@ -466,6 +468,7 @@ def test_where_keras_goes_wrong():
     for pool in ("max_pool", "average_pool"):
         close(leaves(evaluate(f"{pool}(IMG, 2)", kyeo.ops)), leaves(evaluate(f"{pool}(IMG, 2, 2)", kyeo.ops)), pool)
     assert kyeo.ops.bincount([[1, 1], [3, 0]]).tolist() == [[0, 2, 0, 0], [1, 0, 0, 1]]
+    assert kyeo.ops.sparsemax([[True, False]]).tolist() == keras.ops.sparsemax(np.array([[True, False]])).tolist()
 
 
 @pytest.mark.parametrize("row, same", [
@@ -490,7 +493,9 @@ def test_unknown_sizes():
         o.conv(x, jnp.ones((3, 3, 3, 4)), 2, "same"): (None, 4, 3, 4), o.max_pool(x, 2): (None, 4, 3, 3),
         o.reshape(x, (-1, 4)): (None, 4), o.reshape(x, (o.shape(x)[0], -1)): (None, 144), x[:, 0]: (None, 6, 3),
         o.transpose(x): (3, 6, 8, None), o.mean(x, axis=[1, 2]): (None, 3), x[None] * x: (1, None, 8, 6, 3),
-        o.unstack(x, 5)[4]: (8, 6, 3), o.solve(x[:, :3, :3, 0], x[:, :3, 0, 0]): (None, 3),
+        o.broadcast_to(x, (None, 8, 6, 3)): (None, 8, 6, 3), o.broadcast_to(x, (2, None, 8, 6, 3)): (2, None, 8, 6, 3),
+        o.broadcast_to(x[:, :1], (4, 8, 6, 3)): (4, 8, 6, 3), o.repeat(x, [1, 0, 2], axis=0): (None, 8, 6, 3),
+        o.repeat(x, [1, 0, 2], axis=-1): (None, 8, 6, 3), o.unstack(x, 5)[4]: (8, 6, 3), o.solve(x[:, :3, :3, 0], x[:, :3, 0, 0]): (None, 3),
     }
     for tensor, shape in wanted.items():
         assert tensor.shape == shape

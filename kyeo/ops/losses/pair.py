@@ -158,11 +158,12 @@ def _advice(true: tuple[int, ...], pred: tuple[int, ...], name: str) -> str:
 
 def expand_to(small: jax.Array, big: jax.Array, name: str = "sample_weight") -> jax.Array:
     """`small` with axes of size 1 added at its end, so that it counts along the first axes of `big`."""
-    small = small.reshape(small.shape + (1,) * max(0, big.ndim - small.ndim))
+    given = small.shape
+    small = small.reshape(given + (1,) * max(0, big.ndim - small.ndim))
     fits = small.ndim == big.ndim and all(s in (1, b) for s, b in zip(small.shape, big.shape))
     if not fits and big.ndim:
         raise problem(f"`{name}` does not fit the values it weighs.",
-                      received=f"{name} of shape {_shape(small.shape)}",
+                      received=f"{name} of shape {_shape(given)}",
                       expected=f"one weight for each row, or a shape that begins like {_shape(big.shape)}",
                       fix="give one number for each sample: shape " + _shape(big.shape[:1]))
     return small
