@@ -85,6 +85,14 @@ def test_merging_known_and_unknown_sizes(name, words, shapes, wanted):
     assert getattr(LAYERS, name)(**words)(inputs=symbols).shape == wanted
 
 
+@pytest.mark.parametrize("call, wanted", [
+    (lambda k, t: k.layers.Softmax()(t((None, 3)), mask=t((None, None))), (None, None, 3)),
+    (lambda k, t: k.layers.MultiHeadAttention(2, 2)(t((None, 4)), t((None, 3)), attention_mask=t((None, 5))), (None, None, 4)),
+])
+def test_a_size_that_one_input_leaves_open_is_that_of_another(call, wanted):
+    assert call(kyeo, kyeo.Input).shape == call(keras, keras.Input).shape == wanted
+
+
 @pytest.mark.parametrize("target, wanted", [((-1, 5), (None, None, 5)), ((2, -1), (None, 2, None)),
                                             ((4, 3), (None, 4, 3)), ((-1,), (None, None))])
 def test_reshape_of_unknown_sizes(target, wanted):
