@@ -197,10 +197,10 @@ def convolution(params, aval, x, kernel):
     seen = windows(x, (1, 1, *sizes), (1, 1, *params["window_strides"]), (1, 1, *params["rhs_dilation"]))
     seen = seen.reshape(*seen.shape[:2 + rank], *sizes)
     places, taps = "stuv"[:rank], "wxyz"[:rank]
-    seen = seen.reshape(seen.shape[0], groups, -1, *seen.shape[2:])
+    seen = seen.reshape(seen.shape[0], groups, seen.shape[1] // groups, *seen.shape[2:])
     kernel = kernel.reshape(groups, -1, *kernel.shape[1:])
     out = np.einsum(f"ngc{places}{taps},gfc{taps}->ngf{places}", seen, kernel, optimize=True)
-    out = out.reshape(out.shape[0], -1, *out.shape[3:])
+    out = out.reshape(out.shape[0], out.shape[1] * out.shape[2], *out.shape[3:])
     return out.transpose(np.argsort(numbers.out_spec))
 
 

@@ -21,7 +21,7 @@ from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer, record, sized_by_others
 from kyeo.core.variable import Variable
 
-__all__ = ["OPS", "op"]  # OPS: in the registry, where files find what they name
+__all__ = ["OPS", "op", "with_known_sizes"]  # OPS: in the registry, where files find what they name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,8 +79,8 @@ def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwarg
                    expected=words.text if words else str(error).split("\n")[0], fix=words.fix if words else None)
 
 
-def _with_known_sizes(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What the op gives where sizes that one tensor leaves open are those of another; None if that does not help."""
+def with_known_sizes(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What an op or layer gives where sizes that one tensor leaves open are those of another; None where that is no help."""
     for sized_args, sized_kwargs in sized_by_others(args, kwargs):
         with contextlib.suppress(*MISTAKES):
             return infer(call, sized_args, sized_kwargs)
@@ -98,7 +98,7 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
         try:
             specs = infer(call, args, kwargs)
         except MISTAKES as error:
-            specs = _with_known_sizes(call, args, kwargs)
+            specs = with_known_sizes(call, args, kwargs)
             if specs is None:
                 raise (error if is_told(error) else _told(fn, error, args, kwargs)) from None
         return record(call, args, kwargs, specs)

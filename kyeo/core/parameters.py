@@ -15,14 +15,17 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
+import jax
 import numpy as np
 
 from kyeo.core.errors import describe, is_told, meant, problem
-from kyeo.core.plain import is_ours, plainly
+from kyeo.core.plain import in_plain_words, is_ours, plainly
 
 __all__ = ["MISTAKES", "Check", "Checks", "checked", "checks_of", "explained", "is_misfit", "misfit"]
 
-MISTAKES = (TypeError, ValueError, IndexError, AttributeError, NotImplementedError, OverflowError)  # of wrong arguments
+MISTAKES = (  # of wrong arguments
+    TypeError, ValueError, IndexError, AttributeError, NotImplementedError, OverflowError, ZeroDivisionError,
+    jax.errors.InconclusiveDimensionOperation)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -242,8 +245,10 @@ def explained(error: Exception, fn: Callable[..., Any], where: Any, args: tuple[
 def _general(where: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:
     received = [*map(describe, args), *(f"{name}={describe(value)}" for name, value in kwargs.items())]
     kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
+    words = in_plain_words(error)
+    expected, fix = words or (str(error).strip().split("\n")[0], None)
     return problem(f"`{where}` cannot be called with these arguments.", received=", ".join(received), kind=kind,
-                   expected=str(error).strip().split("\n")[0])
+                   expected=expected, fix=fix)
 
 
 def checked(fn: Callable[P, R]) -> Callable[P, R]:

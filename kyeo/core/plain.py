@@ -57,7 +57,8 @@ _CLASSES: tuple[tuple[type[Exception], Words], ...] = (
         "take sizes from x.shape, and compute values with kyeo.ops")),
 )
 _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(_UNKNOWN), "sizes that are known where they are counted with, as by range(): the shape has None there"),
+    (re.compile(rf"{_UNKNOWN}|^Symbolic dimension"),
+     "sizes that are known where they are counted with, as by range(): the shape has None there"),
     (re.compile(r"\w*Tracer\w* has no attribute '?(\w+)"), r"nothing named \1 of a tensor whose values are only known "
      "when the step runs: the functions of kyeo.ops compute with it"),
     (re.compile(r"arrays are immutable|does not support item assignment"), "no assignment into a tensor, as in "
@@ -73,7 +74,10 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\w+ shape must have every element be nonnegative, got (\(.*\))"), r"sizes of 0 or more, not \1"),
     (re.compile(r"[Ii]ncompatible shapes for broadcasting: (?:shapes=\[)?(.*?)\]?\.?$"),
      r"shapes \1 cannot be combined element by element"),
+    (re.compile(r"every element be nonnegative, got (.*?)\.?$"), r"sizes of at least 0, not \1"),
+    (re.compile(r"(?:division|modulo) by zero"), "no size of 0 where something is divided by it"),
 )
+_NAMES = re.compile(r"\b(?:jax\.numpy|jnp|jax\.lax|lax)\.(?=\w)")  # what JAX calls its functions
 
 
 def in_plain_words(error: BaseException) -> Words | None:
@@ -90,6 +94,7 @@ def in_plain_words(error: BaseException) -> Words | None:
     for pattern, text in _SENTENCES:
         if pattern.search(line):
             return Words(pattern.search(line).expand(text))  # type: ignore[union-attr]
+    line = _NAMES.sub("", line)
     return Words(re.sub(r"(?:Jit|Dynamic\w*)?Trace(?:d|r)?<(?:~)?([\w]+\[[^\]]*\])[^>]*>\S*", r"an array \1", line))
 
 

@@ -286,7 +286,7 @@ class Layer(Shaped):
             if self.activity_regularizer is not None:
                 self._penalize_activity(outputs)
         self._mark(bound, outputs, first_mask)
-        if now.losses is None:
+        if now.losses is None and not now.symbolic:  # a call for its shapes leaves those of the last call
             self._keep_losses(losses)
         return outputs
 

@@ -171,8 +171,8 @@ def argpartition(x: Any, kth: int, axis: int | None = -1) -> jax.Array:
 
 
 @op
-def unravel_index(indices: Any, shape: Sequence[int]) -> Any:
-    """The index on every axis of an array of `shape`, given indices into the flattened one.
+def unravel_index(indices: Any, shape: int | Sequence[int]) -> Any:
+    """The index on every axis of an array of `shape` (one int for a single axis), given indices into the flattened one.
 
     >>> import kyeo
     >>> [i.tolist() for i in kyeo.ops.unravel_index([1, 5], (2, 3))]

@@ -97,7 +97,7 @@ def _cut(x: jax.Array, windows: _Pairs) -> jax.Array:
         count = _count(x.shape[axis], k, d, 0, s)
         parts = [jax.lax.slice_in_dim(x, i * d, i * d + s * (count - 1) + 1, s, axis) for i in range(k)]
         x = jnp.stack(parts, axis)
-    return x.transpose(0, 1, 2, 4, 3, 5).reshape(n, c * kernel[0] * kernel[1], -1)
+    return x.transpose(0, 1, 2, 4, 3, 5).reshape(n, c * kernel[0] * kernel[1], x.shape[3] * x.shape[5])
 
 
 @op

@@ -54,6 +54,13 @@ def test_sum_and_gradient(name):
         np.testing.assert_allclose(grad, X[:steps].sum((0, 1)))
 
 
+def test_a_call_for_shapes_leaves_them():
+    layer = Adds()
+    layer(X)
+    layer.compute_output_shape(X.shape), layer(kyeo.Input((2, 2)))
+    assert [float(loss) for loss in layer.losses] == [X.sum()]
+
+
 @pytest.mark.parametrize("transform", [
     lambda f, x: ops.vectorized_map(f, x), lambda f, x: ops.associative_scan(lambda a, b: a + f(b), x)])
 def test_without_an_order_of_steps(transform):

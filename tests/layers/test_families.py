@@ -1,5 +1,6 @@
 """What the table of the conformance suite does not hold: LoRA, adapt, Lambda, Wrapper, functional forms, marks."""
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -82,6 +83,14 @@ def test_merging_known_and_unknown_sizes(name, words, shapes, wanted):
     symbols = [kyeo.Input(batch_shape=s) for s in shapes]
     assert getattr(LAYERS, name)(**words)(symbols).shape == wanted
     assert getattr(LAYERS, name)(**words)(inputs=symbols).shape == wanted
+
+
+@pytest.mark.parametrize("call, wanted", [
+    (lambda k, t: k.layers.Softmax()(t((None, 3)), mask=t((None, None))), (None, None, 3)),
+    (lambda k, t: k.layers.MultiHeadAttention(2, 2)(t((None, 4)), t((None, 3)), attention_mask=t((None, 5))), (None, None, 4)),
+])
+def test_a_size_that_one_input_leaves_open_is_that_of_another(call, wanted):
+    assert call(kyeo, kyeo.Input).shape == call(keras, keras.Input).shape == wanted
 
 
 @pytest.mark.parametrize("target, wanted", [((-1, 5), (None, None, 5)), ((2, -1), (None, 2, None)),
@@ -206,6 +215,19 @@ def test_which_layers_mix_rows(layer, shapes, mixes):
     arrays = [np.ones(s, "float32") for s in shapes] if isinstance(shapes, list) else np.ones(shapes, "float32")
     layer(arrays)
     assert layer.mixes_rows is mixes
+
+
+@pytest.mark.parametrize("name, words, shape", [
+    ("Conv2D", {"filters": 2, "kernel_size": 2}, (4, 4, 2)), ("Conv3D", {"filters": 2, "kernel_size": 2}, (4, 4, 4, 2)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 2, "strides": 2}, (4, 4, 2)), ("SeparableConv2D", {"filters": 2, "kernel_size": 2, "depth_multiplier": 2}, (4, 4, 2)),
+    ("LSTM", {"units": 2}, (4, 3)), ("GRU", {"units": 2}, (4, 3)), ("ConvLSTM2D", {"filters": 2, "kernel_size": 2}, (3, 4, 4, 2)),
+])
+def test_no_rows_have_gradients(name, words, shape):
+    layer, x = getattr(LAYERS, name)(**words), jax.numpy.zeros((0, *shape))
+    layer.build(x.shape)
+    values, fixed = ([v.value for v in kind] for kind in (layer.trainable_variables, layer.non_trainable_variables))
+    gradients, dx = jax.grad(lambda values, x: layer.stateless_call(values, fixed, x)[0].sum(), (0, 1))(values, x)
+    assert dx.shape == x.shape and all(g.shape == v.shape and not g.any() for g, v in zip(gradients, values))
 
 
 def test_a_users_layer_may_mix_rows():

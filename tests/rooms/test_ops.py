@@ -159,7 +159,7 @@ ROWS = [f"{name}(F)" for name in UNARY_FLOAT] + [f"{name}(F, P)" for name in BIN
     conv(IMG, K2, strides=(2, 1), padding='same') | conv(IMG, K2, dilation_rate=(1, 2)) | conv(IMG, KG)
     conv(VOL, K3) | conv(VOL, K3, 2, 'same') | conv(IMGF, K2, data_format='channels_first') | depthwise_conv(IMG, D2)
     depthwise_conv(IMG, D2, 2, 'SAME') | depthwise_conv(IMGF, D2, data_format='channels_first', dilation_rate=2)
-    depthwise_conv(SEQ, K1) | separable_conv(IMG, D2, PW) | separable_conv(IMG, D2, PW, strides=2, padding='same')
+    depthwise_conv(IMG[:0], D2) | depthwise_conv(SEQ, K1) | separable_conv(IMG, D2, PW) | separable_conv(IMG, D2, PW, strides=2, padding='same')
     conv_transpose(IMG, T2) | conv_transpose(IMG, T2, 2, 'same') | conv_transpose(IMG, T2, (3, 2), 'valid')
     conv_transpose(IMG, T2, 2, 'same', output_padding=1) | conv_transpose(IMG, T2, 2, output_padding=(1, 0))
     conv_transpose(SEQ, T1, 3, 'same') | conv_transpose(SEQ, T1, padding='same', dilation_rate=2)
@@ -404,6 +404,8 @@ BAD = [  # expression, a part of the message
     ("get_item(F, (0, 3))", "from -3 to 2"), ("X[2]", "from -2 to 1"), ("get_item(B, (..., None, -5))", "from -4 to 3"),
     ("matmul(ROWS, ROWS)", "6 rows"), ("unstack(F, num=5)", "2 slices"), ("unstack(X, axis=1)", "must be known"), ("nonzero(X)", "depends on values"),
     ("where(X)", "depends on values"), ("unique(X)", "depends on values"), ("bincount(cast(X, 'int32'))", "depends on values"),
+    ("meshgrid(1.0)", "Arguments to meshgrid"), ("array_split(F, 0)", "no size of 0"), ("ones((-1, 2))", "at least 0, not (-1, 2)"),
+    ("slice_update(F, [0, 0], ROWS)", "sizes that are known"),
 ]
 
 

@@ -56,7 +56,7 @@ def _moved(x: Array, kernel: Array) -> Array:
     """What each place's window sees: shape (places, taps * channels)."""
     window = kernel.shape[:-2]
     parts = slices(x, 0, window, (1,) * len(window), _same(x, kernel))
-    return jnp.concatenate(parts, -1).reshape(-1, math.prod(window) * x.shape[-1])
+    return jnp.concatenate(parts, -1).reshape(math.prod(x.shape[:-1]), math.prod(window) * x.shape[-1])
 
 
 def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -73,7 +73,8 @@ _by_product.defvjp(_forward, _backward)
 
 def _spread(g: Array, kernel: Array) -> Array:
     *window, channels, filters = kernel.shape
-    moved = (g.reshape(-1, filters) @ kernel.reshape(-1, filters).T).reshape(*g.shape[:-1], -1)
+    wide = math.prod(window) * channels
+    moved = (g.reshape(-1, filters) @ kernel.reshape(-1, filters).T).reshape(*g.shape[:-1], wide)
     parts = [moved[..., at:at + channels] for at in range(0, moved.shape[-1], channels)]
     return spread(parts, tuple(window), (1,) * len(window), _same(g, kernel), g.shape[1:-1])
 
@@ -107,6 +108,6 @@ def looped_transpose(g: Array, kernel: Array, by_onednn: bool) -> Array:
 
 def gradient_of_kernel(x: Array, g: Array, kernel: Array) -> Array:
     """The gradient of `looped_conv` by its kernel, for all steps of a loop at once: (time, batch, *sizes, channels)."""
-    x, g = (a.reshape(-1, *a.shape[2:]) for a in (x, g))
+    x, g = (a.reshape(a.shape[0] * a.shape[1], *a.shape[2:]) for a in (x, g))
     ones = (1,) * (x.ndim - 2)
     return jax.vjp(lambda kernel: conv(x, kernel, ones, _same(x, kernel), ones), kernel)[1](g)[0]

@@ -81,7 +81,8 @@ def _sum_of_products(states: Array, gradients: Array, recurrent: Any = None) -> 
     """The gradient of the recurrent weights: one product, or convolution, over all steps."""
     if states.ndim > 3:
         return looped.gradient_of_kernel(states, gradients, recurrent)
-    return states.reshape(-1, states.shape[-1]).T @ gradients.reshape(states.shape[0] * states.shape[1], -1)
+    count = states.shape[0] * states.shape[1]
+    return states.reshape(count, states.shape[-1]).T @ gradients.reshape(count, gradients.shape[-1])
 
 
 # -- LSTM ------------------------------------------------------------------------------------------------------
@@ -151,12 +152,12 @@ def _lstm_back(by_onednn: bool, kept: Any, gradients: Any) -> Any:
         dh = dh + _at(given, step)
         dc = dc + dh * _at(to_cell, step)
         dx = _once(_at(factors, step) * jnp.where(by_hidden, dh[..., None, :], dc[..., None, :]))
-        whole = dx.reshape(*dh.shape[:-1], -1)
+        whole = dx.reshape(*dh.shape[:-1], 4 * dh.shape[-1])
         back = whole @ turned if dh.ndim == 2 else looped.looped_transpose(whole, turned, by_onednn)
         return _keep(_at(mask, step), back, dh), _once(dc * _at(f, step)), _put(factors, step, dx)
 
     dh, dc, dx = _loop(f.shape[0], advance, (jnp.zeros_like(h), last, factors), back=True)
-    dx = dx.reshape(*dx.shape[:-2], -1)
+    dx = dx.reshape(*dx.shape[:-2], 4 * dx.shape[-1])
     return dx, dh, dc, _sum_of_products(_before(h, hidden), dx, recurrent), None
 
 
@@ -228,11 +229,11 @@ def _gru_back(kept: Any, gradient: Any) -> Any:
 
     def advance(step: Any, dh: Any, total: Any) -> Any:
         dh = _once(dh + _at(total, step))
-        to_inner = _once(_at(inner, step) * dh[:, None]).reshape(-1, turned.shape[0])
+        to_inner = _once(_at(inner, step) * dh[:, None]).reshape(dh.shape[0], turned.shape[0])
         return dh * _at(z, step) + to_inner @ turned, _put(total, step, dh)
 
     first, dh = _loop(z.shape[0], advance, (jnp.zeros_like(h), gradient), back=True)
-    d_inner = (inner * dh[:, :, None]).reshape(*dh.shape[:2], -1)
+    d_inner = (inner * dh[:, :, None]).reshape(*dh.shape[:2], 3 * dh.shape[-1])
     dx = jnp.concatenate([d_inner[..., :2 * h.shape[-1]], by_candidate * dh], -1)
     return dx, first, _sum_of_products(before, d_inner), d_inner.sum((0, 1)), None
 
