@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +19,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["MENDS", "append_whole", "atomic_write", "cannot_write", "check_folder_of", "clear_leftovers", "flush",
-           "flush_names", "is_at", "lock", "numbers", "short", "unlock", "writing"]
+           "flush_names", "is_at", "lock", "numbers", "one_at_a_time", "short", "unlock", "writing"]
 
 _TRIED = 100  # numbered names of a file that is being written; after these, names by chance
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -161,6 +162,33 @@ def is_at(file: BinaryIO | int, path: Path) -> bool:
         return os.path.samestat(os.fstat(file if isinstance(file, int) else file.fileno()), os.lstat(path))
     except OSError:
         return False
+
+
+@contextlib.contextmanager
+def one_at_a_time(target: Path) -> Iterator[None]:
+    """Wait until nobody else is in such a block for a file that stands for several, where the system can lock files.
+
+    A file beside `target` is held meanwhile; one that a killed process left is nobody's.
+    """
+    path = target.with_name(f".{short(target.name)}.saving")
+    while True:
+        try:
+            held = open(path, "ab")  # noqa: SIM115
+        except OSError:  # which the write itself will tell of
+            yield
+            return
+        with held:
+            free = lock(held, unknown=True)
+            if free and (is_at(held, path) or fcntl is None):
+                try:
+                    yield
+                finally:
+                    if os.name != "posix":  # Windows removes no open file
+                        held.close()
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                return
+        time.sleep(0 if free else 0.01)
 
 
 def unlock(descriptor: int) -> None:
