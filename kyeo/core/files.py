@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +18,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["MENDS", "append_whole", "atomic_write", "cannot_write", "clear_leftovers", "flush", "flush_names", "is_at",
-           "lock", "numbers", "unlock", "writing"]
+__all__ = ["MENDS", "append_whole", "atomic_write", "cannot_write", "check_folder_of", "clear_leftovers", "flush",
+           "flush_names", "is_at", "lock", "numbers", "one_at_a_time", "short", "unlock", "writing"]
 
 _TRIED = 100  # numbered names of a file that is being written; after these, names by chance
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -48,7 +49,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         The temporary path, an empty file with the same suffix as `path`.
 
     Raises:
-        FileNotFoundError: The folder of `path` does not exist.
+        FileNotFoundError: The folder of `path` does not exist, or went away meanwhile.
+        IsADirectoryError: There is a folder at `path`.
         OSError: The disk is full, fails, or may not be written to; the message names `path` and a mend.
 
     Example:
@@ -62,10 +64,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         'all of it'
     """
     target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise problem("The file's folder does not exist.", received=f"filepath={str(target)!r}",
-                      expected="a file in a folder that is there", kind=FileNotFoundError,
-                      fix=f"os.makedirs({str(target.parent)!r}, exist_ok=True)")
+    check_folder_of(target)
+    if target.is_dir():
+        raise problem("The file to write is a folder.", received=f"filepath={str(target)!r}",
+                      expected="the name of a file", kind=IsADirectoryError)
     try:
         temporary, held = _held_beside(target)
         with held, _removed_if_failed(temporary, held):
@@ -77,10 +79,33 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
                 held.close()
             os.replace(temporary, target)
     except OSError as error:
-        if error.errno in MENDS and not is_told(error):
-            raise cannot_write(target, error) from error
+        if not is_told(error):
+            check_folder_of(target)
+            if error.errno in MENDS:
+                raise cannot_write(target, error) from error
         raise
     flush_names(target)
+
+
+def check_folder_of(target: Path) -> None:
+    """Complain of a file or folder to be written whose folder is not there, or not any more."""
+    if target.parent.is_dir():
+        return
+    is_file = any(folder.exists() and not folder.is_dir() for folder in target.parents)
+    home = next((i for i, part in enumerate(target.parts) if part.startswith("~")), None)
+    fix = f"os.makedirs({str(target.parent)!r}, exist_ok=True)"
+    if is_file:
+        fix = "choose another: a file has this name"
+    if home is not None:
+        fix = f"os.path.expanduser({os.path.join(*target.parts[home:])!r}): Python does not look up `~` by itself"
+    raise problem("The file's folder does not exist.", received=f"filepath={str(target)!r}", fix=fix,
+                  expected="a file in a folder that is there",
+                  kind=NotADirectoryError if is_file else FileNotFoundError)
+
+
+def short(name: str) -> str:
+    """What a temporary name begins with: systems count the bytes of a name, of which a letter may have four."""
+    return name.encode(errors="ignore")[:100].decode(errors="ignore")
 
 
 @contextlib.contextmanager
@@ -107,17 +132,18 @@ def _held_beside(target: Path) -> tuple[Path, BinaryIO]:
 
     The names are numbered, so that a file which a killed process left is found without a look at all the folder: nobody
     holds it, and it gives way. Who opens a file may come to hold another by the time it has the lock, since the first
-    got its final name or was removed; so it looks again.
+    got its final name or was removed; so it looks again. The lock is a shared one: the file still has it for a moment
+    under its final name, where HDF5 opens no file to read that is locked otherwise.
     """
     for name in numbers():
-        path = target.with_name(f".{target.stem[:100]}.{name}{target.suffix}")
+        path = target.with_name(f".{short(target.stem)}.{name}{target.suffix}")
         if path.is_file() and not path.is_symlink():
             with contextlib.suppress(OSError), open(path, "r+b") as left:
                 if lock(left):
                     _remove(path, left)
         with contextlib.suppress(FileExistsError):
             file = os.fdopen(os.open(path, _NEW, 0o666), "r+b")  # NFS locks only what may be written
-            if lock(file, unknown=True) and is_at(file, path):
+            if lock(file, unknown=True, shared=True) and is_at(file, path):
                 return path, file
             file.close()
     raise AssertionError
@@ -138,6 +164,33 @@ def is_at(file: BinaryIO | int, path: Path) -> bool:
         return False
 
 
+@contextlib.contextmanager
+def one_at_a_time(target: Path) -> Iterator[None]:
+    """Wait until nobody else is in such a block for a file that stands for several, where the system can lock files.
+
+    A file beside `target` is held meanwhile; one that a killed process left is nobody's.
+    """
+    path = target.with_name(f".{short(target.name)}.saving")
+    while True:
+        try:
+            held = open(path, "ab")  # noqa: SIM115
+        except OSError:  # which the write itself will tell of
+            yield
+            return
+        with held:
+            free = lock(held, unknown=True)
+            if free and (is_at(held, path) or fcntl is None):
+                try:
+                    yield
+                finally:
+                    if os.name != "posix":  # Windows removes no open file
+                        held.close()
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                return
+        time.sleep(0 if free else 0.01)
+
+
 def unlock(descriptor: int) -> None:
     """Hold a file no longer."""
     if fcntl is not None:
@@ -145,12 +198,13 @@ def unlock(descriptor: int) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-def lock(file: Any, unknown: bool = False) -> bool:
-    """Whether nobody else holds a file, `unknown` where the system cannot tell; from now on this process holds it."""
+def lock(file: Any, unknown: bool = False, shared: bool = False) -> bool:
+    """Whether nobody else holds a file, `unknown` where the system cannot tell; from now on this process holds it,
+    `shared` with others who do so."""
     if fcntl is None:
         return unknown
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

@@ -11,7 +11,18 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from kyeo.core.errors import is_told, problem
-from kyeo.core.files import MENDS, cannot_write, flush, flush_names, is_at, lock, numbers, unlock
+from kyeo.core.files import (
+    MENDS,
+    cannot_write,
+    check_folder_of,
+    flush,
+    flush_names,
+    is_at,
+    lock,
+    numbers,
+    short,
+    unlock,
+)
 
 __all__ = ["atomic_folder", "hold_folder", "make_folder"]
 
@@ -61,6 +72,7 @@ def atomic_folder(path: str | os.PathLike[str], names: Collection[str], last: st
         ['a.txt']
     """
     target = Path(os.path.realpath(path))
+    check_folder_of(target)
     if target.exists() and not target.is_dir():
         raise problem("There is a file where the folder should be.", received=f"filepath={str(target)!r}",
                       expected="a folder, or a name that is not taken", kind=FileExistsError)
@@ -84,8 +96,10 @@ def atomic_folder(path: str | os.PathLike[str], names: Collection[str], last: st
                 os.replace(file, place)
                 flush_names(place)
     except OSError as error:
-        if error.errno in MENDS and not is_told(error):
-            raise cannot_write(target, error) from error
+        if not is_told(error):
+            check_folder_of(target)
+            if error.errno in MENDS:
+                raise cannot_write(target, error) from error
         raise
     finally:
         if temporary is not None:
@@ -142,7 +156,7 @@ def _exchange(one: Path, other: Path) -> bool:
 def _new_folder(parent: Path, target: Path, stack: contextlib.ExitStack) -> tuple[Path, int | None]:
     """An empty folder in `parent` for what becomes `target`, and what holds it until the stack is closed."""
     for name in numbers():
-        path = parent / f".{target.name[:100]}.{name}"
+        path = parent / f".{short(target.name)}.{name}"
         with contextlib.ExitStack() as left:
             if (old := _opened_folder(path, left)) is not None and lock(old) and is_at(old, path):
                 shutil.rmtree(path, ignore_errors=True)

@@ -7,6 +7,7 @@ sizes that the file does not hold are refused before a byte is read.
 import contextlib
 import math
 import os
+import time
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
@@ -28,21 +29,38 @@ _PACKED = 20  # how often packed bytes count as evidence
 _FREE = 2**26  # bytes that may be packed closer
 _MAX_DEPTH = 100  # groups in groups
 _CHUNK = 2**24  # bytes of a chunk, which is read whole
+_PATIENCE = 3  # seconds to wait for who writes a file
 LAYERS_2_12 = "_layer_checkpoint_dependencies"  # where Keras 2.12 kept the layers of a graph
 
 
 def open_for_reading(file: Any, where: str) -> Any:
     """The HDF5 file in an open binary file or at a path; never opened for writing."""
-    import h5py
-
     try:
-        store = h5py.File(file, "r")
+        store = _unlocked(file)
     except (KeyError, OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, BlockingIOError):
+            raise problem("The file is being written by another program, or another part of this one.", where=where,
+                          received=f"it was still locked after {_PATIENCE} s", expected="a file that nobody has open "
+                          "to write", fix="try again when it is done; close what opened it", kind=type(error)) from None
         seen = f"{looks_like(file)}: " if isinstance(file, (str, os.PathLike)) and os.path.isfile(file) else ""
         raise problem("The weights cannot be read.", where=where, received=seen + str(error).split("\n")[0],
                       expected="an HDF5 file, whole and not damaged") from None
     store.source = file  # for `check_heaps`
     return store
+
+
+def _unlocked(file: Any) -> Any:
+    """The same, once who writes the file is done: HDF5 locks it until then."""
+    import h5py
+
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return h5py.File(file, "r")
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 def _refused(what: str, where: str) -> Exception:

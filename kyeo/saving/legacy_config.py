@@ -13,7 +13,7 @@ from kyeo.core.errors import problem
 from kyeo.core.op import op
 from kyeo.core.registry import find, get_registered_object, register_keras_serializable
 from kyeo.saving.legacy_graph import modern_graph
-from kyeo.saving.legacy_names import CLASSES, GONE, OPTIMIZERS, RENAMED
+from kyeo.saving.legacy_names import BACK, CLASSES, GONE, OPTIMIZERS, RENAMED
 
 __all__ = ["hard_sigmoid", "modern", "version_of"]
 
@@ -148,7 +148,8 @@ def _arguments(name: str, config: Any, version: tuple[int, int], own: bool) -> A
     if name == "Lambda" and not own:
         config = _lambda(config)
     gone = {} if own else {**GONE.get("*", {}), **GONE.get(name, {})}
-    gone = {k: v for k, v in gone.items() if k not in RENAMED.get(name, {})}
+    back = BACK.get(name, ()) if version >= (3, 0) else ()
+    gone = {k: v for k, v in gone.items() if k not in RENAMED.get(name, {}) and k not in back}
     made = {}
     for key, value in config.items():
         if key in gone:

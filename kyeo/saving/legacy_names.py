@@ -5,7 +5,7 @@ A file of Keras 2 is put into the words of today by it (`kyeo.saving.legacy_conf
 
 from typing import Any
 
-__all__ = ["CLASSES", "GONE", "GRAPH_OPS", "OPTIMIZERS", "RENAMED", "SLOTS"]
+__all__ = ["BACK", "CLASSES", "GONE", "GRAPH_OPS", "OPTIMIZERS", "RENAMED", "SLOTS"]
 
 ANY = None  # whatever the value is, it says nothing now
 
@@ -38,7 +38,7 @@ _GONE: dict[str, dict[str, Any]] = {
     "InputLayer": {"ragged": (False, None)},
     _RECURRENT: {"implementation": ANY, "time_major": (False, None)},
     "ConvLSTM1D ConvLSTM2D ConvLSTM3D": {"groups": (1,)},
-    "Embedding": {"input_length": ANY, "activity_regularizer": (None,), "sparse": (False,)},
+    "Embedding": {"input_length": ANY, "sparse": (False,)},
     "BatchNormalization": {"renorm": (False, None), "renorm_clipping": ANY, "renorm_momentum": ANY, "fused": ANY,
                            "virtual_batch_size": (None,), "adjustment": (None,), "synchronized": ANY},
     "LayerNormalization": {"fused": ANY},
@@ -58,6 +58,7 @@ _GONE: dict[str, dict[str, Any]] = {
     "CategoryEncoding": {"sparse": (False,)},
     OPTIMIZERS: {"jit_compile": ANY, "is_legacy_optimizer": ANY, "schedule_decay": ANY, "dynamic": (True,)},
 }
+BACK = {"BatchNormalization": ("renorm", "renorm_clipping", "renorm_momentum")}  # and there again in Keras 3
 GONE: dict[str, dict[str, Any]] = {}
 for _classes, _arguments in _GONE.items():
     for _name in _classes.split():

@@ -2,7 +2,8 @@
 
 Keras's form: `x.weights.json` and `x_00000.weights.h5`, ...; that of others: `x.safetensors.index.json` and
 `x-00001-of-00002.safetensors`, ... Files that are replaced keep their place until the new index is in its own: the new
-ones take numbers that the old index does not name. So whoever reads finds the old weights or the new.
+ones take numbers that the old index does not name. So whoever reads finds the old weights or the new, and who writes
+waits for another who does.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import problem
-from kyeo.core.files import atomic_write, writing
+from kyeo.core.files import atomic_write, is_at, one_at_a_time, writing
 from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 from kyeo.saving.config import read_json
 from kyeo.saving.forms import HDF5, TENSORS, metadata
@@ -30,6 +31,7 @@ __all__ = ["INDEXES", "opened_shards", "shard_sizes", "write_shards"]
 
 INDEXES = {HDF5: ".weights.json", TENSORS: ".safetensors.index.json"}  # the ending of an index by that of its files
 _MAX_INDEX, _MAX_FILES = 64 * 2**20, 10_000
+_TRIES = 20  # how often files are opened anew that others replace meanwhile
 
 
 def _base(index: Path) -> str:
@@ -43,6 +45,11 @@ def write_shards(model: Any, index: Path, limit: int, skip: Iterable[Any] = ()) 
     Raises:
         ValueError: an array alone is larger.
     """
+    with one_at_a_time(index):
+        _write_shards(model, index, limit, skip)
+
+
+def _write_shards(model: Any, index: Path, limit: int, skip: Iterable[Any]) -> None:
     old = _names_in(index)
     taken = {int(number) for name in old for number in re.findall(rf"{re.escape(_base(index))}[-_](\d{{5,}})", name)}
     placed: list[Path] = []
@@ -230,42 +237,54 @@ def shard_sizes(index: Path) -> int:
 
 @contextlib.contextmanager
 def opened_shards(index: Path) -> Iterator[Reader]:
-    """The weights an index leads to."""
+    """The weights an index leads to, all from one save: the index is the same before and after its files are opened."""
+    for left in reversed(range(_TRIES)):
+        with open(index, "rb") as seen, contextlib.ExitStack() as stack:
+            try:
+                reader = _opened(index, stack)
+            except (OSError, ValueError):
+                if left and _is_replaced(index, seen):
+                    continue
+                raise
+            if left and _is_replaced(index, seen):
+                continue
+            yield reader
+            return
+
+
+def _is_replaced(index: Path, seen: Any) -> bool:
+    return not is_at(seen, Path(os.path.realpath(index)))
+
+
+def _opened(index: Path, stack: contextlib.ExitStack) -> Reader:
     lists, paths = _read_index(index)
     missing = [name for name, path in paths.items() if not path.is_file()]
     if missing:
         raise problem("A file of these weights is missing.", kind=FileNotFoundError, where=str(index),
                       received=f"no {missing[0]}" + f", nor {len(missing) - 1} more" * (len(missing) > 1),
                       fix="keep all files of the index in its folder")
-    with contextlib.ExitStack() as stack:
-        if index.name.endswith(INDEXES[HDF5]):
-            yield _ShardedHdf5Reader(lists, paths, str(index), stack)
-            return
-        files = {name: stack.enter_context(Tensors(path)) for name, path in paths.items()}
-        for name, (file, *_) in lists.items():
-            if name not in files[file]:
-                raise problem("The index and a file do not go together.", where=str(index), kind=DamagedFile,
-                              received=f"{name[:200]!a} is not in {file}")
-        for tensors in files.values():
-            tensors.check()
-        yield TensorReader({name: files[file] for name, (file, *_) in lists.items()}, str(index))
+    if index.name.endswith(INDEXES[HDF5]):
+        return _ShardedHdf5Reader(lists, {name: stack.enter_context(open_for_reading(path, str(path)))
+                                          for name, path in paths.items()}, index)
+    files = {name: stack.enter_context(Tensors(path)) for name, path in paths.items()}
+    for name, (file, *_) in lists.items():
+        if name not in files[file]:
+            raise problem("The index and a file do not go together.", where=str(index), kind=DamagedFile,
+                          received=f"{name[:200]!a} is not in {file}")
+    for tensors in files.values():
+        tensors.check()
+    return TensorReader({name: files[file] for name, (file, *_) in lists.items()}, str(index))
 
 
 class _ShardedHdf5Reader:
-    """Several HDF5 files, opened as they are needed."""
+    """Several HDF5 files."""
 
-    def __init__(self, lists: dict[str, list[str]], paths: dict[str, Path], where: str, stack: contextlib.ExitStack):
-        self._lists, self._paths, self.where, self._stack = lists, paths, where, stack
-        self._open: dict[str, Any] = {}
-
-    def _store(self, name: str) -> Any:
-        if name not in self._open:
-            self._open[name] = self._stack.enter_context(open_for_reading(self._paths[name], str(self._paths[name])))
-        return self._open[name]
+    def __init__(self, lists: dict[str, list[str]], stores: dict[str, Any], index: Path):
+        self._lists, self._stores, self._index, self.where = lists, stores, index, str(index)
 
     def group(self, path: str, item: Any) -> Any:
         names = self._lists.get(f"/{path}/vars" if path else "/vars", [])
-        return _Joined([ReadGroup(self._store(name), path, str(self._paths[name])) for name in names])
+        return _Joined([ReadGroup(self._stores[name], path, str(self._index.with_name(name))) for name in names])
 
     def strays(self, used: set[str]) -> list[str]:
         owners = [place.removeprefix("/").removesuffix("vars").removesuffix("/") for place in self._lists]

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,32 @@ def test_missing_folder(tmp_path):
     file = tmp_path / "no" / "a.txt"
     with pytest.raises(FileNotFoundError, match="folder does not exist"), atomic_write(file):
         pass
+
+
+@pytest.mark.parametrize("name, kind, words", [
+    ("no/a.txt", FileNotFoundError, r"os\.makedirs\("), ("~/a.txt", FileNotFoundError, r"os\.path\.expanduser\('~/a.txt'\)"),
+    ("file/a.txt", NotADirectoryError, "a file has this name"), ("file/b/a.txt", NotADirectoryError, "a file has this name"),
+    ("folder", IsADirectoryError, "is a folder"), ("gone/a.txt", FileNotFoundError, r"os\.makedirs\("),
+])
+def test_where_nothing_can_be_written(name, kind, words, tmp_path):
+    """`gone` is removed while the file is written."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for write in [atomic_write, lambda path: atomic_folder(path, ["a"], "a")][:1 if name == "folder" else 2]:
+        (tmp_path / "gone").mkdir()
+        with pytest.raises(kind, match=words), write(tmp_path / name):
+            shutil.rmtree(tmp_path / "gone")
+        shutil.rmtree(tmp_path / "gone", ignore_errors=True)
+
+
+def test_the_longest_names(tmp_path):
+    """Of 255 bytes, which are 85 letters here."""
+    for written in (tmp_path / ("한" * 83 + ".keras"), tmp_path / ("한" * 85)):
+        with atomic_write(written) as temporary:
+            temporary.touch()
+    with atomic_folder(tmp_path / ("글" * 85), ["a"], "a") as folder:
+        (folder / "a").touch()
+    assert len(os.listdir(tmp_path)) == 3
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes and symbolic links are POSIX's")

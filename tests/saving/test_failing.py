@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 import zipfile
 
 import h5py
@@ -11,6 +12,7 @@ import pytest
 
 import kyeo
 from kyeo.core import folders
+from kyeo.saving import hdf5
 from kyeo.saving.zips import opened_archive
 
 
@@ -116,6 +118,30 @@ def test_a_folder_at_every_instant(foreign, exchanges, tmp_path, monkeypatch):
     assert found == sorted(found) and found[0] == 0 and found[-1] == 1 and len(found) > 6
     assert (0.5 in found) == (foreign or not exchanges)
     assert sorted(os.listdir(tmp_path / "now")) == ["m"] and (folder / "notes.txt").exists() == foreign
+
+
+def test_a_file_is_read_as_soon_as_it_has_its_name(tmp_path, monkeypatch):
+    """HDF5 opens no file to read that is locked otherwise, which was so for a moment after a save."""
+    model, path, real = small(), tmp_path / "m.weights.h5", os.replace
+    monkeypatch.setattr(os, "replace", lambda old, new: (real(old, new), h5py.File(new, "r").close()))
+    model.save_weights(path)
+    model.save_weights(path)
+
+
+def test_a_file_that_is_being_written_is_waited_for(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    model, path = small(), tmp_path / "m.weights.h5"
+    model.save_weights(path)
+    with open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as HDF5 holds it
+        timer = threading.Timer(0.2, fcntl.flock, [file, fcntl.LOCK_UN])
+        timer.start()
+        model.load_weights(path)
+        timer.join()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        monkeypatch.setattr(hdf5, "_PATIENCE", 0)
+        with pytest.raises(BlockingIOError, match="being written"):
+            model.load_weights(path)
 
 
 @pytest.mark.parametrize("name, method", [("m.keras", "save"), ("m.weights.h5", "save_weights")])

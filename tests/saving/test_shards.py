@@ -3,6 +3,7 @@
 import json
 import os
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -187,3 +188,30 @@ def test_memory_of_a_large_model(index, tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.2 * size + 2e6
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files that can be locked")
+@INDEXES
+def test_writers_and_a_reader_at_once(index, tmp_path):
+    """What is read is of one save, at each moment and in the end; nothing is left over."""
+    def save(value, times=8):
+        model = make(kyeo)
+        model.set_weights([np.full(w.shape, value) for w in model.get_weights()])
+        for _ in range(times):
+            model.save_weights(tmp_path / index, max_shard_size=100 / GB)
+
+    def read():
+        model.load_weights(tmp_path / index)
+        assert len({value for w in model.get_weights() for value in w.flat}) == 1
+
+    model = make(kyeo)
+    save(0.0, 1)
+    with ThreadPoolExecutor(3) as pool:
+        writing = [pool.submit(save, value) for value in (1.0, 2.0, 3.0)]
+        while not all(each.done() for each in writing):
+            read()
+    assert [each.result() for each in writing] == [None] * 3
+    read()
+    places = json.loads((tmp_path / index).read_text())["weight_map"].values()
+    named = {name for place in places for name in (place if isinstance(place, list) else [place])}
+    assert set(os.listdir(tmp_path)) - {"m_00000.weights.h5"} == (named | {index}) - {"m_00000.weights.h5"}

@@ -83,6 +83,21 @@ def old_model(layer, **more):
         "input_layers": [["x", 0, 0]], "output_layers": [["layer", 0, 0]]}}
 
 
+@pytest.mark.parametrize("source", [kyeo, keras])
+@pytest.mark.parametrize("layer, shape, config", [
+    ("BatchNormalization", (4,), {"renorm": True, "renorm_clipping": {"rmax": 2.0}, "renorm_momentum": 0.5}),
+    ("Embedding", (), {"input_dim": 3, "output_dim": 2, "activity_regularizer": "l2"}),
+])
+def test_what_keras_3_has_again(layer, shape, config, source, tmp_path):
+    """It was gone between: the old form of files, and all of Keras 3.0 to 3.14, are read as those of Keras 2."""
+    model = source.Sequential([source.Input(shape), getattr(source.layers, layer)(**config)])
+    there = kyeo.saving.load_model(saved(model, tmp_path / "m.h5"))
+    for mine, other in zip(there.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert {key: there.layers[0].get_config()[key] for key in config} == {
+        key: model.layers[0].get_config()[key] for key in config}
+
+
 @pytest.mark.parametrize("layer, config, wrong", [
     ("BatchNormalization", {"renorm": True}, "renorm=True"),
     ("TFOpLambda", {"function": "signal.stft"}, "tf.signal.stft"),
