@@ -80,7 +80,7 @@ def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwarg
 
 
 def with_known_sizes(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an op or layer gives where sizes that one tensor leaves open are those of another; None where that is no help."""
+    """What an op or layer gives where sizes that one tensor leaves open are those of another; None if no help."""
     for sized_args, sized_kwargs in sized_by_others(args, kwargs):
         with contextlib.suppress(*MISTAKES):
             return infer(call, sized_args, sized_kwargs)

@@ -178,4 +178,4 @@ def unravel_index(indices: Any, shape: int | Sequence[int]) -> Any:
     >>> [i.tolist() for i in kyeo.ops.unravel_index([1, 5], (2, 3))]
     [[0, 1], [1, 2]]
     """
-    return jnp.unravel_index(to_array(indices), shape)
+    return jnp.unravel_index(to_array(indices), (shape,) if isinstance(shape, int) else shape)
