@@ -17,12 +17,13 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import describe, problem
+from kyeo.core.owned import Structure
 from kyeo.core.parameters import checked
 from kyeo.core.plain import warn
 from kyeo.core.processes import agree, from_first, joining
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
-from kyeo.core.variable import Structure, unwrap
+from kyeo.core.variable import unwrap
 
 __all__ = [
     "DataParallel", "DeviceMesh", "LayoutMap", "ModelParallel", "TensorLayout", "distribute_tensor", "distribution",

@@ -16,9 +16,10 @@ from kyeo.core.errors import fraction, positive_int, problem
 from kyeo.core.gone import answer_for_missing
 from kyeo.core.keys import default_seed, key_of, words_of
 from kyeo.core.naming import auto_name
+from kyeo.core.owned import VariableOwner
 from kyeo.core.parameters import checked
 from kyeo.core.scope import current, scope
-from kyeo.core.variable import Variable, VariableOwner
+from kyeo.core.variable import Variable
 from kyeo.ops.core import convert_to_tensor
 from kyeo.ops.kernels import keep_mask
 

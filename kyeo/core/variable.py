@@ -6,7 +6,7 @@ to be put back and no tracer can leak out of a transform.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -19,13 +19,14 @@ from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import describe, problem
 from kyeo.core.lookup import resolve
 from kyeo.core.naming import auto_name
+from kyeo.core.owned import Structure, VariableOwner, owned
 from kyeo.core.placement import place_value
 from kyeo.core.processes import for_numpy
 from kyeo.core.reading import is_reading, spend
 from kyeo.core.scope import current, scope
 from kyeo.core.settings import settings
 
-__all__ = ["MetricOwner", "Structure", "Variable", "VariableOwner", "owned", "pure", "unwrap", "variables_of"]
+__all__ = ["Variable", "pure", "unwrap", "variables_of"]
 
 
 class _Checked:
@@ -316,50 +317,11 @@ class Variable(Arithmetic):
 
 
 _AT_ONCE = 2**29  # bytes of a value that is made where its layer is, so that too large a layer fails there
-_PLAIN = frozenset({type(None), bool, int, float, str})
-_NOT_OWNED = frozenset({"_given"})  # arguments may hold layers that the object did not keep
-
-
-class Structure:
-    """`version` grows whenever some layer may have got other variables; lists of them are cached by it."""
-
-    version = 0
-
-
-class VariableOwner:
-    """Base of the things that own variables and are found by walking attributes (layers, seed generators)."""
-
-
-class MetricOwner:
-    """Base of metrics: they own variables that are no part of the layer that holds the metric."""
 
 
 def unwrap(value: Any) -> Any:
     """The array in a Variable; anything else as it is."""
     return value.value if isinstance(value, Variable) else value
-
-
-def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
-    """The objects of a kind held by the attributes of `owner`, in the order they were set, each once.
-
-    Lists, tuples and dicts are looked into; other objects are not.
-    """
-    seen: set[int] = set()
-    hidden = getattr(owner, "_not_owned", _NOT_OWNED)
-    attributes = [value for name, value in list(vars(owner).items()) if name not in hidden]  # a thread may add one
-    queue: list[Any] = attributes[::-1]
-    while queue:
-        value = queue.pop()
-        if type(value) in _PLAIN:
-            continue
-        wanted = isinstance(value, kind)
-        if id(value) in seen or not (wanted or isinstance(value, (list, tuple, dict))):
-            continue
-        seen.add(id(value))  # a container too: it may hold itself
-        if wanted:
-            yield value
-        else:
-            queue.extend(reversed(list(value.values()) if isinstance(value, dict) else value))
 
 
 def variables_of(owner: Any) -> list[Variable]:

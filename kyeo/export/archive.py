@@ -11,8 +11,9 @@ import numpy as np
 from jax import export as jax_export
 
 from kyeo.core.errors import describe, no_more, one_of, problem
+from kyeo.core.owned import VariableOwner
 from kyeo.core.scope import scope
-from kyeo.core.variable import Variable, VariableOwner, pure, variables_of
+from kyeo.core.variable import Variable, pure, variables_of
 from kyeo.export.container import write_parts
 from kyeo.export.programs import write_program
 from kyeo.export.signature import symbolic_inputs

@@ -17,11 +17,12 @@ from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, is_told, meant, problem, retold
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name
+from kyeo.core.owned import Structure
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly, warn
 from kyeo.core.scope import current, scope
 from kyeo.core.symbolic import Node, SymbolicTensor, any_symbolic, infer, record
-from kyeo.core.variable import Structure, Variable, pure, unwrap
+from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.layers.call_spec import call_spec, shape_of, shapes_for_build
 from kyeo.layers.complaints import explained
 from kyeo.layers.habits import watched

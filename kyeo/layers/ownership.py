@@ -13,8 +13,9 @@ import numpy as np
 from kyeo import constraints, initializers, regularizers
 from kyeo.core.configurable import Configurable
 from kyeo.core.errors import NotMaskable, problem
+from kyeo.core.owned import MetricOwner, Structure, VariableOwner, owned
 from kyeo.core.scope import current, scope
-from kyeo.core.variable import MetricOwner, Structure, Variable, VariableOwner, owned, variables_of
+from kyeo.core.variable import Variable, variables_of
 
 __all__ = ["LossList", "Owning"]
 

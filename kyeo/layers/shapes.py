@@ -11,10 +11,11 @@ import numpy as np
 from kyeo import dtype_policies
 from kyeo.core.op import with_known_sizes
 from kyeo.core.operation import Operation
+from kyeo.core.owned import owned
 from kyeo.core.parameters import MISTAKES
 from kyeo.core.scope import scope
 from kyeo.core.symbolic import SymbolicTensor, infer
-from kyeo.core.variable import Variable, owned
+from kyeo.core.variable import Variable
 from kyeo.layers.call_spec import call_spec, shapes_for
 from kyeo.layers.complaints import explained
 from kyeo.layers.habits import sweep

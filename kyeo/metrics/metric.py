@@ -11,9 +11,10 @@ from kyeo.core.configurable import Configurable, parameters_of, serialize_value
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import problem
 from kyeo.core.naming import auto_name
+from kyeo.core.owned import MetricOwner, owned
 from kyeo.core.scope import current, scope
 from kyeo.core.settings import settings
-from kyeo.core.variable import MetricOwner, Variable, owned, pure
+from kyeo.core.variable import Variable, pure
 
 __all__ = ["Metric"]
 

@@ -18,11 +18,12 @@ from kyeo.core.configurable import (
 )
 from kyeo.core.errors import boolean, fraction, number, positive_int, problem
 from kyeo.core.naming import auto_name
+from kyeo.core.owned import Structure
 from kyeo.core.placement import layout_of
 from kyeo.core.plain import warn
 from kyeo.core.registry import custom_object_scope
 from kyeo.core.scope import scope
-from kyeo.core.variable import Structure, Variable, unwrap
+from kyeo.core.variable import Variable, unwrap
 from kyeo.optimizers.schedules import LearningRateSchedule
 from kyeo.optimizers.support import rate_dtype
 

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import describe, problem
-from kyeo.core.variable import Structure, unwrap
+from kyeo.core.owned import Structure
+from kyeo.core.variable import unwrap
 from kyeo.quantizers.calibrated import awq, gptq
 from kyeo.quantizers.config import CalibratedConfig
 from kyeo.quantizers.schemes import can_be, chosen, put, quantize_layers, resolved

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.variable import Structure, Variable, unwrap
+from kyeo.core.owned import Structure
+from kyeo.core.variable import Variable, unwrap
 from kyeo.dtype_policies import Int4DTypePolicy
 from kyeo.ops.kernels import int_product, suits_ints
 from kyeo.quantizers.config import AbsMaxQuantizer, CalibratedConfig, Int4QuantizationConfig

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kyeo.core.errors import describe, did_you_mean, problem
-from kyeo.core.variable import Structure
+from kyeo.core.owned import Structure
 from kyeo.dtype_policies import get as policy_of
 from kyeo.quantizers.config import (
     AbsMaxQuantizer,

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.owned import VariableOwner
 from kyeo.core.tensors import Tensors
-from kyeo.core.variable import VariableOwner
 from kyeo.saving.hdf5 import ReadGroup, is_known_part, stray_groups
 from kyeo.saving.hdf5_writing import WriteGroup, as_array
 

@@ -17,11 +17,12 @@ import numpy as np
 
 from kyeo.core.errors import problem, where_is
 from kyeo.core.naming import snake_case
+from kyeo.core.owned import VariableOwner, owned
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import warn
 from kyeo.core.scope import scope
 from kyeo.core.tensors import DamagedFile
-from kyeo.core.variable import Variable, VariableOwner, owned
+from kyeo.core.variable import Variable
 from kyeo.saving.changes import Change, make_all
 from kyeo.saving.stores import Group, Reader, Writer
 

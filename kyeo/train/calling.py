@@ -13,8 +13,8 @@ import numpy as np
 
 from kyeo.core.arrays import holds_numbers
 from kyeo.core.masks import get_mask
+from kyeo.core.owned import Structure
 from kyeo.core.scope import Scope, current, scope
-from kyeo.core.variable import Structure
 
 __all__ = ["CompiledCall", "changes_of"]
 

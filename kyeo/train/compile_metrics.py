@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from kyeo import metrics as metrics_room
 from kyeo.core.errors import NotMaskable, describe, is_told, problem, retold
 from kyeo.core.naming import snake_case
+from kyeo.core.owned import Structure
 from kyeo.core.plain import in_plain_words, is_ours, warn
 from kyeo.core.scope import current
-from kyeo.core.variable import Structure
 from kyeo.layers.complaints import explained_as, shapes_of
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.resolve import resolve

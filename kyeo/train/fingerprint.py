@@ -16,10 +16,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from kyeo.core.owned import MetricOwner
 from kyeo.core.scope import Scope, current
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import Node
-from kyeo.core.variable import MetricOwner, Variable
+from kyeo.core.variable import Variable
 from kyeo.dtype_policies import DTypePolicy
 from kyeo.layers.layer import Layer
 

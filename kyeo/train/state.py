@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kyeo.core.errors import problem
+from kyeo.core.owned import Structure
 from kyeo.core.placement import rows_to_fill
 from kyeo.core.settings import settings
-from kyeo.core.variable import Structure, Variable, pure
+from kyeo.core.variable import Variable, pure
 from kyeo.data.source import Source
 from kyeo.data.unpack import pack_x_y_sample_weight
 from kyeo.layers.habits import sweep

@@ -404,7 +404,7 @@ BAD = [  # expression, a part of the message
     ("get_item(F, (0, 3))", "from -3 to 2"), ("X[2]", "from -2 to 1"), ("get_item(B, (..., None, -5))", "from -4 to 3"),
     ("matmul(ROWS, ROWS)", "6 rows"), ("unstack(F, num=5)", "2 slices"), ("unstack(X, axis=1)", "must be known"), ("nonzero(X)", "depends on values"),
     ("where(X)", "depends on values"), ("unique(X)", "depends on values"), ("bincount(cast(X, 'int32'))", "depends on values"),
-    ("meshgrid(1.0)", "Arguments to meshgrid"), ("array_split(F, 0)", "no size of 0"), ("ones((-1, 2))", "at least 0, not (-1, 2)"),
+    ("meshgrid(1.0)", "Arguments to meshgrid"), ("array_split(F, 0)", "no size of 0"), ("ones((-1, 2))", "sizes of 0 or more, not (-1, 2)"),
     ("slice_update(F, [0, 0], ROWS)", "sizes that are known"),
 ]
 

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import boolean, problem
+from kyeo.core.owned import VariableOwner
 from kyeo.core.scope import scope
-from kyeo.core.variable import Variable, VariableOwner, pure, unwrap
+from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.layers.layer import Layer
 from kyeo.layers.rnn.builtin import BuiltInCell
 from kyeo.layers.rnn.protocol import call_cell, check_cell, initial_state_of
