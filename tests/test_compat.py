@@ -96,6 +96,56 @@ class Counting(Noting, keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         return keras.ops.stack(self._moments(inputs, mask))
 
+from keras.src.layers.convolutional.base_conv_transpose import BaseConvTranspose
+from keras.src.layers.convolutional.base_depthwise_conv import BaseDepthwiseConv
+from keras.src.layers.convolutional.base_separable_conv import BaseSeparableConv
+from keras.src.layers.pooling.base_global_pooling import BaseGlobalPooling
+from keras.src.layers.pooling.base_pooling import BasePooling
+
+class Wider(Noting, BaseConvTranspose):
+    def __init__(self, filters, **kwargs):
+        super().__init__(rank=2, filters=filters, **kwargs)
+
+class Each(Noting, BaseDepthwiseConv):
+    def __init__(self, depth_multiplier=2, **kwargs):
+        super().__init__(rank=2, depth_multiplier=depth_multiplier, **kwargs)
+
+    def call(self, inputs):
+        return keras.ops.depthwise_conv(inputs, 2 * self.kernel, self.strides, self.padding) + self.bias
+
+class Both(Noting, BaseSeparableConv):
+    def __init__(self, filters, depth_multiplier=1, **kwargs):
+        super().__init__(rank=2, depth_multiplier=depth_multiplier, filters=filters, **kwargs)
+
+    def call(self, inputs):
+        return keras.ops.separable_conv(inputs, 2 * self.depthwise_kernel, self.pointwise_kernel, self.strides, self.padding) + self.bias
+
+class Highest(BasePooling):
+    def __init__(self, pool_size=2, strides=None, **kwargs):
+        super().__init__(pool_size, strides, pool_dimensions=2, **kwargs)
+
+class Middle(BasePooling):
+    def __init__(self, pool_size=2, strides=None, **kwargs):
+        super().__init__(pool_size, strides, pool_dimensions=2, pool_mode="average", **kwargs)
+
+class Everywhere(Noting, BaseGlobalPooling):
+    def __init__(self, **kwargs):
+        super().__init__(pool_dimensions=2, **kwargs)
+
+    def call(self, inputs):
+        return keras.ops.sum(inputs ** 2, axis=(1, 2), keepdims=self.keepdims)
+
+image = np.linspace(-1, 1, 32, dtype="float32").reshape(2, 4, 4, 1)
+for layer in (Wider(2, kernel_size=3, kernel_initializer="ones", note=1), Highest(3, 1, padding="same"),
+              Each(kernel_size=2, depthwise_initializer="ones", note=2), Middle(), Everywhere(keepdims=True, note=6),
+              Both(2, kernel_size=3, depthwise_initializer="ones", pointwise_initializer="ones", note=3)):
+    layer = type(layer).from_config(config := layer.get_config())
+    said += [sorted({*config} - {"activity_regularizer"}), np.round(layer(image), 3).tolist(), [tuple(w.shape) for w in layer.weights]]
+    said += [getattr(layer, "note", None), tuple(layer.compute_output_shape((None, 4, 4, 1)))]
+for made, base in [(keras.layers.Conv2DTranspose(1, 1), BaseConvTranspose), (keras.layers.MaxPooling1D(), BasePooling),
+                   (keras.layers.DepthwiseConv2D(1), BaseDepthwiseConv), (keras.layers.GlobalMaxPooling2D(), BaseGlobalPooling),
+                   (keras.layers.SeparableConv1D(1, 1), BaseSeparableConv)]:
+    said += [isinstance(made, base)]
 some = np.linspace(-1, 1, 32, dtype="float32").reshape(2, 4, 4, 1)
 for layer in (Half(2, kernel_size=3, kernel_initializer="ones", note=1), Without(2, kernel_initializer="ones", note=2),
               Counting(note=3), Counting(axis=1, note=3)):

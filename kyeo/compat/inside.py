@@ -16,8 +16,11 @@ from kyeo.core.symbolic import any_symbolic
 from kyeo.data.weights import ClassWeights
 from kyeo.layers.arguments import format_of
 from kyeo.layers.conv import _Conv
+from kyeo.layers.conv_transpose import _ConvTranspose
 from kyeo.layers.data_layer import DataLayer
 from kyeo.layers.merge import _Merge
+from kyeo.layers.pool import _GlobalPooling, _Pooling
+from kyeo.layers.separable import _DepthwiseConv, _SeparableConv
 from kyeo.losses.loss import LossFunctionWrapper
 
 __all__ = ["INSIDE", "MODULES"]
@@ -67,6 +70,11 @@ INSIDE: dict[str, Any] = {
         "_analyze_einsum_string", "_analyze_quantization_info", "_build_attention_equation", "_build_proj_equation",
         "compute_conv_output_shape")},
     "BaseConv": _Conv,
+    "BaseConvTranspose": _ConvTranspose,
+    "BaseDepthwiseConv": _DepthwiseConv,
+    "BaseGlobalPooling": _GlobalPooling,
+    "BasePooling": _Pooling,
+    "BaseSeparableConv": _SeparableConv,
     "DataLayer": DataLayer,
     "H5IOStore": H5IOStore,
     "LossFunctionWrapper": LossFunctionWrapper,

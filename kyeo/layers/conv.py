@@ -24,8 +24,6 @@ class _Conv(Sliding, Adaptable):
         bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None,
         bias_constraint: Any = None, lora_rank: int | None = None, lora_alpha: float | None = None, **kwargs: Any,
     ):
-        if "rank" in kwargs:  # of a class of a library's, derived from this one as from Keras's BaseConv
-            self.rank = kwargs.pop("rank")
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, filters=filters)
         self._set_window(

@@ -54,6 +54,11 @@ class Sliding(Layer):
         if hasattr(cls, "rank") and cls.__module__.startswith("kyeo."):
             explain_each(cls, _ARGUMENTS)
 
+    def __init__(self, **kwargs: Any):
+        if "rank" in kwargs:  # of a class of a library's, derived from a family as from Keras's BaseConv
+            self.rank = kwargs.pop("rank")
+        super().__init__(**kwargs)
+
     def _set_window(
         self, *, kernel_size: Any, strides: Any, padding: Any, data_format: Any, dilation_rate: Any, activation: Any,
         use_bias: Any, **rules: Any,
