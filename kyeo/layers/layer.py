@@ -120,9 +120,8 @@ class Layer(Shaped):
             known = getattr(type(self), name, None)
             if not isinstance(known, property) or known.fset is not None:
                 raise
-            raise problem(f"`{name}` of a layer cannot be set: it is read off the layer.", where=type(self),
-                          received=f"self.{name} = ...", fix=f"another name, such as `my_{name}`",
-                          kind=AttributeError) from None
+            raise problem(f"`{name}` of a layer cannot be set: it is read off the layer.", kind=AttributeError,
+                          where=type(self), received=f"self.{name} = ...", fix=f"another name, such as `my_{name}`") from None
 
     # -- types ---------------------------------------------------------------------------------------------
     @property
