@@ -121,7 +121,7 @@ class Layer(Shaped):
             if not isinstance(known, property) or known.fset is not None:
                 raise
             raise problem(f"`{name}` of a layer cannot be set: it is read off the layer.", kind=AttributeError,
-                          where=type(self), received=f"self.{name} = ...", fix=f"another name, such as `my_{name}`") from None
+                          where=type(self), received=f"self.{name} = ...", fix=f"a name such as `my_{name}`") from None
 
     # -- types ---------------------------------------------------------------------------------------------
     @property
