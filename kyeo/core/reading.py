@@ -213,7 +213,7 @@ def check_config(config: Any, cls: type) -> None:
     if isinstance(layers, (list, tuple)) and len(layers) > now.limits.layers:
         raise _too_much("layers", f"{len(layers):,} layers", f"at most {now.limits.layers:,}", cls)
     for key, value in config.items():
-        if type(value) is int or type(value) in (list, tuple):
+        if type(value) in (int, float, list, tuple):
             _check_ints(key, value, cls, now.limits.size)
         elif key in _NAMES and isinstance(value, str):
             _check_name(value, cls, now.limits.text)
@@ -231,7 +231,8 @@ def _check_ints(key: Any, value: Any, cls: type, size: int) -> None:
     todo = [value]
     while todo:
         one = todo.pop()
-        if type(one) is int and abs(one) > most:
+        counted = type(one) is int or (type(one) is float and key in _MOST)  # 1e308 is taken for a whole number
+        if counted and abs(one) > most:
             raise _too_much("size", f"{key}={one if abs(one) < 2**70 else 'a huge number'}", f"at most {most:,}", cls)
         if type(one) in (list, tuple):
             todo.extend(one)

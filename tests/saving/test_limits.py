@@ -32,6 +32,12 @@ def test_each_limit_holds_and_can_be_raised(limits, words):
         kyeo.models.model_from_json(text)
 
 
+@pytest.mark.parametrize("count", [10**7, 1e308, float("inf")])
+def test_counts_that_a_loop_follows(count):
+    with pytest.raises((ValueError, TypeError), match="num_thresholds"):
+        kyeo.metrics.deserialize({"class_name": "AUC", "config": {"num_thresholds": count}})
+
+
 def test_variables_are_objects():
     layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 3]}},
               {"class_name": "Dense", "config": {"units": 2}}]

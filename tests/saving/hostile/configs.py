@@ -201,6 +201,8 @@ CONFIGS = [
     Pattern("nested models", _nested_models, None, "top"),
     Pattern("deep list", put(units=_deep(350))),
     Pattern("deep dict in compile", compiled(loss=_deep(300)), None, "top"),
+    Pattern("thresholds without end", compiled(metrics=[{"module": "keras.metrics", "class_name": "AUC", "config": {
+        "num_thresholds": 1e308}, "registered_name": None}]), None, "top"),
     Pattern("shared_object_id of another kind", lambda s, f: (layer(s).update(shared_object_id=1), layer(s, 3)["config"].update(
         activation={"module": "keras.layers", "class_name": "ReLU", "config": {}, "shared_object_id": 1})), None),
     Pattern("every name the same", _every("name", "x"), None, "top"),
