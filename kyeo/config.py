@@ -65,7 +65,10 @@ def set_floatx(value: str) -> None:
     'bfloat16'
     >>> kyeo.config.set_floatx("float32")
     """
-    settings.floatx = one_of("set_floatx", ("float16", "bfloat16", "float32"), value=standardize_dtype(value))
+    if (name := standardize_dtype(value)) == "float64":
+        raise problem("JAX computes in 32 bits here.", where="set_floatx", received=f"value={name!r}",
+                      expected="float16, bfloat16 or float32", fix="float32; what needs more digits can be NumPy")
+    settings.floatx = one_of("set_floatx", ("float16", "bfloat16", "float32"), value=name)
 
 
 def epsilon() -> float:

@@ -135,6 +135,18 @@ def sample_weights_of_another_shape(still):
     classifier(still).fit(X, Y, sample_weight=ones(12, 5), verbose=0)  # <-
 
 
+@mistake("of shape (8,)", "a loss of your own must give one value for each")
+def weights_beside_a_loss_that_averages_over_rows(still):
+    model = kyeo.Sequential([kyeo.Input((4,)), kyeo.layers.Dense(3)])
+    model.compile("sgd", lambda y, p: kyeo.ops.mean(y - p, axis=0))
+    model.fit(ones(8, 4), ones(8, 3), sample_weight=ones(8), verbose=0)  # <-
+
+
+@mistake("float64", "can be NumPy")
+def floats_of_64_bits(still):
+    kyeo.config.set_floatx("float64")  # <-
+
+
 @mistake("no rows")
 def no_rows(still):
     classifier(still).fit(X[:0], Y[:0], verbose=0)  # <-

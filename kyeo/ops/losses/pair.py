@@ -165,7 +165,8 @@ def expand_to(small: jax.Array, big: jax.Array, name: str = "sample_weight") -> 
         raise problem(f"`{name}` does not fit the values it weighs.",
                       received=f"{name} of shape {_shape(given)}",
                       expected=f"one weight for each row, or a shape that begins like {_shape(big.shape)}",
-                      fix="give one number for each sample: shape " + _shape(big.shape[:1]))
+                      fix="give one number for each sample: shape " + _shape(big.shape[:1]) + (
+                          "; a loss of your own must give one value for each" if small.ndim == big.ndim == 1 else ""))
     return small
 
 
