@@ -143,10 +143,10 @@ def broadcast_to(x: Any, shape: Sequence[int | None]) -> jax.Array:
     """
     x = to_array(x)
     sizes = _sizes_to_have(shape, x.shape)
-    if any(map(jax.export.is_symbolic_dim, x.shape)) and len(sizes) >= x.ndim:
+    if current().symbolic and len(sizes) >= x.ndim:  # whether an unknown size can be repeated shows when the model runs
         pairs = zip(x.shape, sizes[len(sizes) - x.ndim:])
         x = jnp.zeros([to if jax.export.is_symbolic_dim(size) else size for size, to in pairs], x.dtype)
-    return jnp.broadcast_to(x, sizes)  # whether an unknown size can be repeated shows when the model runs
+    return jnp.broadcast_to(x, sizes)
 
 
 def _sizes_to_have(shape: Sequence[Any], own: tuple[Any, ...]) -> list[Any]:
@@ -316,8 +316,8 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
     """
     x, repeats = to_array(x), np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats
     size = x.size if axis is None else x.shape[axis]
-    if np.size(repeats) > 1 and jax.export.is_symbolic_dim(size):  # whether it fits shows when the model runs
-        return jnp.ravel(x) if axis is None else x
+    if current().symbolic and np.size(repeats) > 1 and jax.export.is_symbolic_dim(size):
+        return jnp.ravel(x) if axis is None else x  # whether it fits shows when the model runs
     return jnp.repeat(x, repeats, axis)
 
 

@@ -47,6 +47,24 @@ def test_same_numbers(make, tmp_path, capsys):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), program.call(x), model.predict(x, verbose=0))
 
 
+@pytest.mark.parametrize("call, told", [
+    (lambda x: kyeo.ops.broadcast_to(x, (2, None, 6)), None),
+    (lambda x: kyeo.ops.broadcast_to(x, (5, 6)), "cannot be repeated to become"),
+    (lambda x: kyeo.ops.repeat(x, [2, 1, 3], axis=0), "sizes that are known"),
+])
+def test_what_a_model_takes_on_trust_a_program_does_not(call, told, tmp_path):
+    """Shapes are found without the number of rows where an op hangs on it; a program must not be made of such."""
+    x = kyeo.Input((6,))
+    model, data = kyeo.Model(x, call(x)), np.arange(6, dtype="float32")[None]
+    if told:
+        with pytest.raises((ValueError, TypeError), match=told):
+            model.export(tmp_path / "m", verbose=False)
+        return
+    model.export(tmp_path / "m", verbose=False)
+    program = jax.export.deserialize(bytearray((tmp_path / "m").read_bytes()))
+    np.testing.assert_array_equal(program.call(data), model(data))
+
+
 def test_own_call_and_refusals(tmp_path):
     class Own(kyeo.Model):
         def __init__(self):
