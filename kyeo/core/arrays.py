@@ -119,9 +119,9 @@ def no_numbers(name: str | None, received: str, columns: Sequence[str] = (), arr
     if kind == "V" and not array.dtype.names:
         kind = "bytes"
     if kind == "O":
-        numbers = (int, float, np.number)
-        one = next((v for v in array.ravel()[:10_000] if not isinstance(v, numbers)), 0)
-        received += "" if isinstance(one, numbers) else f", which holds objects such as {describe(one)}"
+        fine = (int, float, np.number)
+        one = next((v for v in array.ravel()[:10_000] if not isinstance(v, fine)), 0)
+        received += "" if isinstance(one, fine) else f", which holds objects such as {describe(one)}"
         kind = ("rows" if isinstance(one, (list, tuple, np.ndarray)) else "M" if hasattr(one, "year") else
                 "gaps" if one is None or "NA" in type(one).__name__ else "U")
     return problem(f"{f'`{name}`' if name else 'This array'} does not hold numbers{at_fault}.", received=received,

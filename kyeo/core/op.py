@@ -21,7 +21,7 @@ from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer, record, sized_by_others
 from kyeo.core.variable import Variable
 
-__all__ = ["OPS", "op", "with_known_sizes"]  # OPS: in the registry, where files find what they name
+__all__ = ["OPS", "inferred", "op"]  # OPS: in the registry, where files find what they name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,12 +79,15 @@ def _told(fn: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwarg
                    expected=words.text if words else str(error).split("\n")[0], fix=words.fix if words else None)
 
 
-def with_known_sizes(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an op or layer gives where sizes that one tensor leaves open are those of another; None if no help."""
-    for sized_args, sized_kwargs in sized_by_others(args, kwargs):
-        with contextlib.suppress(*MISTAKES):
-            return infer(call, sized_args, sized_kwargs)
-    return None
+def inferred(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The shapes and dtypes an op or layer gives; a size that one tensor leaves open may be that of another."""
+    try:
+        return infer(call, args, kwargs)
+    except MISTAKES:
+        for sized_args, sized_kwargs in sized_by_others(args, kwargs):
+            with contextlib.suppress(*MISTAKES):
+                return infer(call, sized_args, sized_kwargs)
+        raise
 
 
 def op(fn: Callable[P, R]) -> Callable[P, R]:
@@ -96,11 +99,9 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
     @plainly
     def symbolic(*args: Any, **kwargs: Any) -> Any:
         try:
-            specs = infer(call, args, kwargs)
+            specs = inferred(call, args, kwargs)
         except MISTAKES as error:
-            specs = with_known_sizes(call, args, kwargs)
-            if specs is None:
-                raise (error if is_told(error) else _told(fn, error, args, kwargs)) from None
+            raise (error if is_told(error) else _told(fn, error, args, kwargs)) from None
         return record(call, args, kwargs, specs)
 
     @plainly

@@ -42,11 +42,10 @@ Args:
 """
 
 
-def _without_dimensions(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The keywords without the one that a class of a library's gives, derived from a family as from Keras's bases."""
+def _take_dimensions(layer: Any, kwargs: dict[str, Any]) -> None:
+    """What a class of a library's says, derived from a family as from Keras's bases."""
     if "pool_dimensions" in kwargs:
-        layer.rank = kwargs["pool_dimensions"]
-    return {name: value for name, value in kwargs.items() if name != "pool_dimensions"}
+        layer.rank = kwargs.pop("pool_dimensions")
 
 
 class _Pooling(Layer):
@@ -65,7 +64,8 @@ class _Pooling(Layer):
         if "pool_mode" in kwargs:
             kinds = {"max": max_pool, "average": average_pool}
             self.pool = kinds[one_of(self, kinds, pool_mode=kwargs.pop("pool_mode"))]
-        super().__init__(**_without_dimensions(self, kwargs))
+        _take_dimensions(self, kwargs)
+        super().__init__(**kwargs)
         self.pool_size = int_tuple(self, self.rank, pool_size=pool_size)
         self.strides = int_tuple(self, self.rank, strides=self.pool_size if strides is None else strides)
         self.padding = one_of(self, ("valid", "same"), padding=padding)
@@ -265,7 +265,8 @@ class _GlobalPooling(Layer):
             explain(cls, _GLOBAL_ARGUMENTS)
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
-        super().__init__(**_without_dimensions(self, kwargs))
+        _take_dimensions(self, kwargs)
+        super().__init__(**kwargs)
         self.data_format = format_of(self, data_format)
         self.keepdims = boolean(self, keepdims=keepdims)
         self.input_spec = InputSpec(ndim=self.rank + 2)

@@ -9,12 +9,11 @@ import jax
 import numpy as np
 
 from kyeo import dtype_policies
-from kyeo.core.op import with_known_sizes
+from kyeo.core.op import inferred
 from kyeo.core.operation import Operation
 from kyeo.core.owned import owned
-from kyeo.core.parameters import MISTAKES
 from kyeo.core.scope import scope
-from kyeo.core.symbolic import SymbolicTensor, infer
+from kyeo.core.symbolic import SymbolicTensor
 from kyeo.core.variable import Variable
 from kyeo.layers.call_spec import call_spec, shapes_for
 from kyeo.layers.complaints import explained
@@ -88,7 +87,7 @@ class Shaped(Owning, Operation):
         bound = spec.bind(self, args, kwargs)
         try:
             with explained(self, bound):
-                specs = _inferred(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
+                specs = inferred(lambda *a, **k: self._run(a, k, spec.bind(self, a, k), training), args, kwargs)
         except Exception:
             specs = self._stated_specs(bound)
             if specs is None:
@@ -145,17 +144,6 @@ class Shaped(Owning, Operation):
         named = shapes["shapes_dict"] if "shapes_dict" in shapes else {"input_shape": shapes["input_shape"]}
         self.build(**named) if "shapes_dict" in shapes else self.build(shapes["input_shape"])
         self._build_shapes = self._build_shapes or named  # a layer without a `build` of its own keeps none
-
-
-def _inferred(run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The shapes and dtypes that `run` gives; a size that one input leaves open may be that of another, as in ops."""
-    try:
-        return infer(run, args, kwargs)
-    except MISTAKES:
-        specs = with_known_sizes(run, args, kwargs)
-        if specs is None:
-            raise
-        return specs
 
 
 def _with_tuples(value: Any) -> Any:

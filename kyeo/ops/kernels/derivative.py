@@ -28,7 +28,7 @@ class Kernel:
         self._formula, self._jit = formula, jit
         self._rule = jax.custom_vjp(formula, nondiff_argnums=fixed)
         self._run = jax.jit(self._rule, static_argnums=fixed) if jit else self._rule
-        self._alone = self._run if jit else jax.jit(formula, static_argnums=fixed)
+        self._alone = jax.jit(formula, static_argnums=fixed)
         self._forward = forward or formula
         self.defvjp = self._rule.defvjp
 
