@@ -7,6 +7,7 @@ it takes it out of use. Nothing that goes wrong here stops a program: it compile
 
 import contextlib
 import hashlib
+import math
 import os
 import pathlib
 import platform
@@ -14,6 +15,7 @@ import shutil
 import socket
 import stat
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -26,13 +28,14 @@ from kyeo.core import processor
 from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 
-__all__ = ["CompileCache", "compile_cache"]
+__all__ = ["CompileCache", "compile_cache", "unwritten"]
 
 _VARIABLE = "KYEO_COMPILE_CACHE"
 _LIMIT = 256_000_000  # bytes of one folder
 _QUICK = 0.03  # seconds; what is compiled in less (single operations) is not worth a file
 _MOST_CRASHES = 2
 _FORGOTTEN = 30 * 86400.0  # seconds
+_ONE_AT_A_TIME = threading.RLock()
 _STALE = 3600.0  # seconds after which a mark of a process that cannot be asked is taken for a dead one's
 
 
@@ -106,6 +109,22 @@ class CompileCache:
 
 
 compile_cache = CompileCache()
+
+
+@contextlib.contextmanager
+def unwritten() -> Iterator[None]:
+    """Where a program is compiled that JAX must not write into its cache, ours or the user's own.
+
+    jaxlib 0.12 cannot write a call of oneDNN: it takes memory that it never set for the length of a text. As a rule it
+    then asks for thousands of gigabytes and gives up; what else it does depends on what lies there.
+    """
+    with _ONE_AT_A_TIME:
+        before = jax.config.jax_persistent_cache_min_compile_time_secs
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
+        try:
+            yield
+        finally:
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
 
 
 def place() -> pathlib.Path:

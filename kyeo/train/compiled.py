@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.compile_cache import unwritten
 from kyeo.core.scope import scope
 from kyeo.ops.kernels import onednn
 
@@ -77,7 +78,20 @@ class CompiledStep:
     def long(self) -> Callable[..., Any]:
         """One step for a training that is long enough: with oneDNN, whose programs JAX cannot keep on disk."""
         options = onednn.compiler_options()
-        return jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
+        step = jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
+        known: set[Any] = set()  # data that it was compiled for
+
+        def run(donated: Any, kept: Any, data: Any, rows: Any) -> Any:
+            leaves, structure = jax.tree.flatten((data, rows))
+            key = structure, *((leaf.shape, leaf.dtype) for leaf in leaves)
+            if key in known:
+                return step(donated, kept, data, rows)
+            with unwritten():
+                result = step(donated, kept, data, rows)
+            known.add(key)
+            return result
+
+        return run if options else step
 
     def folded(self, example: Any, whole_epochs: bool = False) -> Callable[..., Any]:
         """`count` steps (or epochs) in one dispatch: the batches lie stacked, a loop on the device takes them one by

@@ -8,10 +8,12 @@ import warnings
 import jax
 import numpy as np
 import pytest
+from jax._src import compilation_cache as jax_cache
 
 import kyeo
 from kyeo.core import compile_cache as room
 from kyeo.core.settings import set_seed
+from kyeo.ops.kernels import onednn
 from kyeo.train import compiled, runner
 
 X = np.random.default_rng(0).normal(size=(12, 5)).astype("float32")
@@ -205,3 +207,23 @@ def test_config_turns_it_off_and_on(start, monkeypatch):
     kyeo.config.set_compile_cache(True)
     cache.switch_on()
     assert cache.folder is not None
+
+
+@pytest.mark.skipif(not onednn.compiler_options(), reason="this jaxlib has no oneDNN")
+def test_a_program_with_onednn_is_never_written(start, monkeypatch):
+    """jaxlib reads memory that it never set when it writes one: so it is not asked to."""
+    start()
+    monkeypatch.setattr(runner, "_LONG_FLOPS", 0)
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
+    written, write = [], jax_cache.put_executable_and_time
+    monkeypatch.setattr(jax_cache, "put_executable_and_time", lambda *args: written.append(args[2]) or write(*args))
+    asked, unwritten = [], compiled.unwritten
+    monkeypatch.setattr(compiled, "unwritten", lambda: asked.append(1) or unwritten())
+    model = kyeo.Sequential([kyeo.layers.Conv2D(32, 3), kyeo.layers.Flatten(), kyeo.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((8, 6, 6, 32), "float32")
+    for rows in (8, 4):
+        model.fit(x[:rows], x[:rows, 0, 0, :1], batch_size=rows, epochs=2, verbose=0)
+    model.predict(x, verbose=0)
+    assert len(asked) == 2 and written
+    assert not [program for program in written if "__onednn" in program.hlo_modules()[0].to_string()]
