@@ -27,9 +27,6 @@ types: $(VENV)/.installed-test
 tour: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/test_tour.py
 
-# Memory as glibc would hand it out: where all share one arena, as Kyeo asks for, XLA's compiling threads wait for each
-# other. A step runs faster so; thousands of small programs compiled take a sixth longer.
-tests: export MALLOC_ARENA_MAX ?= 8
 tests: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --ignore=tests/test_tour.py kyeo tests
 
