@@ -43,7 +43,7 @@ class CSVLogger(Callback):
         if not isinstance(separator, str) or len(separator) != 1:
             raise problem("`separator` is not valid.", received=f"separator={separator!r}", where=self,
                           expected="one character")
-        self.filename, self.separator, self.append = os.fspath(filename), separator, append
+        self.filename, self.separator, self.append = os.fsdecode(filename), separator, append
         self.keys: list[str] | None = None
         self._size = 0
         self._waiting = b""  # rows the disk refused

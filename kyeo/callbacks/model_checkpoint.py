@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import string
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class ModelCheckpoint(Monitor):
         if not self.filepath.endswith(endings):
             raise problem("The file name has the wrong ending.", received=f"filepath={self.filepath!r}",
                           expected="a name that ends in " + " or ".join(endings), where=self)
+        _check_places(self, self.filepath)
         self._batches_since_saving = 0
         self._last_batch = -1
         self._epoch = 0
@@ -85,6 +87,8 @@ class ModelCheckpoint(Monitor):
             raise problem("The file name asks for a value that is not there.", kind=KeyError, where=self,
                           received=f"filepath={self.filepath!r}, which has {error}",
                           expected="names among epoch, " + ", ".join(logs)) from None
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _not_a_template(self, self.filepath, str(error)) from None
         if leads() and os.path.isdir(path):
             raise problem("The file to write is a folder.", received=f"filepath={path!r}", where=self,
                           expected="the name of a file", kind=IsADirectoryError)
@@ -171,3 +175,22 @@ class ModelCheckpoint(Monitor):
     def _say(self, epoch: int, text: str) -> None:
         if self.verbose > 0:
             say(f"Epoch {epoch + 1}: {text}")
+
+
+def _check_places(owner: Any, filepath: str) -> None:
+    """Refuse what can be filled in by no epoch, before there is one."""
+    try:
+        places = [(name, form) for _, name, form, _ in string.Formatter().parse(filepath) if name is not None]
+        for name, form in places:
+            if name in ("epoch", "batch") and "{" not in (form or ""):
+                format(1, form or "")
+    except ValueError as error:
+        raise _not_a_template(owner, filepath, str(error)) from None
+    if any(not name or name[0].isdigit() for name, _ in places):
+        raise _not_a_template(owner, filepath, "a place without a name")
+
+
+def _not_a_template(owner: Any, filepath: str, why: str) -> Exception:
+    return problem("The file name cannot be filled in.", received=f"filepath={filepath!r}: {why}", where=owner,
+                   expected='names in braces, with a format where wanted: "{epoch:02d}-{val_loss:.2f}.keras"',
+                   fix="write {{ and }} for braces that are part of the name")

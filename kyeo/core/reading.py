@@ -33,8 +33,9 @@ class Limits:
     """How much a description may ask for.
 
     Attributes:
-        objects: layers, initializers, losses, variables, ... in all; that of 1,041 layers, NASNetLarge, has 6,500.
-        layers: layers of one model, without those of models inside.
+        objects: layers, initializers, losses, variables, ... in all; None for 30,000 (NASNetLarge, of 1,041 layers, has
+            6,500), or where more arrays of weights are stored eight for each.
+        layers: layers of one model, without those of models inside; None for 5,000, or two for each stored array.
         tensor: numbers in one tensor between layers, for one row of a batch.
         variables: bytes of all variables; None for half of the memory there is. For a file with weights it is four
             times what is stored (an optimizer has up to three values for each weight), and `unstored`.
@@ -43,8 +44,8 @@ class Limits:
         text: letters in a name.
     """
 
-    objects: int = 30_000
-    layers: int = 5_000
+    objects: int | None = None
+    layers: int | None = None
     tensor: int = 2**31
     variables: int | None = None
     unstored: int = 64 * 2**20
@@ -55,11 +56,13 @@ class Limits:
 _limits: ContextVar[Limits] = ContextVar("kyeo_reading_limits", default=Limits())  # noqa: B039
 _now: ContextVar["_Reading | None"] = ContextVar("kyeo_reading", default=None)
 _MOST = {  # ints that a loop or a table follows when the object is made or called
-    "beam_width": 10**4, "chain_depth": 100, "fft_length": 2**20, "frame_length": 2**20, "n": 10**8, "ngrams": 1000,
-    "ns_steps": 1000, "num_chains": 1000, "num_classes": 10**7, "num_fft": 2**20, "num_mel_bins": 2**16,
+    "beam_width": 10**4, "chain_depth": 100, "fft_length": 2**20, "frame_length": 2**20, "lora_rank": 2**14, "n": 10**8,
+    "ngrams": 1000, "ns_steps": 1000, "num_chains": 1000, "num_classes": 10**7, "num_fft": 2**20, "num_mel_bins": 2**16,
     "num_ops": 1000, "num_oov_indices": 10**6, "num_thresholds": 10**6, "output_sequence_length": 10**8,
     "output_size": 10**4, "power_iterations": 1000, "tile_grid_size": 100, "top_paths": 10**4,
 }
+_OBJECTS, _OBJECTS_FOR_ARRAY = 30_000, 8
+_LAYERS, _LAYERS_FOR_ARRAY = 5_000, 2
 _LARGE = 2**20  # bytes of a variable; below, the limit of the process is not asked
 _DRAWN, _STARTED = 5, 2**27  # how often the bytes of a variable are there while it is drawn; what JAX takes to start
 _FILLED = 3  # how often they are in memory at the least, for float32
@@ -70,8 +73,11 @@ _NAMES = frozenset({"name", "class_name", "registered_name", "module"})
 
 
 class _Reading:
-    def __init__(self, limits: Limits, stored: int | None):
+    def __init__(self, limits: Limits, stored: int | None, arrays: int):
         self.limits = limits
+        objects, layers = max(_OBJECTS, _OBJECTS_FOR_ARRAY * arrays), max(_LAYERS, _LAYERS_FOR_ARRAY * arrays)
+        self.objects = self.objects_left = objects if limits.objects is None else limits.objects
+        self.layers = layers if limits.layers is None else limits.layers
         if stored is not None:
             self.bytes_left = 4 * stored + limits.unstored
         else:
@@ -80,7 +86,6 @@ class _Reading:
         if limits.variables is not None:
             self.bytes_left = limits.variables
         self.evidence = "half the memory there is" if stored is None else f"{stored:,} bytes of stored weights"
-        self.objects_left = limits.objects
 
 
 def memory() -> int:
@@ -141,14 +146,15 @@ def reading_limits(**changes: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def reading(where: str | None = None, stored: int | None = None) -> Iterator[None]:
+def reading(where: str | None = None, stored: int | None = None, arrays: int = 0) -> Iterator[None]:
     """Read a description inside the block: bounds hold, and what goes wrong is told as the description's fault.
 
     Args:
         where: how messages name what is read.
         stored: bytes of weights that go with it; None where there are none to go by.
+        arrays: how many arrays these are.
     """
-    token = None if _now.get() is not None else _now.set(_Reading(_limits.get(), stored))
+    token = None if _now.get() is not None else _now.set(_Reading(_limits.get(), stored, arrays))
     try:
         with making(None, where):
             yield
@@ -210,8 +216,8 @@ def check_config(config: Any, cls: type) -> None:
     if not isinstance(config, dict):
         raise problem("The config of an object must be a dict.", received=config, where=cls)
     layers = config.get("layers")
-    if isinstance(layers, (list, tuple)) and len(layers) > now.limits.layers:
-        raise _too_much("layers", f"{len(layers):,} layers", f"at most {now.limits.layers:,}", cls)
+    if isinstance(layers, (list, tuple)) and len(layers) > now.layers:
+        raise _too_much("layers", f"{len(layers):,} layers", f"at most {now.layers:,}", cls)
     for key, value in config.items():
         if type(value) in (int, float, list, tuple):
             _check_ints(key, value, cls, now.limits.size)
@@ -223,7 +229,7 @@ def _count(now: _Reading, where: Any) -> None:
     """One object more: a layer or a variable takes a fraction of a millisecond, so many take the time of everybody."""
     now.objects_left -= 1
     if now.objects_left < 0:
-        raise _too_much("objects", f"more than {now.limits.objects:,}", "objects", where)
+        raise _too_much("objects", f"more than {now.objects:,}", "objects", where)
 
 
 def _check_ints(key: Any, value: Any, cls: type, size: int) -> None:

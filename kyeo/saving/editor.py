@@ -10,7 +10,7 @@ from kyeo.core.errors import describe, did_you_mean, problem
 from kyeo.core.files import writing
 from kyeo.core.reading import reading
 from kyeo.saving.config import read_json
-from kyeo.saving.hdf5 import open_for_reading, read_all, stored_bytes
+from kyeo.saving.hdf5 import evidence, open_for_reading, read_all
 from kyeo.saving.hdf5_writing import WriteGroup, as_array, open_for_writing
 from kyeo.saving.paths import existing, local_path
 from kyeo.saving.weights import walk
@@ -76,7 +76,7 @@ class KerasFileEditor:
             self._say(f"Saved with Keras {version} - date: {date}")
 
     def _read(self, file: Any, where: str) -> None:
-        with open_for_reading(file, where) as store, reading(where, stored_bytes(store, where)):
+        with open_for_reading(file, where) as store, reading(where, *evidence(store, where)):
             arrays, names = read_all(store, where)
         plain = {}
         for path, array in arrays.items():

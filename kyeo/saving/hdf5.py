@@ -20,7 +20,7 @@ from kyeo.core.reading import spend
 from kyeo.core.tensors import DamagedFile
 from kyeo.saving.heaps import check_heaps, is_text_type
 
-__all__ = ["ReadGroup", "is_known_part", "open_for_reading", "read_all", "stored_bytes", "stray_groups"]
+__all__ = ["ReadGroup", "evidence", "is_known_part", "open_for_reading", "read_all", "stray_groups"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
@@ -300,18 +300,19 @@ def _objects(file: Any, where: str, until: str = "", without: Container[str] = (
                 stack.append((name, item))
 
 
-def stored_bytes(file: Any, where: str) -> int:
-    """How many bytes of arrays the file holds: the evidence that a model with so many weights was saved.
+def evidence(file: Any, where: str) -> tuple[int, int]:
+    """How many bytes of arrays the file holds, and how many arrays: that a model with so many weights was saved.
 
     Packed bytes count up to twenty times.
     """
-    total = 0
+    total = arrays = 0
     for path, item in _objects(file, where):
         with _telling(f'"{path}"', where):
             shape = getattr(item, "shape", None)
             if shape is not None:
-                total += min(math.prod(shape) * item.dtype.itemsize, _stored(item) * (_PACKED if item.chunks else 1))
-    return min(total, _PACKED * file.id.get_filesize())
+                size = min(math.prod(shape) * item.dtype.itemsize, _stored(item) * (_PACKED if item.chunks else 1))
+                total, arrays = total + size, arrays + (size > 0)
+    return min(total, _PACKED * file.id.get_filesize()), arrays
 
 
 def read_all(file: Any, where: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:

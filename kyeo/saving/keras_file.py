@@ -23,7 +23,7 @@ from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import ASSETS, AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.forms import HDF5, KERAS_VERSION, TENSORS, loading, opened, write_hdf5, write_safetensors
-from kyeo.saving.hdf5 import open_for_reading, stored_bytes
+from kyeo.saving.hdf5 import evidence, open_for_reading
 from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.legacy_config import modern, version_of
@@ -156,7 +156,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         if not compile:
             spec["compile_config"] = None
         with open_for_reading(weights, str(path)) as store:
-            with reading(str(path), stored_bytes(store, str(path))):
+            with reading(str(path), *evidence(store, str(path))):
                 model = deserialize_keras_object(spec, custom_objects)
             if not hasattr(model, "weights") and not getattr(model, "saved_alone", False):
                 raise problem("The file holds something that is not a model.", where=str(path),

@@ -18,7 +18,7 @@ from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.config import deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.forms import KERAS_VERSION
-from kyeo.saving.hdf5 import ReadGroup, open_for_reading, stored_bytes
+from kyeo.saving.hdf5 import ReadGroup, evidence, open_for_reading
 from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.legacy import load_legacy
 from kyeo.saving.legacy_config import modern, version_of
@@ -45,7 +45,7 @@ def load_h5_model(path: Any, custom_objects: dict[str, Any] | None, compile: boo
             raise problem("The file holds no description of a model, so it can only fill one that is there.",
                           where=where, received="no attribute model_config", expected="a file written by model.save",
                           fix="make the model and call model.load_weights(...)")
-        with reading(where, stored_bytes(file, where)):
+        with reading(where, *evidence(file, where)):
             version = version_of(
                 _text(file, "keras_version", where) or _text(file, "keras_version", where, "model_weights"))
             spec = modern(described, version)

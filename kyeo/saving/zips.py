@@ -9,6 +9,7 @@ of a small file are kept too: the weights are gone through twice (checksum and w
 import contextlib
 import io
 import os
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 from kyeo.core.contents import looks_like
 from kyeo.core.errors import problem
 from kyeo.core.reading import memory
-from kyeo.saving.assets import AssetReader
+from kyeo.saving.assets import ASSETS, AssetReader
 from kyeo.saving.config import read_json
 from kyeo.saving.heaps import HEAP
 
@@ -29,6 +30,7 @@ FILES = "files"  # in the metadata of a folder: the checksum of each other file
 MAX_CONFIG = 64 * 2**20  # bytes
 MAX_MEMBERS = 20_000
 _EXPANSION = 100  # how many times bigger than stored a packed member may say it is, beyond MAX_CONFIG
+_PATIENCE, _PAUSE = 3.0, 0.05  # seconds in all, and at a time, to wait for who replaces a folder
 _PIECE = 2**20  # bytes that are looked at together
 _PACKED_PIECE = 2**14  # packed bytes that are given to the unpacker together
 _BLOCK = 2**22  # unpacked bytes of a block
@@ -39,16 +41,12 @@ _TIMES = 20  # how often a member may be unpacked; a file that is read in any se
 
 @contextlib.contextmanager
 def opened_archive(path: Path) -> Iterator[tuple[bytes, Any, list[str], AssetReader]]:
-    """The text of the config and the weights (a path or an open file) of a `.keras` file or folder; the names of all
-    that is in it, and what reads one of them."""
+    """The text of the config and the weights (an open file) of a `.keras` file or folder; the names of what is in it,
+    and what reads one of them."""
     if path.is_dir():
-        names = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file() and not f.is_symlink()]
-        missing = [name for name in (CONFIG, WEIGHTS) if name not in names]
-        if missing:
-            raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path),
-                          expected="the files themselves, not links to them")
-        _check_folder(path, names)
-        yield (_whole(path / CONFIG, MAX_CONFIG), path / WEIGHTS, names, lambda name: _whole(path / name))
+        with contextlib.ExitStack() as stack:
+            files, weights = _read_folder(path, stack)
+            yield files[CONFIG], weights, [*files, WEIGHTS], files.__getitem__
         return
     with path.open("rb") as file:
         try:
@@ -67,8 +65,12 @@ def checksums(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
-            found[path.relative_to(folder).as_posix()] = f"{_checksum(file)[0]:08x}"
+            found[path.relative_to(folder).as_posix()] = _told(_checksum(file)[0])
     return found
+
+
+def _told(checksum: int) -> str:
+    return f"{checksum:08x}"
 
 
 def _checksum(file: Any, sought: bytes = b"") -> tuple[int, bool]:
@@ -81,13 +83,54 @@ def _checksum(file: Any, sought: bytes = b"") -> tuple[int, bool]:
     return checksum, found
 
 
-def _check_folder(path: Path, names: list[str]) -> None:
+def _read_folder(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, bytes], BinaryIO]:
+    """What is in the files of a folder by their names, and the weights, open until the stack is closed; all of them
+    written together. A folder that another program replaces meanwhile is read again."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        before = _places(path)
+        try:
+            with contextlib.ExitStack() as opened:
+                files, weights = _files_of(path, opened)
+                _check_folder(path, files, weights)
+                stack.push(opened.pop_all())
+                return files, weights
+        except (OSError, ValueError):
+            time.sleep(_PAUSE)
+            if _places(path) == before or time.monotonic() > end:
+                raise
+
+
+def _places(path: Path) -> list[Any]:
+    """Where the files of a folder lie on the disk, and since when: something else once one of them is replaced."""
+    found: list[Any] = []
+    for name in (CONFIG, METADATA, WEIGHTS):
+        with contextlib.suppress(OSError):
+            told = (path / name).stat()
+            found.append((name, told.st_dev, told.st_ino, told.st_mtime_ns, told.st_size))
+    return found
+
+
+def _files_of(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, bytes], BinaryIO]:
+    names = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file() and not f.is_symlink()]
+    missing = [name for name in (CONFIG, WEIGHTS) if name not in names]
+    if missing:
+        raise problem("The folder is not a saved model.", received=f"no {missing[0]} in it", where=str(path),
+                      expected="the files themselves, not links to them")
+    weights = stack.enter_context((path / WEIGHTS).open("rb"))
+    limits = {CONFIG: MAX_CONFIG, METADATA: MAX_CONFIG}
+    return {name: _whole(path / name, limits.get(name)) for name in names
+            if name in limits or name.startswith(ASSETS + "/")}, weights
+
+
+def _check_folder(path: Path, files: dict[str, bytes], weights: BinaryIO) -> None:
     """Hold the files of a folder against what was written with them. Keras notes nothing."""
-    notes = read_json(_whole(path / METADATA, MAX_CONFIG), METADATA) if METADATA in names else None
+    notes = read_json(files[METADATA], METADATA) if METADATA in files else None
     written = notes.get(FILES) if isinstance(notes, dict) else None
     if not isinstance(written, dict):
         return
-    there = checksums(path)
+    there = {name: _told(zlib.crc32(data)) for name, data in files.items()}
+    there[WEIGHTS] = _told(_checksum(weights)[0])
     other = [str(name) for name, checksum in written.items() if there.get(name) != checksum]
     if other:
         raise problem("The files of the folder were not written together, or one is damaged.", where=str(path),

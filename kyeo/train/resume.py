@@ -28,6 +28,7 @@ from kyeo.train.team import Team
 __all__ = ["Place", "Progress"]
 
 _SHOWN = 10  # differences in a message
+_PARTS = "where a callback compiles the model anew, give each `compile` a `fit` and a folder of its own"
 
 
 class Place(NamedTuple):
@@ -60,6 +61,7 @@ class Progress:
         self._tree: Any = None
         self._validation_state: Any = None
         self._kept: set[Variable] = set()
+        self._shapes: list[tuple[int, ...]] | None = None  # of the variables in a checkpoint
         self._done = 0
         self.jobs: list[Any] = []  # those that look at their first batch before they begin
 
@@ -93,6 +95,7 @@ class Progress:
             return
         for job in self.jobs:
             job.settle()
+        self._check_variables(tree["variables"])
         self._restore_callbacks(tree["callbacks"])
         for callback in self._callbacks.callbacks:
             callback._resumed = False
@@ -111,6 +114,17 @@ class Progress:
         place = f"epoch {tree['epoch'] + 1}" + f", step {tree['step']}" * bool(tree["step"])
         if self._callbacks.params.get("verbose"):
             say(f"Training goes on from the checkpoint at {place}.")
+
+    def _check_variables(self, values: list[Any]) -> None:
+        """Refuse a checkpoint of a model that a callback had compiled anew: nobody knows here how."""
+        then, now = list(map(np.shape, values)), [tuple(v.shape) for v in _variables(self._model)]
+        if then == now:
+            self._shapes = now
+            return
+        assert self._backup is not None
+        raise problem("The checkpoint has other variables than the model has as training begins.",
+                      received=f"{len(then)} variables" + ", of other shapes" * (len(then) == len(now)),
+                      expected=f"{len(now)} variables", where=f"backup_dir={self._backup.backup_dir!r}", fix=_PARTS)
 
     def _restore_callbacks(self, states: dict[str, Any]) -> None:
         for name, callback in _named(self._callbacks):
@@ -137,6 +151,8 @@ class Progress:
     def begin(self, place: Place) -> None:
         """Training begins. That is saved too: it says how long the log files are that it adds to."""
         if self._backup is not None and self._tree is None:
+            for job in self.jobs:
+                job.settle()  # metrics may make variables, which `restore` looks for
             self._save(place)
             self._backup.began()
 
@@ -191,13 +207,14 @@ class Progress:
         raise ending(asked, self._backup is not None)
 
     def _take(self, backup: BackupAndRestore, place: Place, validation: Any) -> None:
-        model = self._model
+        model, variables = self._model, _variables(self._model)
+        self._watch([tuple(v.shape) for v in variables])
         backup.before_save()
         tree = {
             **place._asdict(), "stopped": bool(model.stop_training),
             "logs": None if place.logs is None else dict(place.logs),
             # copies: steps overwrite the buffers
-            "variables": [for_first(v._value) for v in _variables(model)],
+            "variables": [for_first(v._value) for v in variables],
             "trainable": [bool(layer.trainable) for layer in model._flatten_layers()],
         }
         own = {
@@ -210,6 +227,13 @@ class Progress:
         whole = self._team.joined(tree, own)
         if whole is not None:
             backup.save((place.epoch, number), whole)
+
+    def _watch(self, shapes: list[tuple[int, ...]]) -> None:
+        """Say so at once where no process will find these variables again."""
+        if shapes != (self._shapes or shapes):
+            warn("The model has other variables than when training began: a checkpoint of it cannot be gone on with; "
+                 f"{_PARTS}.")
+        self._shapes = shapes
 
     def _state_of_validation(self) -> Any:
         return self._validation.state() if self._validation is not None else {}

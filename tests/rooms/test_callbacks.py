@@ -147,7 +147,7 @@ def test_csv_files_are_as_in_keras(tmp_path, script, separator):
     for room in (callbacks, keras_callbacks):
         file = tmp_path / room.__name__
         for append in (False, True):
-            train(room.CSVLogger(str(file), separator, append), script)
+            train(room.CSVLogger(os.fsencode(file) if append else str(file), separator, append), script)
         texts.append(file.read_bytes())
     assert texts[0] == texts[1]
 
@@ -246,8 +246,11 @@ def test_direction_comes_from_the_metric():
     (lambda: callbacks.ModelCheckpoint("x.zip"), ValueError),
     (lambda: callbacks.ModelCheckpoint("x.keras", save_weights_only=True), ValueError),
     (lambda: callbacks.ModelCheckpoint("x.keras", save_freq="batch"), TypeError),
+    *[(lambda name=name: callbacks.ModelCheckpoint(name), ValueError)
+      for name in ("m{}.keras", "m{0}.keras", "m{epoch:zz}.keras", "m{.keras", "")],
     (lambda: callbacks.LearningRateScheduler(0.1), TypeError),
     (lambda: callbacks.CSVLogger("x", separator=", "), ValueError),
+    (lambda: callbacks.CSVLogger(3), TypeError),
     (lambda: callbacks.LambdaCallback(on_epoch_ends=print), TypeError),
     (lambda: CallbackList([callbacks.EarlyStopping]), TypeError),
     (lambda: CallbackList(print), TypeError),
@@ -264,6 +267,8 @@ def test_checkpoint_paths(tmp_path):
     assert deep.parent.is_dir()
     with pytest.raises(KeyError, match="val_loss"):
         train(callbacks.ModelCheckpoint("{val_loss}.keras"), [{"loss": 1.0}])
+    with pytest.raises(ValueError, match="cannot be filled in"):
+        train(callbacks.ModelCheckpoint("{loss:d}.keras"), [{"loss": 1.0}])
     (tmp_path / "folder.keras").mkdir()
     with pytest.raises(IsADirectoryError):
         train(callbacks.ModelCheckpoint(tmp_path / "folder.keras"), [{"loss": 1.0}])

@@ -12,7 +12,7 @@ import pytest
 
 import kyeo
 from kyeo.core import folders
-from kyeo.saving import hdf5
+from kyeo.saving import hdf5, keras_file, zips
 from kyeo.saving.zips import opened_archive
 
 
@@ -118,6 +118,25 @@ def test_a_folder_at_every_instant(foreign, exchanges, tmp_path, monkeypatch):
     assert found == sorted(found) and found[0] == 0 and found[-1] == 1 and len(found) > 6
     assert (0.5 in found) == (foreign or not exchanges)
     assert sorted(os.listdir(tmp_path / "now")) == ["m"] and (folder / "notes.txt").exists() == foreign
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+@pytest.mark.parametrize("room, name, gets", [(zips, "_whole", 1), (zips, "_checksum", 0), (keras_file, "open_for_reading", 0)])
+def test_a_folder_that_is_replaced_while_it_is_read(room, name, gets, exchanges, tmp_path, monkeypatch):
+    """It is the old model or the new, as with one file."""
+    model, real = small(), getattr(room, name)
+    old = model.get_weights()[0]
+    model.save(tmp_path / "m", zipped=False)
+
+    def replaced(*args):
+        monkeypatch.setattr(room, name, real)
+        monkeypatch.setattr(folders, "_exchange", folders._exchange if exchanges else lambda one, other: False)
+        model.layers[0].kernel.assign(old + 1)
+        model.save(tmp_path / "m", zipped=False)
+        return real(*args)
+
+    monkeypatch.setattr(room, name, replaced)
+    np.testing.assert_array_equal(kyeo.saving.load_model(tmp_path / "m").get_weights()[0], old + gets)
 
 
 def test_a_file_is_read_as_soon_as_it_has_its_name(tmp_path, monkeypatch):

@@ -5,12 +5,14 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 
 import h5py
 import numpy as np
 import pytest
 
 import kyeo
+from kyeo.core import reading
 from kyeo.core.reading import Limits
 
 
@@ -36,6 +38,25 @@ def test_each_limit_holds_and_can_be_raised(limits, words):
 def test_counts_that_a_loop_follows(count):
     with pytest.raises((ValueError, TypeError), match="num_thresholds"):
         kyeo.metrics.deserialize({"class_name": "AUC", "config": {"num_thresholds": count}})
+    with pytest.raises((ValueError, TypeError), match="lora_rank"):  # which no stored weights speak for
+        kyeo.layers.deserialize({"class_name": "Dense", "config": {"units": 2, "lora_rank": count}})
+
+
+def test_stored_arrays_speak_for_layers(tmp_path, monkeypatch):
+    """What `save` wrote is read, however deep it is."""
+    model = kyeo.Sequential([kyeo.Input((2,)), *(kyeo.layers.Dense(2) for _ in range(4))])
+    monkeypatch.setattr(reading, "_LAYERS", 3)
+    monkeypatch.setattr(reading, "_OBJECTS", 20)
+    for name in ("m.keras", "m.h5"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.save(tmp_path / name)
+        assert len(kyeo.saving.load_model(tmp_path / name).layers) == 4
+        for limit in ("layers", "objects"):
+            with kyeo.saving.reading_limits(**{limit: 4}), pytest.raises(ValueError, match=f"{limit}=..."):
+                kyeo.saving.load_model(tmp_path / name)
+    with pytest.raises(ValueError, match="at most 3"):
+        kyeo.models.model_from_json(model.to_json())
 
 
 def test_variables_are_objects():
@@ -51,7 +72,7 @@ def test_variables_are_objects():
 def test_limits_that_are_none():
     with pytest.raises(TypeError, match="variables"), kyeo.saving.reading_limits(memory=3):
         pass
-    assert Limits().layers == 5_000
+    assert Limits().size == 2**31
 
 
 def test_without_weights_the_memory_is_the_limit():

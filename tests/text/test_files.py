@@ -67,6 +67,13 @@ def test_tokens_that_are_no_lines(tokens, tmp_path):
     np.testing.assert_array_equal(again.idf_weights, layer.idf_weights)
 
 
+def test_a_model_without_its_vocabulary_says_so():
+    """As one out of a `.h5`, which keeps none; the words are the layer's, not those of the program that calls it."""
+    model = kyeo.Sequential([kyeo.Input((1,), dtype="int32"), layers.IntegerLookup()])
+    with pytest.raises(ValueError, match="no vocabulary yet"):
+        model.predict(np.array([[1], [2]]), verbose=0)
+
+
 def test_a_file_names_no_file(tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text("word\n")

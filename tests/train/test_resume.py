@@ -400,6 +400,32 @@ def test_numbers_chosen_anew_are_used_and_said(optimizer, tmp_path):
         assert float(adam.learning_rate) == pytest.approx(0.125, abs=0.03) and int(adam.iterations) > 18
 
 
+def test_metrics_that_make_their_variables_late(tmp_path):
+    """The checkpoint of the beginning has them, too: a crash may come before the next."""
+    def train(**options):
+        model = make(metrics=[kyeo.metrics.F1Score(threshold=0.5)])
+        return fit(tmp_path, lambda: {"x": X, "y": (Y > 0).astype("float32"), "batch_size": 4}, epochs=1, model=model,
+                   **options)
+
+    with pytest.raises(ZeroDivisionError):
+        train(stop=(1, crash))
+    assert Checkpoints(tmp_path).places() == [(0, 0)]
+    train()
+
+
+def test_a_callback_that_compiles_anew(tmp_path):
+    """It is said when it happens, and a checkpoint that fits no more is refused in words."""
+    def train(epochs):
+        model = make()
+        anew = kyeo.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: model.compile("sgd", "mse"))
+        fit(tmp_path, epochs=epochs, model=model, save_freq="epoch", callbacks=[anew])
+
+    with pytest.warns(UserWarning, match="cannot be gone on with"):
+        train(1)
+    with pytest.raises(ValueError, match=r"other variables than(.|\n)*a `fit` and a folder of its own"):
+        train(2)
+
+
 # -- files -------------------------------------------------------------------------------------------------
 def test_every_prefix_and_every_flipped_bit_is_found(tmp_path):
     tree = {"epoch": 3, "w": [np.arange(5, dtype="float32")], "s": np.float64(0.5), "t": (1, None), "b": b"xyz",

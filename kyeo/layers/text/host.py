@@ -57,12 +57,16 @@ class HostLayer(Layer):
         return self.call(arrays if self.takes_columns else arrays[0])
 
     def _called_back(self, columns: list[Any]) -> Any:
+        self._ready()
         sample = self._spec([tuple(column.shape) for column in columns])
         if sample.dtype == object or None in sample.shape:
             raise problem("What this layer gives cannot be in a compiled step.", where=self,
                           received="text" if sample.dtype == object else f"shape {sample.shape}",
                           expected="numbers of a known shape", fix="call it on the data before the model")
         return jax.pure_callback(lambda *values: self._computed(values), sample, *columns, vmap_method="sequential")
+
+    def _ready(self) -> None:
+        """Raise where the layer cannot be called yet; asked before a program calls it, whose errors are JAX's."""
 
     def _specs(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: Any) -> Any:
         (inputs,) = args or tuple(kwargs.values())

@@ -200,11 +200,14 @@ class IndexLookup(HostLayer):
         """Which of the indices of unknown tokens each of these has."""
         raise NotImplementedError
 
-    def call(self, inputs: np.ndarray) -> np.ndarray:
-        """The indices of the tokens, or their encoding; the tokens of the indices if inverted."""
+    def _ready(self) -> None:
         if self._tokens is None:
             raise problem("The layer has no vocabulary yet.", where=self,
                           fix="call adapt(data) first, or give it `vocabulary`")
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        """The indices of the tokens, or their encoding; the tokens of the indices if inverted."""
+        self._ready()
         if self.invert:
             return self._tokens_at(inputs)
         return self._encoded(self._ids(self._checked(inputs)))

@@ -129,11 +129,14 @@ class TextVectorization(HostLayer):
         self._lookup_layer.reset_state()
 
     # -- calling -------------------------------------------------------------------------------------------
-    def call(self, inputs: np.ndarray) -> np.ndarray:
-        """The indices of the words of each text, or their encoding."""
+    def _ready(self) -> None:
         if self._lookup_layer._tokens is None:
             raise problem("The layer has no vocabulary yet.", where=self,
                           fix="call adapt(data) first, or give it `vocabulary`")
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        """The indices of the words of each text, or their encoding."""
+        self._ready()
         texts = self._texts(inputs)
         limit = self.output_sequence_length if self._widths is None else None
         ids, lengths = self._looked_up(self._documents(texts, limit))
