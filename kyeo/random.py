@@ -98,7 +98,8 @@ def normal(
     >>> kyeo.random.normal((2, 3), seed=0).shape
     (2, 3)
     """
-    return jax.random.normal(_jax_key(seed), tuple(shape), _float(dtype, "normal")) * stddev + mean
+    dtype = _float(dtype, "normal")
+    return (jax.random.normal(_jax_key(seed), tuple(shape), dtype) * stddev + mean).astype(dtype)
 
 
 @checked
@@ -112,7 +113,8 @@ def truncated_normal(
     True
     """
     dtype = _float(dtype, "truncated_normal")
-    return jax.random.truncated_normal(_jax_key(seed), -2.0, 2.0, tuple(shape), dtype) * stddev + mean
+    drawn = jax.random.truncated_normal(_jax_key(seed), -2.0, 2.0, tuple(shape), dtype)
+    return (drawn * stddev + mean).astype(dtype)  # a mean of another type does not change it
 
 
 @checked

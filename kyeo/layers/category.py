@@ -23,7 +23,7 @@ def _encoded(ids: Any, mode: str, depth: int, dtype: Any, weights: Any = None) -
     ids = ids[None] if ids.ndim == 0 else ids
     if mode == "one_hot" and ids.ndim > 1 and ids.shape[-1] == 1:
         ids = ids[..., 0]
-    places = jax.nn.one_hot(ids, depth, dtype=dtype)
+    places = jax.nn.one_hot(ids.astype("int32"), depth, dtype=dtype)
     if mode == "one_hot":
         return places
     if mode == "multi_hot":

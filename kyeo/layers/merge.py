@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from kyeo import ops
@@ -12,6 +11,7 @@ from kyeo.core.errors import boolean, describe, problem
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.layers.layer import Layer
+from kyeo.ops.kernels import at_unit_length
 
 __all__ = [
     "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract", "add", "average",
@@ -293,7 +293,7 @@ class Dot(_Merge):
         x, y = inputs
         a, b = self._axes(x.ndim, y.ndim)
         if self.normalize:
-            x, y = _unit(x, a), _unit(y, b)
+            x, y = (at_unit_length(one, axis, 1.0 / settings.epsilon) for one, axis in ((x, a), (y, b)))
         x_labels, y_labels = list(range(x.ndim)), [0, *range(x.ndim, x.ndim + y.ndim - 1)]
         y_labels[b] = a
         rest = [label for label in (*x_labels[1:], *y_labels[1:]) if label != a]
@@ -303,11 +303,6 @@ class Dot(_Merge):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """None."""
         return None
-
-
-def _unit(x: Any, axis: int) -> Any:
-    squares = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
-    return x * jnp.minimum(jax.lax.rsqrt(squares), 1.0 / settings.epsilon)
 
 
 def _functional(cls: type[_Merge]) -> Callable[..., Any]:

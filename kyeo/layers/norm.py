@@ -10,7 +10,7 @@ from kyeo.core.scope import current
 from kyeo.core.settings import settings
 from kyeo.layers.arguments import axes_of, counted_axes, make_weight, refuse, weight_rules
 from kyeo.layers.layer import InputSpec, Layer
-from kyeo.ops.kernels import as_one, moments, rescaled, standardized
+from kyeo.ops.kernels import as_one, at_unit_length, moments, rescaled, standardized
 
 __all__ = [
     "BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization",
@@ -384,6 +384,4 @@ class UnitNormalization(_Normalization):
     def call(self, inputs: Any) -> Any:
         """The inputs at unit length."""
         inputs = inputs.astype(self.compute_dtype)
-        squares = jnp.sum(jnp.square(inputs), tuple(counted_axes(self, self.axis, inputs.ndim)), keepdims=True)
-        largest = min(1e12, float(jnp.finfo(inputs.dtype).max))  # float16 ends before 1e12: zeros stay zeros there too
-        return inputs * jnp.minimum(jax.lax.rsqrt(squares), largest)
+        return at_unit_length(inputs, tuple(counted_axes(self, self.axis, inputs.ndim)), 1e12)

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.arrays import of_other_libraries, refuse_masked
+from kyeo.core.arrays import of_other_libraries, refuse_masked, to_array
 from kyeo.core.errors import boolean, describe, problem
 from kyeo.core.settings import settings
 from kyeo.core.variable import unwrap
@@ -41,7 +41,7 @@ class Rescaling(DataLayer):
         scale, offset = (jnp.asarray(value, self.compute_dtype) for value in (self.scale, self.offset))
         if settings.image_data_format == "channels_first":
             scale, offset = (jnp.reshape(v, (*v.shape, *(1,) * (3 - v.ndim))) if v.ndim else v for v in (scale, offset))
-        return inputs.astype(self.compute_dtype) * scale + offset
+        return to_array(inputs).astype(self.compute_dtype) * scale + offset
 
 
 def _numbers(owner: Any, **named: Any) -> Any:

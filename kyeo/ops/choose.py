@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
+from kyeo.core.scope import current
 from kyeo.ops.rows import sized_by_values
 
 __all__ = [
@@ -120,7 +121,8 @@ def diag(x: Any, k: int = 0) -> jax.Array:
     >>> kyeo.ops.diag([1, 2]).tolist()
     [[1, 0], [0, 2]]
     """
-    return jnp.diag(to_array(x), k)
+    x = to_array(x)
+    return jnp.diag(x, k) if x.ndim == 1 else diagonal(x, k)
 
 
 @op
@@ -131,7 +133,13 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Arr
     >>> kyeo.ops.diagonal([[1, 2], [3, 4]]).tolist()
     [1, 4]
     """
-    return jnp.diagonal(to_array(x), offset, axis1, axis2)
+    x = to_array(x)
+    if current().symbolic and x.ndim > 1:
+        sides = [size for size in (x.shape[axis1], x.shape[axis2]) if not isinstance(size, int)]
+        if sides:  # the shorter side counts, and which that is shows when the model runs
+            rest = jnp.moveaxis(x, (axis1, axis2), (0, 1)).shape[2:]
+            return jnp.zeros((*rest, sides[0]), x.dtype)
+    return jnp.diagonal(x, offset, axis1, axis2)
 
 
 @op

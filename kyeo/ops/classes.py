@@ -46,7 +46,8 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     x = to_array(x)
     if jnp.issubdtype(x.dtype, jnp.floating):
         x = jnp.where(x == jnp.floor(x), x, -1)  # a fraction is no class
-    x = x if jnp.issubdtype(x.dtype, jnp.integer) else x.astype("int32")
+    if x.dtype.itemsize < 4 or not jnp.issubdtype(x.dtype, jnp.integer):  # JAX counts the classes in the type of x
+        x = x.astype("int32")
     return nn.one_hot(x, num_classes, axis=axis, dtype=standardize_dtype(dtype))
 
 
@@ -177,6 +178,7 @@ def dot_product_attention(
                       received=f"attn_logits_soft_cap={attn_logits_soft_cap}")
     dtype = jnp.result_type(query, key, value)
     query, key, value = (x.astype(dtype) for x in (query, key, value))
+    mask = None if mask is None else to_array(mask).astype(bool)
     if bias is None and not flash_attention and dtype == "float32" and on_cpu():
         return _attend(query, key, value, mask, is_causal, scale)
     bias = None if bias is None else to_array(bias).astype(dtype)
@@ -186,7 +188,7 @@ def dot_product_attention(
 
 def _attend(query: Any, key: Any, value: Any, mask: Any, causal: bool, scale: float | None) -> jax.Array:
     """The same by the kernel of the layers, which is faster on a CPU."""
-    masks = [to_array(mask)] if mask is not None else []
+    masks = [] if mask is None else [mask]
     if causal:
         masks.append(jnp.tril(jnp.ones((query.shape[1], key.shape[1]), bool)))
     return attend(query, key, value, mask=functools.reduce(jnp.logical_and, masks) if masks else None, scale=scale,

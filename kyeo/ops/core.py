@@ -175,13 +175,18 @@ def dtype(x: Any) -> str:
 
 
 @op
-def stop_gradient(variable: Any) -> jax.Array:
+def stop_gradient(variable: Any) -> Any:
     """The same values, which gradients take for constants.
+
+    Args:
+        variable: an array, or nested lists, tuples and dicts of arrays.
 
     >>> import kyeo
     >>> kyeo.ops.stop_gradient([1.0]).tolist()
     [1.0]
     """
+    if isinstance(variable, (list, tuple, dict)) and any(hasattr(part, "dtype") for part in jax.tree.leaves(variable)):
+        return jax.tree.map(lambda part: jax.lax.stop_gradient(to_array(part)), variable)
     return jax.lax.stop_gradient(to_array(variable))
 
 

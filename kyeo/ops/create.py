@@ -12,6 +12,7 @@ from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
+from kyeo.core.scope import current
 from kyeo.ops.core import convert_to_tensor
 
 __all__ = [
@@ -259,7 +260,10 @@ def diagflat(x: Any, k: int = 0) -> jax.Array:
     >>> kyeo.ops.diagflat([[1, 2]]).tolist()
     [[1, 0], [0, 2]]
     """
-    return jnp.diagflat(to_array(x), k)
+    x = to_array(x)
+    if current().symbolic and not isinstance(x.size, int):
+        return jnp.zeros((x.size + builtins.abs(k),) * 2, x.dtype)
+    return jnp.diagflat(x, k)
 
 
 @op
@@ -273,4 +277,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> jax.Array:
     x, columns = to_array(x), positive_int("ops.vander", minimum=0, optional=True, N=N)
     if x.ndim != 1:
         raise problem("Powers are taken of a vector.", received=x, expected="an array of one axis", where="ops.vander")
-    return jnp.vander(x, columns, increasing=boolean("ops.vander", increasing=increasing))
+    boolean("ops.vander", increasing=increasing)
+    if current().symbolic and not isinstance(x.size, int):
+        return jnp.zeros((x.size, x.size if columns is None else columns), x.dtype)
+    return jnp.vander(x, columns, increasing=increasing)

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy import special
 
 from kyeo.core.arrays import as_floats, to_array
@@ -39,6 +40,11 @@ def _ldexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
         raise problem("The exponent of 2 is an integer.", received=f"x2: {describe(x2)}", expected="an array of ints",
                       where="ops.ldexp", kind=TypeError)
     return jnp.ldexp(x1, x2)
+
+
+def _power(x1: jax.Array, x2: jax.Array) -> jax.Array:
+    """x1 to the power of x2, in the type of both: of a number that is known, JAX would not count the type."""
+    return jnp.power(x1 if x2.weak_type else x1.astype(jnp.result_type(x1, x2)), x2)
 
 
 def _no_nan(x1: jax.Array, x2: jax.Array) -> jax.Array:
@@ -135,7 +141,7 @@ mod = binary("mod", jnp.mod, "Remainder with the sign of x2.", "[-7], [3]", "[2]
 multiply = binary("multiply", jnp.multiply, "x1 * x2.", "[2, 3], 2", "[4, 6]")
 nextafter = binary("nextafter", jnp.nextafter, "The number after x1 on the way to x2.", "[1.0], [2.0]", "[1.00...]")
 not_equal = binary("not_equal", jnp.not_equal, "x1 != x2.", "[1, 2], 2", "[True, False]")
-power = binary("power", jnp.power, "x1 to the power of x2.", "[2, 3], 2", "[4, 9]")
+power = binary("power", _power, "x1 to the power of x2.", "[2, 3], 2", "[4, 9]")
 subtract = binary("subtract", jnp.subtract, "x1 - x2.", "[3, 4], 1", "[2, 3]")
 true_divide = binary("true_divide", jnp.divide, "x1 / x2, in floats.", "[1.0], [2.0]", "[0.5]")
 
@@ -167,9 +173,22 @@ def round(x: Any, decimals: int = 0) -> jax.Array:
     """
     x = to_array(x)
     if decimals < 0 and jnp.issubdtype(x.dtype, jnp.integer):
-        unit = 10.0**-decimals
-        return (jnp.round(x.astype("float32") / unit) * unit).astype(x.dtype)
+        return _to_tens(x, 10**-decimals)
     return jnp.round(x, decimals)
+
+
+def _to_tens(x: jax.Array, unit: int) -> jax.Array:
+    """Integers rounded to multiples of `unit`, at most the nearest that their type has; floats would lose digits."""
+    limits, dtype = jnp.iinfo(x.dtype), x.dtype
+    x = x.astype("int32") if dtype.itemsize < 4 else x
+    if unit > jnp.iinfo(x.dtype).max:
+        return jnp.zeros_like(x, dtype)
+    low, high, ten = (np.asarray(number, x.dtype) for number in (limits.min, limits.max, unit))
+    rest = jax.lax.rem(x, jnp.broadcast_to(ten, x.shape))
+    near, size = x - rest, jnp.abs(rest)  # `near` is nearer to 0
+    away = (size > ten - size) | ((size == ten - size) & (near // ten % 2 != 0))
+    step = jnp.minimum(jnp.where(x > 0, high - near, near - low), ten)
+    return jnp.where(away, jnp.where(x > 0, near + step, near - step), near).astype(dtype)
 
 
 @op

@@ -11,6 +11,7 @@ from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
+from kyeo.ops.kernels import at_unit_length
 from kyeo.ops.rows import tuple_axis
 
 __all__ = ["batch_normalization", "layer_normalization", "moments", "normalize", "rms_normalization"]
@@ -127,6 +128,5 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
     x, epsilon, axis = as_floats(to_array(x)), settings.epsilon if epsilon is None else epsilon, tuple_axis(axis)
     x = x if x.ndim else x[None]
     if order == 2:
-        most = min(1 / epsilon, float(jnp.finfo(x.dtype).max))  # or it would be infinite in half precision
-        return x * jnp.minimum(lax.rsqrt(jnp.sum(jnp.square(x), axis, keepdims=True)), most)
+        return at_unit_length(x, axis, 1 / epsilon if epsilon else float("inf"))
     return x / jnp.maximum(jnp.linalg.norm(x, order, axis, keepdims=True), epsilon)

@@ -12,7 +12,7 @@ from kyeo.core.errors import problem
 from kyeo.core.op import op
 
 __all__ = [
-    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "named_op", "reduction",
+    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "differ", "named_op", "reduction",
     "sized_by_values", "tuple_axis", "unary",
 ]
 
@@ -49,6 +49,15 @@ def tuple_axis(axis: Any) -> Any:
         raise problem("`axis` is not valid.", received=f"axis={axis!r}", expected="an int, several ints, or None",
                       kind=TypeError)
     return tuple(axis) if isinstance(axis, list) else axis
+
+
+def differ(size: Any, other: Any) -> bool:
+    """Whether two sizes are surely not the same: one that is open may be any.
+
+    >>> differ(2, 3), differ(2, jax.export.symbolic_shape("n")[0])
+    (True, False)
+    """
+    return isinstance(size, int) and isinstance(other, int) and size != other
 
 
 @contextlib.contextmanager

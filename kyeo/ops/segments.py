@@ -3,11 +3,12 @@
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.ops.kernels.settled import of_settled
-from kyeo.ops.rows import Function, named_op
+from kyeo.ops.rows import Function, differ, named_op
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
 
@@ -25,10 +26,10 @@ def _checked(data: Any, segment_ids: Any, num_segments: Any, name: str) -> tuple
     if num_segments is None:
         raise problem("The number of segments must be known.", received="num_segments=None",
                       expected="an int", where=f"ops.{name}")
-    if ids.ndim != 1 or ids.shape[0] != data.shape[0]:
+    if ids.ndim != 1 or not data.ndim or differ(ids.shape[0], data.shape[0]):
         raise problem("`segment_ids` must name a segment for each row of `data`.", received=ids,
-                      expected=f"shape ({data.shape[0]},)", where=f"ops.{name}")
-    return data, ids
+                      expected=f"shape {data.shape[:1]}", where=f"ops.{name}")
+    return data, ids if ids.shape == data.shape[:1] else jnp.zeros(data.shape[:1], ids.dtype)  # one of them is open
 
 
 _ARGUMENTS = """

@@ -77,7 +77,10 @@ def _checked(choice: Choice) -> Choice:
     if not os.path.isdir(choice.directory):
         raise problem("There is no such folder.", received=f"directory={choice.directory!r}", where=where,
                       kind=FileNotFoundError)
-    if labels is not None and labels != "inferred" and not isinstance(labels, (list, tuple)):
+    if isinstance(labels, np.ndarray) and labels.ndim == 1:
+        labels = labels.tolist()
+        choice = choice._replace(labels=labels)
+    if labels is not None and not isinstance(labels, (list, tuple)) and labels != "inferred":
         raise problem("`labels` is not valid.", received=f"labels={describe(labels)}", where=where,
                       expected='"inferred" (from the names of folders), None, or a list of integers')
     if labels != "inferred" and choice.class_names is not None:
@@ -118,6 +121,10 @@ def _index(choice: Choice, formats: tuple[str, ...], seed: int) -> tuple[list[st
         folders, labels = [str(label) for label in sorted(set(labels))], np.asarray(labels)
     else:
         folders = []
+    if choice.label_mode == "categorical" and not set(np.ravel(labels).tolist()) <= set(range(len(folders))):
+        raise problem('label_mode="categorical" needs class numbers from 0.', received=f"labels {', '.join(folders)}",
+                      where=choice.where, expected=f"integers from 0 to {len(folders) - 1}",
+                      fix="np.unique(labels, return_inverse=True)[1] counts the classes there are")
     if choice.verbose:
         print(f"Found {len(paths)} files" + (f" belonging to {len(folders)} classes." if folders else "."))
     if choice.shuffle:

@@ -89,7 +89,10 @@ def _picture(path: str, color_mode: str) -> np.ndarray:
     except ImportError:
         raise problem("Pictures are read by Pillow, which is not installed.", where=path, kind=ImportError,
                       fix='pip install "kyeo[images]"') from None
-    with Image.open(path) as image:
+    with Image.open(path) as file:
+        image: Any = file
+        if image.mode.startswith("I"):  # 16 bits of grey: Pillow would cut off what is above 255
+            image = Image.fromarray((np.asarray(image).astype("uint16") >> 8).astype("uint8"))
         array = np.asarray(image.convert(_COLORS[color_mode]))
     return array[..., None] if array.ndim == 2 else array
 

@@ -116,7 +116,9 @@ def save_img(path: Any, x: Any, data_format: str | None = None, file_format: str
     try:
         with whole as target:
             img.save(target, format=file_format, **kwargs)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and "cannot write mode" not in str(error):  # the disk's own errors stay
+            raise
         raise problem("Pillow cannot write this image.", received=f"path={describe(path)}, file_format={file_format!r}",
                       expected=f"{error}", where="utils.save_img", fix='file_format="png"') from None
 

@@ -35,7 +35,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
         num_classes = int(labels.max()) + 1
     num_classes = positive_int("to_categorical", num_classes=num_classes)
     if isinstance(labels, jax.Array):
-        return jax.nn.one_hot(labels, num_classes)
+        return jax.nn.one_hot(labels.astype("int32") if labels.dtype.itemsize < 4 else labels, num_classes)
     if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
         raise problem("Labels are out of range.", where="to_categorical", expected=f"0..{num_classes - 1}",
                       received=f"labels run {labels.min()}..{labels.max()} for {num_classes} classes")

@@ -51,12 +51,12 @@ def timeseries_dataset_from_array(
         if value >= len(data):
             raise problem(f"`{name}` is too large.", received=f"{name}={value}", where=where,
                           expected=f"less than the {len(data)} steps of the data")
-    first, last = start_index or 0, end_index or len(data)
-    if not 0 <= first < last <= len(data) or end_index == len(data) + 1:
+    first, last = start_index or 0, len(data) if end_index is None else end_index
+    if not 0 <= first < last <= len(data):
         raise problem("`start_index` and `end_index` do not fit.", where=where, expected=f"0 to {len(data)}, in order",
                       received=f"start_index={start_index}, end_index={end_index}")
     count = last - first - (length - 1) * sampling_rate
-    count = count if targets is None else min(count, len(targets))
+    count = count if targets is None else min(count, len(targets) - first)
     starts = first + np.arange(0, max(count, 0), sequence_stride)
     inside = np.arange(length) * sampling_rate
     key = int(np.random.default_rng().integers(10**6)) if seed is None else int(seed)
@@ -82,7 +82,7 @@ def split_dataset(
     """Two data sets of the rows of one that fits in memory.
 
     Args:
-        dataset: an array, a list or tuple of arrays, or a data set; a batched one gives batched ones.
+        dataset: an array, a list, tuple or dict of arrays, or a data set; a batched one gives batched ones.
         left_size, right_size: a number of rows, or a part from 0 to 1; what is left out follows from the other.
         shuffle: whether rows are shuffled before.
         seed: fixes the order.
@@ -94,9 +94,10 @@ def split_dataset(
     (8, [8, 9])
     """
     batch_size = None
-    if isinstance(dataset, (list, tuple, np.ndarray, jax.Array)):
-        tree: Any = tuple(np.asarray(a) for a in dataset) if isinstance(dataset, (list, tuple)) else np.asarray(dataset)
-        if any(np.ndim(array) == 0 for array in (tree if isinstance(tree, tuple) else [tree])):
+    if isinstance(dataset, (list, tuple, dict, np.ndarray, jax.Array)):
+        several = tuple(dataset) if isinstance(dataset, list) else dataset
+        tree: Any = jax.tree.map(np.asarray, several, is_leaf=lambda part: part is not several)
+        if any(array.ndim == 0 for array in jax.tree.leaves(tree)):
             raise problem("A number has no rows.", received=dataset, where="split_dataset", kind=TypeError,
                           expected="arrays or a data set", fix="np.asarray(...) around a list of numbers")
         rows = list(Dataset.from_tensor_slices(tree))

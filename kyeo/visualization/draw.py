@@ -135,9 +135,9 @@ def draw_segmentation_masks(
     count = int(masks.max()) + 1 if num_classes is None else num_classes
     made_up = np.arange(count)[:, None] * np.array([2**25 - 1, 2**15 - 1, 2**21 - 1]) % 255
     colors = np.asarray(made_up if color_mapping is None else [color_mapping[i] for i in range(count)], "float32")
-    known = ((masks >= 0) & (masks < count))[..., None]
-    painted = np.where(known, colors[np.clip(masks, 0, count - 1)], pictures)
+    known, wanted = ((masks >= 0) & (masks < count))[..., None], (masks != ignore_index)[..., None]
+    painted = np.where(known & wanted, colors[np.clip(masks, 0, count - 1)], pictures)
     if not blend:
         return painted
     mixed = pictures * (1 - alpha) + painted * alpha
-    return np.where((masks != ignore_index)[..., None], mixed, pictures).astype("uint8")
+    return np.where(wanted, mixed, pictures).astype("uint8")

@@ -201,6 +201,7 @@ def test_image_data_format_is_read_when_the_layer_is_made(monkeypatch):
     x = np.ones((2, 3, 4, 4), "float32")
     assert LAYERS.GlobalMaxPooling2D()(x).shape == (2, 3)
     assert LAYERS.Rescaling([1.0, 2.0, 3.0])(x)[0, :, 0, 0].tolist() == [1.0, 2.0, 3.0]
+    assert LAYERS.Rescaling(2.0, 1.0)([[1, 2], [3, 4]]).tolist() == [[3.0, 5.0], [7.0, 9.0]]
 
 
 @pytest.mark.parametrize("layer, shapes, mixes", [

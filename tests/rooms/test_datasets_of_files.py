@@ -96,13 +96,23 @@ def test_pictures(pictures):
     data = images(pictures, label_mode="categorical", class_names=["dogs", "cats"], seed=1)
     assert data.class_names == ["dogs", "cats"]
     assert next(iter(data))[1].sum(0).tolist() == [4, 5]
-    binary = images(pictures, label_mode="binary", shuffle=False, labels=[1, 0] * 4 + [1])
+    binary = images(pictures, label_mode="binary", shuffle=False, labels=np.array([1, 0] * 4 + [1]))
     assert next(iter(binary))[1].tolist() == [[1.0], [0.0]] * 4 + [[1.0]]
     for words in ({"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True}, {"interpolation": "area"}):
         assert next(iter(images(pictures, **words)))[0].shape == (9, 4, 5, 3)
     assert next(iter(images(pictures, interpolation="nearest", color_mode="rgba")))[0].dtype == "uint8"
     inside = resizing.padded(np.ones((10, 7, 1)), (4, 8), "bilinear")[0, :, 0]
     assert inside.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]  # where tf.image.resize_with_pad has it
+
+
+def test_pictures_of_16_bits(tmp_path):
+    """Bytes are the upper half of the bits, not what is below 256."""
+    from PIL import Image
+
+    Image.fromarray(np.array([[0, 300], [32768, 65535]], "uint16")).save(tmp_path / "one.png")
+    for mode in ("grayscale", "rgba"):
+        data = kyeo.utils.image_dataset_from_directory(tmp_path, None, color_mode=mode, image_size=(2, 2), verbose=False)
+        assert next(iter(data))[0, :, :, 0].tolist() == [[0, 1], [128, 255]]
 
 
 def test_the_split_is_that_of_keras(pictures):
@@ -125,6 +135,8 @@ def test_the_split_is_that_of_keras(pictures):
     ({"validation_split": 0.2, "subset": "both"}, "needs a seed"), ({"class_names": ["birds"]}, "class_names"),
     ({"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True}, "one way"),
     ({"class_names": ["cats"], "label_mode": "binary"}, "two classes"),
+    ({"labels": [1, 2] * 4 + [1], "label_mode": "categorical"}, "class numbers"),
+    ({"labels": [1, -1] * 4 + [1], "label_mode": "categorical"}, "class numbers"),
 ])
 def test_refused(pictures, words, text):
     with pytest.raises((ValueError, TypeError), match=text):
@@ -177,11 +189,12 @@ def test_windows():
         [[0, 2, 4], [5, 7, 9]], [[10, 12, 14], [15, 17, 19]]]
     assert lists(make(data, targets, 2, start_index=4, end_index=8, batch_size=9)) == [
         ([[4, 5], [5, 6], [6, 7]], [40, 50, 60])]
+    assert lists(make(data, targets[:6], 3, start_index=4)) == [([[4, 5, 6], [5, 6, 7]], [40, 50])]
     assert lists(make(data, None, 19, batch_size=None)) == [list(range(19)), list(range(1, 20))]
     first, second = (make(data, targets[:6], 4, shuffle=True, seed=2, batch_size=4) for _ in range(2))
     assert lists(first) == lists(second) != lists(second)
     assert sorted(y for _, ys in first for y in ys.tolist()) == [0, 10, 20, 30, 40, 50]
-    for words in ({"sampling_rate": 20}, {"start_index": 30}, {"end_index": -1}, {"sequence_stride": 0}):
+    for words in ({"sampling_rate": 20}, {"start_index": 30}, {"end_index": -1}, {"end_index": 0}, {"sequence_stride": 0}):
         with pytest.raises(ValueError, match=next(iter(words))):
             make(data, None, 2, **words)
 
@@ -194,6 +207,8 @@ def test_split():
     random.Random(7).shuffle(order)
     assert lists(left) == [(i, 2 * i) for i in order[:7]]
     assert lists(right) == [(i, 2 * i) for i in order[7:]]
+    left, right = kyeo.utils.split_dataset({"a": np.arange(3), "b": np.ones(3)}, left_size=2)
+    assert lists(left) == [{"a": 0, "b": 1}, {"a": 1, "b": 1}] and lists(right) == [{"a": 2, "b": 1}]
     assert list(map(len, kyeo.utils.split_dataset(ROWS.batch(2), left_size=0.6))) == [2, 2]
     for words in ({}, {"left_size": 0}, {"left_size": 11}, {"left_size": 0.7, "right_size": 0.7}):
         with pytest.raises(ValueError, match=r"size"):

@@ -156,6 +156,7 @@ def test_perspective_terms_and_unknown_sizes():
     assert o.extract_patches(kyeo.KerasTensor((None, 8, 9, 3)), 2).shape == (None, 4, 4, 12)
     assert o.ssim(unknown, unknown).shape == (None,)
     assert o.gaussian_blur(unknown).shape == (None, None, None, 3)
+    assert (o.sobel_edges(VALUES["U"]) == o.sobel_edges(VALUES["U"].astype("int32"))).all()  # bytes have no sign
     assert o.ssim(VALUES["U"], VALUES["U"], 255, 3).dtype == "float32"  # Keras casts it to uint8
 
 

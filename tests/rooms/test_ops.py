@@ -469,12 +469,20 @@ def test_where_keras_goes_wrong():
         assert (np.where(found > 0, -np.inf, b).max(axis) <= low + 1e-6).all()
     for pool in ("max_pool", "average_pool"):
         close(leaves(evaluate(f"{pool}(IMG, 2)", kyeo.ops)), leaves(evaluate(f"{pool}(IMG, 2, 2)", kyeo.ops)), pool)
+    hot = kyeo.ops.one_hot(np.array([0, 44], "uint8"), 300), kyeo.ops.one_hot(np.array([0, 44, -1], "int8"), 300)
+    assert [one.sum(-1).tolist() for one in hot] == [[1, 1], [1, 1, 0]]  # 256 is 0 in a byte
+    assert kyeo.ops.round(np.array([123456789, -15, 25, 2**31 - 1, -(2**31)], "int32"), -1).tolist() == [
+        123456790, -20, 20, 2**31 - 1, -(2**31)]  # halves to the even ten; no digits of floats, no overflow
+    assert kyeo.ops.round(np.array([126, 250, 45], "uint8"), -2).tolist() == [100, 200, 0]
+    assert kyeo.ops.power(np.array([100], "int8"), np.int32(2)).tolist() == [10000]
     assert kyeo.ops.bincount([[1, 1], [3, 0]]).tolist() == [[0, 2, 0, 0], [1, 0, 0, 1]]
     assert kyeo.ops.sparsemax([[True, False]]).tolist() == keras.ops.sparsemax(np.array([[True, False]])).tolist()
 
 
 @pytest.mark.parametrize("row, same", [
     ("quantile(I, 1)", "quantile(I, 1.0)"), ("nanquantile(I, 0, axis=1)", "nanquantile(I, 0.0, axis=1)"),
+    ("dot_product_attention(Q, KV, KV, BIAS, cast(MASK, 'int32'))", "dot_product_attention(Q, KV, KV, BIAS, MASK)"),
+    ("stop_gradient({'a': [F], 'b': P})", "[F, P]"), ("normalize(F, epsilon=0.0)", "normalize(F)"),
     ("associative_scan(lambda a, b: a + b, F, reverse=True, axis=-1)", "flip(cumsum(flip(F, 1), 1), 1)"),
 ])
 def test_where_keras_fails(row, same):
@@ -499,8 +507,24 @@ def test_unknown_sizes():
         o.broadcast_to(x[:, :1], (4, 8, 6, 3)): (4, 8, 6, 3), o.repeat(x, [1, 0, 2], axis=0): (None, 8, 6, 3),
         o.repeat(x, [1, 0, 2], axis=-1): (None, 8, 6, 3), o.unstack(x, 5)[4]: (8, 6, 3), o.solve(x[:, :3, :3, 0], x[:, :3, 0, 0]): (None, 3),
     }
+    table, row = kyeo.KerasTensor((None, 3)), kyeo.KerasTensor((None,), "int32")
+    wanted |= {
+        o.diag(table): (None,), o.diag(row, 1): (None, None), o.diagonal(x, 0, 1, 0): (6, 3, None), o.diagonal(x, 0, 1, -1): (None, 6, 3),
+        o.diagflat(table, -1): (None, None), o.vander(row): (None, None), o.vander(row, 2): (None, 2), o.stop_gradient([table, row])[1]: (None,),
+        o.segment_sum(table, np.array([0, 1]), 4): (4, 3), o.segment_max(np.ones((2, 3)), row, 4): (4, 3),
+    }
     for tensor, shape in wanted.items():
         assert tensor.shape == shape
+
+
+def test_no_direction_has_no_gradient():
+    """A vector of zeros, such as a row behind relu or of padding, does not turn all weights into NaN."""
+    zeros, ones = jnp.zeros((2, 3)), jnp.ones((2, 3))
+    unit, dot = kyeo.layers.UnitNormalization(), kyeo.layers.Dot(1, normalize=True)
+    for fn in (kyeo.ops.normalize, unit, lambda x: dot([x, ones]), lambda x: kyeo.losses.cosine_similarity(ones, x)):
+        for dtype in ("float32", "float16"):
+            found, slope = jax.value_and_grad(lambda x, fn=fn: fn(x).sum())(zeros.astype(dtype))
+            assert found == 0 and not slope.any() and slope.dtype == dtype
 
 
 def test_rows_carry_their_own_names():

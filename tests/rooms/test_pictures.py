@@ -82,6 +82,8 @@ def test_draw_segmentation_masks():
         mine, wanted = (room.visualization.draw_segmentation_masks(IMAGES, masks, **words) for room in (kyeo, keras))
         assert mine.dtype == np.asarray(wanted).dtype
         np.testing.assert_allclose(mine.astype(int), np.asarray(wanted).astype(int), atol=1)
+    mine = kyeo.visualization.draw_segmentation_masks(IMAGES, masks, 4, blend=False, ignore_index=0)  # Keras paints it
+    assert (mine == IMAGES)[masks[..., 0] == 0].all() and not (mine == IMAGES)[masks[..., 0] == 1].all()
 
 
 def test_draw_bounding_boxes():
@@ -113,6 +115,7 @@ BAD = [
     (lambda: kyeo.utils.img_to_array(np.ones(3)), "one image"), (lambda: kyeo.utils.load_img(3), "no file"),
     (lambda: kyeo.utils.pad_sequences([1, 2]), "no sequences"), (lambda: kyeo.utils.pad_sequences([[1]], padding="before"), "pre"),
     (lambda: kyeo.utils.pad_sequences([[1]], value="a"), "dtype=object"), (lambda: kyeo.utils.pad_sequences([np.ones((2, 2)), np.ones((2, 3))]), "different shapes"),
+    (lambda: kyeo.utils.save_img(io.BytesIO(), np.full((2, 2, 1), 300), file_format="png", scale=False), "cannot write"),
     (lambda: kyeo.visualization.draw_bounding_boxes(RGB, {}, "xyxy"), "batch"), (lambda: kyeo.visualization.draw_bounding_boxes(IMAGES, [], "xyxy"), "dict"),
     (lambda: kyeo.visualization.draw_segmentation_masks(IMAGES, IMAGES[..., :1]), "integer"),
     (lambda: kyeo.visualization.plot_image_gallery(IMAGES, path="a", show=True), "written or shown"),

@@ -98,6 +98,13 @@ def test_dropout(rate, noise_shape):
     assert half.dtype == "bfloat16"
 
 
+@pytest.mark.parametrize("name", ["normal", "truncated_normal"])
+def test_numbers_have_the_dtype_asked_for(name):
+    """Also where the mean or the deviation is of another type, as NumPy's numbers are."""
+    found = jax.eval_shape(lambda: getattr(random, name)((2,), jnp.zeros(2), np.float32(0.5), "float16", seed=1))
+    assert found.dtype == "float16"
+
+
 def test_dropout_of_nothing_and_of_all():
     assert random.dropout(X, 0.0, seed=1).tolist() == X.tolist()
     assert not random.dropout(X, 1.0, seed=1).any()

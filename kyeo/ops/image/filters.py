@@ -46,7 +46,7 @@ def sobel_edges(images: Any, data_format: str | None = None) -> Array:
     """How much images change downwards and to the right, by Sobel's 3x3 windows, zeros outside.
 
     Args:
-        images: an image or a batch.
+        images: an image or a batch; edges of integers are of int32, for bytes know no change downwards.
         data_format: "channels_last", "channels_first", or None for the setting.
 
     Returns: the shape of the images with an axis of 2 at the end: change along y, change along x.
@@ -57,6 +57,7 @@ def sobel_edges(images: Any, data_format: str | None = None) -> Array:
     [24.0, 8.0]
     """
     def edges(batch: Array) -> Array:
+        batch = batch if is_float(batch.dtype) else batch.astype("int32")
         both = ((2, 1), (1, 2))  # along which axis to smooth, along which to take differences
         return jnp.stack([filtered(filtered(batch, [1, 2, 1], across), [-1, 0, 1], along)
                           for across, along in both], -1)

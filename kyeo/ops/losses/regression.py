@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.settings import settings
+from kyeo.ops.kernels import at_unit_length
 from kyeo.ops.losses.pair import match, per_sample
 
 __all__ = [
@@ -81,15 +82,11 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> jax.Array:
     return jnp.mean(jnp.square(logs[0] - logs[1]), axis=-1)
 
 
-def _to_unit_length(x: jax.Array, axis: int) -> jax.Array:
-    inverse = jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=axis, keepdims=True))
-    return x * jnp.minimum(inverse, 1.0 / settings.epsilon)
-
-
 def cosine(y_true: Any, y_pred: Any, axis: int) -> jax.Array:
     """Cosine of the angle between the vectors along `axis`."""
     true, pred = match(y_true, y_pred, "cosine_similarity")
-    return jnp.sum(_to_unit_length(true, axis) * _to_unit_length(pred, axis), axis=axis)
+    true, pred = (at_unit_length(x, axis, 1.0 / settings.epsilon) for x in (true, pred))
+    return jnp.sum(true * pred, axis=axis)
 
 
 @per_sample

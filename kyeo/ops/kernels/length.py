@@ -1,0 +1,32 @@
+"""Vectors at unit length, with a gradient where there is no direction."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+__all__ = ["at_unit_length"]
+
+
+def at_unit_length(x: Array, axis: Any, most: float) -> Array:
+    """`x` divided by the root of the sum of its squares along `axis`, that is, times at most `most`.
+
+    A vector of zeros stays as it is. It has no direction, so its gradient is 0; that of the root would be NaN, and all
+    weights behind it with it.
+
+    Args:
+        x: floats of any shape.
+        axis: the axis, or a tuple of them.
+        most: the largest factor.
+
+    >>> import jax, jax.numpy as jnp
+    >>> at_unit_length(jnp.array([[6.0, 8.0], [0.0, 0.0]]), -1, 1e7).round(1).tolist()
+    [[0.6..., 0.8...], [0.0, 0.0]]
+    >>> jax.grad(lambda x: at_unit_length(x, -1, 1e7).sum())(jnp.zeros(2)).tolist()
+    [0.0, 0.0]
+    """
+    most = min(most, float(jnp.finfo(x.dtype).max))  # or it would be infinite in half precision
+    squares = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
+    nothing = squares == 0
+    factor = jnp.minimum(lax.rsqrt(jnp.where(nothing, 1, squares)), most)
+    return jnp.where(nothing, lax.stop_gradient(x) * most, x * factor)
