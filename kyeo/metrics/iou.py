@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.settings import settings
 from kyeo.metrics.metric import Metric
@@ -49,7 +50,7 @@ class IoU(Metric):
                           expected=f"numbers from 0 to {num_classes - 1}")
         self.ignore_class, self.axis = ignore_class, axis
         self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
-        self.total_cm = self.add_variable((num_classes, num_classes), "zeros", self.dtype,
+        self.total_cm = self.add_variable((num_classes, num_classes), "zeros", widened(self.dtype),
                                           name="total_confusion_matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -58,9 +59,9 @@ class IoU(Metric):
         true = true if self.sparse_y_true else jnp.argmax(true, axis=self.axis)
         pred = pred if self.sparse_y_pred else jnp.argmax(pred, axis=self.axis)
         true, pred = match(true.astype("int32"), pred.astype("int32"), type(self).__name__, least_rank=0, exact=True)
-        weight = jnp.ones((), self.dtype)
+        weight = jnp.ones((), self.total_cm.dtype)
         if sample_weight is not None:
-            weight = as_array(sample_weight, self.dtype, "sample_weight")
+            weight = as_array(sample_weight, self.total_cm.dtype, "sample_weight")
             if weight.ndim == true.ndim + 1 and weight.shape[-1] == 1:
                 weight = weight[..., 0]
         weight = jnp.broadcast_to(expand_to(weight, true), true.shape)

@@ -333,3 +333,23 @@ def test_a_users_convolution(own, data_format):
     ours.set_weights(theirs.get_weights())
     x = np.random.default_rng(0).normal(size=(2, 6, 5, 3)).astype("float32")
     np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: LAYERS.RMSNormalization(), lambda: LAYERS.GaussianNoise(0.5, seed=1),
+    lambda: LAYERS.GaussianDropout(0.5, seed=1), lambda: LAYERS.AlphaDropout(0.5, seed=1),
+], ids=["rms", "noise", "gaussian dropout", "alpha dropout"])
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_integers_are_worked_on_as_floats(make, dtype):
+    x = np.array([[1, 2, 3, 10]], dtype)
+    ours, of_floats = (make()(values, training=True) for values in (x, x.astype("float32")))
+    assert ours.dtype == "float32" and ours.tolist() == of_floats.tolist()
+
+
+def test_raw_numbers_keep_their_digits_under_a_half_precision_policy():
+    policy = {"dtype": "mixed_bfloat16"}
+    assert LAYERS.Discretization([100.55], **policy)(np.array([100.5, 100.6], "float32")).tolist() == [0, 1]
+    assert LAYERS.CategoryEncoding(1000, "one_hot", **policy)(np.array([999.0], "float32")).argmax() == 999
+    layer = LAYERS.Normalization(mean=1e5, variance=1e8, axis=None, dtype="mixed_float16")  # infinite in float16
+    y = layer(np.array([1e5, 1.1e5], "float32"))
+    assert y.dtype == "float16" and y.tolist() == [0.0, 1.0]
