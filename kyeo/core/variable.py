@@ -154,7 +154,8 @@ class Variable(Arithmetic):
                               expected="a NumPy or JAX array, a number, or an initializer")
             if dtype is None and not isinstance(value, jax.Array):
                 value = np.asarray(value)
-                dtype = None if value.dtype.kind != "f" else standardize_dtype(None)
+                # Python's floats come as float64; an array of another type has it on purpose
+                dtype = standardize_dtype(None) if value.dtype.kind == "f" and value.dtype.itemsize > 4 else None
             array = to_array(value, None if dtype is None else standardize_dtype(dtype))
         if shape is not None and tuple(shape) != array.shape:
             raise problem("The value does not have the shape asked for.", received=value, where=self.path,
