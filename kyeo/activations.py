@@ -39,7 +39,7 @@ from kyeo.ops.activate import (
 from kyeo.ops.activate import gelu as gelu_op
 from kyeo.ops.activate import relu as relu_op
 from kyeo.ops.choose import where
-from kyeo.ops.elementwise import clip, exp, greater, multiply, subtract, tanh
+from kyeo.ops.elementwise import clip, exp, less_equal, multiply, subtract, tanh
 
 __all__ = [
     "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid",
@@ -100,8 +100,11 @@ def relu(
     """
     if threshold == 0 and max_value is None:
         return leaky_relu(x, negative_slope) if negative_slope else relu_op(x)
-    above = where(greater(x, threshold), x, 0)
-    above = above if max_value is None else clip(above, 0, max_value)
+    if threshold == 0 and max_value == 6:
+        above = relu6(x)
+    else:
+        above = where(less_equal(x, threshold), 0, x)  # a NaN stays one
+        above = above if max_value is None else clip(above, 0, max_value)
     return subtract(above, multiply(relu_op(subtract(threshold, x)), negative_slope)) if negative_slope else above
 
 

@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+import jax
+
 from kyeo.core.configurable import Configurable, deserialize_value, serialize_value
 from kyeo.core.dtypes import is_float, standardize_dtype
 from kyeo.core.errors import did_you_mean, positive_int, problem
 from kyeo.core.parameters import checked
+from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 from kyeo.ops.core import cast as cast_to
 from kyeo.ops.core import convert_to_tensor
@@ -21,6 +24,16 @@ __all__ = [
 QUANTIZATION_MODES = ("int8", "float8", "int4", "gptq", "awq")
 
 _MIXED = {"mixed_float16": ("float16", "float32"), "mixed_bfloat16": ("bfloat16", "float32")}
+
+
+def _computed(name: str) -> str:
+    """The number type that JAX computes in where it is asked for this one."""
+    dtype = standardize_dtype(name)
+    if dtype != "float64" or jax.config.jax_enable_x64:
+        return dtype
+    warn("float64 was asked for, and float32 is used: JAX computes in 32 bits, unless it is told otherwise before it "
+         "starts, by jax.config.update('jax_enable_x64', True).")
+    return "float32"
 
 
 class DTypePolicy(Configurable):
@@ -48,7 +61,7 @@ class DTypePolicy(Configurable):
         if name.startswith("mixed") and name not in _MIXED:
             raise problem("This dtype policy is not known.", received=f"name={name!r}", fix=did_you_mean(name, _MIXED),
                           expected="a dtype, or one of " + ", ".join(_MIXED))
-        self.compute_dtype, self.variable_dtype = _MIXED.get(name) or (standardize_dtype(name),) * 2
+        self.compute_dtype, self.variable_dtype = _MIXED.get(name) or (_computed(name),) * 2
 
     @property
     def quantization_mode(self) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo.core.arrays import to_array
+from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.configurable import Configurable
 from kyeo.core.errors import number, one_of, problem
 from kyeo.core.gone import answer_for_missing
@@ -41,8 +41,8 @@ def _weight(owner: Any, default: float = 0.0, **named: Any) -> float:
 
 
 def _penalty(x: Any, l1: float = 0.0, l2: float = 0.0) -> jax.Array:
-    """l1 * sum |x| + l2 * sum x^2, in the dtype of x."""
-    x = to_array(unwrap(x))
+    """l1 * sum |x| + l2 * sum x^2, in the dtype of x; of integers as floats, or the weights would be 0."""
+    x = as_floats(to_array(unwrap(x)))
     total = jnp.zeros((), x.dtype)
     if l1:
         total += jnp.asarray(l1, x.dtype) * jnp.sum(jnp.abs(x))
@@ -123,7 +123,8 @@ class OrthogonalRegularizer(Regularizer):
         x = x if self.mode == "rows" else x.T
         x = x / jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(x), 1, keepdims=True), 1e-12))
         cosines = jnp.abs(x @ x.T) * (1 - jnp.eye(len(x), dtype=x.dtype))
-        return self.factor * 0.5 * jnp.sum(cosines) / (len(x) * (len(x) - 1) / 2)
+        pairs = max(len(x) * (len(x) - 1) / 2, 1)  # a single row has no other to be orthogonal to
+        return self.factor * 0.5 * jnp.sum(cosines) / pairs
 
 
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer

@@ -104,7 +104,7 @@ def given_arguments(owner: Any) -> dict[str, Any]:
         return {}
     signature = _signature(init)
     several = [n for n, p in signature.parameters.items() if p.kind is p.VAR_POSITIONAL]
-    if args and several and getattr(type(owner).get_config, "__module__", "").startswith("kyeo."):
+    if args and several and str(getattr(type(owner).get_config, "__module__", "")).startswith("kyeo."):
         raise problem(f"{type(owner).__name__} takes *args, so its config cannot be derived.", where=owner,
                       kind=NotImplementedError,
                       fix="name the constructor's arguments, or write get_config and from_config")

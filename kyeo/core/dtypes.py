@@ -8,7 +8,7 @@ import numpy as np
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.settings import settings
 
-__all__ = ["ALLOWED_DTYPES", "is_float", "is_integer", "standardize_dtype"]
+__all__ = ["ALLOWED_DTYPES", "is_float", "is_integer", "standardize_dtype", "widened"]
 
 ALLOWED_DTYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
@@ -48,6 +48,16 @@ def standardize_dtype(dtype: Any) -> str:
 def is_float(dtype: Any) -> bool:
     """True for float16, bfloat16, float32, float64 and the float8 types."""
     return "float" in (dtype if isinstance(dtype, str) else np.dtype(dtype).name)
+
+
+def widened(dtype: Any) -> str:
+    """The dtype, or float32 where it is a shorter float: in it sums keep their digits.
+
+    >>> widened("bfloat16"), widened("int32")
+    ('float32', 'int32')
+    """
+    name = standardize_dtype(dtype)
+    return "float32" if is_float(name) and jnp.dtype(name).itemsize < 4 else name
 
 
 def is_integer(dtype: Any) -> bool:

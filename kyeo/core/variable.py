@@ -21,6 +21,7 @@ from kyeo.core.lookup import resolve
 from kyeo.core.naming import auto_name
 from kyeo.core.owned import Structure, VariableOwner, owned
 from kyeo.core.placement import place_value
+from kyeo.core.plain import warn
 from kyeo.core.processes import for_numpy
 from kyeo.core.reading import is_reading, spend
 from kyeo.core.scope import current, scope
@@ -72,6 +73,7 @@ class Variable(Arithmetic):
     [1.0, 1.0]
     """
 
+    _born = 0  # the version of the structure when it was made
     regularizer = _Checked(_function_or_none, "a function of the value that gives a penalty, or None", ValueError)
     constraint = _Checked(_function_or_none, "a function of the value that gives a new one, or None", ValueError)
     overwrite_with_gradient = _Checked(lambda value: isinstance(value, bool), "True or False", TypeError)
@@ -100,6 +102,7 @@ class Variable(Arithmetic):
             self._value = place_value(self._first_value(initializer, shape, dtype), self.path)
             self._shape, self._dtype = self._value.shape, standardize_dtype(self._value.dtype)
         Structure.version += 1
+        self._born = Structure.version
 
     def _put_off(self, initializer: Any, shape: Any, dtype: Any) -> bool:
         """Whether the first value can wait until someone asks for it: often weights of a file come before."""
@@ -151,7 +154,8 @@ class Variable(Arithmetic):
                               expected="a NumPy or JAX array, a number, or an initializer")
             if dtype is None and not isinstance(value, jax.Array):
                 value = np.asarray(value)
-                dtype = None if value.dtype.kind != "f" else standardize_dtype(None)
+                # Python's floats come as float64; an array of another type has it on purpose
+                dtype = standardize_dtype(None) if value.dtype.kind == "f" and value.dtype.itemsize > 4 else None
             array = to_array(value, None if dtype is None else standardize_dtype(dtype))
         if shape is not None and tuple(shape) != array.shape:
             raise problem("The value does not have the shape asked for.", received=value, where=self.path,
@@ -341,6 +345,15 @@ def _gather(owner: Any, found: dict[Variable, None], visited: set[int]) -> None:
         _gather(child, found, visited)
 
 
+def _tell_lost(assigned: Iterable[Variable], begun: int) -> None:
+    """Warn of what was assigned in a step that hands it to nobody; one made in the step is known to the next."""
+    lost = next((v for v in assigned if v._born <= begun), None)
+    if lost is not None:
+        warn(f"The variable `{lost.path}` was assigned inside a step that does not know it, so its new value is lost. "
+             "Keep it, or the seed generator that it belongs to, in an attribute of the layer, metric or optimizer "
+             "that uses it.")
+
+
 def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[..., tuple[Any, list[jax.Array]]]:
     """`fn` as a pure function: `run(values, *args)` gives `(fn's result, the new values)`.
 
@@ -362,9 +375,12 @@ def pure(fn: Callable[..., Any], variables: Iterable[Variable]) -> Callable[...,
                                    + describe([v.path for v in variables]))
         outer = current().overlay
         values = [unwrap(value) for value in values]  # a variable in its own place would ask for itself for ever
-        with scope(overlay={**(outer or {}), **dict(zip(variables, values))}) as inside:
+        known, begun = {**(outer or {}), **dict(zip(variables, values))}, Structure.version
+        with scope(overlay=dict(known)) as inside:
             out = jax.tree.map(unwrap, fn(*args, **kwargs))  # a variable stands for the value it has here
         assert inside.overlay is not None
+        if len(inside.overlay) > len(known):
+            _tell_lost((v for v in inside.overlay if v not in known), begun)
         return out, [inside.overlay[v] for v in variables]
 
     return run

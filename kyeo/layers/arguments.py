@@ -51,7 +51,7 @@ def activated(layer: Any, x: Any) -> Any:
 def activation_of(owner: Any, activation: Any) -> Any:
     """The function meant; one of the user's may do anything with the batch, so the layer is marked for it."""
     found = activations.get(activation)
-    if not getattr(found, "__module__", "").startswith("kyeo."):
+    if not str(getattr(found, "__module__", "")).startswith("kyeo."):
         owner.mixes_rows = True
     return found
 

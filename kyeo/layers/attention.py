@@ -82,8 +82,7 @@ class Attention(Layer):
             earlier = jnp.arange(key.shape[-2]) <= jnp.arange(query.shape[-2])[:, None]
             visible = earlier if visible is None else visible & earlier
         if visible is not None:  # finite, so that a query that sees nothing does not become NaN
-            far = jnp.asarray(65504.0 if scores.dtype == jnp.float16 else 1e9, scores.dtype)
-            scores = jnp.where(visible, scores, scores - far)
+            scores = jnp.where(visible, scores, -65504.0 if scores.dtype == jnp.float16 else -1e9)
         weights = ops.softmax(scores, axis=-1)
         if training and self.dropout > 0 and not current().symbolic:
             weights = drop(weights, self.seed_generator.next(), self.dropout, weights.shape)

@@ -57,6 +57,7 @@ class CategoryEncoding(DataLayer):
     def __init__(self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False,
                  **kwargs: Any):
         super().__init__(**kwargs)
+        self.autocast = False  # integers that come as floats must not lose digits
         _refuse_sparse(self, sparse)
         self.sparse = False
         if num_tokens is None:
@@ -116,6 +117,7 @@ class Discretization(DataLayer):
                  output_mode: str = "int", sparse: bool = False, dtype: Any = None, name: str | None = None,
                  **kwargs: Any):
         super().__init__(name=name, dtype=dtype, **kwargs)
+        self.autocast = False  # numbers that lose digits fall into other ranges
         _refuse_sparse(self, sparse)
         self.sparse = False
         if (bin_boundaries is None) == (num_bins is None):

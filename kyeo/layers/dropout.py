@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from kyeo import regularizers
+from kyeo.core.arrays import as_floats
 from kyeo.core.errors import describe, fraction, number, problem
 from kyeo.core.scope import current, scope
 from kyeo.layers.arguments import format_of, spatial_axes
@@ -40,7 +41,8 @@ class _Noise(Layer):
             raise problem(f"A layer that was made to do nothing has nothing to draw from: `{self._strength}` was 0.",
                           received=f"{self._strength}={getattr(self, self._strength)}, set later", where=self,
                           fix=f"make it with a small {self._strength}, and set it to 0 until it is wanted")
-        return self.disturb(inputs, self.seed_generator.next())
+        # of integers noise would be cut off to integers
+        return self.disturb(as_floats(inputs, self.compute_dtype), self.seed_generator.next())
 
     def disturb(self, inputs: Any, key: Any) -> Any:
         """The inputs with the noise that `key` gives."""

@@ -65,7 +65,7 @@ for _name in (
 @per_class
 def _is_own(cls: type) -> bool:
     """Whether the user wrote the `call` of a class."""
-    return not cls.call.__module__.startswith("kyeo.")  # type: ignore[attr-defined]
+    return not str(cls.call.__module__).startswith("kyeo.")  # type: ignore[attr-defined]
 
 
 def sweep(layer: Any) -> None:

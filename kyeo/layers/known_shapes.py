@@ -137,4 +137,4 @@ class _Walk:
 
 
 def _is_ours(function: Any) -> bool:
-    return isinstance(function, types.FunctionType) and str(function.__globals__["__name__"]).startswith("kyeo.")
+    return isinstance(function, types.FunctionType) and str(function.__globals__.get("__name__")).startswith("kyeo.")

@@ -241,7 +241,7 @@ class Layer(Shaped):
         return value
 
     def _wants_numbers(self) -> bool:
-        return self.autocast and self.input_spec is not None and type(self).call.__module__.startswith("kyeo.layers.")
+        return self.autocast and bool(self.input_spec) and str(type(self).call.__module__).startswith("kyeo.layers.")
 
     def _build_for(self, bound: dict[str, Any]) -> None:
         shapes = shapes_for_build(self, bound)

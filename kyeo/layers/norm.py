@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, describe, fraction, number, positive_int, problem
 from kyeo.core.scope import current
 from kyeo.core.settings import settings
@@ -362,7 +363,7 @@ class RMSNormalization(_Normalization):
         x, axes = _widened(inputs), counted_axes(self, self.axis, inputs.ndim)
         scale = _along(_value(self.scale, x.dtype), axes, x)
         outputs = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), tuple(axes), keepdims=True) + self.epsilon)
-        return (outputs * scale).astype(inputs.dtype)
+        return (outputs * scale).astype(inputs.dtype if is_float(inputs.dtype) else self.compute_dtype)
 
 
 class UnitNormalization(_Normalization):

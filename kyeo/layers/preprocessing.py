@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.arrays import of_other_libraries, refuse_masked, to_array
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import boolean, describe, problem
 from kyeo.core.settings import settings
 from kyeo.core.variable import unwrap
@@ -85,6 +86,7 @@ class Normalization(DataLayer):
         self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False, **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.autocast = False  # raw numbers may be too large, or lie too close, for half precision: see `call`
         axes = axes_of(self, () if axis is None else axis)
         self.axis = tuple(axes) if isinstance(axes, list) else (axes,)
         self.invert = boolean(self, invert=invert)
@@ -157,7 +159,8 @@ class Normalization(DataLayer):
         if not self.built:
             return None
         given = getattr(self, f"input_{name}")
-        values = jnp.asarray(unwrap(getattr(self, f"adapt_{name}")) if given is None else given, self.compute_dtype)
+        given = unwrap(getattr(self, f"adapt_{name}")) if given is None else given
+        values = jnp.asarray(given, widened(self.compute_dtype))
         if values.ndim == 0:
             values = jnp.broadcast_to(values, self._kept_shape)
         sizes = [1] * self._ndim
@@ -170,10 +173,11 @@ class Normalization(DataLayer):
         return {**super().get_config(), "mean": _plain(self.input_mean), "variance": _plain(self.input_variance)}
 
     def call(self, inputs: Any) -> Any:
-        """The normalized inputs."""
+        """The normalized inputs, worked out in float32 at least and rounded once."""
         stddev = jnp.maximum(jnp.sqrt(self.variance), settings.epsilon)
-        inputs = inputs.astype(self.compute_dtype)
-        return inputs * stddev + self.mean if self.invert else (inputs - self.mean) / stddev
+        inputs = inputs.astype(stddev.dtype)
+        outputs = inputs * stddev + self.mean if self.invert else (inputs - self.mean) / stddev
+        return outputs.astype(self.compute_dtype)
 
 
 def _plain(values: Any) -> Any:

@@ -17,6 +17,7 @@ from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import any_symbolic, infer, record
+from kyeo.losses.alone import run_alone
 from kyeo.ops.losses.pair import (
     NotMaskable,
     align_ranks,
@@ -78,6 +79,9 @@ class Loss(Configurable):
         if any_symbolic((y_true, y_pred, sample_weight)):
             args = (y_true, y_pred, sample_weight)
             return record(self, args, {}, infer(self, args, {}))
+        alone = run_alone(self, y_true, y_pred, sample_weight)
+        if alone is not None:
+            return alone
         in_mask = get_mask(y_pred)
         y_true = _map(lambda x: self._convert(x, "y_true"), y_true)
         y_pred = _map(lambda x: as_array(x, self.dtype, "y_pred"), y_pred)

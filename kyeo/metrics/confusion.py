@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import one_of, problem
 from kyeo.core.settings import settings
 from kyeo.metrics.metric import Metric
@@ -83,7 +84,7 @@ def confusion_counts(
         label_weights: one weight for each column.
         name: of the metric, for messages.
     """
-    pred = as_array(y_pred, settings.floatx, "y_pred")
+    pred = as_array(y_pred, widened(settings.floatx), "y_pred")
     true, pred = match(y_true, pred, name)
     weight = None if sample_weight is None else as_array(sample_weight, pred.dtype, "sample_weight")
     if weight is not None and weight.ndim == pred.ndim + 1 and weight.shape[-1] == 1:
@@ -291,7 +292,7 @@ def class_counts(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float,
         true, pred = match(true, pred, name) if one_hot else drop_class_axis(true, pred, name)
         true = jnp.argmax(true, -1) if one_hot else true
         pred = jnp.argmax(pred, -1)
-    weight = jnp.ones(pred.shape, settings.floatx) if sample_weight is None else as_array(sample_weight)
+    weight = jnp.ones(pred.shape, widened(settings.floatx)) if sample_weight is None else as_array(sample_weight)
     if weight.ndim == pred.ndim + 1 and weight.shape[-1] == 1:
         weight = weight[..., 0]
     weight = jnp.broadcast_to(expand_to(weight, pred), pred.shape).reshape(-1, 1)

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import number, one_of, problem
 from kyeo.core.settings import settings
 from kyeo.metrics.metric import Metric
@@ -45,14 +46,14 @@ class FBetaScore(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of one-hot (or multi-label) labels and scores of shape (n, classes)."""
-        true, pred = match(y_true, as_array(y_pred, self.dtype, "y_pred"), type(self).__name__)
+        true, pred = match(y_true, as_array(y_pred, widened(self.dtype), "y_pred"), type(self).__name__)
         if pred.ndim != 2:
             raise problem("Labels and predictions must have a row for each sample.", received=pred,
                           expected="shape (n, classes); one-hot labels", where=self)
         if not self.variables:
             shape = () if self.average == "micro" else (pred.shape[-1],)
             for name in _COUNTS:
-                setattr(self, name, self.add_variable(shape, "zeros", self.dtype, name=name))
+                setattr(self, name, self.add_variable(shape, "zeros", widened(self.dtype), name=name))
         if self.threshold is None:
             called = (pred >= jnp.max(pred, axis=-1, keepdims=True)) & (jnp.abs(pred) > 1e-9)
         else:
@@ -77,8 +78,9 @@ class FBetaScore(Metric):
         square = self.beta**2
         score = (1 + square) * precision * recall / (square * precision + recall + settings.epsilon)
         if self.average == "weighted":
-            return jnp.sum(score * real / (jnp.sum(real) + settings.epsilon))
-        return score if self.average is None else jnp.mean(score)
+            score = score * real / (jnp.sum(real) + settings.epsilon)
+        joined = {"weighted": jnp.sum, "macro": jnp.mean}.get(str(self.average), jnp.asarray)  # "micro" is one number
+        return joined(score).astype(self.dtype)
 
 
 class F1Score(FBetaScore):

@@ -6,9 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.settings import settings
 from kyeo.metrics.metric import Metric
+from kyeo.ops.kernels import as_one
 from kyeo.ops.losses.pair import as_array, expand_to, match
 
 __all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
@@ -49,7 +51,7 @@ class IoU(Metric):
                           expected=f"numbers from 0 to {num_classes - 1}")
         self.ignore_class, self.axis = ignore_class, axis
         self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
-        self.total_cm = self.add_variable((num_classes, num_classes), "zeros", self.dtype,
+        self.total_cm = self.add_variable((num_classes, num_classes), "zeros", widened(self.dtype),
                                           name="total_confusion_matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -58,29 +60,38 @@ class IoU(Metric):
         true = true if self.sparse_y_true else jnp.argmax(true, axis=self.axis)
         pred = pred if self.sparse_y_pred else jnp.argmax(pred, axis=self.axis)
         true, pred = match(true.astype("int32"), pred.astype("int32"), type(self).__name__, least_rank=0, exact=True)
-        weight = jnp.ones((), self.dtype)
+        weight = jnp.ones((), self.total_cm.dtype)
         if sample_weight is not None:
-            weight = as_array(sample_weight, self.dtype, "sample_weight")
+            weight = as_array(sample_weight, self.total_cm.dtype, "sample_weight")
             if weight.ndim == true.ndim + 1 and weight.shape[-1] == 1:
                 weight = weight[..., 0]
-        weight = jnp.broadcast_to(expand_to(weight, true), true.shape)
-        counted = (true >= 0) & (true < self.num_classes) & (pred >= 0) & (pred < self.num_classes)
-        if self.ignore_class is not None:
-            counted &= true != self.ignore_class
-        cell = jnp.where(counted, true * self.num_classes + pred, 0).reshape(-1)
-        weight = jnp.where(counted, weight, 0).reshape(-1)
-        counts = jax.ops.segment_sum(weight, cell, self.num_classes**2)
-        self.total_cm.assign_add(counts.reshape(self.num_classes, self.num_classes))
+        self.total_cm.assign_add(_matrix(true, pred, expand_to(weight, true), self.num_classes, self.ignore_class))
 
     def result(self) -> jax.Array:
         """The mean so far."""
-        matrix = self.total_cm.value.astype("float32")
-        wanted = jnp.asarray(self.target_class_ids)
-        both = jnp.diagonal(matrix)[wanted]
-        either = (jnp.sum(matrix, 0) + jnp.sum(matrix, 1) - jnp.diagonal(matrix))[wanted]
-        occurs = either > 1e-9
-        share = jnp.where(occurs, both / (either + settings.epsilon), 0.0)
-        return jnp.sum(share) / (jnp.sum(occurs) + settings.epsilon)
+        return _mean_share(self.total_cm.value, tuple(self.target_class_ids), settings.epsilon)
+
+
+@as_one(3, 4)
+def _matrix(true: jax.Array, pred: jax.Array, weight: jax.Array, classes: int, ignored: int | None) -> jax.Array:
+    """The weight of each pair of a true and a predicted class."""
+    counted = (true >= 0) & (true < classes) & (pred >= 0) & (pred < classes)
+    if ignored is not None:
+        counted &= true != ignored
+    cell = jnp.where(counted, true * classes + pred, 0).reshape(-1)
+    weight = jnp.where(counted, jnp.broadcast_to(weight, true.shape), 0).reshape(-1)
+    return jax.ops.segment_sum(weight, cell, classes**2).reshape(classes, classes)
+
+
+@as_one(1, 2)
+def _mean_share(matrix: jax.Array, targets: tuple[int, ...], epsilon: float) -> jax.Array:
+    """The mean over the classes that occur."""
+    matrix, wanted = matrix.astype("float32"), jnp.asarray(targets)
+    both = jnp.diagonal(matrix)[wanted]
+    either = (jnp.sum(matrix, 0) + jnp.sum(matrix, 1) - jnp.diagonal(matrix))[wanted]
+    occurs = either > 1e-9
+    share = jnp.where(occurs, both / (either + epsilon), 0.0)
+    return jnp.sum(share) / (jnp.sum(occurs) + epsilon)
 
 
 class BinaryIoU(IoU):

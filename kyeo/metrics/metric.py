@@ -8,7 +8,7 @@ import jax
 from kyeo import dtype_policies, initializers
 from kyeo.core.arrays import shared_zeros
 from kyeo.core.configurable import Configurable, parameters_of, serialize_value
-from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.dtypes import standardize_dtype, widened
 from kyeo.core.errors import problem
 from kyeo.core.naming import auto_name
 from kyeo.core.owned import MetricOwner, owned
@@ -64,7 +64,8 @@ class Metric(Configurable, MetricOwner):
         Args:
             shape: its sizes.
             initializer: a name, an initializer or a callable `(shape, dtype=...)`; None means zeros.
-            dtype: its number type; `floatx()` by default.
+            dtype: its number type; by default `floatx()`, but float32 at least: in half precision a count stays at
+                256 or 2048 for ever.
             aggregation: how copies on several devices are joined.
             name: its name.
         """
@@ -72,8 +73,9 @@ class Metric(Configurable, MetricOwner):
         make = initializers.get("zeros" if initializer is None else initializer)
         outer = current().path
         with scope(path=f"{outer}/{self.name}" if outer else self.name.replace("/", ">")):
-            variable = Variable(make, tuple(shape), standardize_dtype(dtype), trainable=False, autocast=False,
-                                aggregation=aggregation, synchronization="on_read", name=name)
+            variable = Variable(make, tuple(shape), widened(None) if dtype is None else standardize_dtype(dtype),
+                                trainable=False, autocast=False, aggregation=aggregation, synchronization="on_read",
+                                name=name)
         self._variables.append(variable)
         return variable
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.configurable import parameters_of, serialize_value
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import problem
 from kyeo.core.masks import get_mask
 from kyeo.metrics.metric import Metric
@@ -59,16 +60,16 @@ class Sum(Metric):
 
     def __init__(self, name: str | None = "sum", dtype: Any = None):
         super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable((), "zeros", self.dtype, name="total")
+        self.total = self.add_variable((), "zeros", widened(self.dtype), name="total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add values, each times its weight."""
-        values, _ = samplewise(values, sample_weight, jnp.sum, self.dtype, self)
+        values, _ = samplewise(values, sample_weight, jnp.sum, widened(self.dtype), self)
         self.total.assign_add(jnp.sum(values))
 
     def result(self) -> jax.Array:
         """The sum so far."""
-        return self.total.value
+        return self.total.value.astype(self.dtype)
 
 
 class Mean(Metric):
@@ -84,19 +85,19 @@ class Mean(Metric):
 
     def __init__(self, name: str | None = "mean", dtype: Any = None):
         super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable((), "zeros", self.dtype, name="total")
-        self.count = self.add_variable((), "zeros", self.dtype, name="count")
+        self.total = self.add_variable((), "zeros", widened(self.dtype), name="total")
+        self.count = self.add_variable((), "zeros", widened(self.dtype), name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values, each with its weight."""
-        values, weight = samplewise(values, sample_weight, jnp.mean, self.dtype, self)
+        values, weight = samplewise(values, sample_weight, jnp.mean, widened(self.dtype), self)
         self.total.assign_add(jnp.sum(values))
         count = values.shape[0] if values.ndim else 1
         self.count.assign_add(count if weight is None else jnp.sum(weight))
 
     def result(self) -> jax.Array:
         """The mean so far; 0 before the first value."""
-        return divide(self.total.value, self.count.value)
+        return divide(self.total.value, self.count.value).astype(self.dtype)
 
 
 class MeanMetricWrapper(Mean):
@@ -125,12 +126,12 @@ class MeanMetricWrapper(Mean):
         """Take in a batch; a mask the predictions carry leaves the masked elements out."""
         options = {name: getattr(self, name) for name in self.options}
         mask = get_mask(y_pred)
-        weight = None if sample_weight is None else as_array(sample_weight, self.dtype, "sample_weight")
+        weight = None if sample_weight is None else as_array(sample_weight, widened(self.dtype), "sample_weight")
         if weight is not None and weight.ndim and _mixes_rows(options.get("axis"), y_pred):
             raise problem("This metric compares whole columns, so it cannot weigh or leave out samples.",
                           received=f"axis={options['axis']} and a sample_weight", where=self,
                           expected="no sample_weight, or another axis", kind=NotMaskable)
-        weight = merge_mask(weight, None if mask is None else jnp.asarray(mask, self.dtype))
+        weight = merge_mask(weight, None if mask is None else jnp.asarray(mask, widened(self.dtype)))
         Mean.update_state(self, self.fn(y_true, y_pred, **options), weight)
 
     def get_config(self) -> dict[str, Any]:

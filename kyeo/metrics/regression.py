@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import one_of, positive_int
 from kyeo.core.plain import warn
 from kyeo.metrics.metric import Metric
@@ -179,7 +180,7 @@ class R2Score(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of numbers and predictions of shape (n, columns)."""
-        true, pred = match(y_true, as_array(y_pred, self.dtype, "y_pred"), type(self).__name__, least_rank=2)
+        true, pred = match(y_true, as_array(y_pred, widened(self.dtype), "y_pred"), type(self).__name__, least_rank=2)
         if len(self.variables) == 1:
             for name in _R2_SUMS:
                 setattr(self, name, self.add_variable((pred.shape[-1],), "zeros", name=name))

@@ -149,6 +149,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     if dtype is None:
         given = [0 if jax.export.is_symbolic_dim(v) else v for v in (start, stop, step) if v is not None]
         dtype = jnp.result_type(*(getattr(v, "dtype", type(v)) for v in given))
+        if dtype.kind == "f" and not any(hasattr(v, "dtype") for v in given):
+            dtype = None  # Python's floats follow `floatx`
     return jnp.arange(start, stop, step, standardize_dtype(dtype))
 
 

@@ -18,7 +18,7 @@ from kyeo.core.configurable import (
 )
 from kyeo.core.errors import boolean, fraction, number, positive_int, problem
 from kyeo.core.naming import auto_name
-from kyeo.core.owned import Structure
+from kyeo.core.owned import Structure, owned
 from kyeo.core.placement import layout_of
 from kyeo.core.plain import warn
 from kyeo.core.registry import custom_object_scope
@@ -52,6 +52,8 @@ class SharedArguments(SharedButDecay, total=False):
 
 class _OptimizerState(Configurable):
     """The half of `Optimizer` that holds things; the other half makes the steps."""
+
+    _not_owned = frozenset({"_given", "_trainable_variables"})  # where its variables are not looked for
 
     def __init__(
         self, learning_rate: Any, weight_decay: float | None = None, clipnorm: float | None = None,
@@ -111,8 +113,9 @@ class _OptimizerState(Configurable):
 
     @property
     def variables(self) -> list[Variable]:
-        """All its variables: the step count, the learning rate, then the slots."""
-        return list(self._variables)
+        """All its variables: the step count, the learning rate, then the slots, also those that a rule made itself."""
+        made = [v for v in owned(self, Variable) if v not in self._indices]
+        return list({**self._variables, **dict.fromkeys(made)})
 
     @property
     def iterations(self) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import number
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable, pure, unwrap
@@ -53,7 +54,7 @@ def rate_dtype() -> str:
 
     In bfloat16 a `beta_2` of 0.999 would round to 1 and the correction to 0.
     """
-    return jnp.promote_types(settings.floatx, "float32").name
+    return widened(settings.floatx)
 
 
 def branch(
@@ -69,9 +70,14 @@ def branch(
         variable.assign(value)
 
 
+def _squares(gradient: jax.Array) -> jax.Array:
+    """The sum of squares; in float16 that of 256 would be infinite, and the gradient clipped to nothing."""
+    return jnp.sum(jnp.square(gradient.astype(widened(gradient.dtype))))
+
+
 def clip_by_norm(gradient: jax.Array, limit: float) -> jax.Array:
     """The gradient, scaled down where its L2 norm is above `limit`."""
-    norm = jnp.sqrt(jnp.sum(jnp.square(gradient)))
+    norm = jnp.sqrt(_squares(gradient))
     return gradient * (limit / jnp.maximum(norm, limit)).astype(gradient.dtype)
 
 
@@ -80,7 +86,7 @@ def clip_by_global_norm(gradients: Sequence[jax.Array], limit: float) -> list[ja
 
     A norm that is not finite makes every gradient NaN: half a step would hide the trouble.
     """
-    norm = jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in gradients))
+    norm = jnp.sqrt(sum(map(_squares, gradients)))
     scale = jnp.where(jnp.isfinite(norm), limit / jnp.maximum(norm, limit), jnp.nan)
     return [g * scale.astype(g.dtype) for g in gradients]
 

@@ -55,7 +55,7 @@ def load_assets(model: Any, names: list[str], read: AssetReader, where: str) -> 
         if not mine:
             continue
         files = {_checked(name[len(begin):], where): name for name in mine}
-        if type(item).load_assets.__module__.startswith("kyeo."):
+        if str(type(item).load_assets.__module__).startswith("kyeo."):
             item.read_assets({short: read(name) for short, name in files.items()})
             continue
         with tempfile.TemporaryDirectory() as folder:

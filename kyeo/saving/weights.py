@@ -198,7 +198,7 @@ def _shortened(lines: list[str], between: str = "; ") -> str:
 def _loads_plainly(item: Any) -> bool:
     """Whether an object takes its own variables one by one, and does nothing else."""
     own = getattr(type(item), "load_own_variables", None)
-    return getattr(own, "__module__", "").startswith("kyeo.") and not getattr(item, "runs_on_host", False)
+    return str(getattr(own, "__module__", "")).startswith("kyeo.") and not getattr(item, "runs_on_host", False)
 
 
 def _mismatches(item: Any, group: Group) -> list[str]:

@@ -194,5 +194,5 @@ def _work_of(cls: type) -> list[Any]:
 
 def _is_ours(thing: Any) -> bool:
     """Whether a class or function is Kyeo's. A function's globals tell where it was written; its name may lie."""
-    module = thing.__globals__["__name__"] if isinstance(thing, types.FunctionType) else thing.__module__
+    module = thing.__globals__.get("__name__") if isinstance(thing, types.FunctionType) else thing.__module__
     return str(module).split(".")[0] == "kyeo"

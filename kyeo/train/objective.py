@@ -283,12 +283,12 @@ def function_of(loss: Loss) -> str:
 
 def _own(function: Any) -> bool:
     """Whether a function is the user's own."""
-    return function is not None and not getattr(function, "__module__", "kyeo.").startswith("kyeo.")
+    return function is not None and not str(getattr(function, "__module__", "kyeo.")).startswith("kyeo.")
 
 
 def _is_own(loss: Loss) -> bool:
     """Whether the user wrote a loss."""
-    return not loss.call.__module__.startswith("kyeo.") or _own(getattr(loss, "fn", None))
+    return not str(loss.call.__module__).startswith("kyeo.") or _own(getattr(loss, "fn", None))
 
 
 def _as_whole(spec: Any, way: tuple[Any, ...]) -> Loss:

@@ -27,8 +27,8 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
         given: the argument that the batch came in.
     """
     x, y, _ = batch
-    objective = model._objective
-    if y is None and objective.spec["loss"] is not None and type(model).compute_loss.__module__.startswith("kyeo."):
+    objective, ours = model._objective, str(type(model).compute_loss.__module__).startswith("kyeo.")
+    if y is None and objective.spec["loss"] is not None and ours:
         pairs = isinstance(x, (list, tuple)) and all(isinstance(part, tuple) for part in x)
         raise problem("There are no labels.", received=f"`{given}` without labels", where=model,
                       expected=f"labels for loss={objective.spec['loss']!r}",

@@ -111,7 +111,7 @@ class Trainer(StepCache):
         if not self.compiled:
             raise problem(f"`{method}` needs a compiled model.", received="a model that was not compiled", where=self,
                           fix='call model.compile(optimizer="adam", loss=...) first')
-        own = not type(self).train_step.__module__.startswith("kyeo.")  # a step that may have optimizers of its own
+        own = not str(type(self).train_step.__module__).startswith("kyeo.")  # with optimizers of its own
         if self.optimizer is None and method in ("fit", "train_on_batch") and not own:
             raise problem(f"`{method}` needs an optimizer.", received="compile(optimizer=None)", where=self,
                           fix='call model.compile(optimizer="adam", loss=...)')

@@ -214,3 +214,10 @@ def test_attention_over_the_batch_mixes_rows():
     other = LAYERS.MultiHeadAttention(2, 3)
     other(X, X)
     assert layer.mixes_rows and not other.mixes_rows
+
+
+@pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+def test_a_query_in_half_precision_that_sees_nothing_is_no_nan(name):
+    low = np.full((1, 2, 4), -9.0, "float16")  # scores far below 0: less 65504 they would be infinite
+    y = getattr(LAYERS, name)(dtype="float16")([low, -low], mask=[None, np.zeros((1, 2), bool)])
+    assert y.tolist() == (-low).tolist()

@@ -334,3 +334,42 @@ def test_a_users_convolution(own, data_format):
     ours.set_weights(theirs.get_weights())
     x = np.random.default_rng(0).normal(size=(2, 6, 5, 3)).astype("float32")
     np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: LAYERS.RMSNormalization(), lambda: LAYERS.GaussianNoise(0.5, seed=1),
+    lambda: LAYERS.GaussianDropout(0.5, seed=1), lambda: LAYERS.AlphaDropout(0.5, seed=1),
+], ids=["rms", "noise", "gaussian dropout", "alpha dropout"])
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_integers_are_worked_on_as_floats(make, dtype):
+    x = np.array([[1, 2, 3, 10]], dtype)
+    ours, of_floats = (make()(values, training=True) for values in (x, x.astype("float32")))
+    assert ours.dtype == "float32" and ours.tolist() == of_floats.tolist()
+
+
+def test_raw_numbers_keep_their_digits_under_a_half_precision_policy():
+    policy = {"dtype": "mixed_bfloat16"}
+    assert LAYERS.Discretization([100.55], **policy)(np.array([100.5, 100.6], "float32")).tolist() == [0, 1]
+    assert LAYERS.CategoryEncoding(1000, "one_hot", **policy)(np.array([999.0], "float32")).argmax() == 999
+    layer = LAYERS.Normalization(mean=1e5, variance=1e8, axis=None, dtype="mixed_float16")  # infinite in float16
+    y = layer(np.array([1e5, 1.1e5], "float32"))
+    assert y.dtype == "float16" and y.tolist() == [0.0, 1.0]
+
+
+def test_float64_is_told_once_and_is_what_it_says():
+    with pytest.warns(UserWarning, match="float64 was asked for, and float32 is used") as told:
+        layer = LAYERS.Dense(2, dtype="float64")
+    y = layer(np.ones((1, 3)))  # without the warnings of JAX: they would be errors here
+    assert len(told) == 1 and y.dtype == layer.compute_dtype == layer.dtype == "float32"
+    assert layer.dtype_policy.name == "float64"
+
+
+def test_types_of_floats_under_a_half_precision_floatx():
+    kyeo.config.set_floatx("float16")
+    try:
+        given = [np.ones(2, "float32"), np.ones(2, "float16"), np.ones(2), 1.5, [1.5]]
+        assert [kyeo.Variable(v).dtype for v in given] == ["float32", "float16", "float16", "float16", "float16"]
+        assert kyeo.ops.arange(3.0).dtype == "float16" and kyeo.ops.arange(np.float32(3)).dtype == "float32"
+    finally:
+        kyeo.config.set_floatx("float32")
+    assert kyeo.Variable(np.ones(2, "float16")).dtype == "float16"

@@ -31,6 +31,11 @@ def test_stateful_goes_on(name):
     np.testing.assert_allclose(np.asarray(layer.states[0]), halves[0][:, -1], atol=1e-6)
 
 
+def test_no_time_steps():
+    with pytest.raises(ValueError, match="have no time steps"):
+        layers.GRU(2)(np.ones((2, 0, 3), "float32"))
+
+
 def test_stateful_needs_one_batch_size():
     layer = layers.LSTM(5, stateful=True)
     layer(X)

@@ -10,6 +10,7 @@ import kyeo
 from kyeo import activations
 
 X = np.array([[-40.0, -6.5, -3.0, -1.1, -0.6], [-0.2, 0.3, 0.6, 1.2, 90.0]], "float32")
+NAN_STAYS = ({"max_value": 6}, {"max_value": 5}, {"threshold": 0.5}, {"negative_slope": 0.1, "max_value": 6})
 NOT_PLAIN = {"deserialize", "get", "glu", "serialize", "sparsemax", "threshold"}  # sparsemax: see test_ops.py
 ROWS = [(name, {}) for name in activations.__all__ if name not in NOT_PLAIN]
 ROWS += [
@@ -50,6 +51,13 @@ def test_names_and_configs(name):
     written = activations.serialize(fn)
     assert written == keras.activations.serialize(getattr(keras.activations, name))
     assert activations.deserialize(written) is fn is activations.get(fn)
+
+
+def test_a_ceiling_or_a_threshold_hides_no_nan():
+    for words in NAN_STAYS:
+        assert np.isnan(activations.relu(np.array([np.nan, 1.0], "float32"), **words)).tolist() == [True, False], words
+    at_6 = jax.grad(lambda x: activations.relu(x, max_value=6))(6.0)
+    assert at_6 == jax.grad(lambda x: keras.activations.relu(x, max_value=6))(6.0) == 0
 
 
 def test_softmax_in_half_precision_is_rounded_once():

@@ -462,3 +462,30 @@ def test_no_form_on_logits_where_there_is_none():
     wrapped = LossFunctionWrapper(losses.categorical_crossentropy, name="x")
     value = from_logits_version(wrapped, "softmax")(*DATA["logits"])
     np.testing.assert_allclose(value, losses.CategoricalCrossentropy(from_logits=True)(*DATA["logits"]), rtol=1e-5)
+
+
+# -- called by itself --------------------------------------------------------------------------------------
+def test_one_program_that_notices_what_is_set_later():
+    seen = []
+
+    def listen(event, _duration, **_):
+        seen.extend([event] * (event == "/jax/core/compile/backend_compile_duration"))
+
+    true, pred = np.ones((7, 11), "float32"), np.full((7, 11), 0.0, "float32")  # of a shape no other test has
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        loss = losses.BinaryCrossentropy(label_smoothing=0.5)
+        first = float(loss(true, pred))
+        assert float(losses.BinaryCrossentropy(label_smoothing=0.5, name="again")(true, pred)) == first
+        assert len(seen) == 1
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    loss.label_smoothing = 0.0
+    assert loss(true, pred) > first
+    kyeo.config.set_epsilon(1e-2)
+    try:
+        np.testing.assert_allclose(loss(true, pred), -np.log(1e-2), rtol=1e-4)
+    finally:
+        kyeo.config.set_epsilon(1e-7)
+    loss.reduction = "none"
+    assert loss(true, pred).shape == (7,)

@@ -232,6 +232,23 @@ def test_sum_and_mean(name, values, weight):
     np.testing.assert_allclose(mine.result(), other.result(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sums_in_half_precision_do_not_stand_still(dtype):
+    mean, score = metrics.Mean(dtype=dtype), metrics.FBetaScore("micro", threshold=0.5, dtype=dtype)
+    mean.update_state(1.0)
+    mean.count.assign(70_000.0)  # infinite in float16; and in bfloat16 one more is no more
+    mean.total.assign(35_000.0)
+    mean.update_state(np.zeros(32, "float32"))
+    assert mean.count.numpy() == 70_032 and abs(mean.result() - 0.5) < 1e-3 and mean.result().dtype == dtype
+    score.update_state(np.eye(2), np.eye(2))
+    assert {v.dtype for v in score.variables} == {"float32"} and score.result().dtype == dtype
+    kyeo.config.set_floatx(dtype)
+    try:
+        assert metrics.TruePositives().accumulator.dtype == "float32"
+    finally:
+        kyeo.config.set_floatx("float32")
+
+
 def test_wrapped_function():
     metric = metrics.MeanMetricWrapper(losses.huber, name="h", delta=0.5)
     other = keras.metrics.MeanMetricWrapper(keras.losses.huber, name="h", delta=0.5)

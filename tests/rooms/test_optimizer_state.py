@@ -107,6 +107,13 @@ def test_no_gradient_is_warned_about_and_leaves_the_variable():
     assert int(optimizer.iterations) == 1
 
 
+@pytest.mark.parametrize("limit", ["clipnorm", "global_clipnorm"])
+def test_a_norm_in_half_precision_is_no_infinity(limit):
+    variable = Variable(np.zeros(2, "float16"), dtype="float16")
+    optimizers.SGD(1.0, **{limit: 1.0}).apply([np.array([300.0, -400.0])], [variable])  # 300**2 is infinite in float16
+    np.testing.assert_allclose(variable.numpy(), [-0.6, 0.8], rtol=1e-3)
+
+
 def test_constraints_are_applied_after_the_step():
     variable = Variable([1.0, 1.0])
     variable.constraint = lambda value: jnp.maximum(value, 0)
@@ -166,6 +173,7 @@ def own_class(library, ops, variable_class):
             self.steps = [
                 self.add_variable_from_reference(reference_variable=v, name="step", initializer="ones")
                 for v in variables]
+            self.held = {"counts": [variable_class(0.0, trainable=False) for _ in variables]}
 
         def update_step(self, gradient, variable, learning_rate):
             learning_rate = ops.cast(learning_rate, variable.dtype)
@@ -174,6 +182,7 @@ def own_class(library, ops, variable_class):
             self.assign(step, ops.multiply(step, self.momentum) - ops.multiply(gradient, learning_rate))
             self.assign_add(variable, step)
             self.assign_add(self.seen, 1.0)
+            self.assign_add(self.held["counts"][self._get_variable_index(variable)], 2.0)
 
         def get_config(self):
             return {**super().get_config(), "momentum": self.momentum}

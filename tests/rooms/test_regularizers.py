@@ -46,6 +46,13 @@ def test_names(name):
     assert type(found).__name__ == type(theirs).__name__ and isinstance(found, regularizers.Regularizer)
 
 
+def test_integers_and_a_single_row():
+    for name, wanted in (("L1", 0.6), ("L2", 1.4), ("L1L2", 2.0)):
+        made = getattr(regularizers, name)(*(0.1,) * (2 if name == "L1L2" else 1))
+        np.testing.assert_allclose(made(np.array([1, -2, 3])), wanted, rtol=1e-6)  # in integers the weight is 0
+    assert regularizers.OrthogonalRegularizer()(np.ones((1, 3), "float32")) == 0  # Keras: 0 / 0
+
+
 def test_identifiers():
     def penalty(x):
         return x

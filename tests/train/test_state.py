@@ -356,3 +356,17 @@ def test_the_loss_that_was_given():
     assert model.loss == "mine"
     model.compile("sgd", "mse")
     model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 2), "float32"))
+
+
+def test_what_a_step_assigns_to_a_variable_that_nobody_holds_is_told():
+    hidden = kyeo.Variable(0.0, trainable=False, name="hidden")
+
+    class Counts(kyeo.layers.Layer):
+        def call(self, x):
+            hidden.assign_add(1.0)
+            return x
+
+    model = kyeo.Sequential([kyeo.Input((2,)), Counts()])
+    with pytest.warns(UserWarning, match="`hidden` was assigned inside a step that does not know it") as told:
+        model.predict(np.ones((1, 2)), verbose=0)
+    assert told[0].filename == __file__

@@ -188,6 +188,8 @@ class RNN(Layer):
     # -- the call ------------------------------------------------------------------------------------------
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         """The outputs of the cell, step by step."""
+        if sequences.shape[1] == 0:
+            raise problem("The sequences have no time steps.", received=sequences, where=self, expected="one at least")
         states = self._first_states(sequences.shape[0], initial_state)
         xs, real = jnp.swapaxes(sequences, 0, 1), self._time_major(mask)
         if self.go_backwards:
