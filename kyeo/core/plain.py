@@ -40,7 +40,7 @@ class Words(NamedTuple):
 
 
 # JAX's exceptions for values that are not known yet, the most special first.
-_CLASSES: tuple[tuple[type[Exception], Words], ...] = (
+_CLASSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Words], ...] = (
     (jax.errors.TracerBoolConversionError, Words(
         "no `if`, `while`, `and`, `or` or `not` on values that are only known when the step runs",
         "choose with kyeo.ops.where(condition, a, b), or kyeo.ops.cond")),
@@ -52,7 +52,7 @@ _CLASSES: tuple[tuple[type[Exception], Words], ...] = (
     (jax.errors.UnexpectedTracerError, Words(
         "no value of a running step that was kept and used after it",
         "return the value, or keep it in a variable: add_weight(...) and assign(...)")),
-    (jax.errors.ConcretizationTypeError, Words(
+    ((jax.errors.ConcretizationTypeError, jax.errors.TracerIntegerConversionError), Words(
         "no int(), float(), len() or range() of values that are only known when the step runs",
         "take sizes from x.shape, and compute values with kyeo.ops")),
 )
@@ -63,6 +63,8 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
      "when the step runs: the functions of kyeo.ops compute with it"),
     (re.compile(r"arrays are immutable|does not support item assignment"), "no assignment into a tensor, as in "
      "x[i] = v: x = x.at[i].set(v), kyeo.ops.where(...) or kyeo.ops.scatter_update(...) make a new one"),
+    (re.compile(r"slice indices must have static"), "no slice x[a:b] whose ends are values that are only known when "
+     "the step runs: kyeo.ops.slice(x, start, sizes) takes such a start, kyeo.ops.where(...) leaves elements out"),
     (re.compile(r"Error interpreting argument to .* type <class '([\w.]*)'>"), r"tensors, not a value of type \1"),
     (re.compile(r"dot_general requires contracting dimensions to have the same shape, got \((\d+),\) and \((\d+),\)"),
      r"a matrix product sums over two axes of equal size, and these have \1 and \2"),

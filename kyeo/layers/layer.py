@@ -163,9 +163,10 @@ class Layer(Shaped):
     def build(self, input_shape: Any) -> None:
         """Make the weights. The default runs `call` on shapes, which builds the layers inside; asked for by a
         class's own `build`, it leaves all to that."""
-        default = type(self).build is Layer.build
-        if input_shape is not None and default and any(True for _ in self.layers_inside()):
-            self._build_by_running(input_shape)
+        if input_shape is not None and type(self).build is Layer.build:
+            if any(True for _ in self.layers_inside()):
+                self._build_by_running(input_shape)
+            self._build_shapes = self._build_shapes or {call_spec(type(self)).names[0]: input_shape}
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:

@@ -176,7 +176,7 @@ def spread(spec: Any, names: Sequence[str | None], what: str, many: bool, nestin
     ['mse', 'mae']
     """
     count = len(names)
-    if spec is None:
+    if spec is None or (many and isinstance(spec, (list, tuple)) and not spec):  # metrics=[]
         return [None] * count
     inside = _within(spec, nesting) if nesting is not None else None
     if inside is not None and (many or not any(_is_nested(one) and not _are_several(one) for one in inside)):

@@ -199,6 +199,24 @@ def reshape_that_does_not_fit(still):
     layers.Reshape((7, 4))(x)  # <-
 
 
+@mistake('Sized "sized"', "`newshape`", "ops.reshape", "(kyeo.ops.shape(x)[0], 4)", kind=TypeError)
+def size_made_of_tensors(still):
+    class Sized(layers.Layer):
+        def call(self, x):
+            return kyeo.ops.reshape(x, kyeo.ops.stack([kyeo.ops.shape(x)[0], 2, 2]))
+
+    Sized()(kyeo.Input((4,)))  # <-
+
+
+@mistake('Cut "cut"', "kyeo.ops.slice(x, start, sizes)", kind=IndexError)
+def slice_by_a_value(still):
+    class Cut(layers.Layer):
+        def call(self, x):
+            return x[:kyeo.ops.argmax(x[:, 0])]
+
+    Cut()(kyeo.Input((4,)))  # <-
+
+
 @mistake('Concatenate "concatenate"')
 def concatenate_of_different_sizes(still):
     layers.Concatenate()([kyeo.Input((4, 3)), kyeo.Input((5, 3))])  # <-
