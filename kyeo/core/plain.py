@@ -135,11 +135,17 @@ def plainly(fn: Callable[P, R]) -> Callable[P, R]:
 
 
 def _misfit(fn: Callable[..., Any], error: Exception, kwargs: dict[str, Any]) -> Exception | None:
-    """The complaint about a keyword that the function does not take, if that is why nothing of it has run."""
+    """The complaint about a keyword that the function does not take, or about too few or too many arguments, if that
+    is why nothing of it has run."""
     if not isinstance(error, TypeError) or is_told(error) or len(list(_entries(error.__traceback__))) > 2:
         return None  # something has run: more than `call` and a decorator below it
     names = [name for name in inspect.signature(fn).parameters if name != "self"]
     unknown = next((name for name in kwargs if name not in names), None)
+    said = re.search(r"(missing) \d+ required \w+ arguments?: (.*)|takes .* but (\d+) w\w+ given", str(error))
+    if unknown is None and said is not None:
+        received = f"nothing for {said[2]}" if said[1] else f"{int(said[3]) - 1} arguments by place"
+        return problem(f"`{fn.__name__}` cannot be called so.", received=received, kind=TypeError,
+                       expected=f"{fn.__name__}({', '.join(names)})")
     if unknown is None:
         return None
     return problem(f"`{fn.__name__}` has no argument `{unknown}`.", received=f"{unknown}={describe(kwargs[unknown])}",

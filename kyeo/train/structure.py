@@ -132,6 +132,8 @@ def align(tree: Any, names: Sequence[str | None], what: str, missing_ok: bool = 
         nesting: what `nesting_of` says of the outputs.
     """
     count = len(names)
+    if tree is None and missing_ok:
+        return [None] * count
     inside = _within(tree, nesting) if nesting is not None else None
     if inside is not None and not any(isinstance(one, (dict, list, tuple)) for one in inside):
         return inside

@@ -475,3 +475,33 @@ def steps_of_an_unknown_length(still):
 @mistake("Dense(...)(x)", kind=TypeError)
 def layer_on_a_layer(still):
     layers.Dense(2)(layers.Dense(3))  # <-
+
+
+@mistake("KerasTensor", "kyeo.Model(inputs, outputs)", kind=TypeError)
+def tensor_in_a_stack(still):
+    kyeo.Sequential([layers.Dense(3)(kyeo.Input((4,)))])  # <-
+
+
+@mistake("Dense", "the size of its output alone")
+def sizes_of_input_and_output(still):
+    layers.Dense(4, 3)  # <-
+
+
+@mistake("ids from -2 to 1", "Dense layer")
+def measured_numbers_as_ids(still):
+    layers.Embedding(3, 2)(np.array([[-2.5, 1.0]]))  # <-
+
+
+@mistake("ids from -1 to 1", "add 1")
+def negative_ids(still):
+    layers.Embedding(3, 2)(np.array([[-1, 1]]))  # <-
+
+
+@mistake("zip(gradients, variables)")
+def gradients_without_variables(still):
+    kyeo.optimizers.SGD().apply_gradients([ones((4,))])  # <-
+
+
+@mistake("2 arguments by place", "grads_and_vars", kind=TypeError)
+def gradients_beside_variables(still):
+    kyeo.optimizers.SGD().apply_gradients([ones((4,))], [kyeo.Variable(ones((4,)))])  # <-
