@@ -169,6 +169,19 @@ class Mine(LossFunctionWrapper):
 
 said += [float(Mine()(np.ones((2, 3)), np.zeros((2, 3)))), bool(serialization_lib.in_safe_mode())]
 said += [keras.src.utils.tracking.no_automatic_dependency_tracking(abs)(-2)]
+class Holding(keras.layers.Layer):
+    def build(self, shape):
+        self.kept, self.gone = {"a": {}}, keras.layers.Dense(1)
+        self.kept["a"]["b"] = self._tracker.track(keras.layers.Dense(1))
+        self.kept["a"]["b"].build(shape)
+        self._tracker.untrack(self.gone)
+        self.gone = None
+
+    def call(self, x):
+        return self.kept["a"]["b"](x)
+
+layer = Holding()
+said += [layer(x).shape == (2, 1)]
 store = keras.src.saving.saving_lib.H5IOStore(folder + "/mine.h5", mode="w")
 top = store.make("lora")
 top["rank"] = 3

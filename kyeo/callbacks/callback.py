@@ -1,5 +1,6 @@
 """CallbackList: tells callbacks what happens, and only those who listen."""
 
+import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from kyeo.callbacks.base import HOOKS, Callback, LazyLogs, Logs, plain_logs
 from kyeo.callbacks.history import History
 from kyeo.callbacks.progbar_logger import ProgbarLogger
 from kyeo.core.errors import describe, problem
+from kyeo.core.plain import warn
 
 __all__ = ["Callback", "CallbackList", "LazyLogs"]
 
@@ -74,6 +76,7 @@ class CallbackList(Callback):
         self._listeners: dict[str, list[Callable[..., None]]] = {
             hook: [getattr(c, hook) for c in self.callbacks if _overrides(c, hook)] for hook in HOOKS}
         _check_hooks(self._listeners)
+        _warn_of_names(self.callbacks)
         self._heard = {
             hook for hook in _BATCH_HOOKS for c in self.callbacks if c is not self._progbar and _overrides(c, hook)}
         self.set_model(model)
@@ -148,6 +151,15 @@ def _check_hooks(listeners: dict[str, list[Callable[..., None]]]) -> None:
                               received=f"def {hook}{inspect.signature(method)}, without self",
                               expected=f"def {hook}({', '.join(['self', *given])})".replace("logs)", "logs=None)"),
                               where=getattr(method, "__self__", None)) from None
+
+
+def _warn_of_names(callbacks: list[Any]) -> None:
+    """Say of methods of the user's own that are named almost as a hook that nothing will call them."""
+    for kind in {type(callback) for callback in callbacks if not type(callback).__module__.startswith("kyeo.")}:
+        for name in vars(kind):
+            near = difflib.get_close_matches(name, HOOKS, 1, 0.85) if name.startswith("on_") else []
+            if near and not hasattr(Callback, name):
+                warn(f"{kind.__name__}.{name} is never called, for callbacks have no such hook. Is {near[0]} meant?")
 
 
 def _flat(callbacks: Any) -> list[Any]:

@@ -91,6 +91,10 @@ class History(Callback):
     def history(self, value: dict[str, list[Any]]) -> None:
         self._history, self._unread = value, []
 
+    def __getitem__(self, name: Any) -> Any:
+        raise problem("What `fit` gives is no dict.", received=f"history[{name!r}]", kind=TypeError,
+                      expected="results by name in its attribute `history`", fix=f"history.history[{name!r}]")
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" if isinstance(values[-1], float) else name
                          for name, values in self.history.items() if values)

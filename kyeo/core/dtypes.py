@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.settings import settings
 
-__all__ = ["ALLOWED_DTYPES", "is_float", "is_integer", "standardize_dtype", "widened"]
+__all__ = ["ALLOWED_DTYPES", "array_dtype", "is_float", "is_integer", "standardize_dtype", "widened"]
 
 ALLOWED_DTYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
@@ -43,6 +44,18 @@ def standardize_dtype(dtype: Any) -> str:
         raise problem("This dtype is not known.", received=f"dtype={dtype!r}",
                       expected="one of " + ", ".join(ALLOWED_DTYPES), fix=did_you_mean(name, ALLOWED_DTYPES))
     return name
+
+
+def array_dtype(dtype: Any) -> str:
+    """The dtype of an array that is asked for by `dtype`: integers of 64 bits have 32, unless JAX was told otherwise.
+
+    JAX warns of it at each such request; here numbers that do not fit are refused where they come in.
+
+    >>> array_dtype("int64"), array_dtype(None)
+    ('int32', 'float32')
+    """
+    name = standardize_dtype(dtype)
+    return jax.dtypes.canonicalize_dtype(name).name if name in ("int64", "uint64") else name
 
 
 def is_float(dtype: Any) -> bool:

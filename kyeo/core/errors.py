@@ -178,6 +178,8 @@ _OLD_WAYS = {
     "workers": "give it to the data set: PyDataset(workers=...)",
     "use_multiprocessing": "give it to the data set: PyDataset(use_multiprocessing=...)",
     "max_queue_size": "give it to the data set: PyDataset(max_queue_size=...)",
+    "lr": 'give it to the optimizer: kyeo.optimizers.Adam(learning_rate=...)',
+    "learning_rate": 'give it to the optimizer: kyeo.optimizers.Adam(learning_rate=...)',
     "show_accuracy": 'compile(..., metrics=["accuracy"])',
 }
 
@@ -210,6 +212,9 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
 
 
+_FOR_DATA = {"fit": "data for validation are given as validation_data=(x, y)", "predict": "it takes x alone"}
+
+
 def positive_int(owner: Any, *, optional: bool = False, minimum: int = 1, **named: Any) -> Any:
     """`positive_int(self, units=units)`: an int of at least `minimum` (a whole float is taken as one)."""
     name, value = _single(named)
@@ -218,7 +223,8 @@ def positive_int(owner: Any, *, optional: bool = False, minimum: int = 1, **name
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
     if not _is_int(value):
-        raise _bad(owner, name, value, f"an int of at least {minimum}", TypeError)
+        fix = _FOR_DATA.get(owner) if getattr(value, "ndim", 0) > 0 and isinstance(owner, str) else None
+        raise _bad(owner, name, value, f"an int of at least {minimum}", TypeError, fix)
     if value < minimum:
         raise _bad(owner, name, value, f"an int of at least {minimum}")
     return int(value)

@@ -3,6 +3,7 @@
 The rooms of rows (initializers, losses, ...) share this one reading of an identifier; each gives its name.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,10 +41,16 @@ def resolve(identifier: Any, room: str) -> Any:
     return identifier
 
 
+# What programs ask for by a name that the room does not have.
+_MEANT = {"rmse": "root_mean_squared_error", "f1": "f1_score", "r2": "r2_score"}
+
+
 def _mend(value: Any, room: str) -> str | None:
     if isinstance(value, (int, float)):
         return {"initializers": f"Constant({value}) of kyeo.initializers", "constraints": f"MaxNorm({value})",
-                "regularizers": f"L2({value}) of kyeo.regularizers"}.get(room)
+                "regularizers": f"L2({value}) of kyeo.regularizers",
+                "activations": "a layer is told the size of its output alone; it reads that of the input off the data",
+                }.get(room)
     if hasattr(value, "shape") and room in ("losses", "metrics"):
         return "give the function itself, not what it gives for some labels"
     return None
@@ -54,8 +61,19 @@ def _named(name: str, room: str) -> Any:
     if found is None:
         raise problem(f"There is no {name!r} in kyeo.{room}.", received=repr(name), where=f"kyeo.{room}",
                       expected=f"a name of kyeo.{room}, or one you registered",
-                      fix=did_you_mean(name, names_in(room)) or _elsewhere(name, room))
+                      fix=_name_meant(name, room))
     return found
+
+
+def _name_meant(name: str, room: str) -> str | None:
+    call = re.fullmatch(r"(\w+)\(.*\)", name)
+    if call and find(call[1], room):
+        return f"without quotation marks: kyeo.{room}.{name}"
+    if room == "metrics" and name in _MEANT:
+        return f'call it "{_MEANT[name]}"'
+    if room == "metrics" and name.removeprefix("val_") in ("loss", *names_in(room)):
+        return "leave it out: the loss, and what is worked out for validation data, is there by itself"
+    return did_you_mean(name, names_in(room)) or _elsewhere(name, room)
 
 
 def _elsewhere(name: str, room: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import jax
 
 from kyeo.core.errors import describe, is_told, problem
-from kyeo.core.parameters import MISTAKES, Checks, is_misfit, misfit
+from kyeo.core.parameters import MISTAKES, Checks, is_misfit, late_size, misfit
 from kyeo.core.plain import Words, in_plain_words, is_ours, plainly
 from kyeo.core.registry import OPS
 from kyeo.core.scope import current
@@ -107,6 +107,9 @@ def op(fn: Callable[P, R]) -> Callable[P, R]:
     @plainly
     def complain(error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Say an error in our words, unless a layer is around, which knows more, or it is the user's own."""
+        late = None if is_told(error) else late_size(fn, where, args, kwargs)
+        if late is not None:
+            raise late from None
         if not is_told(error) and is_ours(error) and not current().path:
             raise _told(fn, error, args, kwargs) from None
 

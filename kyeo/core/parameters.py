@@ -21,7 +21,7 @@ import numpy as np
 from kyeo.core.errors import describe, is_told, meant, problem
 from kyeo.core.plain import in_plain_words, is_ours, plainly
 
-__all__ = ["MISTAKES", "Check", "Checks", "checked", "checks_of", "explained", "is_misfit", "misfit"]
+__all__ = ["MISTAKES", "Check", "Checks", "checked", "checks_of", "explained", "is_misfit", "late_size", "misfit"]
 
 MISTAKES = (  # of wrong arguments
     TypeError, ValueError, IndexError, AttributeError, NotImplementedError, OverflowError, ZeroDivisionError,
@@ -228,6 +228,27 @@ def is_misfit(error: TypeError) -> bool:
     return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
+# What is part of a compiled program: no value that only its run gives.
+_SIZES = {"shape", "newshape", "size", "repeats", "pad_width", "indices_or_sections", "num", "k", "n", "N", "M", "axis"}
+
+
+def late_size(fn: Callable[..., Any], where: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
+    """The complaint about a size, count or axis that is a value of the running step, if there is one; to be asked where
+    a call has failed."""
+    given = {**dict(zip(inspect.signature(fn).parameters, args)), **kwargs}
+    for name in given.keys() & _SIZES:
+        value = given[name]
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+            shown = value if hasattr(value, "dtype") else jax.tree.map(
+                lambda leaf: "?" if isinstance(leaf, jax.core.Tracer) else leaf, value)
+            return problem(
+                f"`{name}` is a value that is only known when the step runs.", where=where, kind=TypeError,
+                received=f"{name}={describe(shown)}", expected="plain ints",
+                fix="take them from x.shape, and put them together in a tuple, as (kyeo.ops.shape(x)[0], 4): "
+                    "kyeo.ops.stack, concatenate and convert_to_tensor make values of them")
+    return None
+
+
 def explained(error: Exception, fn: Callable[..., Any], where: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
               check: bool = True) -> Exception:
     """The exception to raise where a call failed with `error`: about an argument, if one is wrong, else the same."""
@@ -240,7 +261,7 @@ def explained(error: Exception, fn: Callable[..., Any], where: Any, args: tuple[
             checks_of(fn).run(where, args, kwargs)
     except (TypeError, ValueError) as wrong:
         return wrong
-    return error
+    return late_size(fn, where, args, kwargs) or error
 
 
 def _general(where: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:

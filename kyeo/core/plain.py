@@ -40,7 +40,7 @@ class Words(NamedTuple):
 
 
 # JAX's exceptions for values that are not known yet, the most special first.
-_CLASSES: tuple[tuple[type[Exception], Words], ...] = (
+_CLASSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Words], ...] = (
     (jax.errors.TracerBoolConversionError, Words(
         "no `if`, `while`, `and`, `or` or `not` on values that are only known when the step runs",
         "choose with kyeo.ops.where(condition, a, b), or kyeo.ops.cond")),
@@ -52,7 +52,7 @@ _CLASSES: tuple[tuple[type[Exception], Words], ...] = (
     (jax.errors.UnexpectedTracerError, Words(
         "no value of a running step that was kept and used after it",
         "return the value, or keep it in a variable: add_weight(...) and assign(...)")),
-    (jax.errors.ConcretizationTypeError, Words(
+    ((jax.errors.ConcretizationTypeError, jax.errors.TracerIntegerConversionError), Words(
         "no int(), float(), len() or range() of values that are only known when the step runs",
         "take sizes from x.shape, and compute values with kyeo.ops")),
 )
@@ -63,6 +63,8 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
      "when the step runs: the functions of kyeo.ops compute with it"),
     (re.compile(r"arrays are immutable|does not support item assignment"), "no assignment into a tensor, as in "
      "x[i] = v: x = x.at[i].set(v), kyeo.ops.where(...) or kyeo.ops.scatter_update(...) make a new one"),
+    (re.compile(r"slice indices must have static"), "no slice x[a:b] whose ends are values that are only known when "
+     "the step runs: kyeo.ops.slice(x, start, sizes) takes such a start, kyeo.ops.where(...) leaves elements out"),
     (re.compile(r"Error interpreting argument to .* type <class '([\w.]*)'>"), r"tensors, not a value of type \1"),
     (re.compile(r"dot_general requires contracting dimensions to have the same shape, got \((\d+),\) and \((\d+),\)"),
      r"a matrix product sums over two axes of equal size, and these have \1 and \2"),
@@ -133,11 +135,17 @@ def plainly(fn: Callable[P, R]) -> Callable[P, R]:
 
 
 def _misfit(fn: Callable[..., Any], error: Exception, kwargs: dict[str, Any]) -> Exception | None:
-    """The complaint about a keyword that the function does not take, if that is why nothing of it has run."""
+    """The complaint about a keyword that the function does not take, or about too few or too many arguments, if that
+    is why nothing of it has run."""
     if not isinstance(error, TypeError) or is_told(error) or len(list(_entries(error.__traceback__))) > 2:
         return None  # something has run: more than `call` and a decorator below it
     names = [name for name in inspect.signature(fn).parameters if name != "self"]
     unknown = next((name for name in kwargs if name not in names), None)
+    said = re.search(r"(missing) \d+ required \w+ arguments?: (.*)|takes .* but (\d+) w\w+ given", str(error))
+    if unknown is None and said is not None:
+        received = f"nothing for {said[2]}" if said[1] else f"{int(said[3]) - 1} arguments by place"
+        return problem(f"`{fn.__name__}` cannot be called so.", received=received, kind=TypeError,
+                       expected=f"{fn.__name__}({', '.join(names)})")
     if unknown is None:
         return None
     return problem(f"`{fn.__name__}` has no argument `{unknown}`.", received=f"{unknown}={describe(kwargs[unknown])}",

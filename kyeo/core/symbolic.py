@@ -275,7 +275,8 @@ def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
             return fn(*run_args, **run_kwargs)
 
     def with_size(unknown: Any) -> Any:
-        specs = [ShapeDtype(tuple(unknown if s is None else s for s in t.shape), np.dtype(t.dtype)) for t in tensors]
+        specs = [ShapeDtype(tuple(unknown if s is None else s for s in t.shape), jax.dtypes.canonicalize_dtype(t.dtype))
+                 for t in tensors]
         return jax.eval_shape(run, specs)
 
     if all(size is not None for tensor in tensors for size in tensor.shape):

@@ -32,11 +32,15 @@ def as_arrays(x: Any, y: Any = None, sample_weight: Any = None, *, kind: str = "
     """
     parts = []
     for name, part in zip(_PARTS, (x, y, sample_weight)):
-        paths, treedef = jax.tree_util.tree_flatten_with_path(_numbers_to_arrays(part, name))
+        paths, treedef = jax.tree_util.tree_flatten_with_path(_numbers_to_arrays(part, name), is_leaf=_is_iterator)
         leaves = [_array(leaf, name + jax.tree_util.keystr(path), bool(kind)) for path, leaf in paths]
         parts.append(jax.tree.unflatten(treedef, leaves))
     _check_rows(parts, kind)
     return tuple(parts)  # type: ignore[return-value]
+
+
+def _is_iterator(value: Any) -> bool:
+    return hasattr(value, "__next__")  # no tree: JAX would warn of it
 
 
 def standard_batch(data: Any, kind: str) -> tuple[Any, Any, Any]:
@@ -133,6 +137,9 @@ def _to_numpy(value: Any, name: str) -> np.ndarray:
 
 def _no_data(value: Any, what: str) -> Exception:
     fix = None
+    if _is_iterator(value):
+        return problem(what, received=describe(value), kind=TypeError, expected="arrays, beside the arrays of `x`",
+                       fix="np.array(list(...)); a generator that yields (x, y) takes the place of both")
     if hasattr(value, "__array_interface__"):
         fix = "make one array of the images: np.stack([np.asarray(image) for image in images])"
     elif type(value).__module__.startswith("datasets."):
@@ -213,8 +220,9 @@ def _check_rows(parts: list[Any], kind: str) -> None:
     counts = [f"{name}{jax.tree_util.keystr(path)}: {leaf.shape[0]}" for name, part in zip(_PARTS, parts)
               for path, leaf in jax.tree_util.tree_flatten_with_path(part)[0]]
     many = len(counts) > 8
+    of_rows = any(isinstance(part, (list, tuple)) and len(part) in {leaf.shape[0] for leaf in leaves} for part in parts)
     rows_in_list = ("a list of arrays is taken for several inputs or outputs, one an entry; if its entries are rows, "
-                    "pass np.array(...) of it") if many else None
+                    "pass np.array(...) of it") if many or of_rows else None
     counts = [*counts[:4], "...", counts[-1]] if many else counts
     where = f" in a batch of the {kind}." if kind else "."
     raise problem("The arrays do not have the same number of rows" + where,

@@ -136,8 +136,10 @@ class Embedding(Adaptable):
         ids = inputs if jnp.issubdtype(inputs.dtype, jnp.integer) else inputs.astype("int32")
         low, high = known_range(ids) or (0, 0)
         if low < 0 or high >= self.input_dim:
-            raise problem("An id has no vector.", received=f"ids from {low} to {high}", where=self,
-                          expected=f"ids from 0 to {self.input_dim - 1}", fix=f"input_dim={high + 1} or more?")
+            fix = f"input_dim={high + 1} or more?" if low >= 0 else f"ids begin with 0: add {-low} to them?" \
+                if ids is inputs else "are these ids? numbers that were measured go into a Dense layer"
+            raise problem("An id has no vector.", received=f"ids from {low} to {high}", where=self, fix=fix,
+                          expected=f"ids from 0 to {self.input_dim - 1}")
         if self.scheme is None:
             return jnp.take(unwrap(self.embeddings), ids, axis=0).astype(self.compute_dtype)
         rows = self.scheme.rows(self, ids)

@@ -161,11 +161,11 @@ class Layer(Shaped):
 
     # -- to be written by subclasses -----------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:
-        """Make the weights. The default runs `call` on shapes, which builds the layers inside; asked for by a
-        class's own `build`, it leaves all to that."""
-        default = type(self).build is Layer.build
-        if input_shape is not None and default and any(True for _ in self.layers_inside()):
-            self._build_by_running(input_shape)
+        """Make the weights. The default runs `call` on shapes, unless a class's own `build` asks for it."""
+        if input_shape is not None and type(self).build is Layer.build:
+            self._build_shapes = self._build_shapes or {call_spec(type(self)).names[0]: input_shape}
+            if any(True for _ in self.layers_inside()):
+                self._build_by_running(input_shape)
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:

@@ -51,6 +51,19 @@ def _name_may_come_first(add: _F) -> _F:
     return cast(_F, call)
 
 
+class _Tracker:
+    """`layer._tracker`: libraries tell it what a layer owns or has given up; here that is read off the attributes."""
+
+    @staticmethod
+    def track(value: Any) -> Any:
+        """The value as it is."""
+        return value
+
+    @staticmethod
+    def untrack(value: Any) -> None:
+        """Nothing: what no attribute holds is not found."""
+
+
 class Owning(Configurable, VariableOwner):
     """The half of Layer that looks after its variables."""
 
@@ -59,6 +72,7 @@ class Owning(Configurable, VariableOwner):
     _trainable: bool
     _weights: list[Variable]
     _loss_values: list[Any]
+    _tracker: Any = _Tracker()
     supports_jit = True  # False: its `call` does what cannot be compiled, and `compile` leaves its models eager
 
     # -- making variables ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from kyeo.core.plain import plainly
 from kyeo.export import export_model
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
 from kyeo.saving.notes import notes_in
@@ -16,6 +17,7 @@ class ModelFiles:
 
     _turns: Turns
 
+    @plainly
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model to a `.keras` file; `kyeo.saving.load_model` reads it.
 
@@ -27,6 +29,7 @@ class ModelFiles:
         with self._turns.step:  # a step of another thread waits
             save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
+    @plainly
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
         """Write the weights, and the state of the optimizer, to a file; see `kyeo.saving.save_weights`.
 
@@ -38,6 +41,7 @@ class ModelFiles:
         with self._turns.step:
             save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size, **kwargs)
 
+    @plainly
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights that `save_weights` (or Keras) wrote; all are checked before the first is changed.
 

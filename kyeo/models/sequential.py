@@ -91,12 +91,14 @@ class Sequential(Model):
         return model
 
     def _push(self, layer: Any, names: set[str]) -> None:
-        if isinstance(layer, SymbolicTensor) and layer.node is not None:
+        if isinstance(layer, SymbolicTensor) and layer.node is not None and isinstance(layer.node.target, InputLayer):
             layer = layer.node.target
         if callable(layer) and not isinstance(layer, (Layer, type)) and hasattr(layer, "__name__"):
             layer = Lambda(layer)
         if not isinstance(layer, Layer):
-            fix = "add them one by one, or Sequential([...])" if isinstance(layer, (list, tuple)) else None
+            fix = "add them one by one, or Sequential([...])" if isinstance(layer, (list, tuple)) else \
+                "give the layers themselves, as Dense(3), or kyeo.Model(inputs, outputs) the tensors" \
+                if isinstance(layer, SymbolicTensor) else None
             raise problem("Only layers can be stacked.", received=layer, where=self, expected="a Layer instance",
                           fix=f"write {layer.__name__}(...)" if isinstance(layer, type) else fix, kind=TypeError)
         if layer.name in names:

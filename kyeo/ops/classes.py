@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import nn
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.dtypes import array_dtype
 from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
@@ -48,7 +48,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
         x = jnp.where(x == jnp.floor(x), x, -1)  # a fraction is no class
     if x.dtype.itemsize < 4 or not jnp.issubdtype(x.dtype, jnp.integer):  # JAX counts the classes in the type of x
         x = x.astype("int32")
-    return nn.one_hot(x, num_classes, axis=axis, dtype=standardize_dtype(dtype))
+    return nn.one_hot(x, num_classes, axis=axis, dtype=array_dtype(dtype))
 
 
 @op
@@ -66,7 +66,7 @@ def multi_hot(
     no_more("ops.multi_hot", kwargs)
     x = to_array(inputs).astype("int32")
     number = positive_int("ops.multi_hot", num_classes=num_classes)
-    hot = nn.one_hot(x, number, axis=axis, dtype=standardize_dtype(dtype))
+    hot = nn.one_hot(x, number, axis=axis, dtype=array_dtype(dtype))
     return jnp.max(hot, axis=1 if x.ndim > 1 else 0)
 
 

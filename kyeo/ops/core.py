@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import is_float, standardize_dtype
+from kyeo.core.dtypes import array_dtype, is_float, standardize_dtype
 from kyeo.core.errors import describe, one_of, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
@@ -34,7 +34,7 @@ def convert_to_tensor(
     if sparse or ragged:
         raise problem("Sparse and ragged tensors are not supported.", where="ops.convert_to_tensor",
                       received=f"sparse={sparse}, ragged={ragged}", fix="use dense arrays and masks")
-    return to_array(x) if dtype is None else _as_dtype(x, standardize_dtype(dtype))
+    return to_array(x) if dtype is None else _as_dtype(x, array_dtype(dtype))
 
 
 def _as_dtype(x: Any, dtype: str) -> jax.Array:
@@ -74,7 +74,7 @@ def cast(x: Any, dtype: Any) -> jax.Array:
     >>> kyeo.ops.cast([1.7, 0.0], "int32").tolist(), kyeo.ops.cast([1.7, 0.0], bool).tolist()
     ([1, 0], [True, False])
     """
-    return _as_dtype(x, standardize_dtype(dtype))
+    return _as_dtype(x, array_dtype(dtype))
 
 
 @op
@@ -85,7 +85,7 @@ def view(x: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.view(kyeo.ops.array([1.0], "float32"), "int32").tolist()
     [1065353216]
     """
-    return to_array(x).view(None if dtype is None else standardize_dtype(dtype))
+    return to_array(x).view(None if dtype is None else array_dtype(dtype))
 
 
 def _limits(dtype: str) -> tuple[float, float]:
@@ -103,7 +103,7 @@ def saturate_cast(x: Any, dtype: Any) -> jax.Array:
     >>> kyeo.ops.saturate_cast([300.0, -4.0], "uint8").tolist()
     [255, 0]
     """
-    x, dtype = to_array(x), standardize_dtype(dtype)
+    x, dtype = to_array(x), array_dtype(dtype)
     source = standardize_dtype(x.dtype)
     (own_low, own_high), (low, high) = _limits(source), _limits(dtype)
     bounds = []

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import is_float, standardize_dtype
+from kyeo.core.dtypes import array_dtype, is_float
 from kyeo.core.errors import boolean, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
@@ -25,7 +25,7 @@ Shape = int | Sequence[int]
 
 def _same(dtype: Any) -> Any:
     """A dtype by its name; None keeps that of the input."""
-    return None if dtype is None else standardize_dtype(dtype)
+    return None if dtype is None else array_dtype(dtype)
 
 
 @op
@@ -58,7 +58,7 @@ def zeros(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.zeros((2,)).tolist()
     [0.0, 0.0]
     """
-    return jnp.zeros(shape, standardize_dtype(dtype))
+    return jnp.zeros(shape, array_dtype(dtype))
 
 
 @checked
@@ -69,7 +69,7 @@ def ones(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.ones((2,)).tolist()
     [1.0, 1.0]
     """
-    return jnp.ones(shape, standardize_dtype(dtype))
+    return jnp.ones(shape, array_dtype(dtype))
 
 
 @checked
@@ -80,7 +80,7 @@ def empty(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.empty((2,)).shape
     (2,)
     """
-    return jnp.empty(shape, standardize_dtype(dtype))
+    return jnp.empty(shape, array_dtype(dtype))
 
 
 @op
@@ -91,7 +91,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.full((2,), 7).tolist()
     [7.0, 7.0]
     """
-    return jnp.full(shape, to_array(fill_value), standardize_dtype(dtype))
+    return jnp.full(shape, to_array(fill_value), array_dtype(dtype))
 
 
 @op
@@ -151,7 +151,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         dtype = jnp.result_type(*(getattr(v, "dtype", type(v)) for v in given))
         if dtype.kind == "f" and not any(hasattr(v, "dtype") for v in given):
             dtype = None  # Python's floats follow `floatx`
-    return jnp.arange(start, stop, step, standardize_dtype(dtype))
+    return jnp.arange(start, stop, step, array_dtype(dtype))
 
 
 def _ends(start: Any, stop: Any) -> tuple[Any, Any]:
@@ -218,7 +218,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Arra
     """
     _count("ops.eye", "N", N)
     _count("ops.eye", "M", M)
-    return jnp.eye(N, M, k, standardize_dtype(dtype))
+    return jnp.eye(N, M, k, array_dtype(dtype))
 
 
 @checked
@@ -229,7 +229,7 @@ def identity(n: int, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.identity(2).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    return jnp.identity(n, standardize_dtype(dtype))
+    return jnp.identity(n, array_dtype(dtype))
 
 
 @checked
@@ -240,7 +240,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Arra
     >>> kyeo.ops.tri(2).tolist()
     [[1.0, 0.0], [1.0, 1.0]]
     """
-    return jnp.tri(N, M, k, standardize_dtype(dtype))
+    return jnp.tri(N, M, k, array_dtype(dtype))
 
 
 @op

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.arrays import as_floats, to_array
-from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.dtypes import array_dtype
 from kyeo.core.op import op
 from kyeo.ops.kernels.settled import of_settled
 from kyeo.ops.rows import reduction, tuple_axis
@@ -50,7 +50,7 @@ def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> jax.Ar
 
 
 def _dtype(dtype: Any) -> Any:
-    return None if dtype is None else standardize_dtype(dtype)
+    return None if dtype is None else array_dtype(dtype)
 
 
 @op

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import standardize_dtype
+from kyeo.core.dtypes import array_dtype
 from kyeo.core.op import op
 from kyeo.ops.kernels.settled import of_settled, settled
 from kyeo.ops.rows import reduction, tuple_axis
@@ -92,7 +92,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
 
 
 def _dtype(dtype: Any) -> Any:
-    return None if dtype is None else standardize_dtype(dtype)
+    return None if dtype is None else array_dtype(dtype)
 
 
 @op

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import problem
-from kyeo.core.plain import warn
+from kyeo.core.plain import plainly, warn
 from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
@@ -19,7 +19,8 @@ from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, o
 __all__ = ["Optimizer"]
 
 _STALE = ("the model has changed since the optimizer was built: call `compile` again after adding, removing or "
-          "freezing layers; make weights in `build`, and layers in `__init__`, not in `call`")
+          "freezing layers, and give each model an optimizer of its own; make weights in `build`, and layers in "
+          "`__init__`, not in `call`")
 
 Pairs = list[tuple[jax.Array, Variable]]
 
@@ -78,9 +79,13 @@ class Optimizer(_OptimizerState):
         raise problem("An optimizer must say how a variable changes.", where=self, kind=NotImplementedError,
                       fix="write `update_step(self, gradient, variable, learning_rate)`")
 
+    @plainly
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Make one step from pairs of gradient and variable; gives the step count."""
         pairs = list(grads_and_vars)
+        if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+            raise problem("Gradients without their variables.", received=pairs, expected="pairs", where=self,
+                          fix="apply_gradients(zip(gradients, variables)), or apply(gradients, variables)")
         self.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
         return self._iterations
 

@@ -83,7 +83,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         raise problem("The name of the file does not go with its form.", where="save_model",
                       received=f"filepath={str(path)!r}, zipped={zipped}",
                       expected='a name that ends in ".keras", or zipped=False and another name',
-                      fix=f'save to "{path.stem}.keras"' if path.suffix in (".h5", ".hdf5") else None)
+                      fix=f'save to "{path.stem}.keras"' if zipped else None)
     may_write(path, overwrite)
     if not getattr(model, "built", True):
         warn(f'The model "{model.name}" is saved before it is built, so without weights. Call it on '

@@ -114,11 +114,18 @@ class CompileMetrics(Metric):
 
 def _update(metric: Metric, target: Any, pred: Any, weight: Any, output_name: str | None) -> None:
     where = f'output "{output_name}", metric {metric.name}' if output_name else f"metric {metric.name}"
+    numbers = [name for name, value in vars(metric).items() if isinstance(value, (int, float, jax.Array))]
     with explained(where, target, pred):
         if weight is None:
             metric.update_state(target, pred)
         else:
             metric.update_state(target, pred, sample_weight=weight)
+    for name in numbers:
+        if isinstance(getattr(metric, name, None), jax.core.Tracer):  # it is gone when the step has run
+            raise problem("A metric keeps its count in an attribute, which a compiled step cannot change.", where=where,
+                          received=f"self.{name} = ... in `update_state`", expected="a variable", kind=TypeError,
+                          fix=f'self.{name} = self.add_weight(name="{name}", initializer="zeros"), and '
+                              f"self.{name}.assign_add(...)")
 
 
 def _times_rows(weight: Any, rows: Any) -> Any:

@@ -141,6 +141,8 @@ class Objective:
         targets = self.aligned(y) if y is not None else [None] * len(outputs)
         self._outputs = [SymbolicTensor(p.shape, p.dtype) for p in preds]
         self._build_losses(outputs, targets, isinstance(y_pred, dict))
+        if y is None:
+            self.term_trackers = []  # without labels none of these losses is asked for: a `compute_loss` is the user's
         self.check(y)
         if self.compiled_metrics is not None:
             single = [term for term in self.terms if term.sees_one]

@@ -29,10 +29,12 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
     x, y, _ = batch
     objective, ours = model._objective, str(type(model).compute_loss.__module__).startswith("kyeo.")
     if y is None and objective.spec["loss"] is not None and ours:
+        is_pair = isinstance(x, (list, tuple)) and len(x) == 2
         pairs = isinstance(x, (list, tuple)) and all(isinstance(part, tuple) for part in x)
         raise problem("There are no labels.", received=f"`{given}` without labels", where=model,
                       expected=f"labels for loss={objective.spec['loss']!r}",
                       fix="a list stands for several inputs; for a list of batches pass iter(batches)" if pairs else
+                      f"pass x and y as two arguments, not as one {type(x).__name__}" if given == "x" and is_pair else
                       'a dict is x alone: yield (batch, labels), without the labels in it' if isinstance(x, dict) else
                       "pass y=...; a generator or data set yields (x, y)" if given == "x" else f"pass {given}=(x, y)")
     build_weights(model, x)

@@ -132,6 +132,8 @@ def align(tree: Any, names: Sequence[str | None], what: str, missing_ok: bool = 
         nesting: what `nesting_of` says of the outputs.
     """
     count = len(names)
+    if tree is None and missing_ok:
+        return [None] * count
     inside = _within(tree, nesting) if nesting is not None else None
     if inside is not None and not any(isinstance(one, (dict, list, tuple)) for one in inside):
         return inside
@@ -176,7 +178,7 @@ def spread(spec: Any, names: Sequence[str | None], what: str, many: bool, nestin
     ['mse', 'mae']
     """
     count = len(names)
-    if spec is None:
+    if spec is None or (many and isinstance(spec, (list, tuple)) and not spec):  # metrics=[]
         return [None] * count
     inside = _within(spec, nesting) if nesting is not None else None
     if inside is not None and (many or not any(_is_nested(one) and not _are_several(one) for one in inside)):

@@ -147,6 +147,9 @@ def load_img(
     if isinstance(path, io.BytesIO):
         img = image.open(path)
     elif isinstance(path, (str, bytes, os.PathLike)):
+        if not os.path.exists(path):
+            raise problem("There is no such file.", received=f"path={path!r}", expected="the path of an existing file",
+                          where=where, fix=f"this program runs in {os.getcwd()}", kind=FileNotFoundError)
         with open(path, "rb") as file:
             img = image.open(io.BytesIO(file.read()))
     else:

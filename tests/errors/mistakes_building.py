@@ -199,6 +199,24 @@ def reshape_that_does_not_fit(still):
     layers.Reshape((7, 4))(x)  # <-
 
 
+@mistake('Sized "sized"', "`newshape`", "ops.reshape", "(kyeo.ops.shape(x)[0], 4)", kind=TypeError)
+def size_made_of_tensors(still):
+    class Sized(layers.Layer):
+        def call(self, x):
+            return kyeo.ops.reshape(x, kyeo.ops.stack([kyeo.ops.shape(x)[0], 2, 2]))
+
+    Sized()(kyeo.Input((4,)))  # <-
+
+
+@mistake('Cut "cut"', "kyeo.ops.slice(x, start, sizes)", kind=IndexError)
+def slice_by_a_value(still):
+    class Cut(layers.Layer):
+        def call(self, x):
+            return x[:kyeo.ops.argmax(x[:, 0])]
+
+    Cut()(kyeo.Input((4,)))  # <-
+
+
 @mistake('Concatenate "concatenate"')
 def concatenate_of_different_sizes(still):
     layers.Concatenate()([kyeo.Input((4, 3)), kyeo.Input((5, 3))])  # <-
@@ -457,3 +475,33 @@ def steps_of_an_unknown_length(still):
 @mistake("Dense(...)(x)", kind=TypeError)
 def layer_on_a_layer(still):
     layers.Dense(2)(layers.Dense(3))  # <-
+
+
+@mistake("KerasTensor", "kyeo.Model(inputs, outputs)", kind=TypeError)
+def tensor_in_a_stack(still):
+    kyeo.Sequential([layers.Dense(3)(kyeo.Input((4,)))])  # <-
+
+
+@mistake("Dense", "the size of its output alone")
+def sizes_of_input_and_output(still):
+    layers.Dense(4, 3)  # <-
+
+
+@mistake("ids from -2 to 1", "Dense layer")
+def measured_numbers_as_ids(still):
+    layers.Embedding(3, 2)(np.array([[-2.5, 1.0]]))  # <-
+
+
+@mistake("ids from -1 to 1", "add 1")
+def negative_ids(still):
+    layers.Embedding(3, 2)(np.array([[-1, 1]]))  # <-
+
+
+@mistake("zip(gradients, variables)")
+def gradients_without_variables(still):
+    kyeo.optimizers.SGD().apply_gradients([ones((4,))])  # <-
+
+
+@mistake("2 arguments by place", "grads_and_vars", kind=TypeError)
+def gradients_beside_variables(still):
+    kyeo.optimizers.SGD().apply_gradients([ones((4,))], [kyeo.Variable(ones((4,)))])  # <-

@@ -371,3 +371,33 @@ def length_of_a_data_set_is_a_float(still):
             return X, Y
 
     classifier(still).fit(Data(), verbose=0)  # <-
+
+
+@mistake("`y`", "np.array(list(...))", "the place of both", kind=TypeError)
+def generator_of_labels_beside_x(still):
+    regression(still).fit(X, (y for y in ones(12)))  # <-
+
+
+@mistake("There are no labels", "two arguments, not as one tuple")
+def x_and_y_in_a_tuple(still):
+    regression(still).fit((X, ones(12)))  # <-
+
+
+@mistake("`epochs`", "validation_data=(x, y)", kind=TypeError)
+def validation_data_by_place(still):
+    regression(still).fit(X, ones(12), X, ones(12))  # <-
+
+
+@mistake("`batch_size`", "it takes x alone", kind=TypeError)
+def predict_of_x_and_y_by_place(still):
+    regression(still).predict(X, ones(12))  # <-
+
+
+@mistake("np.array(...)")
+def list_of_rows(still):
+    regression(still).fit([ones(4)] * 6, ones(6))  # <-
+
+
+@mistake("'missing.png'", "this program runs in", kind=FileNotFoundError)
+def picture_that_does_not_exist(still):
+    kyeo.utils.load_img("missing.png")  # <-

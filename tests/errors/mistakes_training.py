@@ -346,3 +346,55 @@ def own_loss_for_one_batch_size(still):
         return (y_true - y_pred) * ones(7, 1)
 
     network(layers.Dense(1, name="head"), loss=for_seven).fit(X, ones(12), verbose=0)  # <-
+
+
+@mistake("'Adam(0.01)'", "without quotation marks")
+def optimizer_called_in_quotation_marks(still):
+    classifier(still).compile("Adam(0.01)", "mse")  # <-
+
+
+@mistake("'rmse'", '"root_mean_squared_error"')
+def metric_by_its_initials(still):
+    classifier(still).compile("sgd", "mse", metrics=["rmse"])  # <-
+
+
+@mistake("'val_accuracy'", "leave it out")
+def metric_of_validation(still):
+    classifier(still).compile("sgd", "mse", metrics=["val_accuracy"])  # <-
+
+
+@mistake("`lr`", "Adam(learning_rate=...)", kind=TypeError)
+def learning_rate_in_compile(still):
+    classifier(still).compile("sgd", "mse", lr=0.1)  # <-
+
+
+@mistake("`save`", "filepath", kind=TypeError)
+def saved_nowhere(still):
+    classifier(still).save()  # <-
+
+
+@mistake('"model.keras"')
+def saved_without_ending(still):
+    classifier(still).save("model")  # <-
+
+
+@mistake("history.history['loss']", kind=TypeError)
+def history_taken_for_a_dict(still):
+    kyeo.callbacks.History()["loss"]  # <-
+
+
+class CountsByItself(kyeo.metrics.Metric):
+    def __init__(self):
+        super().__init__()
+        self.seen = 0
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.seen += kyeo.ops.sum(y_pred)
+
+    def result(self):
+        return self.seen
+
+
+@mistake("self.seen", "add_weight", "counts_by_itself", kind=TypeError)
+def metric_that_counts_in_an_attribute(still):
+    network(layers.Dense(1), metrics=[CountsByItself()]).fit(X, ones(12), verbose=0)  # <-

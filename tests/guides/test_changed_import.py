@@ -70,6 +70,66 @@ def test_sample_weights_by_name_beside_a_list_of_labels():
     assert by_name == model.evaluate(X, [Y, Y], sample_weight=[1 - weight, weight], verbose=0)
 
 
+def test_no_metrics_for_several_outputs():
+    x, outputs = two_outputs()
+    model = keras.Model(x, list(outputs.values()))
+    model.compile("sgd", "mse", metrics=[], weighted_metrics=[])
+    assert set(model.evaluate(X, [Y, Y], verbose=0, return_dict=True)) == {"loss", "first_loss", "second_loss"}
+
+
+def test_own_loss_without_labels_beside_built_in_ones():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4)
+
+        def call(self, x):
+            return self.dense(x), x
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return ops.mean(ops.square(y_pred[0] - y_pred[1]))
+
+    model = Own()
+    model.compile("sgd", "mse", metrics=[])
+    assert set(model.fit(X, verbose=0).history) == {"loss"}
+
+
+def test_a_hook_that_is_misspelt_is_told():
+    class Own(keras.callbacks.Callback):
+        def on_epoch_ends(self, epoch, logs=None):
+            """Never called."""
+
+        def on_my_own_occasion(self):
+            """No hook, and called by the user."""
+
+    with pytest.warns(UserWarning, match=r"Own\.on_epoch_ends is never called.*on_epoch_end meant") as said:
+        keras.callbacks.CallbackList([Own()])
+    assert len(said) == 1
+
+
+def test_64_bits_as_guides_write_them_are_no_reason_to_warn():
+    x = keras.Input((2,), dtype="int64")
+    model = keras.Model(x, ops.cast(x, "int64") + ops.arange(2, dtype="int64") + ops.ones_like(x, dtype="uint64"))
+    assert model.output.dtype == "int32" and model(np.zeros((1, 2), "int64")).dtype == "int32"
+    assert keras.Input((2,), dtype="float64").dtype == "float64"
+
+
+def test_a_model_of_ones_own_that_was_built_by_its_shape_is_loaded(tmp_path):
+    @keras.saving.register_keras_serializable("test_changed_import")
+    class Own(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model.build((None, 4))
+    model.save(tmp_path / "own.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "own.keras").dense.kernel, model.dense.kernel)
+
+
 def test_config_of_an_own_model_has_its_name():
     class Own(keras.Model):
         def __init__(self, units, **kwargs):
