@@ -51,7 +51,9 @@ def _program(loss: Any) -> Callable[..., Any]:
 def _is_known(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(type(leaf) in (bool, int, float) for leaf in jax.tree.leaves(value))
-    return value is None or (isinstance(value, (jax.Array, np.ndarray, Variable, int, float))
+    if isinstance(value, np.ndarray):  # not a masked array, whose mask the program would not see
+        return type(value) is np.ndarray
+    return value is None or (isinstance(value, (jax.Array, Variable, int, float))
                              and not isinstance(value, jax.core.Tracer))
 
 

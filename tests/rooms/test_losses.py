@@ -489,3 +489,5 @@ def test_one_program_that_notices_what_is_set_later():
         kyeo.config.set_epsilon(1e-7)
     loss.reduction = "none"
     assert loss(true, pred).shape == (7,)
+    with pytest.raises(TypeError, match="MaskedArray"):  # its mask would be lost
+        loss(np.ma.array(true), pred)
