@@ -323,8 +323,8 @@ MERGE = [
 
 
 def heads(name: str, shapes: Any, **words: Any) -> Case:
-    """The gradient of the keys' bias is zero, but for what rounding leaves."""
-    return case(name, shapes, _floor=1.0, **words)
+    """The gradient of the keys' bias is zero, but for what rounding leaves: up to 1.2e-5, seen on a Sapphire Rapids."""
+    return case(name, shapes, _floor=4.0, **words)
 
 
 SEQUENCE, QUERY, VALUE = (2, 5, 8), (2, 4, 8), (2, 6, 8)
