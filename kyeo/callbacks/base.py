@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.parameters import checked
 
 __all__ = ["HOOKS", "Callback", "LazyLogs", "Logs", "plain_logs"]
@@ -40,7 +41,7 @@ class Callback:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__.startswith("kyeo.") and "__init__" in cls.__dict__:
+        if is_kyeos(cls) and "__init__" in cls.__dict__:
             cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
 
     @checked

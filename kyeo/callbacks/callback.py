@@ -10,6 +10,7 @@ from kyeo.callbacks.base import HOOKS, Callback, LazyLogs, Logs, plain_logs
 from kyeo.callbacks.history import History
 from kyeo.callbacks.progbar_logger import ProgbarLogger
 from kyeo.core.errors import describe, problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import warn
 
 __all__ = ["Callback", "CallbackList", "LazyLogs"]
@@ -155,7 +156,7 @@ def _check_hooks(listeners: dict[str, list[Callable[..., None]]]) -> None:
 
 def _warn_of_names(callbacks: list[Any]) -> None:
     """Say of methods of the user's own that are named almost as a hook that nothing will call them."""
-    for kind in {type(callback) for callback in callbacks if not type(callback).__module__.startswith("kyeo.")}:
+    for kind in {type(callback) for callback in callbacks if not is_kyeos(type(callback))}:
         for name in vars(kind):
             near = difflib.get_close_matches(name, HOOKS, 1, 0.85) if name.startswith("on_") else []
             if near and not hasattr(Callback, name):

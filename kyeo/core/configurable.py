@@ -18,6 +18,7 @@ import numpy as np
 
 from kyeo.core.dtypes import standardize_dtype
 from kyeo.core.errors import describe, did_you_mean, problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.per_class import per_class
 from kyeo.core.reading import as_read, making, reading
 from kyeo.core.registry import (
@@ -104,7 +105,7 @@ def given_arguments(owner: Any) -> dict[str, Any]:
         return {}
     signature = _signature(init)
     several = [n for n, p in signature.parameters.items() if p.kind is p.VAR_POSITIONAL]
-    if args and several and str(getattr(type(owner).get_config, "__module__", "")).startswith("kyeo."):
+    if args and several and is_kyeos(type(owner).get_config):
         raise problem(f"{type(owner).__name__} takes *args, so its config cannot be derived.", where=owner,
                       kind=NotImplementedError,
                       fix="name the constructor's arguments, or write get_config and from_config")

@@ -3,8 +3,9 @@
 import functools
 import re
 from collections import Counter
+from typing import Any
 
-__all__ = ["auto_name", "reset_names", "snake_case", "uid"]
+__all__ = ["auto_name", "is_kyeos", "reset_names", "snake_case", "uid"]
 
 _counts: Counter[str] = Counter()
 _uids: Counter[str] = Counter()
@@ -36,3 +37,12 @@ def reset_names() -> None:
     """Start counting anew."""
     _counts.clear()
     _uids.clear()
+
+
+def is_kyeos(thing: Any) -> bool:
+    """Whether a class, function or method is Kyeo's own; code that runs without a module's name is not.
+
+    >>> is_kyeos(is_kyeos), is_kyeos(print)
+    (True, False)
+    """
+    return str(getattr(thing, "__module__", "")).startswith("kyeo.")

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import is_told, problem
+from kyeo.core.naming import is_kyeos
 
 try:
     import resource
@@ -179,7 +180,7 @@ def making(cls: type | None, where: str | None = None) -> Iterator[None]:
     except Exception as error:
         if (isinstance(error, _DOCUMENTED) and is_told(error)) or getattr(error, "_kyeo_of_user", False):
             raise
-        if cls is not None and not cls.__module__.startswith("kyeo."):
+        if cls is not None and not is_kyeos(cls):
             error._kyeo_of_user = True  # type: ignore[attr-defined]
             raise
         if is_told(error):

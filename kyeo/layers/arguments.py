@@ -6,6 +6,7 @@ from typing import Any
 
 from kyeo import activations, constraints, initializers, regularizers
 from kyeo.core.errors import describe, int_tuple, one_of, problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 
@@ -51,7 +52,7 @@ def activated(layer: Any, x: Any) -> Any:
 def activation_of(owner: Any, activation: Any) -> Any:
     """The function meant; one of the user's may do anything with the batch, so the layer is marked for it."""
     found = activations.get(activation)
-    if not str(getattr(found, "__module__", "")).startswith("kyeo."):
+    if not is_kyeos(found):
         owner.mixes_rows = True
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from kyeo.core.errors import NotMaskable, is_told, problem, retold
+from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import Words, in_plain_words
 from kyeo.core.scope import current
 
@@ -31,7 +32,7 @@ def explained(layer: Any, bound: dict[str, Any]) -> Iterator[None]:
         if is_told(error):
             raise retold(error, layer) from None
         inputs = ", ".join(f"{name} {shapes_of(value)}" for name, value in bound.items() if shapes_of(value))
-        built_in = type(layer).__module__.startswith("kyeo.")
+        built_in = is_kyeos(type(layer))
         words = in_plain_words(error) or (Words(str(error).strip().split("\n")[0]) if built_in else None)
         if words is not None:
             raise explained_as(error, "The layer cannot take this input." if built_in else

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from kyeo.core.errors import problem, where_is
+from kyeo.core.naming import is_kyeos
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly, warn
 from kyeo.core.scope import scope
@@ -65,7 +66,7 @@ for _name in (
 @per_class
 def _is_own(cls: type) -> bool:
     """Whether the user wrote the `call` of a class."""
-    return not str(cls.call.__module__).startswith("kyeo.")  # type: ignore[attr-defined]
+    return not is_kyeos(cls.call)  # type: ignore[attr-defined]
 
 
 def sweep(layer: Any) -> None:

@@ -16,7 +16,7 @@ from kyeo.core.configurable import given_arguments, parameters_of
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, is_told, meant, problem, retold
 from kyeo.core.masks import get_mask, set_mask
-from kyeo.core.naming import auto_name
+from kyeo.core.naming import auto_name, is_kyeos
 from kyeo.core.owned import Structure
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly, warn
@@ -67,7 +67,7 @@ class Layer(Shaped):
         if "build" in cls.__dict__:
             cls.build = in_own_scope(cls.build)  # type: ignore[method-assign]
         if "mixes_rows" not in cls.__dict__:
-            cls.mixes_rows = not cls.__module__.startswith("kyeo.")
+            cls.mixes_rows = not is_kyeos(cls)
 
     def __init__(
         self, *, activity_regularizer: Any = None, trainable: bool = True, dtype: Any = None, autocast: bool = True,

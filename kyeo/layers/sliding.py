@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from kyeo.core.errors import boolean, int_tuple, one_of, problem
+from kyeo.core.naming import is_kyeos
 from kyeo.layers.arguments import (
     activated,
     activation_of,
@@ -51,7 +52,7 @@ class Sliding(Layer):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if hasattr(cls, "rank") and cls.__module__.startswith("kyeo."):
+        if hasattr(cls, "rank") and is_kyeos(cls):
             explain_each(cls, _ARGUMENTS)
 
     def __init__(self, **kwargs: Any):

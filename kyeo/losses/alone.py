@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from kyeo.core.masks import get_mask, set_mask
+from kyeo.core.naming import is_kyeos
 from kyeo.core.scope import current
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
@@ -63,7 +64,7 @@ def _key_of(loss: Any) -> Any:
     functions = type(loss), held.pop("fn", None)
     held.pop("name")  # it is in no number, and what goes wrong is said by the loss itself
     options = [held.pop(name) for name in ("_given", "options") if name in held]
-    if not all(part is not None and str(part.__module__).startswith("kyeo.") for part in functions):
+    if not all(part is not None and is_kyeos(part) for part in functions):
         return None
     if len(options) < 2 or not all(type(value) in _PLAIN for value in held.values()):
         return None

@@ -9,6 +9,7 @@ import numpy as np
 from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.gone import way_of_method
+from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import warn
 from kyeo.core.processes import for_numpy
 from kyeo.core.registry import custom_object_scope
@@ -73,7 +74,7 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
             kwargs = {**dict(zip(names, args)), **kwargs}
             graph_args = (kwargs.pop("inputs"), kwargs.pop("outputs", None))
             args = ()
-            if not type(self).__module__.startswith("kyeo."):
+            if not is_kyeos(type(self)):
                 _leave_out_unknown(type(self), kwargs)
         if args:
             raise problem("A model takes inputs and outputs, and nothing else by place.", where=type(self),

@@ -14,6 +14,7 @@ from kyeo.core.op import op
 from kyeo.core.parameters import checked
 from kyeo.core.scope import current
 from kyeo.ops.core import convert_to_tensor
+from kyeo.ops.rows import dtype_or_own
 
 __all__ = [
     "arange", "array", "copy", "diagflat", "empty", "empty_like", "eye", "full", "full_like", "geomspace",
@@ -21,11 +22,6 @@ __all__ = [
 ]
 
 Shape = int | Sequence[int]
-
-
-def _same(dtype: Any) -> Any:
-    """A dtype by its name; None keeps that of the input."""
-    return None if dtype is None else array_dtype(dtype)
 
 
 @op
@@ -102,7 +98,7 @@ def zeros_like(x: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.zeros_like([1, 2]).tolist()
     [0, 0]
     """
-    return jnp.zeros_like(to_array(x), _same(dtype))
+    return jnp.zeros_like(to_array(x), dtype_or_own(dtype))
 
 
 @op
@@ -113,7 +109,7 @@ def ones_like(x: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.ones_like([1, 2]).tolist()
     [1, 1]
     """
-    return jnp.ones_like(to_array(x), _same(dtype))
+    return jnp.ones_like(to_array(x), dtype_or_own(dtype))
 
 
 @op
@@ -124,7 +120,7 @@ def empty_like(x: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.empty_like([1, 2]).shape
     (2,)
     """
-    return jnp.empty_like(to_array(x), _same(dtype))
+    return jnp.empty_like(to_array(x), dtype_or_own(dtype))
 
 
 @op
@@ -135,7 +131,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.full_like([1, 2], 7).tolist()
     [7, 7]
     """
-    return jnp.full_like(to_array(x), to_array(fill_value), _same(dtype))
+    return jnp.full_like(to_array(x), to_array(fill_value), dtype_or_own(dtype))
 
 
 @op
@@ -172,7 +168,7 @@ def linspace(
     >>> kyeo.ops.linspace(0, 1, 3).tolist()
     [0.0, 0.5, 1.0]
     """
-    return jnp.linspace(*_ends(start, stop), num, endpoint, retstep, _same(dtype), axis)
+    return jnp.linspace(*_ends(start, stop), num, endpoint, retstep, dtype_or_own(dtype), axis)
 
 
 @op
@@ -186,7 +182,7 @@ def logspace(
     >>> kyeo.ops.logspace(0, 2, 3, base=2).tolist()
     [1.0, 2.0, 4.0]
     """
-    return jnp.logspace(*_ends(start, stop), num, endpoint, base, _same(dtype), axis)
+    return jnp.logspace(*_ends(start, stop), num, endpoint, base, dtype_or_own(dtype), axis)
 
 
 @op
@@ -199,7 +195,7 @@ def geomspace(
     >>> kyeo.ops.geomspace(1.0, 4.0, 3).round(3).tolist()
     [1.0, 2.0, 4.0]
     """
-    return jnp.geomspace(*_ends(start, stop), num, endpoint, _same(dtype), axis)
+    return jnp.geomspace(*_ends(start, stop), num, endpoint, dtype_or_own(dtype), axis)
 
 
 def _count(where: str, name: str, value: Any) -> None:

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.arrays import as_floats, to_array
-from kyeo.core.dtypes import array_dtype
 from kyeo.core.op import op
 from kyeo.ops.kernels.settled import of_settled
-from kyeo.ops.rows import reduction, tuple_axis
+from kyeo.ops.rows import dtype_or_own, reduction, tuple_axis
 from kyeo.ops.statistics import method_of
 
 __all__ = [
@@ -49,10 +48,6 @@ def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> jax.Ar
     return jnp.nanargmin(to_array(x), axis, keepdims=keepdims)
 
 
-def _dtype(dtype: Any) -> Any:
-    return None if dtype is None else array_dtype(dtype)
-
-
 @op
 def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> jax.Array:
     """Running sum along `axis` with NaN as 0; of the flattened array when None.
@@ -61,7 +56,7 @@ def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.nancumsum([1.0, float("nan"), 2.0]).tolist()
     [1.0, 1.0, 3.0]
     """
-    return jnp.nancumsum(to_array(x), axis, _dtype(dtype))
+    return jnp.nancumsum(to_array(x), axis, dtype_or_own(dtype))
 
 
 @op
@@ -72,7 +67,7 @@ def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.nancumprod([2.0, float("nan"), 3.0]).tolist()
     [2.0, 2.0, 6.0]
     """
-    return jnp.nancumprod(to_array(x), axis, _dtype(dtype))
+    return jnp.nancumprod(to_array(x), axis, dtype_or_own(dtype))
 
 
 @op

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import array_dtype
 from kyeo.core.op import op
 from kyeo.ops.kernels.settled import of_settled, settled
-from kyeo.ops.rows import reduction, tuple_axis
+from kyeo.ops.rows import dtype_or_own, reduction, tuple_axis
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "count_nonzero", "cumprod", "cumsum", "in_top_k",
@@ -88,11 +87,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
     >>> kyeo.ops.prod([[1, 2], [3, 4]], axis=1).tolist()
     [2, 12]
     """
-    return jnp.prod(to_array(x), tuple_axis(axis), _dtype(dtype), keepdims=keepdims)
-
-
-def _dtype(dtype: Any) -> Any:
-    return None if dtype is None else array_dtype(dtype)
+    return jnp.prod(to_array(x), tuple_axis(axis), dtype_or_own(dtype), keepdims=keepdims)
 
 
 @op
@@ -103,7 +98,7 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.cumsum([1, 2, 3]).tolist()
     [1, 3, 6]
     """
-    return jnp.cumsum(to_array(x), axis, _dtype(dtype))
+    return jnp.cumsum(to_array(x), axis, dtype_or_own(dtype))
 
 
 @op
@@ -114,7 +109,7 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.cumprod([1, 2, 3]).tolist()
     [1, 2, 6]
     """
-    return jnp.cumprod(to_array(x), axis, _dtype(dtype))
+    return jnp.cumprod(to_array(x), axis, dtype_or_own(dtype))
 
 
 @op

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 import jax
 
 from kyeo.core.arrays import to_array
+from kyeo.core.dtypes import array_dtype
 from kyeo.core.errors import problem
 from kyeo.core.op import op
 
 __all__ = [
-    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "differ", "named_op", "reduction",
-    "sized_by_values", "tuple_axis", "unary",
+    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "differ", "dtype_or_own", "named_op",
+    "reduction", "sized_by_values", "tuple_axis", "unary",
 ]
 
 Function = Callable[..., Any]
@@ -49,6 +50,15 @@ def tuple_axis(axis: Any) -> Any:
         raise problem("`axis` is not valid.", received=f"axis={axis!r}", expected="an int, several ints, or None",
                       kind=TypeError)
     return tuple(axis) if isinstance(axis, list) else axis
+
+
+def dtype_or_own(dtype: Any) -> Any:
+    """A dtype by its name; None, which keeps that of the input, as it is.
+
+    >>> dtype_or_own("int64"), dtype_or_own(None)
+    ('int32', None)
+    """
+    return None if dtype is None else array_dtype(dtype)
 
 
 def differ(size: Any, other: Any) -> bool:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.naming import is_kyeos
 from kyeo.core.owned import Structure
 from kyeo.core.variable import Variable, unwrap
 from kyeo.dtype_policies import Int4DTypePolicy
@@ -42,7 +43,7 @@ FORMS = {
 
 def kind_of(layer: Any) -> str:
     """The built-in class that a layer is of, or derived from; "" for none of the table."""
-    classes = [c for c in type(layer).__mro__ if c.__module__.startswith("kyeo.")]
+    classes = [c for c in type(layer).__mro__ if is_kyeos(c)]
     return next((c.__name__ for c in classes if c.__name__ in FORMS), "")
 
 

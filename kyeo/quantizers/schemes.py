@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kyeo.core.errors import describe, did_you_mean, problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.owned import Structure
 from kyeo.dtype_policies import get as policy_of
 from kyeo.quantizers.config import (
@@ -46,7 +47,7 @@ def _scheme(layer: Any, mode: str, type_check: bool = False) -> Any:
         raise problem("This mode is not valid.", received=f"mode={mode!r}", where=layer, kind=ValueError,
                       expected="one of " + ", ".join(_CONFIGS), fix=did_you_mean(mode, _CONFIGS))
     found = SCHEMES.get((kind_of(layer), mode))
-    if found is None or (type_check and not type(layer).__module__.startswith("kyeo.")):
+    if found is None or (type_check and not is_kyeos(type(layer))):
         raise problem(f"This layer cannot be quantized to {mode}.", where=layer, kind=NotImplementedError,
                       expected=", ".join(sorted(name for name, m in SCHEMES if m == mode)))
     return found
@@ -107,7 +108,7 @@ def put(layer: Any, config: CalibratedConfig, values: tuple[Any, ...]) -> None:
 
 def can_be(layer: Any, mode: str, type_check: bool) -> bool:
     """Whether a layer can be quantized so."""
-    known = (kind_of(layer), mode) in SCHEMES and (not type_check or type(layer).__module__.startswith("kyeo."))
+    known = (kind_of(layer), mode) in SCHEMES and (not type_check or is_kyeos(type(layer)))
     if mode not in _BY_DATA:
         return known
     axes = layer.summed_axes() if known and layer.built and hasattr(layer, "summed_axes") else (0,)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kyeo.core.errors import problem
+from kyeo.core.naming import is_kyeos
 from kyeo.saving.weights import walk
 
 __all__ = ["ASSETS", "AssetReader", "load_assets", "saved_assets"]
@@ -55,7 +56,7 @@ def load_assets(model: Any, names: list[str], read: AssetReader, where: str) -> 
         if not mine:
             continue
         files = {_checked(name[len(begin):], where): name for name in mine}
-        if str(type(item).load_assets.__module__).startswith("kyeo."):
+        if is_kyeos(type(item).load_assets):
             item.read_assets({short: read(name) for short, name in files.items()})
             continue
         with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kyeo.core.errors import problem, where_is
-from kyeo.core.naming import snake_case
+from kyeo.core.naming import is_kyeos, snake_case
 from kyeo.core.owned import VariableOwner, owned
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import warn
@@ -49,7 +49,7 @@ def _base_names(base: type) -> frozenset[str]:
 @per_class
 def _skipped(cls: type) -> frozenset[str]:
     for base in cls.__mro__:
-        if base.__name__ in ("Sequential", "Model", "Layer") and base.__module__.startswith("kyeo."):
+        if base.__name__ in ("Sequential", "Model", "Layer") and is_kyeos(base):
             return _base_names(base)
     return frozenset({"_given"})
 
@@ -68,7 +68,7 @@ def _children(item: Any) -> Iterator[tuple[str, Any]]:
     if getattr(item, "_graph", None) is not None:
         yield "layers", item.layers
     cls = type(item)
-    ours = cls.__module__.startswith("kyeo.") and hasattr(item, "__dict__")
+    ours = is_kyeos(cls) and hasattr(item, "__dict__")
     names = _own_names(cls).union(vars(item)) if ours else dir(item)
     for name in sorted({n for n in names if n[:2] != "__"} - _skipped(cls), key=_private_last):
         try:
@@ -198,7 +198,7 @@ def _shortened(lines: list[str], between: str = "; ") -> str:
 def _loads_plainly(item: Any) -> bool:
     """Whether an object takes its own variables one by one, and does nothing else."""
     own = getattr(type(item), "load_own_variables", None)
-    return str(getattr(own, "__module__", "")).startswith("kyeo.") and not getattr(item, "runs_on_host", False)
+    return is_kyeos(own) and not getattr(item, "runs_on_host", False)
 
 
 def _mismatches(item: Any, group: Group) -> list[str]:

@@ -10,7 +10,8 @@ from typing import Any
 import jax
 
 from kyeo.callbacks.base import plain_logs
-from kyeo.train.padding import is_ours, row_mask
+from kyeo.core.naming import is_kyeos
+from kyeo.train.padding import row_mask
 
 __all__ = ["Ahead"]
 
@@ -63,4 +64,4 @@ def _of_epoch(fetch: Callable[[], Any], index: int) -> dict[str, Any]:
 
 def _resets_alike(model: Any) -> bool:
     """Whether `reset_metrics` does the same before each epoch, as far as one can know: it is ours."""
-    return all(map(is_ours, [model.reset_metrics, *(metric.reset_state for metric in model.single_metrics())]))
+    return all(map(is_kyeos, [model.reset_metrics, *(metric.reset_state for metric in model.single_metrics())]))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from kyeo import losses as losses_room
 from kyeo import metrics as metrics_room
 from kyeo.core.errors import problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.scope import current
 from kyeo.core.symbolic import SymbolicTensor, infer
 from kyeo.losses.loss import Loss, LossFunctionWrapper
@@ -290,7 +291,7 @@ def _own(function: Any) -> bool:
 
 def _is_own(loss: Loss) -> bool:
     """Whether the user wrote a loss."""
-    return not str(loss.call.__module__).startswith("kyeo.") or _own(getattr(loss, "fn", None))
+    return not is_kyeos(loss.call) or _own(getattr(loss, "fn", None))
 
 
 def _as_whole(spec: Any, way: tuple[Any, ...]) -> Loss:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.core.naming import is_kyeos
 from kyeo.layers.layer import Layer
 
-__all__ = ["is_ours", "may_pad", "row_mask"]
+__all__ = ["may_pad", "row_mask"]
 
 _REPLACEABLE = ("predict_step", "train_step", "test_step", "compute_loss", "compute_loss_and_updates",
                 "compute_metrics", "track_loss")
@@ -29,7 +30,7 @@ def may_pad(model: Any, metrics: bool = True) -> bool:
     """
     if not _is_graph_model(model):
         return False
-    if any(not is_ours(getattr(model, name)) for name in (_REPLACEABLE if metrics else _REPLACEABLE[:1])):
+    if any(not is_kyeos(getattr(model, name)) for name in (_REPLACEABLE if metrics else _REPLACEABLE[:1])):
         return False
     for layer in model._flatten_layers():
         if "call" in vars(layer) or (not _is_graph_model(layer) and getattr(layer, "mixes_rows", True)):
@@ -40,7 +41,7 @@ def may_pad(model: Any, metrics: bool = True) -> bool:
         if graph is not None and not metrics and any(node.kwargs.get("training") is True for node in graph.nodes):
             return False  # a layer that trains while predicting draws anew in each call, or mixes rows
     compiled = model._objective.compiled_metrics if metrics and model._objective is not None else None
-    return compiled is None or all(type(m).__module__.startswith("kyeo.") for m in compiled.metrics)
+    return compiled is None or all(is_kyeos(type(m)) for m in compiled.metrics)
 
 
 def _keeps_rows_apart(node: Any) -> bool:
@@ -50,12 +51,7 @@ def _keeps_rows_apart(node: Any) -> bool:
 
 def _is_graph_model(layer: Any) -> bool:
     """A model that does nothing but run its graph."""
-    return getattr(layer, "_graph", None) is not None and is_ours(type(layer).call)
-
-
-def is_ours(method: Any) -> bool:
-    """Whether a method is Kyeo's own and not a user's replacement."""
-    return str(getattr(method, "__module__", "")).startswith("kyeo.")
+    return getattr(layer, "_graph", None) is not None and is_kyeos(type(layer).call)
 
 
 def row_mask(real: int, size: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from kyeo.core.errors import problem, where_is
+from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import warn
 from kyeo.core.processor import computes_in
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
@@ -27,7 +28,7 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
         given: the argument that the batch came in.
     """
     x, y, _ = batch
-    objective, ours = model._objective, str(type(model).compute_loss.__module__).startswith("kyeo.")
+    objective, ours = model._objective, is_kyeos(type(model).compute_loss)
     if y is None and objective.spec["loss"] is not None and ours:
         is_pair = isinstance(x, (list, tuple)) and len(x) == 2
         pairs = isinstance(x, (list, tuple)) and all(isinstance(part, tuple) for part in x)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kyeo.core.errors import problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.owned import Structure
 from kyeo.core.placement import rows_to_fill
 from kyeo.core.settings import settings
@@ -16,7 +17,7 @@ from kyeo.layers.habits import sweep
 from kyeo.train.calling import CompiledCall, changes_of
 from kyeo.train.compile_metrics import CompileMetrics
 from kyeo.train.fingerprint import fingerprint
-from kyeo.train.padding import is_ours, may_pad
+from kyeo.train.padding import may_pad
 from kyeo.train.runner import Runner
 from kyeo.train.step import loss_of
 from kyeo.train.turns import Turns
@@ -174,7 +175,7 @@ class StepCache:
 
 def _may_make_late(metric: Any) -> bool:
     """Whether a metric may make variables at its first batch: some of ours do, and any that a user wrote."""
-    return metric._makes_late or not metric.variables or not is_ours(type(metric).update_state)
+    return metric._makes_late or not metric.variables or not is_kyeos(type(metric).update_state)
 
 
 def _packed(owner: Callable[[], Any], name: str) -> Callable[..., Any]:

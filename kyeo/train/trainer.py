@@ -13,6 +13,7 @@ import jax
 from kyeo import optimizers
 from kyeo.callbacks.history import History
 from kyeo.core.errors import given_in, is_told, positive_int, problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import plainly
 from kyeo.core.processes import own_rows
 from kyeo.core.settings import hash_of, seed_of, settings
@@ -111,7 +112,7 @@ class Trainer(StepCache):
         if not self.compiled:
             raise problem(f"`{method}` needs a compiled model.", received="a model that was not compiled", where=self,
                           fix='call model.compile(optimizer="adam", loss=...) first')
-        own = not str(type(self).train_step.__module__).startswith("kyeo.")  # with optimizers of its own
+        own = not is_kyeos(type(self).train_step)  # with optimizers of its own
         if self.optimizer is None and method in ("fit", "train_on_batch") and not own:
             raise problem(f"`{method}` needs an optimizer.", received="compile(optimizer=None)", where=self,
                           fix='call model.compile(optimizer="adam", loss=...)')

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 
+from kyeo.core.naming import is_kyeos
 from kyeo.core.scope import current
 from kyeo.core.settings import settings
 from kyeo.core.variable import pure, variables_of
@@ -49,7 +50,7 @@ def call_program(layer: Any, function: Callable[..., Any], data: Any, training: 
 
 def _is_ours(layer: Any) -> bool:
     """Whether Kyeo wrote a layer and those inside it."""
-    return type(layer).__module__.startswith("kyeo.") and all(map(_is_ours, layer.layers_inside()))
+    return is_kyeos(type(layer)) and all(map(_is_ours, layer.layers_inside()))
 
 
 def _state_of(layer: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 from kyeo.core.configurable import parameters_of
 from kyeo.core.errors import one_of
-from kyeo.core.naming import auto_name
+from kyeo.core.naming import auto_name, is_kyeos
 from kyeo.core.scope import current, scope
 from kyeo.layers.arguments import arguments_of, explain
 from kyeo.layers.layer import InputSpec, Layer
@@ -48,7 +48,7 @@ class OfCell(RNN):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__.startswith("kyeo.") and not cls.__name__.startswith("_"):
+        if is_kyeos(cls) and not cls.__name__.startswith("_"):
             explain(cls, cls.explained)
             for name in {*parameters_of(cls.cell_class)} - {*parameters_of(Layer), *vars(cls)}:
                 setattr(cls, name, _of_cell(name))
