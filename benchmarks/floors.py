@@ -201,7 +201,7 @@ def compiled_step(name: str) -> tuple[Any, Any, tuple[Any, ...], int]:
     runner = model.runner("train")
     # the form that `fit` takes in the benchmark, but single steps where it folds many into a dispatch
     long = runner.is_long(batch, None, plan.steps)
-    jitted = runner._compiled.long if long else runner._compiled.single
+    jitted = runner._compiled.jitted_long if long else runner._compiled.single
     donated, kept = runner.state()
     arguments = (kept, jax.tree.map(jax.numpy.asarray, batch), None)
     step = runner._asking(lambda: jitted.lower(donated, *arguments).compile())

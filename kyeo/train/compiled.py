@@ -75,10 +75,15 @@ class CompiledStep:
         self._folded: dict[Any, Callable[..., Any]] = {}
 
     @functools.cached_property
+    def jitted_long(self) -> Any:
+        """What `long` runs, as JAX's function."""
+        options = onednn.compiler_options()
+        return jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
+
+    @functools.cached_property
     def long(self) -> Callable[..., Any]:
         """One step for a training that is long enough: with oneDNN, whose programs JAX cannot keep on disk."""
-        options = onednn.compiler_options()
-        step = jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
+        step = self.jitted_long
         known: set[Any] = set()  # data that it was compiled for
 
         def run(donated: Any, kept: Any, data: Any, rows: Any) -> Any:
@@ -91,7 +96,7 @@ class CompiledStep:
             known.add(key)
             return result
 
-        return run if options else step
+        return run if onednn.compiler_options() else step
 
     def folded(self, example: Any, whole_epochs: bool = False) -> Callable[..., Any]:
         """`count` steps (or epochs) in one dispatch: the batches lie stacked, a loop on the device takes them one by

@@ -5,8 +5,8 @@ three axes goes to oneDNN. So a first axis of length one chooses the library for
 bias and activation computed on the way out. Measured on two cores with JAX 0.12.0.1, float32, windows of 3x3, as
 processor time of oneDNN / YNNPACK: forward and the input's gradient 0.8 (32 x 28 x 28 x 32 into 32 channels), 0.65
 (32 x 7 x 7 x 64 into 128), 0.5 (64 x 32 x 32 x 16 into 16), on an AMD Zen 4. The kernel's gradient has a form of its
-own, `kernel_gradient`; alone on an Intel Sapphire Rapids it takes, in ms of oneDNN / YNNPACK, 3.6 / 5.4 (64 x 32 x 32 x
-16 into 16), 2.3 / 3.4 (64 x 16 x 16 x 32 into 32), 3.0 / 6.7 (32 x 28 x 28 x 32 into 32), 15 / 33 (128 of those).
+own, `kernel_gradient`; alone on an Intel Sapphire Rapids it takes, in ms of oneDNN / YNNPACK, 3.0 / 5.4 (64 x 32 x 32 x
+16 into 16), 2.1 / 3.4 (64 x 16 x 16 x 32 into 32), 2.9 / 6.7 (32 x 28 x 28 x 32 into 32).
 Convolutions with stride 2, forward and by the kernel, 0.6 / 0.95 and 1.9 / 2.9 (64 x 32 x 32 x 16 into 32).
 
 JAX cannot write a program that holds a call of oneDNN into its compile cache and must not try (see `unwritten`), so
@@ -39,8 +39,9 @@ LEAST_FLOPS = 1e8
 # More products in a sum than this leave the kernel's gradient to XLA: oneDNN adds them in one row, which costs digits
 # (measured against float64: 1e-6 of the largest element at 1e5 products, where YNNPACK has 1e-5; 1.3e-5 at 4e5).
 LONGEST_SUM = 2**18
-# Up to this many channels the kernel's gradient takes a row of taps at once.
-FEW_CHANNELS = 16
+# For the kernel's gradient images are channels where there are more channels and fewer places than this.
+FEW_CHANNELS = 32
+MANY_PLACES = 100
 NUMBERS = ("NDHWC", "DHWIO", "NDHWC")
 
 
@@ -92,20 +93,24 @@ def convolve(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> Array:
 def kernel_gradient(x: Array, g: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
     """The gradient of `convolve` by its kernel, from its input and the gradient of its output.
 
-    It is a convolution of three axes too: the pixels of `g` are its window, the images of the batch its channels. The
-    channels of `x` are a third axis, along which the window has one element: so oneDNN finds, for each tap, a matrix
-    product with all channels as rows. Few channels make few rows; then they lie on one axis with the columns of the
-    image, along which the window's elements are that many channels apart, and a row of taps is one product.
+    It is a convolution of three axes too. Everything lies where it is: images, rows and columns are the axes, the
+    images of `g` its window, and its channels those of the result. The channels of `x` are on one axis with its columns,
+    along which the window's elements are that many channels apart.
+
+    Small pictures with many channels are turned instead: their images are the channels that oneDNN sums over, and the
+    channels a third axis, along which the window has one element. Measured, ms lying / turned: 64 x 32 x 32 x 16 into
+    16 channels 3.2 / 3.9, 64 x 16 x 16 x 32 into 32 2.2 / 2.8, 128 x 14 x 14 x 32 into 64 6.4 / 9.7, 32 x 14 x 14 x 128
+    into 128 7.4 / 10.7, 32 x 7 x 7 x 64 into 128 1.2 / 1.05, 16 x 7 x 7 x 512 into 512 19 / 11.
     """
     batch, height, width, channels = x.shape
     filters = g.shape[-1]
     counts = [n + sum(pad) - (m - 1) * s for n, pad, m, s in zip(x.shape[1:], pads, g.shape[1:], strides)]
-    x, g = x.transpose(1, 2, 3, 0), g.transpose(1, 2, 0, 3)
     edges: Any
-    if channels <= FEW_CHANNELS:
-        x, g = x.reshape(1, 1, height, width * channels, batch), g[None]
+    if channels <= FEW_CHANNELS or math.prod(g.shape[1:-1]) >= MANY_PLACES:
+        x, g = x.reshape(1, batch, height, width * channels, 1), g[..., None, :]
         steps, edges = (1, strides[0], strides[1] * channels), ((0, 0), pads[0], tuple(n * channels for n in pads[1]))
     else:
-        x, g, steps, edges = x[None], g[:, :, None], (*strides, 1), (*pads, (0, 0))
+        x, g = x.transpose(1, 2, 3, 0)[None], g.transpose(1, 2, 0, 3)[:, :, None]
+        steps, edges = (*strides, 1), (*pads, (0, 0))
     dk = lax.conv_general_dilated(x, g, (1, 1, 1), edges, rhs_dilation=steps, dimension_numbers=NUMBERS)
     return dk.reshape(*counts, channels, filters)[: window[0], : window[1]]
