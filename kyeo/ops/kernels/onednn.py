@@ -94,7 +94,7 @@ def kernel_gradient(x: Array, g: Array, window: Sizes, strides: Sizes, pads: Pad
     """The gradient of `convolve` by its kernel, from its input and the gradient of its output.
 
     It is a convolution of three axes too. Everything lies where it is: images, rows and columns are the axes, the
-    images of `g` its window, and its channels those of the result. The channels of `x` are on one axis with its columns,
+    images of `g` its window, its channels those of the result. The channels of `x` are on one axis with its columns,
     along which the window's elements are that many channels apart.
 
     Small pictures with many channels are turned instead: their images are the channels that oneDNN sums over, and the
