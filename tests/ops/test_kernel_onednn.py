@@ -20,12 +20,13 @@ from tests.ops.test_kernel_recurrent import plain_conv_lstm
 needs_onednn = pytest.mark.skipif(not onednn.compiler_options(), reason="this jaxlib has no oneDNN")
 IMAGES = {
     # name: input shape, window, filters, strides, padding, convolutions that go to oneDNN
+    "many places": ((2, 12, 11, 40), (3, 3), 8, (1, 1), "same", 3),
     "few channels": ((3, 20, 19, 16), (3, 3), 24, (1, 1), "same", 3),
-    "more channels": ((4, 8, 7, 20), (3, 3), 24, (1, 1), "same", 3),
+    "more channels": ((4, 8, 7, 40), (3, 3), 24, (1, 1), "same", 3),
     "valid": ((4, 9, 8, 24), (3, 2), 8, (1, 1), "valid", 3),
     "uneven": ((4, 9, 24, 8), (4, 5), 16, (1, 1), [(2, 1), (0, 4)], 3),
     "strides, few": ((3, 10, 9, 8), (3, 3), 16, (2, 2), "same", 2),
-    "strides, more": ((3, 10, 9, 20), (3, 2), 16, (3, 2), "valid", 2),
+    "strides, more": ((3, 10, 9, 40), (3, 2), 16, (3, 2), "valid", 2),
     "strides, phases": ((3, 10, 9, 16), (3, 3), 24, (2, 2), "same", 3),
     "strides, uneven phases": ((3, 12, 9, 20), (5, 3), 16, (3, 2), "valid", 3),
     "strides, too sparse": ((3, 12, 9, 16), (4, 4), 16, (3, 3), "valid", 3),
