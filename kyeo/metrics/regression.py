@@ -11,6 +11,7 @@ from kyeo.core.plain import warn
 from kyeo.metrics.metric import Metric
 from kyeo.metrics.reduction import Mean, MeanMetricWrapper
 from kyeo.ops import losses as functions
+from kyeo.ops.kernels import as_one
 from kyeo.ops.losses.pair import as_array, expand_to, match
 from kyeo.ops.losses.regression import cosine
 
@@ -152,7 +153,7 @@ class RootMeanSquaredError(Mean):
 _R2_SUMS = ("squared_sum", "sum", "residual", "count")
 
 
-class R2Score(Metric):
+class R2Score(Metric, one_program=("update_state",)):
     """Share of the variance that the predictions explain: 1 is best, 0 is no better than the mean.
 
     Args:
@@ -198,19 +199,24 @@ class R2Score(Metric):
         """The score so far."""
         if len(self.variables) == 1:
             return jnp.zeros((), self.dtype)
-        squares, sums, residuals, count = (getattr(self, name).value for name in _R2_SUMS)
-        total = squares - jnp.square(sums) / count
-        scores = 1 - residuals / total
-        scores = jnp.where(jnp.isinf(scores), 0.0, scores)
-        if self.class_aggregation == "uniform_average":
-            scores = jnp.mean(scores)
-        elif self.class_aggregation == "variance_weighted_average":
-            scores = jnp.sum(total * scores) / jnp.sum(total)
-        return self._adjusted(scores) if self.num_regressors else scores
-
-    def _adjusted(self, scores: jax.Array) -> jax.Array:
-        free = self.num_samples.value - self.num_regressors - 1
-        if not isinstance(free, jax.core.Tracer) and free <= 0:
+        samples, regressors = self.num_samples.value, self.num_regressors
+        if regressors and not isinstance(samples, jax.core.Tracer) and samples <= regressors + 1:
             warn("R2Score: there are not more samples than regressors, so the plain score is given.")
-        adjusted = 1.0 - (1.0 - scores) * (self.num_samples.value - 1.0) / free
-        return jnp.where(free > 0, adjusted, scores)
+        sums = tuple(getattr(self, name).value for name in _R2_SUMS)
+        return _score(sums, samples, self.class_aggregation, regressors)
+
+
+@as_one(2, 3)
+def _score(sums: tuple[jax.Array, ...], samples: jax.Array, aggregation: str | None, regressors: int) -> jax.Array:
+    squares, summed, residuals, count = sums
+    total = squares - jnp.square(summed) / count
+    scores = 1 - residuals / total
+    scores = jnp.where(jnp.isinf(scores), 0.0, scores)
+    if aggregation == "uniform_average":
+        scores = jnp.mean(scores)
+    elif aggregation == "variance_weighted_average":
+        scores = jnp.sum(total * scores) / jnp.sum(total)
+    if not regressors:
+        return scores
+    free = samples - regressors - 1
+    return jnp.where(free > 0, 1.0 - (1.0 - scores) * (samples - 1.0) / free, scores)
