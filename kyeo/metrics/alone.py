@@ -8,6 +8,7 @@ from typing import Any
 
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import is_kyeos
+from kyeo.core.plain import plainly
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable, pure
 from kyeo.ops.losses.alone import Programs, as_argument, by_itself, plain
@@ -24,6 +25,7 @@ def alone(method: Callable[..., Any]) -> Callable[..., Any]:
     A metric of the user's runs as it is written, and so does all that a program would see otherwise. Where something is
     wrong the metric itself says what.
     """
+    @plainly
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         if by_itself() and is_kyeos(type(self)):
