@@ -9,7 +9,7 @@ from kyeo.core.dtypes import widened
 from kyeo.core.errors import one_of, positive_int
 from kyeo.core.plain import warn
 from kyeo.metrics.metric import Metric
-from kyeo.metrics.reduction import Mean, MeanMetricWrapper
+from kyeo.metrics.reduction import Mean, MeanMetricWrapper, divide
 from kyeo.ops import losses as functions
 from kyeo.ops.kernels import as_one
 from kyeo.ops.losses.pair import as_array, expand_to, match
@@ -150,7 +150,7 @@ class RootMeanSquaredError(Mean):
         return jnp.sqrt(super().result())
 
 
-_R2_SUMS = ("squared_sum", "sum", "residual", "count")
+_R2_SUMS = ("squared_sum", "sum", "residual", "count")  # the first of squared deviations from the mean
 
 
 class R2Score(Metric, one_program=("update_state",)):
@@ -190,9 +190,13 @@ class R2Score(Metric, one_program=("update_state",)):
             weight = as_array(sample_weight, pred.dtype, "sample_weight")
         weight = jnp.broadcast_to(expand_to(weight, pred), pred.shape)
         true, pred = (jnp.where(weight == 0, 0, x) for x in (true, pred))
-        terms = (true * true * weight, true * weight, jnp.square(true - pred) * weight, weight)
-        for name, term in zip(_R2_SUMS, terms):
-            getattr(self, name).assign_add(jnp.sum(term, 0))
+        summed, count = jnp.sum(true * weight, 0), jnp.sum(weight, 0)
+        deviation = jnp.sum(jnp.square(true - divide(summed, count)) * weight, 0)
+        # Chan, Golub and LeVeque, 1979. Squares of numbers far from 0 would lose the digits of their difference
+        apart = divide(self.sum.value, self.count.value) - divide(summed, count)
+        deviation += jnp.square(apart) * divide(self.count.value * count, self.count.value + count)
+        for name, term in zip(_R2_SUMS, (deviation, summed, jnp.sum(jnp.square(true - pred) * weight, 0), count)):
+            getattr(self, name).assign_add(term)
         self.num_samples.assign_add(jnp.sum(jnp.any(weight != 0, axis=-1)) * pred.shape[-1])
 
     def result(self) -> jax.Array:
@@ -202,15 +206,14 @@ class R2Score(Metric, one_program=("update_state",)):
         samples, regressors = self.num_samples.value, self.num_regressors
         if regressors and not isinstance(samples, jax.core.Tracer) and samples <= regressors + 1:
             warn("R2Score: there are not more samples than regressors, so the plain score is given.")
-        sums = tuple(getattr(self, name).value for name in _R2_SUMS)
-        return _score(sums, samples, self.class_aggregation, regressors)
+        return _score(self.squared_sum.value, self.residual.value, samples, self.class_aggregation, regressors)
 
 
-@as_one(2, 3)
-def _score(sums: tuple[jax.Array, ...], samples: jax.Array, aggregation: str | None, regressors: int) -> jax.Array:
-    squares, summed, residuals, count = sums
-    total = squares - jnp.square(summed) / count
-    scores = 1 - residuals / total
+@as_one(3, 4)
+def _score(
+    total: jax.Array, residual: jax.Array, samples: jax.Array, aggregation: str | None, regressors: int,
+) -> jax.Array:
+    scores = 1 - residual / total
     scores = jnp.where(jnp.isinf(scores), 0.0, scores)
     if aggregation == "uniform_average":
         scores = jnp.mean(scores)

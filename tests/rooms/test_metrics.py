@@ -593,3 +593,19 @@ def test_lists_beside_what_no_program_takes():
     metric = metrics.Hinge()
     assert float(metric([[np.float32(1)], [-1.0]], [[0.5], [1.0]], sample_weight=[1.0, 0.0])) == 0.5
     assert float(metrics.CosineSimilarity(axis=-1)([[np.float32(1)]], [[2.0]], sample_weight=[1.0])) == 1
+
+
+def test_a_batch_without_rows_beside_weights():
+    metric = metrics.Hinge()
+    metric.update_state(np.zeros((0, 2)), np.zeros((0, 2)), sample_weight=np.zeros(0))
+    assert float(metric([[1.0, 1.0]], [[0.5, 0.5]], sample_weight=[1.0])) == 0.5
+
+
+def test_r2_of_numbers_far_from_zero():
+    r = np.random.default_rng(0)
+    true = (10_000 + r.normal(size=(60, 1))).astype("f")
+    pred = true + r.normal(size=(60, 1)).astype("f") / 2
+    metric = metrics.R2Score()
+    for part in range(0, 60, 20):
+        metric.update_state(true[part:part + 20], pred[part:part + 20])
+    assert float(metric.result()) == pytest.approx(sk.r2_score(true, pred), abs=1e-3)
