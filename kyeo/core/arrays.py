@@ -107,6 +107,8 @@ _FIXES = {
     "V": "make its fields columns: numpy.lib.structured_recfunctions.structured_to_unstructured(x)",
     "bytes": 'read the bytes as what they are: `x.view("float32")`',
     "c": "give real and imaginary parts as two columns: np.stack([x.real, x.imag], axis=-1)",
+    "pictures": "read the pictures first: kyeo.utils.img_to_array(kyeo.utils.load_img(name)) of each, or for a "
+                "folder of them kyeo.utils.image_dataset_from_directory(folder)",
     "rows": "put the rows into one array: np.stack(list(x)); pad rows of different lengths first",
     "gaps": "fill them in, or leave such rows out",
 }
@@ -118,6 +120,8 @@ def no_numbers(name: str | None, received: str, columns: Sequence[str] = (), arr
     kind = "U" if array is None else {"S": "U", "T": "U", "m": "M"}.get(array.dtype.kind, array.dtype.kind)
     if kind == "V" and not array.dtype.names:
         kind = "bytes"
+    if kind == "U" and array is not None and _are_pictures(array):
+        kind = "pictures"
     if kind == "O":
         fine = (int, float, np.number)
         one = next((v for v in array.ravel()[:10_000] if not isinstance(v, fine)), 0)
@@ -126,6 +130,11 @@ def no_numbers(name: str | None, received: str, columns: Sequence[str] = (), arr
                 "gaps" if one is None or "NA" in type(one).__name__ else "U")
     return problem(f"{f'`{name}`' if name else 'This array'} does not hold numbers{at_fault}.", received=received,
                    expected="an array of numbers or booleans", kind=TypeError, fix=_FIXES[kind])
+
+
+def _are_pictures(array: Any) -> bool:
+    """Whether texts are names of files of pictures, by the first of them."""
+    return str(next(iter(array.flat), "")).lower().endswith((".png", ".jpg", ".jpeg", ".bmp", ".gif"))
 
 
 def refuse_masked(values: Any, name: str = "x") -> None:

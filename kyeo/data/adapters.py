@@ -87,6 +87,8 @@ def as_batch(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any
 
 def _mend(x: Any) -> str | None:
     """How what cannot be used as data becomes something that can."""
+    if isinstance(x, str):
+        return "the name of a file? Read it first: np.load(name), pandas.read_csv(name), kyeo.utils.load_img(name)"
     if callable(x):
         return "call it: it is what it gives that has the batches"
     if hasattr(x, "collect"):

@@ -9,8 +9,9 @@ import numpy as np
 
 from kyeo.core.arrays import are_whole
 from kyeo.core.errors import problem
+from kyeo.core.plain import warn
 
-__all__ = ["check_binary_labels", "check_labels"]
+__all__ = ["check_binary_labels", "check_labels", "warn_of_other_labels"]
 
 
 def check_labels(y: Any, num_classes: int, where: Any = None, ignore_class: int | None = None) -> None:
@@ -89,3 +90,13 @@ def check_binary_labels(y: Any, where: Any = None) -> None:
     fix = _BINARY_FIXES.get((low, high), "map two classes to 0 and 1; for more use a categorical loss")
     raise problem("Binary labels must lie between 0 and 1.", received=f"labels run {low:g}..{high:g}",
                   expected="0 or 1", where=where, fix=fix)
+
+
+def warn_of_other_labels(y: Any) -> None:
+    """Warn if labels that a binary accuracy compares with 0 and 1 are something else."""
+    labels = np.asarray(y)
+    if labels.dtype.kind not in "iuf" or not labels.size or (labels.min() >= 0 and labels.max() <= 1):
+        return
+    warn(f"The labels run {labels.min():g}..{labels.max():g}, and the accuracy of one output a row asks which of 0 and "
+         '1 is right, so it means nothing here. For numbers to predict ask for metrics=["mae"]; map the labels of two '
+         "classes to 0 and 1.")

@@ -141,6 +141,9 @@ def _rank_hint(spec: InputSpec, ndim: int, owner: Any) -> str | None:
     if ndim == 2 and hasattr(owner, "return_sequences"):
         return ("a recurrent layer before this one needs return_sequences=True; or is one feature a step meant? "
                 "`x[..., None]`")
+    if ndim == 2 and (spec.ndim or 0) > 3:
+        return ("one number for each feature has no places left: leave this layer out, or put it before Flatten and "
+                "Dense; Reshape((height, width, channels)) makes pictures of rows of pixels")
     if spec.ndim == ndim + 1:
         return ("a channel axis is missing at the end, or a batch axis at the front? "
                 "`x[..., None]` adds a channel axis, `x[None]` a batch axis")

@@ -17,7 +17,7 @@ from kyeo.core.dtypes import is_float
 from kyeo.core.errors import boolean, is_told, meant, problem, retold
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import auto_name, is_kyeos
-from kyeo.core.owned import Structure
+from kyeo.core.owned import CONTAINERS, Structure
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import plainly, warn
 from kyeo.core.scope import current, scope
@@ -108,7 +108,7 @@ class Layer(Shaped):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name[0] != "_":
-            if isinstance(value, (Variable, Shaped, list, tuple, dict)) or name == "call":
+            if isinstance(value, (Variable, Shaped, CONTAINERS)) or name == "call":
                 Structure.version += 1
                 if vars(self).get(name, self) is None:  # in the order of Keras: by when it got something to own
                     del self.__dict__[name]

@@ -100,6 +100,7 @@ class Normalization(DataLayer):
                           f"{len(self.axis)} axes, for axis={self.axis}",
                           received=f"shapes {np.shape(mean)} and {np.shape(variance)}")
         self.supports_masking = True
+        self._adapted = False
 
     def build(self, input_shape: Any) -> None:
         """Make the variables that `adapt` fills, where mean and variance were not given."""
@@ -141,6 +142,12 @@ class Normalization(DataLayer):
             raise problem("There is no data to adapt to.", received=data, where=self, expected="at least one batch")
         self.adapt_mean.assign(np.asarray(mean, "float32"))
         self.adapt_variance.assign(np.asarray(variance, "float32"))
+        self._adapted = True
+
+    def is_as_made(self) -> bool:
+        """Whether mean and variance are neither given, measured, nor read from a file."""
+        return not (self._adapted or self.input_mean is not None or self.adapt_mean.numpy().any()
+                    or (self.adapt_variance.numpy() != 1).any())
 
     def finalize_state(self) -> None:
         """For programs that call it after setting `adapt_mean`: here the variables count at once."""

@@ -101,8 +101,7 @@ class Loss(Configurable):
         return reduce_values(values, weight, mask, self.reduction, present)
 
     def _convert(self, labels: Any, name: str) -> jax.Array:
-        labels = as_array(labels, name=name)
-        return labels.astype(self.dtype)
+        return as_array(labels, self.dtype, name)
 
     def _fill(self, tree: Any, present: jax.Array) -> Any:
         """Make padded rows harmless before `call` sees them."""
@@ -167,9 +166,10 @@ class LossFunctionWrapper(Loss):
         vars(self).update(kwargs)  # each is an attribute, so changing it later counts
 
     def _convert(self, labels: Any, name: str) -> jax.Array:
-        classes = as_array(labels, name=name)
-        if getattr(self.fn, "takes_classes", False) and jnp.issubdtype(classes.dtype, jnp.integer):
-            return classes
+        if getattr(self.fn, "takes_classes", False):
+            classes = as_array(labels, name=name)
+            if jnp.issubdtype(classes.dtype, jnp.integer):
+                return classes
         return super()._convert(labels, name)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

@@ -16,7 +16,7 @@ from kyeo.ops.losses.pair import as_array, expand_to, match
 __all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
 
 
-class IoU(Metric):
+class IoU(Metric, one_program=("update_state",)):
     """Intersection over union, averaged over the classes asked for that occur.
 
     Args:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from kyeo.metrics.reduction import MeanMetricWrapper
 from kyeo.ops import losses as functions
@@ -20,11 +21,11 @@ class _BinaryHinge(MeanMetricWrapper):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None,
     ) -> None:
         """Take in a batch of labels and scores."""
-        if sample_weight is not None and jnp.ndim(sample_weight):
+        if sample_weight is not None and np.ndim(sample_weight):
             weight = as_array(sample_weight, self.dtype, "sample_weight")
-            present = jnp.any(weight.reshape(weight.shape[0], -1) != 0, axis=1)
+            present = jnp.any(weight != 0, axis=tuple(range(1, weight.ndim)))
             y_true = as_array(y_true, name="y_true")
-            if y_true.shape[:1] == present.shape:
+            if y_true.shape[:1] == present.shape and present.size:
                 y_true = fill_absent(y_true, present)
         super().update_state(y_true, y_pred, sample_weight)
 

@@ -10,11 +10,12 @@ from kyeo.core.arrays import shared_zeros
 from kyeo.core.configurable import Configurable, parameters_of, serialize_value
 from kyeo.core.dtypes import standardize_dtype, widened
 from kyeo.core.errors import problem
-from kyeo.core.naming import auto_name
+from kyeo.core.naming import auto_name, is_kyeos
 from kyeo.core.owned import MetricOwner, owned
 from kyeo.core.scope import current, scope
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable, pure
+from kyeo.metrics.alone import alone
 
 __all__ = ["Metric"]
 
@@ -43,6 +44,12 @@ class Metric(Configurable, MetricOwner):
     _makes_late = False  # whether the first `update_state` makes more variables than are there
     _argument_names: dict[str, str] = {}  # where an argument stands under another name than its parameter's
     _kept_from_config: tuple[str, ...] = ()  # arguments Keras does not know: in a config only where used
+
+    def __init_subclass__(cls, one_program: tuple[str, ...] = ("update_state", "result"), **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in one_program:
+            if name in vars(cls) and is_kyeos(cls):
+                setattr(cls, name, alone(vars(cls)[name]))
 
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name: str = name or auto_name(type(self).__name__)

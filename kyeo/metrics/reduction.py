@@ -5,12 +5,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kyeo.core.configurable import parameters_of, serialize_value
 from kyeo.core.dtypes import widened
 from kyeo.core.errors import problem
 from kyeo.core.masks import get_mask
 from kyeo.metrics.metric import Metric
+from kyeo.ops.kernels import as_one
 from kyeo.ops.losses.pair import NotMaskable, align_ranks, as_array, expand_to, merge_mask, named_function
 
 __all__ = ["Mean", "MeanMetricWrapper", "Sum"]
@@ -47,7 +49,7 @@ def _over_rest(values: jax.Array, first: int, reduce: Callable[..., jax.Array]) 
     return reduce(values, axis=tuple(range(first, values.ndim))) if values.ndim > first else values
 
 
-class Sum(Metric):
+class Sum(Metric, one_program=("update_state",)):
     """Weighted sum of values.
 
     Args:
@@ -72,7 +74,13 @@ class Sum(Metric):
         return self.total.value.astype(self.dtype)
 
 
-class Mean(Metric):
+@as_one(2)
+def _mean(total: jax.Array, count: jax.Array, dtype: str) -> jax.Array:
+    """One program for all kinds of means."""
+    return divide(total, count).astype(dtype)
+
+
+class Mean(Metric, one_program=("update_state",)):
     """Weighted mean of values.
 
     Args:
@@ -97,7 +105,7 @@ class Mean(Metric):
 
     def result(self) -> jax.Array:
         """The mean so far; 0 before the first value."""
-        return divide(self.total.value, self.count.value).astype(self.dtype)
+        return _mean(self.total.value, self.count.value, self.dtype)
 
 
 class MeanMetricWrapper(Mean):
@@ -142,4 +150,4 @@ class MeanMetricWrapper(Mean):
 
 
 def _mixes_rows(axis: Any, y_pred: Any) -> bool:
-    return isinstance(axis, int) and axis in (0, -jnp.ndim(y_pred))
+    return isinstance(axis, int) and axis in (0, -np.ndim(y_pred))

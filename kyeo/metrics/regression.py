@@ -9,8 +9,9 @@ from kyeo.core.dtypes import widened
 from kyeo.core.errors import one_of, positive_int
 from kyeo.core.plain import warn
 from kyeo.metrics.metric import Metric
-from kyeo.metrics.reduction import Mean, MeanMetricWrapper
+from kyeo.metrics.reduction import Mean, MeanMetricWrapper, divide
 from kyeo.ops import losses as functions
+from kyeo.ops.kernels import as_one
 from kyeo.ops.losses.pair import as_array, expand_to, match
 from kyeo.ops.losses.regression import cosine
 
@@ -149,10 +150,10 @@ class RootMeanSquaredError(Mean):
         return jnp.sqrt(super().result())
 
 
-_R2_SUMS = ("squared_sum", "sum", "residual", "count")
+_R2_SUMS = ("squared_sum", "sum", "residual", "count")  # the first of squared deviations from the mean
 
 
-class R2Score(Metric):
+class R2Score(Metric, one_program=("update_state",)):
     """Share of the variance that the predictions explain: 1 is best, 0 is no better than the mean.
 
     Args:
@@ -189,28 +190,36 @@ class R2Score(Metric):
             weight = as_array(sample_weight, pred.dtype, "sample_weight")
         weight = jnp.broadcast_to(expand_to(weight, pred), pred.shape)
         true, pred = (jnp.where(weight == 0, 0, x) for x in (true, pred))
-        terms = (true * true * weight, true * weight, jnp.square(true - pred) * weight, weight)
-        for name, term in zip(_R2_SUMS, terms):
-            getattr(self, name).assign_add(jnp.sum(term, 0))
+        summed, count = jnp.sum(true * weight, 0), jnp.sum(weight, 0)
+        deviation = jnp.sum(jnp.square(true - divide(summed, count)) * weight, 0)
+        # Chan, Golub and LeVeque, 1979. Squares of numbers far from 0 would lose the digits of their difference
+        apart = divide(self.sum.value, self.count.value) - divide(summed, count)
+        deviation += jnp.square(apart) * divide(self.count.value * count, self.count.value + count)
+        for name, term in zip(_R2_SUMS, (deviation, summed, jnp.sum(jnp.square(true - pred) * weight, 0), count)):
+            getattr(self, name).assign_add(term)
         self.num_samples.assign_add(jnp.sum(jnp.any(weight != 0, axis=-1)) * pred.shape[-1])
 
     def result(self) -> jax.Array:
         """The score so far."""
         if len(self.variables) == 1:
             return jnp.zeros((), self.dtype)
-        squares, sums, residuals, count = (getattr(self, name).value for name in _R2_SUMS)
-        total = squares - jnp.square(sums) / count
-        scores = 1 - residuals / total
-        scores = jnp.where(jnp.isinf(scores), 0.0, scores)
-        if self.class_aggregation == "uniform_average":
-            scores = jnp.mean(scores)
-        elif self.class_aggregation == "variance_weighted_average":
-            scores = jnp.sum(total * scores) / jnp.sum(total)
-        return self._adjusted(scores) if self.num_regressors else scores
-
-    def _adjusted(self, scores: jax.Array) -> jax.Array:
-        free = self.num_samples.value - self.num_regressors - 1
-        if not isinstance(free, jax.core.Tracer) and free <= 0:
+        samples, regressors = self.num_samples.value, self.num_regressors
+        if regressors and not isinstance(samples, jax.core.Tracer) and samples <= regressors + 1:
             warn("R2Score: there are not more samples than regressors, so the plain score is given.")
-        adjusted = 1.0 - (1.0 - scores) * (self.num_samples.value - 1.0) / free
-        return jnp.where(free > 0, adjusted, scores)
+        return _score(self.squared_sum.value, self.residual.value, samples, self.class_aggregation, regressors)
+
+
+@as_one(3, 4)
+def _score(
+    total: jax.Array, residual: jax.Array, samples: jax.Array, aggregation: str | None, regressors: int,
+) -> jax.Array:
+    scores = 1 - residual / total
+    scores = jnp.where(jnp.isinf(scores), 0.0, scores)
+    if aggregation == "uniform_average":
+        scores = jnp.mean(scores)
+    elif aggregation == "variance_weighted_average":
+        scores = jnp.sum(total * scores) / jnp.sum(total)
+    if not regressors:
+        return scores
+    free = samples - regressors - 1
+    return jnp.where(free > 0, 1.0 - (1.0 - scores) * (samples - 1.0) / free, scores)

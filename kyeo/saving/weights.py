@@ -17,7 +17,7 @@ import numpy as np
 
 from kyeo.core.errors import problem, where_is
 from kyeo.core.naming import is_kyeos, snake_case
-from kyeo.core.owned import VariableOwner, owned
+from kyeo.core.owned import CONTAINERS, VariableOwner, in_order, owned
 from kyeo.core.per_class import per_class
 from kyeo.core.plain import warn
 from kyeo.core.scope import scope
@@ -94,12 +94,12 @@ def _visit(item: Any, path: str, seen: dict[int, Any]) -> Iterator[tuple[str, An
     if _has_variables(item):
         yield path, item
         for name, child in _children(item):
-            if _has_variables(child) or isinstance(child, (list, tuple, dict)):
+            if _has_variables(child) or isinstance(child, CONTAINERS):
                 yield from _visit(child, f"{path}/{name}" if path else name, seen)
     else:
         names: Counter[str] = Counter()
-        for child in item.values() if isinstance(item, dict) else item:
-            if _has_variables(child) or isinstance(child, (list, tuple, dict)):
+        for child in in_order(item):
+            if _has_variables(child) or isinstance(child, CONTAINERS):
                 name = snake_case(type(child).__name__) if _has_variables(child) else "container"
                 number = names[name]
                 names[name] += 1

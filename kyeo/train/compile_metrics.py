@@ -57,6 +57,10 @@ class CompileMetrics(Metric):
         self.built = True
         Structure.version += 1  # metrics given as objects have their variables already; a list made before lacks them
 
+    def of_outputs(self) -> list[list[Metric]]:
+        """The metrics of each output."""
+        return [plain + weighted for plain, weighted in zip(self._plain, self._weighted)]
+
     @property
     def metrics(self) -> list[Metric]:
         """The metrics, unweighted ones first."""

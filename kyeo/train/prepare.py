@@ -11,8 +11,9 @@ from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import warn
 from kyeo.core.processor import computes_in
 from kyeo.core.symbolic import SymbolicTensor, tensors_in
-from kyeo.data.checks import check_binary_labels, check_labels
+from kyeo.data.checks import check_binary_labels, check_labels, warn_of_other_labels
 from kyeo.data.unpack import unpack_x_y_sample_weight
+from kyeo.metrics import binary_accuracy
 from kyeo.train.objective import function_of
 
 __all__ = ["build_for", "build_objective", "build_weights", "check_targets", "output_activations", "validation_parts"]
@@ -161,3 +162,6 @@ def check_targets(model: Any, y: Any, given: str | None = None) -> None:
                 check_labels(target, shapes[term.place][-1], where, getattr(loss, "ignore_class", None))
             elif function_of(loss) in ("binary_crossentropy", "binary_focal_crossentropy"):
                 check_binary_labels(target, where)
+    for target, metrics in zip(targets, objective.compiled_metrics.of_outputs() if objective.compiled_metrics else ()):
+        if any(getattr(metric, "fn", None) is binary_accuracy for metric in metrics):
+            warn_of_other_labels(target)

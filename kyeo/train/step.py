@@ -14,6 +14,7 @@ from kyeo.core.errors import problem
 from kyeo.core.scope import scope
 from kyeo.core.variable import pure
 from kyeo.layers.ownership import LossList
+from kyeo.train.in_vain import noting_gradients, warn_of_no_gradient
 
 __all__ = ["forward_and_loss", "loss_of", "predict_step", "test_step", "train_step", "update_metrics"]
 
@@ -52,9 +53,16 @@ def train_step(model: Any, state: State, data: tuple[Any, Any, Any]) -> tuple[di
     if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(x)):
         raise problem("A batch without rows cannot be trained on.", received="x of no rows",
                       expected="at least one row in each batch", fix="leave such batches out")
-    gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
+    noted: list[bool] = []
+
+    def scaled_loss(*args: Any, **kwargs: Any) -> Any:
+        loss, rest = model.compute_loss_and_updates(*args, **kwargs)
+        return noting_gradients(loss, noted), rest
+
+    gradient = jax.value_and_grad(scaled_loss, has_aux=True)
     (_, (loss, y_pred, frozen, metrics)), grads = gradient(
         list(trainable), frozen, metrics, x, y, sample_weight, training=True, optimizer_variables=optimizer)
+    warn_of_no_gradient(model, noted)
     trainable, optimizer = model.optimizer.stateless_apply(optimizer, grads, trainable)
     logs, metrics = update_metrics(model, metrics, loss, x, y, y_pred, sample_weight)
     return logs, (trainable, frozen, optimizer, metrics)

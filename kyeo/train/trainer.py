@@ -23,6 +23,7 @@ from kyeo.data.source import Source
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.train import prepare, step
 from kyeo.train.calling import CompiledCall
+from kyeo.train.in_vain import warn_before_training
 from kyeo.train.loop import Job, fetched, run_epoch, train
 from kyeo.train.objective import Objective, real_rows
 from kyeo.train.options import callback_list, capped, is_due, with_backup
@@ -264,6 +265,7 @@ class Trainer(StepCache):
                            steps=capped(steps_per_epoch, "steps_per_epoch"), seed=hash_of(seed_of(f"fit/{self.name}")))
         source.first_epoch = initial_epoch
         self._prepare(source, y)
+        warn_before_training(self, source, batch_size if validation_data is None else None)
         validation = None
         if validation_data is not None:
             validation = self._validation_source(validation_data, validation_batch_size or batch_size, validation_steps)

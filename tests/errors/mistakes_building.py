@@ -165,6 +165,11 @@ def arrays_as_outputs(still):
     kyeo.Model(x, layers.Dense(2)(ones((3, 4))))  # <-
 
 
+@mistake('GlobalAveragePooling2D "pool"', "leave this layer out", "Reshape((height, width, channels))")
+def pooling_of_features(still):
+    kyeo.Sequential([kyeo.Input((4,)), layers.Dense(3), layers.GlobalAveragePooling2D(name="pool")])  # <-
+
+
 @mistake('Conv2D "conv2d"', "x[..., None]")
 def conv2d_on_rank_3(still):
     layer = layers.Conv2D(8, 3)

@@ -239,6 +239,16 @@ def text_in_x(still):
     classifier(still).fit(np.array([["a", "b", "c", "d"]] * 12), Y, verbose=0)  # <-
 
 
+@mistake("`x`", "kyeo.utils.load_img(name)", "image_dataset_from_directory", kind=TypeError)
+def names_of_pictures(still):
+    classifier(still).fit(["a.png", "b.JPG"], [0, 1], verbose=0)  # <-
+
+
+@mistake("'table.csv'", "pandas.read_csv(name)", kind=TypeError)
+def name_of_a_file(still):
+    classifier(still).fit("table.csv", verbose=0)  # <-
+
+
 @mistake("`y`", "numbers", kind=TypeError)
 def text_in_y(still):
     classifier(still).fit(X, np.array(["cat", "dog", "cow"] * 4), verbose=0)  # <-

@@ -17,6 +17,7 @@ from kyeo.core.scope import scope
 from kyeo.losses.fused import from_logits_version
 from kyeo.losses.loss import LossFunctionWrapper
 from kyeo.ops.losses.pair import match
+from tests.compiled import programs
 from tests.numpy_jaxpr import in_numpy
 from tests.thin import thinned
 
@@ -466,20 +467,12 @@ def test_no_form_on_logits_where_there_is_none():
 
 # -- called by itself --------------------------------------------------------------------------------------
 def test_one_program_that_notices_what_is_set_later():
-    seen = []
-
-    def listen(event, _duration, **_):
-        seen.extend([event] * (event == "/jax/core/compile/backend_compile_duration"))
-
     true, pred = np.ones((7, 11), "float32"), np.full((7, 11), 0.0, "float32")  # of a shape no other test has
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
+    with programs() as seen:
         loss = losses.BinaryCrossentropy(label_smoothing=0.5)
         first = float(loss(true, pred))
         assert float(losses.BinaryCrossentropy(label_smoothing=0.5, name="again")(true, pred)) == first
-        assert len(seen) == 1
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
+    assert len(seen) == 1
     loss.label_smoothing = 0.0
     assert loss(true, pred) > first
     kyeo.config.set_epsilon(1e-2)
@@ -489,5 +482,16 @@ def test_one_program_that_notices_what_is_set_later():
         kyeo.config.set_epsilon(1e-7)
     loss.reduction = "none"
     assert loss(true, pred).shape == (7,)
-    with pytest.raises(TypeError, match="MaskedArray"):  # its mask would be lost
-        loss(np.ma.array(true), pred)
+    for pair in ((true, pred), (pred, true)):
+        with pytest.raises(TypeError, match="has masked values"):
+            loss(*(np.ma.array(x, mask=x == 1) for x in pair))
+
+
+def test_class_numbers_that_need_64_bits_are_refused():
+    true, pred = np.array([2**32, 1]), np.full((2, 3), 1 / 3, "float32")
+    for loss in (losses.SparseCategoricalCrossentropy(), losses.sparse_categorical_crossentropy,
+                 kyeo.metrics.SparseCategoricalAccuracy()):
+        for labels in (true, true.tolist()):
+            with pytest.raises(OverflowError, match="`y_true` holds integers that do not fit"):
+                loss(labels, pred)
+    assert float(losses.MeanSquaredError()(true, true.astype("float32"))) == 0  # as floats they are no class numbers

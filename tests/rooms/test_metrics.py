@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from kyeo.core.errors import NotMaskable
 from kyeo.core.masks import set_mask
 from kyeo.core.scope import scope
 from kyeo.metrics.resolve import Adapted, kind_of_labels, resolve
+from tests.compiled import programs
 from tests.numpy_jaxpr import in_numpy
 from tests.thin import thinned
 
@@ -537,3 +539,73 @@ def test_an_adapted_metric_sees_the_mask_and_pads():
     with scope(overlay={}):
         metric.reset_state()
     assert float(metric.result()) == value  # what happened in a pure function stays there
+
+
+# -- called by itself --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("make", [
+    lambda **k: metrics.AUC(multi_label=True, **k), lambda **k: metrics.Precision(top_k=2, **k), metrics.F1Score,
+    lambda **k: metrics.R2Score(num_regressors=1, **k), metrics.CosineSimilarity,
+])
+def test_an_update_is_one_program_and_so_is_a_result(make):
+    true = np.eye(C, dtype="f")[np.arange(19) % C]  # of a size no other test has
+    weights = [0.0, *[1.0] * 18]
+    with programs() as seen:
+        metric = make()
+        metric.update_state(true, pred := true[::-1].copy(), sample_weight=weights)
+        assert len(seen) == 1
+        first = np.asarray(metric.result())
+        assert len(seen) <= 2
+        again = make(name="again")
+        again.update_state(true, pred, sample_weight=weights)
+        np.testing.assert_array_equal(again.result(), first)
+        assert len(seen) <= 2, "metrics that are alike share them"
+    with scope(overlay={}):  # an operation at a time
+        plain = make()
+        plain.update_state(true, pred, sample_weight=weights)
+        np.testing.assert_allclose(plain.result(), first, rtol=1e-6)
+
+
+def test_what_is_set_later_counts_and_a_metric_of_one_s_own_runs_as_it_is_written():
+    class Own(metrics.BinaryAccuracy):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            seen.append(type(y_pred))
+            super().update_state(y_true, y_pred, sample_weight)
+
+    true, pred, seen = np.ones((4, 1), "f"), np.full((4, 1), 0.4, "f"), []
+    metric = metrics.BinaryAccuracy()
+    assert float(metric(true, pred)) == 0
+    metric.threshold = 0.3
+    assert float(metric(true, pred)) == 0.5
+    assert float(Own()(true, pred)) == 0
+    assert seen == [np.ndarray]
+
+
+def test_a_program_keeps_no_metric_alive():
+    metric = metrics.TruePositives()
+    metric(np.ones(3), np.ones(3))
+    kept = weakref.ref(metric)
+    del metric
+    assert kept() is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_lists_beside_what_no_program_takes():
+    metric = metrics.Hinge()
+    assert float(metric([[np.float32(1)], [-1.0]], [[0.5], [1.0]], sample_weight=[1.0, 0.0])) == 0.5
+    assert float(metrics.CosineSimilarity(axis=-1)([[np.float32(1)]], [[2.0]], sample_weight=[1.0])) == 1
+
+
+def test_a_batch_without_rows_beside_weights():
+    metric = metrics.Hinge()
+    metric.update_state(np.zeros((0, 2)), np.zeros((0, 2)), sample_weight=np.zeros(0))
+    assert float(metric([[1.0, 1.0]], [[0.5, 0.5]], sample_weight=[1.0])) == 0.5
+
+
+def test_r2_of_numbers_far_from_zero():
+    r = np.random.default_rng(0)
+    true = (10_000 + r.normal(size=(60, 1))).astype("f")
+    pred = true + r.normal(size=(60, 1)).astype("f") / 2
+    metric = metrics.R2Score()
+    for part in range(0, 60, 20):
+        metric.update_state(true[part:part + 20], pred[part:part + 20])
+    assert float(metric.result()) == pytest.approx(sk.r2_score(true, pred), abs=1e-3)

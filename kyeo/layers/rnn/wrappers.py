@@ -157,7 +157,9 @@ class TimeDistributed(Wrapper):
         """Build the layer inside for one step."""
         if len(input_shape) < 3:
             raise problem("There is no time axis.", received=f"an input of shape {input_shape}", where=self,
-                          expected="shape (batch, time, features ...)")
+                          expected="shape (batch, time, features ...)",
+                          fix="a recurrent layer before this one needs return_sequences=True; or is one feature a step "
+                              "meant? `x[..., None]`")
         if not self.layer.built:
             self.layer.build((input_shape[0], *input_shape[2:]))
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kyeo.core.arrays import as_floats
+from kyeo.core.arrays import as_floats, check_32_bits, refuse_masked
 from kyeo.core.errors import NotMaskable, problem
 from kyeo.core.naming import snake_case
 from kyeo.core.op import OPS, op
@@ -57,15 +57,19 @@ def named_function(fn: Any, owner: Any) -> Callable[..., Any]:
 def as_array(value: Any, dtype: Any = None, name: str = "value") -> jax.Array:
     """The numbers of an array, variable, list or scalar as one JAX array."""
     value = unwrap(value)
+    refuse_masked(value, name)
     try:
-        if not isinstance(value, (jax.Array, np.ndarray)):
+        if not isinstance(value, jax.Array) and type(value) is not np.ndarray:
             value = np.asarray(value)
             # Python floats have no type of their own; they follow floatx through JAX's default
             value = value.astype("float32") if value.dtype == np.float64 else value
-        return jnp.asarray(value, dtype=dtype)
+        array = jnp.asarray(value, dtype=dtype)
     except (TypeError, ValueError):
         raise problem(f"`{name}` cannot be read as an array of numbers.", received=value, kind=TypeError,
                       expected="an array, or nested lists of numbers with equal lengths") from None
+    if isinstance(value, np.ndarray) and not jnp.issubdtype(array.dtype, jnp.inexact):
+        check_32_bits(value, name)
+    return array
 
 
 def align_ranks(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array]:
