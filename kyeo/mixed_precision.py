@@ -5,6 +5,7 @@
 'bfloat16'
 """
 
+from kyeo.core.gone import answer_for_missing
 from kyeo.dtype_policies import DTypePolicy, dtype_policy, set_dtype_policy
 from kyeo.optimizers import LossScaleOptimizer
 
@@ -14,3 +15,5 @@ __all__ = [
 ]
 
 Policy, global_policy, set_global_policy = DTypePolicy, dtype_policy, set_dtype_policy
+
+answer_for_missing(__name__)

@@ -31,7 +31,7 @@ models: PARTS train
 config: core dtype_policies
 datasets: core ops
 legacy tree: core
-mixed_precision: dtype_policies optimizers
+mixed_precision: core dtype_policies optimizers
 utils: core ops data callbacks layers saving datasets config legacy
 wrappers: core models saving
 backend: core config utils

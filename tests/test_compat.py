@@ -195,6 +195,38 @@ model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "tanh", kerne
 keras.src.saving.saving_lib.save_model(model, memory := io.BytesIO())
 memory.seek(0)
 said += [np.round(keras.src.saving.saving_lib.load_model(memory)(x), 4).tolist()]
+from keras.src.ops.node import Node
+from keras.src.utils.io_utils import print_msg
+from keras.src.utils.module_utils import LazyModule, tensorflow as tf
+
+entry = keras.Input((3,), name="entry")
+sides = [keras.layers.Dense(2, name=name)(entry) for name in "ab"]
+ended = keras.ops.sum(keras.layers.Add(name="c")(sides), axis=1) + 1.0
+model = keras.Model(entry, ended)
+for depth, nodes in model._nodes_by_depth.items():
+    for node in nodes:
+        history = node.outputs[0]._keras_history
+        said += [depth, node.operation.name, node.is_input, [p.operation.name for p in node.parent_nodes], isinstance(node, Node),
+                 len(node.input_tensors), len(node.output_tensors), len(node.arguments.keras_tensors), history.node_index,
+                 history.operation.name, history.tensor_index, node.operation.output is node.output_tensors[0]]
+
+def walk(node, made):  # the model again, in twos
+    if node not in made:
+        new = [walk(parent, made) for parent in node.parent_nodes]
+        args, kwargs = node.arguments.fill_in({id(old): one for old, one in zip(node.input_tensors, new)})
+        made[node] = node.operation(*args, **kwargs)
+    return made[node]
+
+last = ended._keras_history.operation._inbound_nodes[0]
+other = keras.Input((3,))
+again = keras.Model(other, walk(last, {model._nodes_by_depth[max(model._nodes_by_depth)][0]: other}))
+said += [np.array_equal(again(x), model(x)), len(again.operations), LazyModule("no_such").available, LazyModule("json").dumps([1])]
+for there in (tf, LazyModule("no_such")):
+    try:
+        said += [there.data]
+    except ImportError:
+        said += ["not there"]
+print_msg("said")
 print(said)
 """
 

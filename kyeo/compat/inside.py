@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from kyeo.compat.lazy import LazyModule, print_msg
 from kyeo.compat.stores import H5IOStore, load_model, save_model
 from kyeo.core.errors import int_tuple, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.reading import is_reading
-from kyeo.core.symbolic import any_symbolic
+from kyeo.core.symbolic import Node, any_symbolic
 from kyeo.data.weights import ClassWeights
 from kyeo.layers.arguments import format_of
 from kyeo.layers.conv import _Conv
@@ -77,8 +78,10 @@ INSIDE: dict[str, Any] = {
     "BaseSeparableConv": _SeparableConv,
     "DataLayer": DataLayer,
     "H5IOStore": H5IOStore,
+    "LazyModule": LazyModule,
     "LossFunctionWrapper": LossFunctionWrapper,
     "Merge": _Merge,
+    "Node": Node,
     "any_symbolic_tensors": _any_symbolic,
     "class_weight_to_sample_weights": _weights_of_classes,
     "get_keras_mask": get_mask,
@@ -87,8 +90,10 @@ INSIDE: dict[str, Any] = {
     "in_tf_graph": _no,  # there is no TensorFlow
     "load_model": load_model,
     "no_automatic_dependency_tracking": _same,  # what a layer owns is found when it is asked for
+    "print_msg": print_msg,
     "save_model": save_model,
     "set_keras_mask": set_mask,
     "standardize_data_format": _data_format,
     "standardize_tuple": _tuple_of_ints,
+    "tensorflow": LazyModule("tensorflow"),  # as `tf`, in code that only runs where it is installed
 }

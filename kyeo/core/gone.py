@@ -1,13 +1,13 @@
 """Names of Keras 1, Keras 2 and TensorFlow that people still write, and what stands for each today."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kyeo.core.errors import did_you_mean, problem
 from kyeo.core.op import OPS
 from kyeo.core.registry import find
 
-__all__ = ["answer_for_missing", "missing_at_top", "way_of_method"]
+__all__ = ["SaysWhatIsGone", "answer_for_missing", "missing_at_top", "way_of_method"]
 
 # What stands for a name that a room does not have; "" is kyeo itself, imported in the place of tensorflow.
 _WAYS: dict[str, dict[str, str]] = {
@@ -27,6 +27,7 @@ _WAYS: dict[str, dict[str, str]] = {
         "feature_column": "kyeo.utils.FeatureSpace", "shape": "kyeo.ops.shape, or x.shape", "test":
         "kyeo.distribution.list_devices() for the devices; pytest", "dtypes": 'names as text, such as "float32"',
         "experimental": "names without it", "errors": "Python's own exceptions",
+        "objectives": "kyeo.losses", "engine": "kyeo.Layer, kyeo.Model, kyeo.KerasTensor",
         "debugging": "assert, or jax.debug", "distributions": "kyeo.random",
         **{name: f'the name as text: "{name}"' for name in ("float16", "bfloat16", "float32", "float64", "int8",
                                                             "int32", "int64", "uint8", "string")},
@@ -52,11 +53,23 @@ _WAYS: dict[str, dict[str, str]] = {
         "kyeo.layers.BatchNormalization(synchronized=True)", "ThresholdedReLU": "kyeo.layers.ReLU(threshold=...)",
         "LocallyConnected1D": "a layer of your own", "LocallyConnected2D": "a layer of your own",
         "DenseFeatures": "kyeo.utils.FeatureSpace", "merge": "kyeo.layers.Add, Concatenate, Dot, ...",
+        **dict.fromkeys(("advanced_activations", "convolutional", "embeddings", "noise", "normalization", "pooling",
+                         "recurrent", "wrappers"),
+                        "kyeo.layers has them all: kyeo.layers.Dense, kyeo.layers.LSTM, ..."),
     },
     "utils": {
         "multi_gpu_model": "kyeo.distribution.set_distribution(kyeo.distribution.DataParallel())",
         "GeneratorEnqueuer": "fit(generator)", "OrderedEnqueuer": "kyeo.utils.PyDataset(workers=...)",
         "np_utils": "kyeo.utils.to_categorical", "generic_utils": "kyeo.utils",
+        "vis_utils": "kyeo.utils.plot_model", "data_utils": "kyeo.utils.get_file, kyeo.utils.PyDataset",
+        "layer_utils": "model.summary(), model.count_params()",
+    },
+    "initializers": {"normal": "kyeo.initializers.RandomNormal", "uniform": "kyeo.initializers.RandomUniform"},
+    "models": {"model_from_yaml": "kyeo.models.model_from_json"},
+    "mixed_precision": {"experimental": "kyeo.mixed_precision: set_global_policy, Policy"},
+    "preprocessing.sequence": {
+        "TimeseriesGenerator": "kyeo.utils.timeseries_dataset_from_array",
+        "skipgrams": "kyeo.layers.TextVectorization and pairs made by NumPy",
     },
     "preprocessing": {"text": "kyeo.layers.TextVectorization; kyeo.layers.StringLookup"},
     "preprocessing.image": {
@@ -98,27 +111,63 @@ _SAME = frozenset((
     "sum", "tanh", "var", "zeros_like",
 ))
 _SHORT = frozenset(("bce", "kld", "mae", "mape", "mse", "msle"))  # functions of losses and metrics in tf.keras
+_SHAPE = "layer.{0}.shape, once the layer was called in a graph; before, layer.compute_output_shape(input_shape)"
+_OF_CALL = "keep what each call of the layer gives; layer.input and layer.output are those of its first call"
+_UPDATES = "variable.assign(value) in `call`: the new value is kept"
+_GRADIENTS = "jax.value_and_grad of a function of the weights, then optimizer.apply(gradients, variables)"
+_OF_LAYERS = {
+    "output_shape": _SHAPE.format("output"), "input_shape": _SHAPE.format("input"),
+    **{f"get_{what}_at": _OF_CALL for what in ("input", "output", "input_shape", "output_shape")},
+    "updates": _UPDATES, "add_update": _UPDATES, "get_updates_for": _UPDATES, "get_losses_for": "layer.losses",
+}
+# Methods and attributes that objects had in Keras 1 and 2, by the kind of the object.
 _METHODS = {
-    "add": "call the layer: kyeo.Model(model.input, layer(model.output)); only a Sequential has `add`",
-    "fit_generator": "fit(generator)", "evaluate_generator": "evaluate(generator)",
-    "predict_generator": "predict(generator)", "predict_proba": "predict(x)",
-    "make_predict_function": "nothing to make: the first `predict` compiles", "make_test_function":
-    "nothing to make: the first `evaluate` compiles", "make_train_function": "give the model a `train_step`",
-    "predict_classes": "predict(x).argmax(-1), or (predict(x) > 0.5).astype(int) for one unit",
+    "Layers": _OF_LAYERS,
+    "Models": {
+        **_OF_LAYERS,
+        "add": "call the layer: kyeo.Model(model.input, layer(model.output)); only a Sequential has `add`",
+        "fit_generator": "fit(generator)", "evaluate_generator": "evaluate(generator)",
+        "predict_generator": "predict(generator)", "predict_proba": "predict(x)",
+        "make_predict_function": "nothing to make: the first `predict` compiles", "make_test_function":
+        "nothing to make: the first `evaluate` compiles", "make_train_function": "give the model a `train_step`",
+        "predict_classes": "predict(x).argmax(-1), or (predict(x) > 0.5).astype(int) for one unit",
+        "reset_states": "layer.reset_state() of each layer that is stateful", "to_yaml": "to_json()",
+    },
+    "Optimizers": {
+        "weights": "optimizer.variables", "get_weights": "[v.numpy() for v in optimizer.variables]",
+        "minimize": _GRADIENTS, "get_gradients": _GRADIENTS, "get_updates": _GRADIENTS,
+        "compute_gradients": _GRADIENTS,
+    },
 }
 
 
-def way_of_method(name: str, owner: Any) -> Exception | None:
-    """The complaint about a method that models had in Keras 2; None for other names.
+class SaysWhatIsGone:
+    """What objects had in Keras 2 and have no more: asked for it, they say what stands for it."""
+
+    _KIND: ClassVar[str]  # a key of the table
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:  # only asked for what is not there
+            gone = way_of_method(name, self, self._KIND) if not hasattr(type(self), name) else None
+            if gone is not None:
+                try:
+                    raise gone
+                finally:
+                    del gone  # held by this frame, the error would hold itself and the object
+            return object.__getattribute__(self, name)  # raises, in the words of Python or of a property
+
+
+def way_of_method(name: str, owner: Any, kind: str = "Models") -> Exception | None:
+    """The complaint about a method or an attribute that this kind of object had in Keras 2; None for other names.
 
     >>> print(way_of_method("predict_proba", None))
     Models have no `predict_proba` any more.
       Fix:      predict(x)
     """
-    if name not in _METHODS:
+    if name not in _METHODS[kind]:
         return None
-    what = "Models have no `{}` any more." if name != "add" else "This model has no `{}`."
-    return problem(what.format(name), where=owner, fix=_METHODS[name], kind=AttributeError)
+    what = "{} have no `{}` any more." if name != "add" else "This model has no `{1}`."
+    return problem(what.format(kind, name), where=owner, fix=_METHODS[kind][name], kind=AttributeError)
 
 
 def missing_at_top(name: str, known: list[str]) -> Exception:

@@ -14,16 +14,18 @@ from kyeo.core.parameters import checked
 
 __all__ = [
     "OPS", "custom_object_scope", "find", "get_custom_objects", "get_registered_name", "get_registered_object",
-    "names_in", "public_module", "public_name", "register_builtin", "register_keras_serializable",
+    "names_in", "public_module", "public_name", "register_builtin", "register_for_files",
+    "register_keras_serializable",
 ]
 
 T = TypeVar("T")
-_registered: dict[str, Any] = {}  # "package>Name" -> object, by register_keras_serializable
+# "package>Name" -> object, by register_keras_serializable; and the names that users put into get_custom_objects()
+_registered: dict[str, Any] = {}
+_for_files: dict[str, Any] = {}  # likewise, Kyeo's own for old files: no custom objects, and not to be cleared away
 _names: dict[Any, str] = {}
 OPS: dict[str, Callable[..., Any]] = {}  # name -> op
 _builtins: dict[tuple[str, str], Any] = {}  # (room, name) -> class or function
 _scoped: ContextVar[dict[str, Any]] = ContextVar("kyeo_custom_objects", default={})  # noqa: B039
-_global_custom: dict[str, Any] = {}
 # Rooms whose public classes may stand in a saved file; each is imported when a name in it is first looked up.
 _ROOMS = (
     "dtype_policies", "models", "layers", "initializers", "regularizers", "constraints", "activations", "losses",
@@ -34,6 +36,12 @@ _ROOMS = (
 def register_builtin(room: str, name: str, value: Any) -> None:
     """File a public class or function of Kyeo under its room ("layers", "Dense")."""
     _builtins.setdefault((room, name), value)
+
+
+def register_for_files(full: str, value: Any) -> None:
+    """Let files name a function of Kyeo that has no public name ("keras2>hard_sigmoid")."""
+    _for_files[full] = value
+    _names[value] = full
 
 
 def public_name(cls: type) -> str:
@@ -100,15 +108,15 @@ def get_registered_object(
     name: str, custom_objects: dict[str, Any] | None = None, module_objects: dict[str, Any] | None = None,
 ) -> Any:
     """The object a name stands for: in the scope, in `custom_objects`, among the registered; else None."""
-    for table in (_scoped.get(), _global_custom, _registered, custom_objects or {}, module_objects or {}):
+    for table in (_scoped.get(), _registered, _for_files, custom_objects or {}, module_objects or {}):
         if name in table:
             return table[name]
     return None
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """The process-wide table of custom objects; change it in place to add names."""
-    return _global_custom
+    """The process-wide table of custom objects, the registered ones among them; change it in place to add names."""
+    return _registered
 
 
 @checked

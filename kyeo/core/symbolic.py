@@ -25,6 +25,7 @@ from kyeo.core.naming import auto_name
 from kyeo.core.reading import check_sizes
 from kyeo.core.registry import OPS
 from kyeo.core.scope import current, scope
+from kyeo.core.walking import KerasHistory, Walked
 
 __all__ = [
     "Node", "ShapeDtype", "SymbolicTensor", "any_symbolic", "infer", "map_tensors", "record",
@@ -85,6 +86,13 @@ class SymbolicTensor(Arithmetic):
     def _keras_mask(self, mask: Any) -> None:
         set_mask(self, mask)
 
+    @property
+    def _keras_history(self) -> KerasHistory:
+        if self.node is None:
+            raise AttributeError("'KerasTensor' object has no attribute '_keras_history'")
+        operation = self.node.operation
+        return KerasHistory(operation, operation._inbound_nodes.index(self.node), self.index)
+
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
@@ -130,7 +138,7 @@ SymbolicTensor.__name__ = "KerasTensor"  # as Python's own messages name it, and
 ShapeDtype = jax.ShapeDtypeStruct
 
 
-class Node:
+class Node(Walked):
     """One recorded call: which target, with which arguments, giving which tensors.
 
     `target` is a layer or an op's function; `args` and `kwargs` are as the user gave them. `name` is the name
@@ -197,7 +205,7 @@ class Node:
         return self._target()
 
     @property
-    def outputs(self) -> Any:
+    def structure(self) -> Any:
         """What it gave: the structure of symbolic tensors."""
         tensors = self.output_tensors
         return jax.tree.map(lambda place: tensors[place], self._places)

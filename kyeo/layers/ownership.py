@@ -13,6 +13,7 @@ import numpy as np
 from kyeo import constraints, initializers, regularizers
 from kyeo.core.configurable import Configurable
 from kyeo.core.errors import NotMaskable, problem
+from kyeo.core.gone import SaysWhatIsGone
 from kyeo.core.owned import MetricOwner, Structure, VariableOwner, owned
 from kyeo.core.scope import current, scope
 from kyeo.core.variable import Variable, variables_of
@@ -64,8 +65,10 @@ class _Tracker:
         """Nothing: what no attribute holds is not found."""
 
 
-class Owning(Configurable, VariableOwner):
+class Owning(SaysWhatIsGone, Configurable, VariableOwner):
     """The half of Layer that looks after its variables."""
+
+    _KIND = "Layers"
 
     name: str
     path: str

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kyeo.core.symbolic import Node
 from kyeo.models.model import Model
 
 __all__ = ["Functional"]
@@ -18,3 +19,7 @@ class Functional(Model):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+    @property
+    def _nodes_by_depth(self) -> dict[int, list[Node]]:  # programs that walk a graph begin here
+        return self._graph.nodes_by_depth() if self._graph else {}

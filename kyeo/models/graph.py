@@ -135,6 +135,13 @@ class Graph:
                               where=self.owner, expected="different names",
                               fix="give one of them another name=...")
 
+    def nodes_by_depth(self) -> dict[int, list[Node]]:
+        """The nodes by their distance from the outputs, the nearest first."""
+        found: dict[int, list[Node]] = defaultdict(list)
+        for node, depth in sorted(_depths(self.nodes).items(), key=lambda pair: pair[1]):
+            found[depth].append(node)
+        return dict(found)
+
     @functools.cached_property
     def text_part(self) -> TextPart | None:
         """The part that runs on the host before a step, where an input is text."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from kyeo.core.configurable import deserialize_value, serialize_value
 from kyeo.core.errors import did_you_mean, problem
-from kyeo.core.gone import way_of_method
 from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import warn
 from kyeo.core.processes import for_numpy
@@ -56,6 +55,8 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
     >>> Twice()(kyeo.ops.ones((3, 5))).shape
     (3, 4)
     """
+
+    _KIND = "Models"
 
     _graph_arguments = ("inputs", "outputs")
     _counts_changes = False  # its own are the trainer's
@@ -105,16 +106,6 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
     def _loss_tracker(self) -> Any:
         """The mean of the loss, under the name by which steps of libraries update it."""
         return self._objective.loss_tracker if self._objective is not None else None
-
-    if not TYPE_CHECKING:
-        def __getattr__(self, name: str) -> Any:  # only asked for what is not there
-            gone = way_of_method(name, self)
-            if gone is not None:
-                try:
-                    raise gone
-                finally:
-                    del gone  # held by this frame, the error would hold itself and the model
-            return object.__getattribute__(self, name)  # raises, in the words of Python or of a property
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outputs = self._calls.run(self, args, kwargs)

@@ -128,7 +128,7 @@ def _output_shapes(operation: Any) -> Any:
     """Shape(s) of the last call in a graph, or for the shapes it was built with; None where it is not known."""
     nodes = [operation] if isinstance(operation, Node) else operation._inbound_nodes
     if nodes:
-        return shape_of(nodes[-1].outputs)
+        return shape_of(nodes[-1].structure)
     if getattr(operation, "_graph", None) is not None:
         return shape_of(operation._graph.outputs)
     if not operation._build_shapes:

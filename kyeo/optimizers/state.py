@@ -17,6 +17,7 @@ from kyeo.core.configurable import (
     serialize_value,
 )
 from kyeo.core.errors import boolean, fraction, number, positive_int, problem
+from kyeo.core.gone import SaysWhatIsGone
 from kyeo.core.naming import auto_name
 from kyeo.core.owned import Structure, owned
 from kyeo.core.placement import layout_of
@@ -50,9 +51,10 @@ class SharedArguments(SharedButDecay, total=False):
     weight_decay: float | None
 
 
-class _OptimizerState(Configurable):
+class _OptimizerState(SaysWhatIsGone, Configurable):
     """The half of `Optimizer` that holds things; the other half makes the steps."""
 
+    _KIND = "Optimizers"
     _not_owned = frozenset({"_given", "_trainable_variables"})  # where its variables are not looked for
 
     def __init__(

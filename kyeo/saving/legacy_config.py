@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from kyeo.core.errors import problem
 from kyeo.core.op import op
-from kyeo.core.registry import find, get_registered_object, register_keras_serializable
+from kyeo.core.registry import find, get_registered_object, register_for_files
 from kyeo.saving.legacy_graph import modern_graph
 from kyeo.saving.legacy_names import BACK, CLASSES, GONE, OPTIMIZERS, RENAMED
 
@@ -23,7 +23,6 @@ _NO_LAYERS = {  # classes that stood in files of Keras 2 and have no heir
 }
 
 
-@register_keras_serializable(package="keras2", name="hard_sigmoid")
 @op
 def hard_sigmoid(x: Any) -> Any:
     """The `hard_sigmoid` of Keras 2, clip(0.2 x + 0.5, 0, 1); today's has the slope 1/6.
@@ -36,6 +35,9 @@ def hard_sigmoid(x: Any) -> Any:
     ('keras2>hard_sigmoid', 0.699999988079071)
     """
     return jnp.clip(0.2 * jnp.asarray(x) + 0.5, 0.0, 1.0)
+
+
+register_for_files("keras2>hard_sigmoid", hard_sigmoid)
 
 
 def version_of(text: Any) -> tuple[int, int]:

@@ -187,11 +187,33 @@ def test_names_of_keras_2():
     assert float(kyeo.backend.mean(kyeo.backend.square(np.full(3, 2.0)), axis=-1)) == 4.0
     for room, name, way in (("backend", "set_value", "assign"), ("backend", "arcsin", "kyeo.ops.arcsin"),
                             ("layers", "CuDNNLSTM", "kyeo.layers.LSTM"), ("layers", "dense", "'Dense'"),
-                            ("ops", "reduce_mean", "kyeo.ops.mean"), ("utils", "multi_gpu_model", "DataParallel")):
+                            ("ops", "reduce_mean", "kyeo.ops.mean"), ("utils", "multi_gpu_model", "DataParallel"),
+                            ("layers", "recurrent", "kyeo.layers has them all"), ("utils", "vis_utils", "plot_model"),
+                            ("mixed_precision", "experimental", "set_global_policy")):
         with pytest.raises(AttributeError, match=way):
             getattr(getattr(kyeo, room), name)
+    with pytest.raises(AttributeError, match="timeseries_dataset_from_array"):
+        kyeo.preprocessing.sequence.TimeseriesGenerator
+    for owner, name, way in ((model.layers[0], "output_shape", "layer.output.shape"), (model, "updates", "assign"),
+                             (model.layers[0], "get_output_at", "layer.output"), (model, "to_yaml", "to_json"),
+                             (model, "predict_proba", "predict"), (model.optimizer, "minimize", "value_and_grad"),
+                             (model.optimizer, "get_weights", "optimizer.variables")):
+        with pytest.raises(AttributeError, match=f"have no `{name}` any more(.|\n)*{way}"):
+            getattr(owner, name)
+    assert model.output_shape and not hasattr(model.layers[0], "output_shape") and not hasattr(model, "no_such")
     assert {"Dense", "LSTM"} < set(dir(layers)) and "missing" not in dir(layers)
     assert kyeo.distribution.list_devices("gpu") == [] or kyeo.distribution.list_devices("gpu")[0].startswith("gpu")
+
+
+def test_a_property_of_ones_own_under_an_old_name():
+    """What fails inside it is told, not that the name is gone."""
+    class Shaped(layers.Layer):
+        @property
+        def output_shape(self):
+            return self.built_shape
+
+    with pytest.raises(AttributeError, match="built_shape"):
+        Shaped().output_shape
 
 
 def test_what_keras_2_called_the_same_is_there():

@@ -125,6 +125,10 @@ def test_registered(tmp_path):
     loaded = kyeo.saving.load_model(tmp_path / "m.keras")
     assert type(loaded.layers[0]) is Registered
     assert_same(model, loaded, X)
+    table = kyeo.saving.get_custom_objects()  # as in Keras: registered objects are among them
+    assert (table["tests>double"], table["tests>Other"]) == (double, Registered)
+    assert table.pop("tests>double") is double and kyeo.saving.get_registered_object("tests>double") is None
+    assert not [name for name in table if name.startswith("keras2")]
 
 
 @pytest.mark.parametrize("package, name", [("tests", "thrice"), ("Custom", "fourfold")])
