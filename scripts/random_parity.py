@@ -3,7 +3,8 @@
     PYTHONPATH=. python scripts/random_parity.py AREA FIRST LAST [CLASS] [-q] [-b] [-v]
 
 AREA is a file of tests/parity (images, layers, models, rooms, ops, training); the seeds FIRST to LAST are drawn from,
-those of one CLASS only where it is given. -q leaves the cases out, -b tells also of what both refuse, -v shows tracebacks.
+those of one CLASS only where it is given. -q leaves the cases out, -b tells also of what both refuse, -v shows
+tracebacks.
 """
 
 import argparse
