@@ -104,7 +104,8 @@ def relu(
         above = relu6(x)
     else:
         above = where(less_equal(x, threshold), 0, x)  # a NaN stays one
-        above = above if max_value is None else clip(above, 0, max_value)
+        if max_value is not None:  # as an int where it is one: integers stay integers
+            above = clip(above, 0, int(max_value) if float(max_value).is_integer() else max_value)
     return subtract(above, multiply(relu_op(subtract(threshold, x)), negative_slope)) if negative_slope else above
 
 

@@ -2,8 +2,9 @@
 
     PYTHONPATH=. python scripts/random_parity.py AREA FIRST LAST [CLASS] [-q] [-b] [-v]
 
-AREA is a file of tests/parity (layers, models, rooms, ops, training); the seeds FIRST to LAST are drawn from, those of
-one CLASS only where it is given. -q leaves the cases out, -b tells also of what both refuse, -v shows tracebacks.
+AREA is a file of tests/parity (images, layers, models, rooms, ops, training); the seeds FIRST to LAST are drawn from,
+those of one CLASS only where it is given. -q leaves the cases out, -b tells also of what both refuse, -v shows
+tracebacks.
 """
 
 import argparse
@@ -30,7 +31,7 @@ jax.config.update("jax_disable_most_optimizations", True)
 
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("area", choices=["layers", "models", "rooms", "ops", "training"])
+    parser.add_argument("area", choices=["images", "layers", "models", "rooms", "ops", "training"])
     parser.add_argument("first", type=int)
     parser.add_argument("last", type=int)
     parser.add_argument("only", nargs="?")

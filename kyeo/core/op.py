@@ -7,6 +7,7 @@ called straight through. Decorating also files it in the op table, where saved g
 import contextlib
 import functools
 import inspect
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
@@ -84,10 +85,29 @@ def inferred(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     try:
         return infer(call, args, kwargs)
     except MISTAKES:
-        for sized_args, sized_kwargs in sized_by_others(args, kwargs):
+        for sized in sized_by_others(args, kwargs):
             with contextlib.suppress(*MISTAKES):
-                return infer(call, sized_args, sized_kwargs)
+                return _least_sized(call, (args, kwargs), sized, infer(call, *sized))
         raise
+
+
+def _least_sized(call: Callable[..., Any], given: Any, sized: Any, specs: Any) -> Any:
+    """The specs, once the sizes that the call does without are open again: they were not what it needed.
+
+    Some of them may only be alike, so that two are opened together."""
+    leaves, treedef = jax.tree.flatten(given)
+    filled = jax.tree.leaves(sized)
+    taken = {(i, axis) for i, leaf in enumerate(leaves) if isinstance(leaf, SymbolicTensor)
+             for axis, size in enumerate(leaf.shape) if size != filled[i].shape[axis]}
+    for some in (*itertools.combinations(sorted(taken), 1), *itertools.combinations(sorted(taken), 2)):
+        left = taken - {*some}
+        if taken.issuperset(some) and (left or len(some) > 1):
+            new = [leaf if not isinstance(leaf, SymbolicTensor) else SymbolicTensor(
+                [filled[i].shape[a] if (i, a) in left else size for a, size in enumerate(leaf.shape)], leaf.dtype)
+                for i, leaf in enumerate(leaves)]
+            with contextlib.suppress(*MISTAKES):
+                specs, taken = infer(call, *jax.tree.unflatten(treedef, new)), left
+    return specs
 
 
 def op(fn: Callable[P, R]) -> Callable[P, R]:

@@ -22,7 +22,7 @@ class Scope:
         overlay: values of variables while a pure function runs, instead of those in the boxes.
         losses: where `add_loss` puts its values; None outside of a call.
         row_mask: 0/1 per row of the batch while padding rows are in it; None when every row is real.
-        symbolic: True while only shapes are wanted.
+        symbolic: True while only shapes are wanted; a number where that stands for each size that is open.
         onednn: True in a step that is compiled with the options of `ops/kernels/onednn.py`.
         plain: True while a program is traced for a file: kernels take their plain forms, equations bear layers' names.
         made: the layers made so far in the `call` of a user's layer; None outside of one.
@@ -35,7 +35,7 @@ class Scope:
     overlay: dict[Any, Any] | None = None
     losses: list[Any] | None = None
     row_mask: Any = None
-    symbolic: bool = False
+    symbolic: bool | int = False
     onednn: bool = False
     plain: bool = False
     made: list[Any] | None = None

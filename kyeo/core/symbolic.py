@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 _MANY = 8  # arguments, beyond which not every size is tried in every place
-_PROBES = (512, 640)  # two stand-ins for an unknown size where tracing with a symbolic one is refused
+_PROBES = (480, 960)  # two stand-ins for an unknown size where tracing with a symbolic one is refused; most numbers of
+# heads, groups and parts divide them
 _INSTEAD = {"T": "kyeo.ops.transpose(x)", "astype": "kyeo.ops.cast(x, dtype)", "get_shape": "x.shape",
             "size": "kyeo.ops.size(x)", "eval": "predict(...) of a model with this output", "dim": "x.ndim"}
 
@@ -274,18 +275,18 @@ def infer(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
                       received=", ".join(f"{t.name} of dtype {t.dtype}" for t in tensors),
                       fix="call a layer for text on it first, such as TextVectorization, in the outermost model")
 
-    def run(values: list[Any]) -> Any:
+    def run(values: list[Any], symbolic: bool | int = True) -> Any:
         filled = list(leaves)
         for place, value in zip(places, values):
             filled[place] = value
         run_args, run_kwargs = jax.tree.unflatten(treedef, filled)
-        with scope(overlay=dict(current().overlay or {}), symbolic=True):
+        with scope(overlay=dict(current().overlay or {}), symbolic=symbolic):
             return fn(*run_args, **run_kwargs)
 
     def with_size(unknown: Any) -> Any:
         specs = [ShapeDtype(tuple(unknown if s is None else s for s in t.shape), jax.dtypes.canonicalize_dtype(t.dtype))
                  for t in tensors]
-        return jax.eval_shape(run, specs)
+        return jax.eval_shape(functools.partial(run, symbolic=unknown if isinstance(unknown, int) else True), specs)
 
     if all(size is not None for tensor in tensors for size in tensor.shape):
         return with_size(None)

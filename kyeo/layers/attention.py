@@ -9,6 +9,7 @@ from kyeo.core.errors import boolean, fraction, one_of, problem
 from kyeo.core.scope import current, scope
 from kyeo.layers.dropout import drop
 from kyeo.layers.layer import Layer
+from kyeo.ops.agree import agreed
 from kyeo.random import SeedGenerator
 
 __all__ = ["AdditiveAttention", "Attention"]
@@ -59,10 +60,10 @@ class Attention(Layer):
             raise problem("The layer takes a list of tensors.", received=f"input of shape {input_shape}", where=self,
                           expected="[query, value] or [query, value, key], each of (batch, places, size)")
         query, value, key = (*shapes, shapes[1])[:3]
-        if len({query[-1], key[-1]} - {None}) > 1 or value[-2] != key[-2]:
+        if any(len({*sizes} - {None}) > 1 for sizes in ((query[-1], key[-1]), (value[-2], key[-2]))):
             raise problem("The inputs do not fit together.", received=f"shapes {shapes}", where=self,
                           expected="queries and keys of the same size, as many keys as values")
-        self._make_weights(query[-1])
+        self._make_weights(query[-1] or key[-1])
 
     def _make_weights(self, size: int) -> None:
         self.scale = self.add_weight((), "ones", name="scale") if self.use_scale else None
@@ -75,6 +76,8 @@ class Attention(Layer):
     ) -> Any:
         """The weighted means; with `return_attention_scores`, the weights as well."""
         query, value, key = (*inputs, inputs[1])[:3]
+        apart = range(-value.ndim, -2)
+        query, value, key = agreed([[*apart, *"qd"], [*apart, *"kv"], [*apart, *"kd"]], query, value, key)
         of_query, of_value = (None, None) if mask is None else self._checked(mask)[:2]
         scores = self.scores(query, key)
         visible = None if of_value is None else of_value.astype(bool)[..., None, :]

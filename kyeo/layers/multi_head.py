@@ -10,6 +10,7 @@ from kyeo.core.errors import boolean, fraction, int_tuple, positive_int, problem
 from kyeo.layers.arguments import explain, weight_rules
 from kyeo.layers.dropout import Dropout
 from kyeo.layers.heads_inside import RULES, HeadsInside, give_names, with_heads
+from kyeo.ops.agree import agreed
 
 __all__ = ["GroupQueryAttention", "MultiHeadAttention"]
 
@@ -56,7 +57,8 @@ class _Heads(HeadsInside):
     def _make(self, query: Any, value: Any, key: Any, heads: int, shared: int, size: int, value_size: int) -> None:
         """Make the layers inside for inputs of these shapes: `heads` of the queries, `shared` of keys and values."""
         key = value if key is None else key
-        if value[1:-1] != key[1:-1] or not len(query) == len(key) == len(value) >= 3:
+        differ = any(len({*sizes} - {None}) > 1 for sizes in zip(value[1:-1], key[1:-1]))
+        if differ or not len(query) == len(key) == len(value) >= 3:
             raise problem("The inputs do not fit together.", where=self,
                           received=f"query {query}, value {value}, key {key}", expected=(
                               "(batch, queries, features) and (batch, keys, features), as many keys as values"))
@@ -85,6 +87,8 @@ class _Heads(HeadsInside):
             raise problem("`return_attention_scores` and `flash_attention` do not go together.", where=self,
                           received="return_attention_scores=True", fix="make the layer without `flash_attention`")
         key = value if key is None else key
+        places = range(query.ndim - 1)
+        value, key = agreed([[*places, "v"], [*places, "k"]], value, key)
         mask = self._mask(query, key, query_mask, (value_mask, key_mask), attention_mask, use_causal_mask)
         output, weights = self._compute_attention(
             self._query_dense(query), self._key_dense(key), self._value_dense(value), mask, training,

@@ -12,6 +12,7 @@ from kyeo.core.dtypes import array_dtype
 from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
+from kyeo.ops.agree import agreed, with_size
 from kyeo.ops.kernels import attend, on_cpu
 
 __all__ = [
@@ -178,12 +179,27 @@ def dot_product_attention(
                       received=f"attn_logits_soft_cap={attn_logits_soft_cap}")
     dtype = jnp.result_type(query, key, value)
     query, key, value = (x.astype(dtype) for x in (query, key, value))
-    mask = None if mask is None else to_array(mask).astype(bool)
+    mask, bias = (None if x is None else to_array(x) for x in (mask, bias))
+    query, key, value, mask, bias = _of_one_size(query, key, value, mask, bias)
+    mask = None if mask is None else mask.astype(bool)
     if bias is None and not flash_attention and dtype == "float32" and on_cpu():
         return _attend(query, key, value, mask, is_causal, scale)
-    bias = None if bias is None else to_array(bias).astype(dtype)
+    bias = None if bias is None else bias.astype(dtype)
     return nn.dot_product_attention(query, key, value, bias, mask, scale=scale, is_causal=is_causal,
                                     implementation="cudnn" if flash_attention else "xla")
+
+
+def _of_one_size(*arrays: Any) -> Any:
+    """Query, key, value and, where given, mask and bias, with the sizes that one of them knows of another."""
+    given = [x for x in arrays if x is not None]
+    of_value = "bsgv" if arrays[-1] is None else "bsgd"  # JAX's form, which takes the bias, knows but one size
+    labels = [axes[-x.ndim:] for axes, x in zip(("bthd", "bsgd", of_value, "bhts", "bhts"), arrays) if x is not None]
+    sized = iter(agreed(labels, *given))
+    all_of_them: Any = [None if x is None else next(sized) for x in arrays]
+    query, key, value, mask, bias = all_of_them
+    if not isinstance(query.shape[2], int):  # it may be any multiple of the heads of the keys
+        key, value = (with_size(x, 2, query.shape[2]) for x in (key, value))
+    return query, key, value, mask, bias
 
 
 def _attend(query: Any, key: Any, value: Any, mask: Any, causal: bool, scale: float | None) -> jax.Array:

@@ -13,13 +13,17 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import boolean, one_of, positive_int, problem
 from kyeo.core.op import op
+from kyeo.ops.agree import agreed
+from kyeo.ops.rows import differ
 
 __all__ = ["ctc_decode", "ctc_loss"]
 
 _NEVER = -1e5  # the logarithm of a probability that counts as 0, with gradients that stay finite
 
 
-def _class_number(where: str, mask_index: Any, classes: int) -> int:
+def _class_number(where: str, mask_index: Any, classes: Any) -> Any:
+    if not isinstance(classes, int):
+        return mask_index
     index = positive_int(where, mask_index=mask_index, minimum=-classes)
     if index >= classes:
         raise problem("The blank is no class.", received=f"mask_index={mask_index}", where=where,
@@ -29,7 +33,7 @@ def _class_number(where: str, mask_index: Any, classes: int) -> int:
 
 def _lengths(where: str, name: str, lengths: Any, batch: Any) -> jax.Array:
     found = to_array(lengths).astype("int32")
-    if found.ndim != 1 or (isinstance(batch, int) and found.shape[0] != batch):
+    if found.ndim != 1 or differ(found.shape[0], batch):
         raise problem(f"`{name}` has one length for each row.", received=found, expected=f"shape ({batch},)",
                       where=where)
     return found
@@ -57,6 +61,8 @@ def ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, m
         raise problem("CTC compares sequences of labels and of logits.", where="ops.ctc_loss",
                       received=f"target of shape {target.shape}, output of shape {output.shape}",
                       expected="(batch, labels) and (batch, steps, classes)")
+    target, output, target_length, output_length = agreed(
+        ("bl", "bsc", "b", "b"), target, output, to_array(target_length), to_array(output_length))
     blank = _class_number("ops.ctc_loss", mask_index, output.shape[-1])
     labels = _lengths("ops.ctc_loss", "target_length", target_length, target.shape[0])
     steps = _lengths("ops.ctc_loss", "output_length", output_length, target.shape[0])
@@ -140,7 +146,8 @@ def ctc_decode(
     if x.ndim != 3:
         raise problem("CTC decodes logits.", received=x, expected="shape (batch, steps, classes)", where=where)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    lengths = _lengths(where, "sequence_lengths", sequence_lengths, x.shape[0])
+    x, lengths = agreed(("bsc", "b"), x, to_array(sequence_lengths))
+    lengths = _lengths(where, "sequence_lengths", lengths, x.shape[0])
     blank = _class_number(where, mask_index, x.shape[-1])
     if one_of(where, ("greedy", "beam_search"), strategy=strategy) == "greedy":
         return _greedy(x, lengths, boolean(where, merge_repeated=merge_repeated), blank)

@@ -157,8 +157,17 @@ def clip(x: Any, x_min: Any, x_max: Any) -> jax.Array:
     [0.0, 0.5, 1.0]
     """
     x = to_array(x)
-    low, high = (bound if bound is None else to_array(bound) for bound in (x_min, x_max))
-    return jnp.clip(x.astype("int32") if x.dtype == bool else x, low, high)
+    x = x.astype("int32") if x.dtype == bool else x
+    low, high = (bound if bound is None else to_array(_within(bound, x.dtype)) for bound in (x_min, x_max))
+    return jnp.clip(x, low, high)
+
+
+def _within(bound: Any, dtype: Any) -> Any:
+    """A Python int as the nearest number that integers of this type have: JAX would take it modulo their count."""
+    if type(bound) is not int or not jnp.issubdtype(dtype, jnp.integer):
+        return bound
+    limits = jnp.iinfo(dtype)
+    return min(max(bound, limits.min), limits.max)
 
 
 @op

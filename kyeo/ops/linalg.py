@@ -11,9 +11,10 @@ from jax.scipy.linalg import solve_triangular as jax_solve_triangular
 from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
+from kyeo.ops.agree import agreed, equal_sides
 from kyeo.ops.control import jvp
 from kyeo.ops.kernels.settled import settled
-from kyeo.ops.rows import Function, tuple_axis
+from kyeo.ops.rows import Function, differ, tuple_axis
 
 __all__ = [
     "cdist", "cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "logdet", "lstsq", "lu_factor",
@@ -34,7 +35,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> j
 
 def _matrix(x: Any, name: str, square: bool = False) -> jax.Array:
     """x as matrices on the last two axes, checked."""
-    x = to_array(x)
+    x = equal_sides(to_array(x)) if square else to_array(x)
     if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
         raise problem(f"`{name}` takes matrices.", received=x, where=f"ops.{name}",
                       expected="two equal last axes" if square else "at least two axes")
@@ -214,11 +215,18 @@ def lu_factor(x: Any) -> Any:
     return factor(x)
 
 
+def _may_be(shape: Any, other: Any) -> bool:
+    """Whether two shapes are the same, where sizes are open for all that is known."""
+    return len(shape) == len(other) and not any(map(differ, shape, other))
+
+
 def _solved(fn: Function, a: Any, b: Any, name: str) -> jax.Array:
-    a, b = _matrix(a, name, square=True), to_array(b)
-    vectors = b.ndim == 1 or b.shape == a.shape[:-1]  # one for each matrix
+    a, b = equal_sides(to_array(a)), to_array(b)
+    vectors = b.ndim == 1 or _may_be(b.shape, a.shape[:-1])  # one for each matrix
     right = b[..., None] if vectors else b
-    if right.ndim < 2 or right.shape[-2] != a.shape[-1]:
+    a, right = agreed([[*range(-a.ndim, -2), *"nn"], [*range(-right.ndim, -2), *"nk"]], a, right)
+    a = _matrix(a, name, square=True)
+    if right.ndim < 2 or differ(right.shape[-2], a.shape[-1]):
         raise problem("The right side does not fit the equations.", where=f"ops.{name}",
                       received=f"shapes {a.shape} and {b.shape}", expected=f"{a.shape[-1]} rows in b")
     x = fn(a, right)
@@ -255,4 +263,5 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> jax.Array:
     >>> kyeo.ops.lstsq([[1.0], [1.0]], [1.0, 3.0]).round(3).tolist()
     [2.0]
     """
-    return jnp.linalg.lstsq(_matrix(a, "lstsq"), to_array(b), rcond)[0]
+    a, b = agreed(("nm", "nk"), _matrix(a, "lstsq"), to_array(b))
+    return jnp.linalg.lstsq(a, b, rcond)[0]

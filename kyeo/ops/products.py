@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
+from kyeo.ops.agree import agreed, spelled
 from kyeo.ops.rows import binary
 
 __all__ = [
@@ -57,6 +58,7 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
     [21, 43]
     """
     arrays = [to_array(x) for x in operands]
+    arrays = [*agreed(spelled(subscripts, *arrays), *arrays)]
     return jnp.einsum(subscripts, *arrays, **{"preferred_element_type": _wide(*arrays), **kwargs})
 
 

@@ -88,6 +88,30 @@ def test_a_size_that_one_tensor_leaves_open_is_that_of_another(text, first, seco
     assert all(theirs in (None, ours) for theirs, ours in zip(shape(keras), wanted, strict=True))
 
 
+SIZES_BY_MEANING = [  # calls, shapes of the tensors, what comes out: known, or None
+    ("ops.einsum('...ij,...jk->...ik', a, b)", [(None,) * 3, (5, 3, 4)], (5, None, 4)), ("ops.einsum('ii->i', a)", [(None, 4)], (4,)),
+    ("ops.dot_product_attention(a, b, c)", [(3, None, 4, 8), (3, None, None, 8), (3, 6, None, 8)], (3, None, 4, 8)),
+    ("ops.dot_product_attention(a, b, c)", [(2, 5, None, 4), (2, 7, 3, 4), (None, 7, 3, 4)], (2, 5, None, 4)),
+    ("ops.dot_product_attention(a, b, c, bias=d)", [(None, 5, 2, 4), (2, None, 2, 4), (None, 7, 2, 4), (None, 1, 5, 7)], (2, 5, 2, 4)),
+    ("ops.dot_product_attention(a, b, c, bias=d)", [(2, None, 4, None), (None, 4, None, None), (None, None, 2, None), (1, 1, None, None)], (2, None, 4, None)),
+    ("layers.Attention()([a, b, c])", [(None, 5, 8), (2, None, 4), (2, 7, 8)], (2, 5, 4)),
+    ("layers.AdditiveAttention()([a, b, c])", [(None, 5, None), (2, None, 4), (2, 7, 3)], (2, 5, 4)),
+    ("layers.MultiHeadAttention(2, 4)(a, b, c)", [(None, 5, 8), (2, None, 8), (2, 7, 8)], (2, 5, 8)),
+    ("ops.ctc_decode(a, [5, 5])[1]", [(None, None, 4)], (2, 1)), ("ops.ctc_decode(a, [5, 5], 'beam_search', 4)[0]", [(None, 5, None)], (1, 2, 5)),
+    ("ops.ctc_loss(a, b, c, d)", [(None, 3), (2, None, 4), (None,), (2,)], (2,)), ("ops.lstsq(a, b)", [(4, None), (None,)], (None,)),
+    ("ops.solve(a, b)", [(2, None, 3), (None, 2)], (2, 3, 2)), ("ops.inv(a)", [(None, 3, None)], (None, 3, 3)), ("ops.split(a, 3)[0]", [(None, 4)], (None, 4)),
+    ("ops.image.perspective_transform(a, b, c)", [(None, 5, 6, 3), (2, 4, 2), (None, 4, 2)], (2, 5, 6, 3)), ("ops.image.affine_transform(a, b)", [(2, 5, 6, 3), (None, 8)], (2, 5, 6, 3)),
+    ("ops.image.rgb_to_grayscale(a)", [(None,) * 4], (None, None, None, 1)), ("ops.image.rgb_to_hsv(a)", [(None,) * 4], (None, None, None, 3)),
+]
+
+
+@pytest.mark.parametrize("text, shapes, wanted", SIZES_BY_MEANING)
+def test_open_sizes_that_are_known_by_what_the_axes_mean(text, shapes, wanted):
+    kinds = [("int32" if text.startswith("ops.ctc_loss") and i != 1 else "float32") for i in range(4)]
+    tensors = {name: kyeo.KerasTensor(shape, kind) for name, shape, kind in zip("abcd", shapes, kinds)}
+    assert eval(text, {"ops": kyeo.ops, "layers": kyeo.layers, **tensors}).shape == wanted
+
+
 def test_a_model_with_such_a_size_in_another():
     x = kyeo.Input((None, 8))
     inner = kyeo.Model(x, x + np.ones((10, 8), "float32"))

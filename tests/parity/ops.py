@@ -1,6 +1,7 @@
-"""Random arguments for each function of `keras.ops`, for `random_parity.py`: eager, symbolic and compiled."""
+"""Random arguments for each function of `keras.ops`, for `random_parity.py`: eager, symbolic, with open sizes, compiled."""
 
 import inspect
+import random
 
 import jax
 import jax.numpy as jnp
@@ -139,12 +140,14 @@ def draw(rng):
 
 
 def array(spec):
+    if "exact" in spec:
+        return np.asarray(spec["exact"], spec["dtype"])
     rng = np.random.default_rng(spec["seed"])
     dtype = jnp.dtype(spec["dtype"])
     if dtype.kind in "biu":
         low, high = (-3 if dtype.kind == "i" and "high" not in spec else 0), spec.get("high", 2 if dtype.kind == "b" else 5)
         return rng.integers(low, high, size=spec["shape"]).astype(dtype)
-    x = np.asarray(rng.normal(size=spec["shape"]), "float32")
+    x = np.asarray(rng.normal(size=spec["shape"]), "float32") if not spec.get("unit") else rng.uniform(size=spec["shape"]).astype("float32")
     if spec["odd"] and x.size:
         x.ravel()[rng.integers(0, x.size, 2)] = rng.choice([np.nan, np.inf, -np.inf], 2)
     return x.astype(dtype)
@@ -161,7 +164,8 @@ def steps(case):
         args = {key: type(a)(leaf(v) if is_spec(v) else v for v in a) if isinstance(a, (list, tuple)) and any(map(is_spec, a)) else leaf(a) if is_spec(a) else a for key, a in case["args"].items()}
         if "subscripts" in args:
             return k.ops.einsum(args["subscripts"], *args["*"])
-        return getattr(k.ops, name)(*args.pop("*", ()), **args)
+        room = k.ops.image if case.get("room") == "image" else k.ops
+        return getattr(room, name)(*args.pop("*", ()), **args)
 
     def eager(k):
         return [np.asarray(v) for v in jax.tree.leaves(call(k, lambda spec: jnp.asarray(array(spec))))]
@@ -169,6 +173,18 @@ def steps(case):
     def symbolic(k):  # Keras's own shapes and types are often not those of its arrays
         out = [(tuple(o.shape), str(o.dtype)) for o in jax.tree.leaves(call(k, lambda spec: k.KerasTensor(spec["shape"], dtype=spec["dtype"])))]
         return "as from arrays" if k is keras or (case.get("formed") and not out) or out == [(o.shape, str(o.dtype)) for o in eager(k)] else out
+
+    def opened(k):
+        """Of sizes some are open: what Kyeo says is right, or None."""
+        rng = random.Random(str(case["args"]))
+
+        def symbol(spec):
+            return k.KerasTensor([None if size > 1 and rng.random() < 0.5 else size for size in spec["shape"]], dtype=spec["dtype"])
+
+        out = [(tuple(o.shape), str(o.dtype)) for o in jax.tree.leaves(call(k, symbol))]
+        real = [] if k is keras else [(o.shape, str(o.dtype)) for o in eager(k)]
+        fits = len(out) == len(real) and all(len(s) == len(r) and d == e and all(a in (None, b) for a, b in zip(s, r)) for (s, d), (r, e) in zip(out, real))
+        return "as from arrays" if k is keras or (case.get("formed") and not out) or fits else out
 
     def jitted(k):
         specs = []
@@ -183,5 +199,9 @@ def steps(case):
     yield "inference", eager
     if name not in ("convert_to_tensor", "array", "shape", "ndim", "size", "nonzero", "unique", "where", "bincount"):
         yield "from symbols", symbolic
+        late = [("from open sizes", opened)]
+    else:
+        late = []
     if case["jit"] and name not in ("bincount", "nonzero", "unique"):
         yield "jit", jitted
+    yield from late  # which Keras often refuses

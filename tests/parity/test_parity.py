@@ -5,11 +5,11 @@ import random
 import keras
 import pytest
 
-from tests.parity import layers, models, ops, rooms, training
+from tests.parity import images, layers, models, ops, rooms, training
 from tests.parity.compare import by_numpy, compare
 
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("UserWarning", "RuntimeWarning", "FutureWarning")]
-DRAWN = {"layers": (layers, range(16)), "rooms": (rooms, range(1, 12)), "ops": (ops, range(30)), "models": (models, (22,)),
+DRAWN = {"images": (images, range(4)), "layers": (layers, range(16)), "rooms": (rooms, range(1, 12)), "ops": (ops, range(30)), "models": (models, (22,)),
          "training": (training, (3, 8))}
 
 

@@ -53,6 +53,14 @@ def test_names_and_configs(name):
     assert activations.deserialize(written) is fn is activations.get(fn)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_a_whole_ceiling_keeps_integers(dtype):
+    x = np.array([0, 1, 9]).astype(dtype)
+    ours, theirs = (k.activations.relu(x, max_value=3.0) for k in (kyeo, keras))
+    assert ours.dtype == theirs.dtype and ours.tolist() == theirs.tolist()
+    assert kyeo.activations.relu(x, max_value=2.5).dtype == "float32"
+
+
 def test_a_ceiling_or_a_threshold_hides_no_nan():
     for words in NAN_STAYS:
         assert np.isnan(activations.relu(np.array([np.nan, 1.0], "float32"), **words)).tolist() == [True, False], words

@@ -474,6 +474,13 @@ def test_where_keras_goes_wrong():
     assert kyeo.ops.round(np.array([123456789, -15, 25, 2**31 - 1, -(2**31)], "int32"), -1).tolist() == [
         123456790, -20, 20, 2**31 - 1, -(2**31)]  # halves to the even ten; no digits of floats, no overflow
     assert kyeo.ops.round(np.array([126, 250, 45], "uint8"), -2).tolist() == [100, 200, 0]
+
+
+@pytest.mark.parametrize("dtype, low, high, wanted", [
+    ("uint8", -1, 100, [0, 100, 100]), ("int8", -300, 300, [-2, 100, 127]), ("int32", 0, 2**40, [0, 100, 127])])
+def test_clip_at_numbers_that_the_type_does_not_have(dtype, low, high, wanted):
+    x = np.array([-2 if dtype != "uint8" else 0, 100, 127], dtype)
+    assert kyeo.ops.clip(x, low, high).tolist() == wanted and kyeo.ops.clip(x, low, high).dtype == dtype
     assert kyeo.ops.power(np.array([100], "int8"), np.int32(2)).tolist() == [10000]
     assert kyeo.ops.bincount([[1, 1], [3, 0]]).tolist() == [[0, 2, 0, 0], [1, 0, 0, 1]]
     assert kyeo.ops.sparsemax([[True, False]]).tolist() == keras.ops.sparsemax(np.array([[True, False]])).tolist()

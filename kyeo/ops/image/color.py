@@ -8,6 +8,7 @@ from jax import Array
 from kyeo.core.dtypes import is_float
 from kyeo.core.errors import problem
 from kyeo.core.op import op
+from kyeo.ops.agree import agreed
 from kyeo.ops.image.layout import channel_axis, format_of, image_of
 
 __all__ = ["hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv"]
@@ -15,9 +16,16 @@ __all__ = ["hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv"]
 _GRAY = (0.2989, 0.587, 0.114)  # how bright the eye finds red, green and blue (ITU-R BT.601)
 
 
+def _of_colors(where: str, images: Any, data_format: Any) -> tuple[Array, int]:
+    """Images, and the axis of their channels: three where that is not known yet."""
+    images, axis = image_of(where, images), channel_axis(format_of(where, data_format))
+    labels = ["c" if place == images.ndim + axis else place for place in range(images.ndim)]
+    return agreed([labels], images, c=3)[0], axis
+
+
 def _planes(where: str, images: Any, data_format: Any) -> tuple[list[Array], int]:
     """Three color planes of float images, and the axis to stack them on again."""
-    images, axis = image_of(where, images), channel_axis(format_of(where, data_format))
+    images, axis = _of_colors(where, images, data_format)
     if not is_float(images.dtype):
         raise problem("This op computes on floats.", received=images, expected="images of a float dtype", where=where,
                       fix='images / 255 or kyeo.ops.cast(images, "float32") makes floats')
@@ -40,7 +48,7 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Array:
     [[[254], [0]]]
     """
     where = "ops.image.rgb_to_grayscale"
-    images, axis = image_of(where, images), channel_axis(format_of(where, data_format))
+    images, axis = _of_colors(where, images, data_format)
     if images.shape[axis] not in (1, 3):
         raise problem("The images have a wrong number of channels.", received=images, where=where,
                       expected=f"size 3 (RGB) or 1 (gray) on axis {axis}", fix="is `data_format` right?")

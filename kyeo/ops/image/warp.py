@@ -13,6 +13,7 @@ from kyeo.core.dtypes import is_integer
 from kyeo.core.errors import boolean, int_tuple, number, one_of, problem
 from kyeo.core.keys import key_of
 from kyeo.core.op import op
+from kyeo.ops.agree import agreed
 from kyeo.ops.core import saturate_cast
 from kyeo.ops.image.layout import as_batch, format_of, image_of, side_axes
 from kyeo.ops.kernels.bits import normal_numbers
@@ -134,6 +135,7 @@ def affine_transform(
     """
     where = "ops.image.affine_transform"
     transform = to_array(transform)
+    transform, = agreed(["bn"[-transform.ndim:]], transform, n=8)
     order = _ORDERS[one_of(where, _ORDERS, interpolation=interpolation)]
     mode = one_of(where, FILL_MODES, fill_mode=fill_mode)
     if transform.ndim not in (1, 2) or transform.shape[-1] != 8:
@@ -146,6 +148,7 @@ def affine_transform(
 
 def _warped(batch: Array, transform: Array, order: int, mode: str, fill_value: Any) -> Array:
     y, x = projected(transform, *_grid(batch))
+    batch, y, x = agreed(("bhwc", "b", "b"), batch, y, x)
     shape = batch.shape[:3]
     return sample(batch, jnp.broadcast_to(y, shape), jnp.broadcast_to(x, shape), order, mode, fill_value)
 
@@ -172,6 +175,7 @@ def perspective_transform(
     where = "ops.image.perspective_transform"
     order = _ORDERS[one_of(where, _ORDERS, interpolation=interpolation)]
     start, end = to_array(start_points, "float32"), to_array(end_points, "float32")
+    start, end = agreed(["bpc"[-points.ndim:] for points in (start, end)], start, end, p=4, c=2)
     for name, points in (("start_points", start), ("end_points", end)):
         if points.ndim not in (2, 3) or points.shape[-2:] != (4, 2) or points.shape != start.shape:
             raise problem(f"`{name}` has a wrong shape.", received=points, where=where,
