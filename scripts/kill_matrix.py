@@ -3,11 +3,14 @@
     python scripts/kill_matrix.py --kills 200
     python scripts/kill_matrix.py --kills 200 --devices 2   # the same by DataParallel over so many devices of the CPU
     python scripts/kill_matrix.py --kills 50 --processes 2  # by processes with rows of their own: one is killed, or all
+    python scripts/kill_matrix.py --kills 200 --more        # other kinds of training, two of them by `resume=`
 
 Each run is one combination of a model (Dropout, BatchNormalization, EarlyStopping, a schedule) and a kind of data
-(arrays, a generator, a PyDataset with workers). A process is forked for it, killed at a random moment, or at a random
-call inside a save, and started again until it ends. SHA-256 of the weights, the optimizer's variables, the metrics, the
-History, the CSV log, the TensorBoard log and the file of ModelCheckpoint must be those of the reference.
+(arrays, a generator, a PyDataset with workers); with `--more`, of a step of one's own, several steps in one execution,
+gradients that accumulate under averages of weights, and weights of classes or rows. A process is forked for it, killed
+at a random moment, or at a random call inside a save, and started again until it ends. SHA-256 of the weights, the
+optimizer's variables, the metrics, the History, the CSV log, the TensorBoard log and the file of ModelCheckpoint must
+be those of the reference.
 
 The parent imports Kyeo once and never computes, so that its children can be forked and start JAX for themselves.
 """
@@ -40,6 +43,7 @@ from kyeo.callbacks.events import read_scalars
 from kyeo.core import tensors
 
 MODELS = ("dropout", "batchnorm", "early stopping", "schedule")
+MORE = ("own step", "executions", "averages", "weighted")  # for --more
 DATA = ("arrays", "generator", "pydataset")
 EPOCHS, ROWS, BATCH = 5, 88, 8
 DEVICES = PROCESSES = 1
@@ -55,51 +59,72 @@ def model_for(kind):
     rate = 0.05
     if kind in ("schedule", "all"):
         rate = kyeo.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
-    model = kyeo.Sequential([kyeo.Input((4,)), *layers, kyeo.layers.Dense(2)])
-    model.compile(kyeo.optimizers.Adam(rate), "mse", metrics=["mae"])
+    options = {"use_ema": True, "gradient_accumulation_steps": 3} if kind == "averages" else {}
+    model = (Stepping if kind == "own step" else kyeo.Sequential)([kyeo.Input((4,)), *layers, kyeo.layers.Dense(2)])
+    goal = {"loss": "mse", "metrics": ["mae"]}
+    if kind == "weighted":
+        loss = kyeo.losses.SparseCategoricalCrossentropy(from_logits=True)
+        goal = {"loss": loss, "weighted_metrics": ["accuracy"]}
+    model.compile(kyeo.optimizers.Adam(rate, **options), **goal, steps_per_execution=3 if kind == "executions" else 1)
     return model
 
 
-def rows():
+class Stepping(kyeo.Sequential):
+    """A model with a step of its own, that draws."""
+
+    def train_step(self, state, data):
+        trainable, non_trainable, optimizer, metrics = state
+        (_, (loss, _, non_trainable, metrics)), gradients = jax.value_and_grad(
+            self.compute_loss_and_updates, has_aux=True)(
+                trainable, non_trainable, metrics, *data[:2], None, training=True, optimizer_variables=optimizer)
+        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
+        return {"loss": loss}, (trainable, non_trainable, optimizer, metrics)
+
+
+def rows(model_kind=""):
+    """Arrays as `fit` takes them: with labels and weights of rows where those are tried."""
     draw = np.random.default_rng(3 + (jax.process_index() if PROCESSES > 1 else 0))
     x = draw.normal(size=(ROWS, 4)).astype("float32")
+    if model_kind == "weighted":
+        return x, (x[:, :1] > 0).astype("int32"), np.abs(x[:, 3])
     return x, np.stack([x[:, 0] * x[:, 1], x[:, 2]], 1).astype("float32")
 
 
 class Batches(kyeo.utils.PyDataset):
     """Changes the order of its rows at the end of each epoch."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, model_kind, **kwargs):
         super().__init__(**kwargs)
-        self.x, self.y = rows()
-        self.order, self.draw = np.arange(ROWS), np.random.default_rng(int(1000 * abs(self.x[0, 0])))
+        self.arrays = rows(model_kind)
+        self.order, self.draw = np.arange(ROWS), np.random.default_rng(int(1000 * abs(self.arrays[0][0, 0])))
 
     def __len__(self):
         return ROWS // BATCH
 
     def __getitem__(self, index):
         chosen = self.order[index * BATCH:(index + 1) * BATCH]
-        return self.x[chosen], self.y[chosen]
+        return tuple(array[chosen] for array in self.arrays)
 
     def on_epoch_end(self):
         self.draw.shuffle(self.order)
 
 
-def endless():
-    x, y = rows()
-    draw = np.random.default_rng(int(1000 * abs(x[0, 0])))
+def endless(model_kind):
+    arrays = rows(model_kind)
+    draw = np.random.default_rng(int(1000 * abs(arrays[0][0, 0])))
     while True:
         chosen = draw.integers(0, ROWS, BATCH)
-        yield x[chosen], y[chosen]
+        yield tuple(array[chosen] for array in arrays)
 
 
-def data_for(kind):
+def data_for(kind, model_kind):
     if kind == "arrays":
-        x, y = rows()
-        return {"x": x, "y": y, "batch_size": BATCH + 1}  # so that the last batch is smaller
+        arrays = dict(zip(("x", "y", "sample_weight"), rows(model_kind)))
+        classes = {"class_weight": {0: 0.5, 1: 2.0}} if model_kind == "weighted" else {}
+        return {**arrays, **classes, "batch_size": BATCH + 1}  # so that the last batch is smaller
     if kind == "generator":
-        return {"x": endless(), "steps_per_epoch": 11}
-    return {"x": Batches(workers=2)}
+        return {"x": endless(model_kind), "steps_per_epoch": 11}
+    return {"x": Batches(model_kind, workers=2)}
 
 
 def train(model_kind, data_kind, folder, backup):
@@ -108,22 +133,28 @@ def train(model_kind, data_kind, folder, backup):
         kyeo.distribution.set_distribution(kyeo.distribution.DataParallel())
         assert len(kyeo.distribution.list_devices()) == DEVICES * PROCESSES
     model = model_for(model_kind)
-    x, y = rows()
+    validation = tuple(array[:24] for array in rows(model_kind))
     callbacks = [
         kyeo.callbacks.CSVLogger(folder / "log.csv", append=True),
         kyeo.callbacks.ModelCheckpoint(folder / "best.weights.h5", "val_loss", save_best_only=True,
                                        save_weights_only=True),
-        kyeo.callbacks.BackupAndRestore(backup, save_freq=4, delete_checkpoint=False),
     ]
+    resume = {}
+    if model_kind in ("own step", "averages"):
+        resume = {"resume": backup}
+    else:
+        callbacks.append(kyeo.callbacks.BackupAndRestore(backup, save_freq=4, delete_checkpoint=False))
+    if model_kind == "averages":
+        callbacks.insert(0, kyeo.callbacks.SwapEMAWeights(swap_on_epoch=True))
     # one that does not listen to steps lets many of them go into one dispatch
-    frequency = 3 if model_kind != "schedule" else "epoch"
+    frequency = 3 if model_kind not in ("schedule", "executions") else "epoch"
     callbacks.append(kyeo.callbacks.TensorBoard(folder / "board", update_freq=frequency))
     if model_kind in ("early stopping", "all"):
         callbacks.append(kyeo.callbacks.EarlyStopping("val_loss", patience=1, restore_best_weights=True))
-    if model_kind in ("early stopping", "dropout"):
+    if model_kind in ("early stopping", "dropout", "own step", "executions", "averages"):
         callbacks.append(kyeo.callbacks.ReduceLROnPlateau("val_loss", patience=1, factor=0.5))
-    history = model.fit(**data_for(data_kind), epochs=EPOCHS, verbose=0, callbacks=callbacks,
-                        validation_data=(x[:24], y[:24]), validation_batch_size=8)
+    history = model.fit(**data_for(data_kind, model_kind), **resume, epochs=EPOCHS, verbose=0, callbacks=callbacks,
+                        validation_data=validation, validation_batch_size=8)
     written = folder if PROCESSES == 1 else folder.parent / "0"  # the first writes for all
     best = model_for(model_kind)
     best.load_weights(written / "best.weights.h5")
@@ -271,6 +302,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no run after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--short", action="store_true", help="one model with everything")
+    parser.add_argument("--more", action="store_true", help="other kinds of training")
     parser.add_argument("--devices", type=int, default=1, help="divide batches among so many devices of the CPU")
     parser.add_argument("--processes", type=int, default=1, help="and among so many processes")
     arguments = parser.parse_args()
@@ -280,7 +312,7 @@ def main():
     draw, start = random.Random(arguments.seed), time.monotonic()
     for room in ("layers", "models", "optimizers", "callbacks", "utils", "distribution"):
         importlib.import_module(f"kyeo.{room}")  # before the first fork
-    combinations = list(itertools.product(["all"] if arguments.short else MODELS, DATA))
+    combinations = list(itertools.product(["all"] if arguments.short else MORE if arguments.more else MODELS, DATA))
     killed = in_save = runs = different = 0
     references = {}
     while killed < arguments.kills and time.monotonic() - start < arguments.seconds:

@@ -1,23 +1,40 @@
 """Callbacks that change the learning rate: by a function of the epoch, or when a value stays on a plateau."""
 
 import inspect
+import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.callbacks.monitor import Monitor
 from kyeo.core.errors import number, positive_int, problem
+from kyeo.core.naming import snake_case
 from kyeo.core.progbar import say
 
 __all__ = ["LearningRateScheduler", "ReduceLROnPlateau", "rates_of"]
 
 
 def rates_of(model: Any) -> dict[str, Any]:
-    """The optimizers of a model by the name their learning rate has in the logs."""
+    """The optimizers of a model by the name their learning rate has in the logs.
+
+    Names that nobody gave are counted among the optimizers of the model: made again in one process, it logs the same.
+    """
     optimizer = model.optimizer
-    if hasattr(optimizer, "optimizers"):
-        return {f"learning_rate_{o.name}": o for o in optimizer.optimizers}
-    return {"learning_rate": optimizer}
+    if not hasattr(optimizer, "optimizers"):
+        return {"learning_rate": optimizer}
+    names: dict[str, int] = {}
+    for other in sorted(optimizer.optimizers, key=lambda o: (o._name_is_counted, _count(o.name))):
+        base = snake_case(type(other).__name__) if other._name_is_counted else other.name
+        free = (f"{base}_{count}" if count else base for count in itertools.count())
+        names[next(name for name in free if name not in names)] = id(other)
+    by_place = {number: name for name, number in names.items()}
+    return {f"learning_rate_{by_place[id(o)]}": o for o in optimizer.optimizers}
+
+
+def _count(name: str) -> int:
+    number = re.search(r"_(\d+)$", name)
+    return int(number[1]) if number else 0
 
 
 def _log_rates(model: Any, logs: Logs) -> None:

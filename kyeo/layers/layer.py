@@ -29,7 +29,7 @@ from kyeo.layers.habits import watched
 from kyeo.layers.input_spec import InputSpec, check_inputs
 from kyeo.layers.ownership import LossList
 from kyeo.layers.shapes import Shaped, in_own_scope, is_shape
-from kyeo.quantizers.schemes import quantize
+from kyeo.quantizers.schemes import policy_to_save, quantize
 
 __all__ = ["InputSpec", "Layer"]
 
@@ -183,7 +183,7 @@ class Layer(Shaped):
         given = {"name": self.name, "trainable": self._trainable}
         config.update({k: v for k, v in given.items() if k in config or k in _init_names(type(self))})
         if "dtype" in _init_names(type(self)):  # else the constructor could not take it back
-            config["dtype"] = dtype_policies.serialize(self.dtype_policy)
+            config["dtype"] = dtype_policies.serialize(policy_to_save(self))
         if self.activity_regularizer is None and "activity_regularizer" not in _own_init_names(type(self)):
             config.pop("activity_regularizer", None)
         if given_arguments(self).get("autocast", True):

@@ -82,6 +82,7 @@ class _OptimizerState(SaysWhatIsGone, Configurable):
         self.gradient_accumulation_steps = positive_int(
             self, minimum=2, optional=True, gradient_accumulation_steps=gradient_accumulation_steps)
         self.name = name or auto_name(type(self).__name__)
+        self._name_is_counted = not name
         self.built = False
         self._trainable_variables: list[Variable] = []
         self._indices: dict[Variable, int] = {}

@@ -4,9 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
+from kyeo.core.configurable import given_arguments
 from kyeo.core.errors import describe, did_you_mean, problem
-from kyeo.core.naming import is_kyeos
+from kyeo.core.naming import is_kyeos, snake_case
 from kyeo.core.owned import Structure
+from kyeo.dtype_policies import DTypePolicyMap
 from kyeo.dtype_policies import get as policy_of
 from kyeo.quantizers.config import (
     AbsMaxQuantizer,
@@ -22,7 +26,8 @@ from kyeo.quantizers.float8 import Float8
 from kyeo.quantizers.functions import pack_int4
 from kyeo.quantizers.ints import FORMS, Calibrated, Int4, Int8, drop, kind_of
 
-__all__ = ["SCHEMES", "can_be", "chosen", "put", "quantize", "quantize_layers", "resolved", "scheme_of"]
+__all__ = ["SCHEMES", "can_be", "chosen", "policy_to_save", "put", "quantize", "quantize_layers", "resolved",
+           "scheme_of"]
 
 _CONFIGS: dict[str, type[QuantizationConfig]] = {
     "int8": Int8QuantizationConfig, "int4": Int4QuantizationConfig, "float8": Float8QuantizationConfig,
@@ -104,6 +109,34 @@ def put(layer: Any, config: CalibratedConfig, values: tuple[Any, ...]) -> None:
         getattr(layer, attribute).assign(value)
     layer.scheme, layer.dtype_policy = scheme, policy
     Structure.version += 1
+
+
+def policy_to_save(layer: Any) -> Any:
+    """The dtype policy for the config of a layer: where it made quantized layers itself, a map that names theirs, so
+    that the layer which is made of the config makes them so again."""
+    policy = layer.dtype_policy
+    inside = [one for one in layer._flatten_layers(include_self=False) if getattr(one, "scheme", None) is not None]
+    if not inside:
+        return policy
+    arguments = [v for v in jax.tree.leaves(given_arguments(layer)) if hasattr(v, "_flatten_layers")]
+    given = {id(one) for v in arguments for one in v._flatten_layers()}  # those say it in configs of their own
+    made = {_pattern(one, layer): one.dtype_policy.for_path(one.path) for one in inside if id(one) not in given}
+    known, default = ((policy.policy_map, policy._default_policy) if isinstance(policy, DTypePolicyMap) else
+                      ({}, policy))
+    return DTypePolicyMap(default, {**known, **made}) if made else policy
+
+
+def _pattern(one: Any, owner: Any) -> str:
+    """The path of a layer that `owner` made; names that were counted match with every count, if that says the same
+    of all layers it matches."""
+    layers = owner._flatten_layers()
+    counted = {snake_case(type(layer).__name__) for layer in layers if layer is not owner}
+    parts = one.path.removeprefix(f"{owner.path}/").split("/")
+    plain = [re.sub(r"_\d+$", "", part) for part in parts]
+    parts = [f"{base}[_0-9]*" if base in counted else re.escape(part) for part, base in zip(parts, plain)]
+    pattern = "/".join([re.escape(owner.path), *parts])
+    policies = [repr(layer.dtype_policy.for_path(layer.path)) for layer in layers if re.fullmatch(pattern, layer.path)]
+    return pattern if pattern.count("*") in (1, 2) and len(set(policies)) == 1 else one.path
 
 
 def can_be(layer: Any, mode: str, type_check: bool) -> bool:

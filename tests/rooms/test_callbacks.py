@@ -16,6 +16,7 @@ import pytest
 import kyeo
 from kyeo import callbacks
 from kyeo.callbacks.callback import Callback, CallbackList, LazyLogs
+from kyeo.callbacks.learning_rate import rates_of
 
 keras = pytest.importorskip("keras")
 keras_callbacks = keras.callbacks
@@ -117,6 +118,16 @@ def test_reduce_lr_is_as_in_keras(options, seed):
 def test_learning_rate_scheduler_is_as_in_keras(schedule):
     ours, theirs = both("LearningRateScheduler", curve(0), schedule=schedule)
     assert ours["rates"] == theirs["rates"] and ours["logs"] == theirs["logs"]
+
+
+@pytest.mark.parametrize("time", range(2))  # made again in one process: the same names
+@pytest.mark.parametrize("given, names", [([None, None], ["sgd", "sgd_1"]), (["sgd", None], ["sgd", "sgd_1"]),
+                                          (["b", "b"], ["b_1", "b"]), ([None, "sgd_4"], ["sgd", "sgd_4"])])
+def test_rates_of_several_optimizers_are_named_by_their_place(given, names, time):
+    first, second = (kyeo.optimizers.SGD(0.5, name=name) for name in given)
+    several = kyeo.optimizers.MultiOptimizer(kyeo.optimizers.OptimizerMap(first, {"bias": second}))
+    found = rates_of(types.SimpleNamespace(optimizer=several))
+    assert found == {f"learning_rate_{names[1]}": second, f"learning_rate_{names[0]}": first}
 
 
 @pytest.mark.parametrize("batches, options", [
