@@ -1,15 +1,19 @@
 """Warnings where a training changes nothing, begins with what belongs to another model, or passes over an argument."""
 
+import weakref
 from typing import Any
 
 import jax
 
 from kyeo.core.errors import where_is
+from kyeo.core.owned import Structure
 from kyeo.core.plain import warn
 from kyeo.data.arrays import batch_rows
 from kyeo.data.source import ArraySource, Source
 
 __all__ = ["noting_gradients", "warn_before_training", "warn_of_no_gradient"]
+
+_looked_at: "weakref.WeakKeyDictionary[Any, tuple[int, Any]]" = weakref.WeakKeyDictionary()
 
 
 def noting_gradients(loss: Any, noted: list[bool]) -> Any:
@@ -53,6 +57,10 @@ def warn_before_training(model: Any, source: Source, batch_size: int | None) -> 
         if rows != batch_size:
             warn(f"batch_size={batch_size} is not used: the data come in batches, of {rows} rows. Make them larger or "
                  "smaller where they are made.")
+    version, optimizer = _looked_at.get(model, (None, lambda: None))
+    if version == Structure.version and optimizer() is model.optimizer:
+        return  # all layers and weights were looked at: a third of a `fit` on one small batch
+    _looked_at[model] = Structure.version, weakref.ref(model.optimizer)
     for layer in model._flatten_layers():
         if type(layer).__name__ == "Normalization" and layer.built and layer.is_as_made():
             warn(f"{where_is(layer)} has seen no data, so it changes nothing: call adapt(data) before `fit`, or give "

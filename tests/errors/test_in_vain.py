@@ -88,3 +88,13 @@ def test_layers_in_a_set_train_and_are_saved(tmp_path):
     again.load_weights(tmp_path / "w.weights.h5")
     for one, other in zip(made.get_weights(), again.get_weights()):
         np.testing.assert_array_equal(one, other)
+
+
+def test_models_are_looked_at_once_until_they_change(recwarn):
+    made = model(layers.Normalization(), layers.Dense(1))
+    for _ in range(2):
+        made.fit(X, Y, verbose=0)
+    assert len(recwarn) == 1
+    made.compile(optimizer_of_another().optimizer, "mse")
+    made.fit(X, Y, verbose=0)
+    assert len(recwarn) == 3  # of the optimizer, and of the layer again
