@@ -1,6 +1,5 @@
 """Warnings where a training changes nothing, begins with what belongs to another model, or passes over an argument."""
 
-import weakref
 from typing import Any
 
 import jax
@@ -12,8 +11,6 @@ from kyeo.data.arrays import batch_rows
 from kyeo.data.source import ArraySource, Source
 
 __all__ = ["noting_gradients", "warn_before_training", "warn_of_no_gradient"]
-
-_looked_at: "weakref.WeakKeyDictionary[Any, tuple[int, Any]]" = weakref.WeakKeyDictionary()
 
 
 def noting_gradients(loss: Any, noted: list[bool]) -> Any:
@@ -57,15 +54,14 @@ def warn_before_training(model: Any, source: Source, batch_size: int | None) -> 
         if rows != batch_size:
             warn(f"batch_size={batch_size} is not used: the data come in batches, of {rows} rows. Make them larger or "
                  "smaller where they are made.")
-    version, optimizer = _looked_at.get(model, (None, lambda: None))
-    if version == Structure.version and optimizer() is model.optimizer:
-        return  # all layers and weights were looked at: a third of a `fit` on one small batch
-    _looked_at[model] = Structure.version, weakref.ref(model.optimizer)
+    known, own = getattr(model.optimizer, "_trainable_variables", []), model.state_variables().trainable
+    if known and own and not set(map(id, known)) & set(map(id, own)):
+        warn(f"{where_is(model.optimizer)} was used for other weights, and goes on with their momenta at step "
+             f"{int(model.optimizer.iterations)}. Compile {where_is(model)} with an optimizer of its own.")
+    if model._looked_at == Structure.version:
+        return  # to look at all layers takes as long as the dispatch of a small step
+    model._looked_at = Structure.version
     for layer in model._flatten_layers():
         if type(layer).__name__ == "Normalization" and layer.built and layer.is_as_made():
             warn(f"{where_is(layer)} has seen no data, so it changes nothing: call adapt(data) before `fit`, or give "
                  "it `mean` and `variance`.")
-    known, own = getattr(model.optimizer, "_trainable_variables", []), model.trainable_variables
-    if known and own and not set(map(id, known)) & set(map(id, own)):
-        warn(f"{where_is(model.optimizer)} was used for other weights, and goes on with their momenta at step "
-             f"{int(model.optimizer.iterations)}. Compile {where_is(model)} with an optimizer of its own.")

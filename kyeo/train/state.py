@@ -47,6 +47,7 @@ class StepCache:
         self._current_runners: dict[str, tuple[Any, Runner]] = {}  # the one of each mode, and what it was found for
         self._state_cache: tuple[int, StateVariables] | None = None
         self._metrics_cache: tuple[int, list[Any]] | None = None
+        self._looked_at: int | None = None  # the version of its structure that `in_vain.py` has seen
         self._padding_refused = False
         self._tried: set[str] = set()  # modes whose step ran once for what metrics make in it
 
