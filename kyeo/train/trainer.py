@@ -328,9 +328,7 @@ class Trainer(StepCache):
         >>> model.predict(np.ones((3, 2)), verbose=0).tolist()
         [[2.0], [2.0], [2.0]]
         """
-        batch_size = positive_int("predict", optional=True, batch_size=batch_size)
-        return predict(self, without_text(self, x), batch_size, verbose, capped(steps),
-                       functools.partial(callback_list, self, callbacks, verbose, False, epochs=1), callbacks)
+        return predict(self, x, batch_size, verbose, steps, callbacks)
 
     # -- one batch -----------------------------------------------------------------------------------------
     @plainly
