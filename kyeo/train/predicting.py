@@ -73,7 +73,7 @@ def _predict_one_batch(model: Any, x: np.ndarray, batch_size: int | None, size: 
         runner.expect(x, batch_size)
     batch = (x, None, None) if rows == bucket else pad_batch((x, None, None), bucket)[0]
     outputs = runner.predict(batch)
-    return jax.tree.map(lambda a: own_rows(a)[:rows], outputs)
+    return jax.tree.map(lambda a: np.array(own_rows(a)[:rows]), outputs)
 
 
 def _is_plain(x: np.ndarray) -> bool:
@@ -85,5 +85,5 @@ def _joined(parts: list[Any]) -> Any:
     """The outputs of all steps joined along the batch axis, rows of padding cut off."""
     trees = [jax.tree.map(lambda a, rows=rows: own_rows(a)[:rows], outputs) for outputs, rows in parts]
     if len(trees) == 1:
-        return trees[0]
+        return jax.tree.map(np.array, trees[0])  # copies: what JAX holds cannot be written into
     return jax.tree.map(lambda *leaves: np.concatenate(leaves) if leaves[0].ndim else np.stack(leaves), *trees)

@@ -93,12 +93,15 @@ class Runner:
 
     def _run_eagerly(self, data: Any, rows: Any) -> Any:
         with scope(row_mask=rows):
-            return self._step([[v._value for v in group] for group in self._groups], jax.tree.map(to_array, data))
+            return self._step(self._values(), jax.tree.map(to_array, data))
 
     def try_out(self, data: Any) -> None:
         """Trace the step for what it makes; nothing is computed or kept."""
-        values = [[v._value for v in group] for group in self._groups]
-        jax.eval_shape(self._step, values, jax.tree.map(to_array, data))
+        jax.eval_shape(self._step, self._values(), jax.tree.map(to_array, data))
+
+    def _values(self) -> list[list[jax.Array]]:
+        """The values of the variables."""
+        return [[v._value for v in group] for group in self._groups]
 
     def state(self) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
         """The values of the variables, as a compiled step takes them: those to be overwritten, and the others."""
@@ -217,10 +220,15 @@ class Runner:
             return self._run_eagerly(data, None)[0]
         rows = np.shape(jax.tree.leaves(data)[0])[0]
         data = place_batch(data)
-        form = "small" if rows <= self._few_rows else "single"
+        few = rows <= self._few_rows
+
+        def step() -> Any:
+            compiled = self._compiled  # another one, where it turns out that the model has changed
+            return (compiled.outputs(self._values(), data) if few else
+                    compiled.single([], self._values(), data, None)[0])
 
         def work() -> Any:
-            return self._guarded(data, lambda: getattr(self._compiled, form)(*self.state(), data, None))[0]
+            return self._guarded(data, step)
 
         try:
             return work()
@@ -244,15 +252,14 @@ class Runner:
             return None
         token = running.set(self._asker)
         try:
-            kept = [[v._value for v in group] for group in self._groups]
-            outputs = self._compiled.small([], kept, (x, None, None), None)[0]
+            outputs = self._compiled.outputs(self._values(), (x, None, None))
         except (StepChanged, RuntimeError, ValueError) as error:
             if not isinstance(error, StepChanged) and not _is_gone(error):
                 raise
             return None
         finally:
             running.reset(token)
-        return np.asarray(outputs) if isinstance(outputs, jax.Array) else jax.tree.map(np.asarray, outputs)
+        return np.array(outputs) if isinstance(outputs, jax.Array) else jax.tree.map(np.array, outputs)
 
     def _guarded(self, data: Any, work: Callable[[], Any]) -> Any:
         """Run the compiled step; the first time for data of a shape under the guard of the compile cache."""

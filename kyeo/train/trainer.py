@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import jax
+import numpy as np
 
 from kyeo import optimizers
 from kyeo.callbacks.history import History
@@ -358,7 +359,8 @@ class Trainer(StepCache):
         batch = as_batch(without_text(self, x))
         prepare.build_weights(self, batch[0])
         with SafePoints() as safe:
-            return jax.tree.map(own_rows, self.runner("predict").run(batch, None, safe))
+            outputs = self.runner("predict").run(batch, None, safe)
+        return jax.tree.map(lambda a: np.array(own_rows(a)), outputs)
 
     def _on_batch(self, mode: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
         batch = as_batch(without_text(self, x), y, sample_weight, class_weight)
