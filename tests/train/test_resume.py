@@ -598,7 +598,7 @@ def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):
     count = iter(range(99))
 
     def full(path, *args, **kwargs):
-        if 2 <= next(count) < 4:
+        if 1 <= next(count) < 3:  # not the first; a slow disk may skip all but one more
             pathlib.Path(path).write_bytes(b"a part")
             raise OSError(28, "No space left on device")
         write(path, *args, **kwargs)
