@@ -25,7 +25,7 @@ from kyeo.train.signals import SafePoints
 __all__ = ["Runner", "step_cost"]
 
 _MOST_FOLDED = 64  # steps in one dispatch; more gained nothing
-_FOLDED_FLOPS = 4e9  # about 20 ms of work, so that a bar can still move and a Ctrl-C still ends
+_FOLDED_FLOPS = 2.5e10  # about 0.1 s of work, so that a bar can still move and a Ctrl-C still ends
 _LEAST_FOLDED = 4
 _MOST_EPOCHS, _MOST_EPOCH_STEPS, _MOST_EPOCH_BYTES = 64, 1024, 4_000_000  # in one dispatch
 _DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
