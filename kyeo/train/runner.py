@@ -26,7 +26,8 @@ __all__ = ["Runner", "step_cost"]
 
 _MOST_FOLDED = 64  # steps in one dispatch; more gained nothing
 _FOLDED_FLOPS = 2.5e10  # about 0.1 s of work, so that a bar can still move and a Ctrl-C still ends
-_LEAST_FOLDED = 4
+_LEAST_FOLDED, _MOST_FOLDED_BYTES = 4, 32_000_000  # of the batches
+_FLOPS_A_BYTE = 16  # of weights and slots: what could be computed while a byte is read and written
 _MOST_EPOCHS, _MOST_EPOCH_STEPS, _MOST_EPOCH_BYTES = 64, 1024, 4_000_000  # in one dispatch
 _DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
 _LONG_FLOPS = 5e11  # of a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it costs
@@ -112,7 +113,8 @@ class Runner:
         """How many steps to run in one dispatch for batches like this one; remembered for the next of their shape.
 
         The user's number where one was given; one where `asked` is 0. Else many for a small network, one where the
-        step holds a convolution (XLA on the CPU runs those many times slower inside a loop) or is long by itself.
+        step holds a convolution (XLA on the CPU runs those many times slower inside a loop), is long by itself or has
+        large batches.
         """
         if self._eager:
             return 1
@@ -121,7 +123,9 @@ class Runner:
             return 1
         if asked > 1:
             return asked
-        count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (flops + 1)))
+        work = flops + _FLOPS_A_BYTE * sum(v._value.nbytes for group in self._groups[:self._donated] for v in group)
+        held = sum(a.nbytes for a in jax.tree.leaves(data))
+        count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (work + 1)), _MOST_FOLDED_BYTES // (held + 1))
         return count if count >= _LEAST_FOLDED else 1
 
     def epochs_per_dispatch(self, data: Any, rows: Any, steps: int) -> int:

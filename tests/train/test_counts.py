@@ -56,6 +56,20 @@ def test_a_small_network_is_dispatched_once_an_epoch_and_waited_for_once(counts)
     assert counts["waits"] == 6
 
 
+@pytest.mark.parametrize("units, rows, least, most", [
+    (4, 32, 64, 64),  # as many as ever
+    (2**18, 1, 4, 20),  # its weights and their slots, 57 MB, are read and written by each step
+    (2**21, 1, 1, 1),
+    (4, 200_000, 1, 5),  # batches of 7 MB each
+    (4, 2**20, 1, 1),
+])
+def test_steps_in_a_dispatch_are_limited_by_their_work_and_their_bytes(units, rows, least, most):
+    one = model(units)
+    one.train_on_batch(X[:1], Y[:1])  # so that all of its state is there
+    batch = np.zeros((rows, 8), "float32"), np.zeros((rows, 1), "float32"), None
+    assert least <= one.runner("train").steps_per_dispatch(batch, None, 1) <= most
+
+
 def test_a_callback_that_reads_logs_waits_for_them(counts):
     class Reader(kyeo.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
