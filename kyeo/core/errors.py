@@ -164,13 +164,14 @@ def did_you_mean(name: Any, names: Iterable[Any], quote: str = "'") -> str | Non
     return "did you mean " + " or ".join(f"{quote}{c}{quote}" for c in close) + "?" if close else None
 
 
-# Parameters as Keras 1 and 2 named them.
+# Parameters as Keras 1 and 2 named them, or as other parameters of that meaning are named.
 _OLD_NAMES = {
     "output_dim": "units", "nb_filter": "filters", "border_mode": "padding", "subsample": "strides",
     "init": "kernel_initializer", "W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer",
     "bias": "use_bias", "dim_ordering": "data_format", "inner_activation": "recurrent_activation", "p": "rate",
     "input": "inputs", "output": "outputs", "nb_epoch": "epochs", "samples_per_epoch": "steps_per_epoch",
     "nb_classes": "num_classes", "lr": "learning_rate", "batch_input_shape": "batch_shape",
+    "epsilon": "min_delta", "metric": "monitor",
 }
 _OLD_WAYS = {
     "period": 'save_freq="epoch", or a number of batches',
@@ -189,6 +190,8 @@ def meant(name: str, names: Iterable[str]) -> str | None:
 
     >>> meant("nb_epoch", ["x", "epochs"])
     'it is called `epochs` now'
+    >>> meant("epsilon", ["monitor", "min_delta"])
+    'it is called `min_delta` now'
     """
     names = list(names)
     new = _OLD_NAMES.get(name)

@@ -119,9 +119,12 @@ class Graph:
     def _check_reached(self, nodes: list[Node], stop: set[int]) -> None:
         for node in nodes:
             if not node.inputs and not any(id(t) in stop for t in node.output_tensors):
+                names = [t.name for t in self.input_tensors]
+                missing, alike = node.target.name, node.target.name in names  # alike: the same code made both
                 raise problem("The outputs depend on an input that is not among the model's inputs.",
-                              received=f"inputs {[t.name for t in self.input_tensors]}", where=self.owner,
-                              expected=f'the input "{node.target.name}" among them')
+                              received=f"inputs {names}", where=self.owner,
+                              expected=f'the input "{missing}" {"of the same model " if alike else ""}among them',
+                              fix="take both from one model: they are of two that are alike" if alike else None)
         used = {id(t) for n in nodes for t in (*n.inputs, *n.output_tensors)}
         for tensor in self.input_tensors:
             if id(tensor) not in used and tensor.node is not None and not tensor.node.inputs:  # nobody uses it

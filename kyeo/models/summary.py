@@ -35,6 +35,9 @@ def print_summary(
         columns.append(("Trainable", "center"))
         positions = [p * 0.90 for p in positions] + [1.0]
         width += 12
+    if len(positions) < len(columns):
+        raise problem("`positions` does not fit the columns.", where="summary", received=f"positions={positions}",
+                      expected=f"where each of {len(columns)} columns ends: {', '.join(name for name, _ in columns)}")
     line_length = line_length or min(width, shutil.get_terminal_size().columns - 4)
     ascii_only = not str(getattr(sys.stdout, "encoding", "") or "utf").lower().startswith("utf")
     table = _table(columns, _widths(positions, line_length), line_length, ascii_only)

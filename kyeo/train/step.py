@@ -87,9 +87,11 @@ def predict_step(model: Any, state: State, data: tuple[Any, Any, Any]) -> tuple[
 
 def update_metrics(model: Any, metrics: Any, loss: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
     """The logs of this step and the new values of the metrics' variables."""
+    known = model.known_metrics()
 
     def run() -> dict[str, Any]:
-        model.track_loss(loss, x)
+        if any(metric is model._objective.loss_tracker for metric in known):  # a `metrics` of one's own may not hold it
+            model.track_loss(loss, x)
         return model.compute_metrics(x, y, y_pred, sample_weight)
 
     return pure(run, model.state_variables().metrics)(metrics)

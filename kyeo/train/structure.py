@@ -189,7 +189,8 @@ def spread(spec: Any, names: Sequence[str | None], what: str, many: bool, nestin
         if len(flat) == count:
             return flat
     if isinstance(spec, dict):
-        if count == 1 and not set(spec) <= set(names):
+        misnamed = what == "loss" and (None not in names or len(spec) > 1)  # other words take any, as Keras
+        if count == 1 and not set(spec) <= set(names) and not misnamed:
             return [list(spec.values()) if many else next(iter(spec.values()))]
         unknown = [k for k in spec if k not in names]
         if unknown:

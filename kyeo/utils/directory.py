@@ -118,7 +118,7 @@ def _index(choice: Choice, formats: tuple[str, ...], seed: int) -> tuple[list[st
         if len(labels) != len(paths):
             raise problem("`labels` does not fit the files.", received=f"{len(labels)} labels", where=choice.where,
                           expected=f"{len(paths)}, one for each file in the order of their names")
-        folders, labels = [str(label) for label in sorted(set(labels))], np.asarray(labels)
+        folders, labels = [str(label) for label in sorted(set(labels))], _given(labels, choice.where)
     else:
         folders = []
     if choice.label_mode == "categorical" and not set(np.ravel(labels).tolist()) <= set(range(len(folders))):
@@ -133,6 +133,15 @@ def _index(choice: Choice, formats: tuple[str, ...], seed: int) -> tuple[list[st
             labels = labels.copy()
             np.random.RandomState(seed).shuffle(labels)
     return paths, _as_mode(labels, choice.label_mode, len(folders)), folders
+
+
+def _given(labels: Any, where: str) -> np.ndarray:
+    array = np.asarray(labels)
+    if array.dtype.kind not in "biuf":
+        raise problem("`labels` is not valid.", received=f"labels={describe(labels)}", where=where,
+                      expected="an integer for each file in the order of their names",
+                      fix="np.unique(labels, return_inverse=True)[1] makes integers of names")
+    return array if array.dtype.kind == "f" else array.astype("int32")
 
 
 def _files(folder: str, follow_links: bool, formats: tuple[str, ...]) -> list[str]:

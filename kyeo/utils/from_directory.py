@@ -51,7 +51,8 @@ def image_dataset_from_directory(
 
     Returns:
         A Dataset of `(pictures, labels)` (pictures alone without labels) with `class_names` and `file_paths`; a list
-        of two for `subset="both"`. Pictures are floats from 0 to 255.
+        of two for `subset="both"`. Pictures are floats from 0 to 255 (bytes, if `interpolation` is
+        "nearest"); labels are int32, or floats of one-hot and binary labels.
     """
     where = "image_dataset_from_directory"
     one_of(where, tuple(_COLORS), color_mode=color_mode)

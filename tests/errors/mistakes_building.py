@@ -159,6 +159,13 @@ def outputs_from_another_input(still):
     kyeo.Model(right, outputs)  # <-
 
 
+@mistake('"only"', "two that are alike")
+def outputs_of_a_second_model(still):
+    first, second = (kyeo.Sequential([kyeo.Input((4,), name="only"), layers.Dense(2)]) for _ in range(2))
+    still.gives((1, 2), lambda: kyeo.Model(first.inputs, first.outputs[0])([ones((1, 4))]))
+    kyeo.Model(first.inputs, second.outputs)  # <-
+
+
 @mistake("outputs", "Input")
 def arrays_as_outputs(still):
     x = kyeo.Input((4,))

@@ -66,6 +66,12 @@ def loss_for_unknown_output(still):
     model.compile("sgd", {"head": "mse", "tail": "mse"})  # <-
 
 
+@mistake("loss", "'tail'", "head")
+def loss_for_unknown_output_of_one(still):
+    model = regression(still)
+    model.compile("sgd", {"tail": "mse"})  # <-
+
+
 @mistake("loss", "3 entries", "head")
 def three_losses_for_two_outputs(still):
     x = kyeo.Input((4,))

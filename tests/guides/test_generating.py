@@ -161,6 +161,11 @@ class TwoTowers(keras.Model):
     def __init__(self, queries, items):
         super().__init__()
         self.queries, self.items = queries, items
+        self.tracker = keras.metrics.Mean(name="loss")
+
+    @property
+    def metrics(self):  # without the mean that `compile` made
+        return [self.tracker]
 
     def call(self, inputs):
         q, i = (ops.normalize(tower(x), axis=-1) for tower, x in zip((self.queries, self.items), inputs))
@@ -168,7 +173,9 @@ class TwoTowers(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         same = ops.arange(ops.shape(y_pred)[0])
-        return ops.mean(keras.losses.sparse_categorical_crossentropy(same, y_pred, from_logits=True))
+        loss = ops.mean(keras.losses.sparse_categorical_crossentropy(same, y_pred, from_logits=True))
+        self.tracker.update_state(loss)
+        return loss
 
 
 def test_contrastive_two_towers():

@@ -102,6 +102,7 @@ def test_mixed_sizes():
 @pytest.mark.parametrize("kwargs, words", [
     ({"layer_range": ("no", "x")}, "No layer"), ({"layer_range": ["x"]}, "two names"),
     ({"layer_range": (1, 2)}, "two names"), ({"line_length": 9}, "not enough room"),
+    ({"positions": [0.4, 0.8]}, "where each of 3 columns ends"),
 ])
 def test_mistakes(kwargs, words):
     with pytest.raises(ValueError, match=words):

@@ -96,6 +96,7 @@ def test_pictures(pictures):
     data = images(pictures, label_mode="categorical", class_names=["dogs", "cats"], seed=1)
     assert data.class_names == ["dogs", "cats"]
     assert next(iter(data))[1].sum(0).tolist() == [4, 5]
+    assert next(iter(images(pictures, labels=[1, 0, 2] * 3)))[1].dtype == "int32"
     binary = images(pictures, label_mode="binary", shuffle=False, labels=np.array([1, 0] * 4 + [1]))
     assert next(iter(binary))[1].tolist() == [[1.0], [0.0]] * 4 + [[1.0]]
     for words in ({"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True}, {"interpolation": "area"}):
@@ -136,6 +137,7 @@ def test_the_split_is_that_of_keras(pictures):
     ({"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True}, "one way"),
     ({"class_names": ["cats"], "label_mode": "binary"}, "two classes"),
     ({"labels": [1, 2] * 4 + [1], "label_mode": "categorical"}, "class numbers"),
+    ({"labels": ["a"] * 9}, "integer for each file"),
     ({"labels": [1, -1] * 4 + [1], "label_mode": "categorical"}, "class numbers"),
 ])
 def test_refused(pictures, words, text):
