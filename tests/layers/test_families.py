@@ -159,6 +159,7 @@ def test_adapt_as_in_keras(axis, batches):
     ours.adapt([data[:4], (data[4:], "labels")] if batches else data)
     theirs.adapt(data)
     np.testing.assert_allclose(ours(data), theirs(data), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours(data.tolist()), ours(data), rtol=1e-6)
     np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-5)
     assert ours.get_config()["mean"] is None
     again = LAYERS.Normalization.from_config(ours.get_config())
