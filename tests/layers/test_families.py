@@ -374,3 +374,10 @@ def test_types_of_floats_under_a_half_precision_floatx():
     finally:
         kyeo.config.set_floatx("float32")
     assert kyeo.Variable(np.ones(2, "float16")).dtype == "float16"
+
+
+@pytest.mark.parametrize("name", ["SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"])
+def test_a_dropout_of_channels_is_a_dropout(name):
+    """A loop over layers that sets the rate of each Dropout meets them too."""
+    for room in (LAYERS, keras.layers):
+        assert isinstance(getattr(room, name)(0.5), room.Dropout)
