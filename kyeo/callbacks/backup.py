@@ -59,9 +59,20 @@ class BackupAndRestore(Callback):
         self.save_freq: Any = save_freq if save_freq == "epoch" else positive_int(self, save_freq=save_freq)
         self.double_checkpoint = boolean(self, double_checkpoint=double_checkpoint)
         self.delete_checkpoint = boolean(self, delete_checkpoint=delete_checkpoint)
+        self._set_up()
+
+    def _set_up(self) -> None:
         self._checkpoints = Checkpoints(self.backup_dir)
         self._writer = Writer(lambda item: self._checkpoints.write(*item, emptied=True))
         self._steps = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, such as a search for hyperparameters makes for each trial, has a thread of its own."""
+        return {name: value for name, value in vars(self).items() if name not in ("_checkpoints", "_writer")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._set_up()
 
     # -- called by the loop of `fit` -----------------------------------------------------------------------
     def load(self) -> Any:

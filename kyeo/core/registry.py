@@ -4,17 +4,17 @@ A file can only ever name what is in these tables. Nothing here imports by a nam
 """
 
 import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, TypeVar
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from typing import Any, Self, TypeVar
 
 from kyeo.core.errors import problem
 from kyeo.core.parameters import checked
 
 __all__ = [
-    "OPS", "custom_object_scope", "find", "get_custom_objects", "get_registered_name", "get_registered_object",
-    "names_in", "public_module", "public_name", "register_builtin", "register_for_files",
+    "OPS", "CustomObjectScope", "custom_object_scope", "find", "get_custom_objects", "get_registered_name",
+    "get_registered_object", "names_in", "public_module", "public_name", "register_builtin", "register_for_files",
     "register_keras_serializable",
 ]
 
@@ -119,15 +119,36 @@ def get_custom_objects() -> dict[str, Any]:
     return _registered
 
 
-@checked
-@contextmanager
-def custom_object_scope(custom_objects: dict[str, Any] | None) -> Iterator[None]:
-    """Let files and strings name these objects inside the block."""
-    token = _scoped.set({**_scoped.get(), **(custom_objects or {})})
-    try:
-        yield
-    finally:
-        _scoped.reset(token)
+class CustomObjectScope(ContextDecorator):
+    """Let files and strings name these objects inside the block, or the function it decorates; may be entered again.
+
+    Args:
+        custom_objects: a dict from name to class or function.
+
+    Raises:
+        TypeError: it is no dict.
+
+    >>> import kyeo
+    >>> scope = kyeo.saving.CustomObjectScope({"double": lambda x: 2 * x})
+    >>> with scope:
+    ...     kyeo.activations.get("double")(3)
+    6
+    """
+
+    @checked
+    def __init__(self, custom_objects: dict[str, Any] | None):
+        self.custom_objects = custom_objects or {}
+        self._tokens: list[Token[dict[str, Any]]] = []
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_scoped.set({**_scoped.get(), **self.custom_objects}))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _scoped.reset(self._tokens.pop())
+
+
+custom_object_scope = CustomObjectScope
 
 
 def find(name: str, module: str | None = None, registered_name: str | None = None) -> Any:

@@ -105,12 +105,10 @@ class Dropout(_Noise):
         return drop(inputs, key, self.rate, _concrete(self.noise_shape, inputs.shape))
 
 
-class _SpatialDropout(_Noise):
+class _SpatialDropout(Dropout):
     rank: int
 
-    def _set_spatial(self, rate: Any, data_format: str, seed: Any) -> None:
-        self.rate = fraction(self, rate=rate)
-        self._set_noise(seed)
+    def _set_spatial(self, data_format: str) -> None:
         self._spatial_axes = spatial_axes(data_format, self.rank + 2)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
@@ -138,8 +136,8 @@ class SpatialDropout1D(_SpatialDropout):
     rank = 1
 
     def __init__(self, rate: float, seed: Any = None, name: str | None = None, dtype: Any = None):
-        super().__init__(name=name, dtype=dtype)
-        self._set_spatial(rate, "channels_last", seed)
+        super().__init__(rate, None, seed, name=name, dtype=dtype)
+        self._set_spatial("channels_last")
 
 
 class SpatialDropout2D(_SpatialDropout):
@@ -161,9 +159,9 @@ class SpatialDropout2D(_SpatialDropout):
     def __init__(
         self, rate: float, data_format: str | None = None, seed: Any = None, name: str | None = None, dtype: Any = None,
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(rate, None, seed, name=name, dtype=dtype)
         self.data_format = format_of(self, data_format)
-        self._set_spatial(rate, self.data_format, seed)
+        self._set_spatial(self.data_format)
 
 
 class SpatialDropout3D(_SpatialDropout):
@@ -185,9 +183,9 @@ class SpatialDropout3D(_SpatialDropout):
     def __init__(
         self, rate: float, data_format: str | None = None, seed: Any = None, name: str | None = None, dtype: Any = None,
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(rate, None, seed, name=name, dtype=dtype)
         self.data_format = format_of(self, data_format)
-        self._set_spatial(rate, self.data_format, seed)
+        self._set_spatial(self.data_format)
 
 
 class GaussianDropout(_Noise):

@@ -182,7 +182,7 @@ class Normalization(DataLayer):
     def call(self, inputs: Any) -> Any:
         """The normalized inputs, worked out in float32 at least and rounded once."""
         stddev = jnp.maximum(jnp.sqrt(self.variance), settings.epsilon)
-        inputs = inputs.astype(stddev.dtype)
+        inputs = to_array(inputs).astype(stddev.dtype)
         outputs = inputs * stddev + self.mean if self.invert else (inputs - self.mean) / stddev
         return outputs.astype(self.compute_dtype)
 

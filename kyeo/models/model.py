@@ -35,6 +35,21 @@ if TYPE_CHECKING:
 __all__ = ["Model"]
 
 
+class _OfGraph(property):
+    """Read off the graph; a subclassed model, which has none, may keep a value of its own under the name."""
+
+    def __set__(self, model: Any, value: Any) -> None:
+        if vars(model).get("_graph") is not None or hasattr(type(model), "add"):  # a Sequential gets its graph later
+            raise AttributeError
+        vars(model)[self.fget.__name__] = value  # type: ignore[union-attr]
+
+    def __get__(self, model: Any, owner: type | None = None) -> Any:
+        name = self.fget.__name__  # type: ignore[union-attr]
+        if model is not None and name in vars(model) and vars(model).get("_graph") is None:
+            return vars(model)[name]
+        return super().__get__(model, owner)
+
+
 class Model(StateTree, ModelFiles, Trainer, Layer):
     """A network with `compile`, `fit`, `evaluate` and `predict`.
 
@@ -175,12 +190,12 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
         raise problem("There is no layer of this name.", received=f"name={name!r}", where=self,
                       expected="one of " + ", ".join(names), fix=near)
 
-    @property
+    @_OfGraph
     def inputs(self) -> list[SymbolicTensor] | None:
         """The symbolic inputs, in order; None for a model without a graph."""
         return self._graph.input_tensors if self._graph else None
 
-    @property
+    @_OfGraph
     def outputs(self) -> list[SymbolicTensor] | None:
         """The symbolic outputs, in order; None for a model without a graph."""
         return self._graph.output_tensors if self._graph else None
@@ -195,22 +210,22 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
         """The structure of symbolic outputs."""
         return self._graph.outputs if self._graph else super().output
 
-    @property
+    @_OfGraph
     def input_shape(self) -> Any:
         """Shape(s) of the input(s); that of a single one by itself."""
         return _alone(shape_of(self.input), self.input)
 
-    @property
+    @_OfGraph
     def output_shape(self) -> Any:
         """Shape(s) of the output(s); that of a single one by itself."""
         return _alone(shape_of(self.output), self.output)
 
-    @property
+    @_OfGraph
     def input_names(self) -> list[str]:
         """Names of the inputs."""
         return [t.name for t in (self._graph.input_tensors if self._graph else ())]
 
-    @property
+    @_OfGraph
     def output_names(self) -> list[str]:
         """Names of the outputs: those of the layers that make them; those of a dict go by their keys."""
         if self._graph is None:
@@ -219,7 +234,7 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
             return list(self._graph.outputs)
         return [t.node.name if t.node else t.name for t in self._graph.output_tensors]
 
-    @property
+    @_OfGraph
     def operations(self) -> list[Any]:
         """Layers and op calls of the graph."""
         return self._graph.operations if self._graph else list(self.layers)

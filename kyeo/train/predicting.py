@@ -23,14 +23,16 @@ _PLAIN = frozenset("?bBhHiIlLqQefd")  # NumPy's letters for booleans, integers a
 def predict(model: Any, given: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any) -> Any:
     """The outputs for the data given, as NumPy arrays."""
     # First: Python between two predictions finds the processor's caches empty, 50 us of it here were 25 more.
-    if steps is None and callbacks is None and type(given) is np.ndarray and model.built:
+    quiet = verbose in ("auto", 0)  # a bar of one batch is shown to who asks for it
+    if quiet and steps is None and callbacks is None and type(given) is np.ndarray and model.built:
         again = model.runner("predict").predict_again(given, batch_size)
         if again is not None:
             return again
     batch_size, steps = positive_int("predict", optional=True, batch_size=batch_size), capped(steps)
     x = without_text(model, given)
     size = batch_size or 32
-    if callbacks is None and steps is None and isinstance(x, np.ndarray) and 0 < len(x) <= size and model.built:
+    alone = quiet and callbacks is None and steps is None
+    if alone and isinstance(x, np.ndarray) and 0 < len(x) <= size and model.built:
         quick = _predict_one_batch(model, x, batch_size, size, as_given=x is given)
         if quick is not None:
             return quick

@@ -198,3 +198,13 @@ def test_a_container_that_holds_itself_is_looked_into_once(tmp_path):
         model.load_weights(tmp_path / "ring.weights.h5")
         np.testing.assert_array_equal(model(np.ones((1, 3), "float32")), before)
         assert len(model.weights) == 2
+
+
+def test_a_scope_of_custom_objects_is_entered_again():
+    for library in (keras, kyeo):
+        scope = library.saving.CustomObjectScope({"double": lambda x: 2 * x})
+        for _ in range(2):
+            with scope as entered:
+                assert entered is scope and library.saving.get_registered_object("double")(3) == 6
+        assert isinstance(scope, library.utils.custom_object_scope)
+        assert library.saving.get_registered_object("double") is None

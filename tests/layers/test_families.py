@@ -159,6 +159,7 @@ def test_adapt_as_in_keras(axis, batches):
     ours.adapt([data[:4], (data[4:], "labels")] if batches else data)
     theirs.adapt(data)
     np.testing.assert_allclose(ours(data), theirs(data), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours(data.tolist()), ours(data), rtol=1e-6)
     np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-5)
     assert ours.get_config()["mean"] is None
     again = LAYERS.Normalization.from_config(ours.get_config())
@@ -373,3 +374,10 @@ def test_types_of_floats_under_a_half_precision_floatx():
     finally:
         kyeo.config.set_floatx("float32")
     assert kyeo.Variable(np.ones(2, "float16")).dtype == "float16"
+
+
+@pytest.mark.parametrize("name", ["SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"])
+def test_a_dropout_of_channels_is_a_dropout(name):
+    """A loop over layers that sets the rate of each Dropout meets them too."""
+    for room in (LAYERS, keras.layers):
+        assert isinstance(getattr(room, name)(0.5), room.Dropout)

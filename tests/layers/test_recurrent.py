@@ -200,3 +200,13 @@ def test_no_convolution_in_a_loop():
 
     found = list(loops(step.jaxpr))
     assert len(found) == 2 and not any("conv_general_dilated" in body for body in found)
+
+
+@pytest.mark.parametrize("merge", ["concat", None])
+@pytest.mark.parametrize("sequences", [True, False])
+def test_the_mask_of_a_bidirectional_layer(merge, sequences):
+    mask, found = np.ones((1, 2), bool), []
+    for library in (kyeo, keras):
+        layer = library.layers.Bidirectional(library.layers.LSTM(2, return_sequences=sequences), merge_mode=merge)
+        found.append(layer.compute_mask(np.ones((1, 2, 2)), mask))
+    assert type(found[0]) is type(found[1]) and str(found[0]) == str(found[1])

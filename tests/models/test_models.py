@@ -446,3 +446,31 @@ def test_what_a_class_hands_on_to_a_graph_model(room, recwarn):
         x = kyeo.Input((2,))
         with pytest.raises(TypeError, match="`pooling` is not a parameter"):
             kyeo.Model(x, layers.Dense(1)(x), pooling="gap")
+
+
+@pytest.mark.parametrize("name", ["inputs", "outputs", "input_shape", "output_shape", "input_names", "output_names"])
+@pytest.mark.parametrize("room", [kyeo, keras], ids=["kyeo", "keras"])
+def test_a_subclass_keeps_what_it_calls_by_the_names_of_a_graph(room, name):
+    class Mine(room.Model):
+        def __init__(self):
+            super().__init__()
+            setattr(self, name, (8, 8))
+
+    model = Mine()
+    assert tuple(getattr(model, name)) == (8, 8)
+    if room is kyeo and name != "output_names":
+        x = kyeo.Input((2,))
+        for graph in (kyeo.Model(x, layers.Dense(1)(x)), kyeo.Sequential([layers.Dense(1)])):
+            with pytest.raises(AttributeError, match="read off the layer"):
+                setattr(graph, name, (8, 8))
+
+
+def test_a_prediction_of_one_batch_speaks_when_asked(capsys):
+    model = kyeo.Sequential([layers.Input((2,)), layers.Flatten()])
+    said = {}
+    for verbose in ("auto", 0, 1, 2, 2):  # the second time goes straight to the compiled step
+        model.predict(X[:3, :2], verbose=verbose)
+        said[verbose] = capsys.readouterr().out
+    assert not said["auto"] and not said[0] and said[1].startswith("1/1") and said[2].startswith("1/1")
+    with pytest.raises(ValueError, match="verbose"):
+        model.predict(X[:3, :2], verbose=7)

@@ -187,6 +187,15 @@ def test_best_weights_come_back_however_training_ends(end):
     assert model.weights == 1
 
 
+def test_a_backup_is_copied(tmp_path):
+    """A search for hyperparameters gives each trial copies of the callbacks."""
+    backup = callbacks.BackupAndRestore(tmp_path, save_freq=3, delete_checkpoint=False)
+    for again in (copy.deepcopy(backup), pickle.loads(pickle.dumps(backup))):
+        assert (again.backup_dir, again.save_freq, again.delete_checkpoint) == (str(tmp_path), 3, False)
+        assert again.load() is None
+        again.close()
+
+
 def test_state_goes_on_where_it_was():
     script = curve(1)
     for make in (

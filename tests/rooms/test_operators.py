@@ -61,6 +61,14 @@ def test_round():
     assert round(kyeo.KerasTensor((2,))).shape == (2,)
 
 
+@pytest.mark.parametrize("values", [[3, -4], [True, False]], ids=str)
+def test_bits_turned_over(values):
+    """A mask made of `~` counts as in Keras: the bits of integers, the truth of booleans."""
+    ours, theirs = (~library.Variable(values, dtype=np.asarray(values).dtype.name.replace("int64", "int32"))
+                    for library in (kyeo, keras))
+    assert ours.dtype == theirs.dtype and ours.tolist() == theirs.tolist()
+
+
 def test_a_variable_is_hashed_by_identity_and_a_tensor_equal_to_itself_only():
     one, other = kyeo.Variable(1.0), kyeo.Variable(1.0)
     assert len({one, other}) == 2 and bool(one == other)

@@ -123,7 +123,9 @@ class Bidirectional(Layer):
         """The mask of the input for sequences; none for last outputs and for states."""
         leaves = jax.tree.leaves(mask)
         mask = leaves[0] if leaves and self.return_sequences else None
-        return [mask] if self.merge_mode else [mask, mask]
+        if self.return_state:
+            return [mask] if self.merge_mode else [mask, mask]
+        return mask if self.merge_mode else (mask, mask)
 
 
 def _copied(layer: Layer, prefix: str, **changes: Any) -> Any:
