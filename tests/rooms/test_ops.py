@@ -406,12 +406,14 @@ BAD = [  # expression, a part of the message
     ("where(X)", "depends on values"), ("unique(X)", "depends on values"), ("bincount(cast(X, 'int32'))", "depends on values"),
     ("meshgrid(1.0)", "Arguments to meshgrid"), ("array_split(F, 0)", "no size of 0"), ("ones((-1, 2))", "sizes of 0 or more, not (-1, 2)"),
     ("slice_update(F, [0, 0], ROWS)", "sizes that are known"),
+    ("cast(300, 'uint8')", "300 is no uint8"), ("convert_to_tensor([[2, -1]], 'uint32')", "-1 is no uint32"),
+    ("array(float('nan'), 'int32')", "nan is no int32"), ("add(F, 2**31)", "2147483648 is no int32"),
 ]
 
 
 @pytest.mark.parametrize(("row", "part"), BAD)
 def test_bad_arguments(row, part):
-    with pytest.raises((ValueError, TypeError, NotImplementedError)) as caught:
+    with pytest.raises((ValueError, TypeError, OverflowError)) as caught:
         evaluate(row, kyeo.ops, {"STATE": kyeo.Variable(0.0, name="state"), "X": kyeo.KerasTensor((2, None)),
                                    "ROWS": kyeo.KerasTensor((None, 6))})
     assert part in str(caught.value) and "\n  " in str(caught.value)
@@ -494,6 +496,18 @@ def test_clip_at_numbers_that_the_type_does_not_have(dtype, low, high, wanted):
 ])
 def test_where_keras_fails(row, same):
     close(leaves(evaluate(row, kyeo.ops)), leaves(evaluate(same, kyeo.ops)), row)
+
+
+@pytest.mark.parametrize("number", [-1, 256, 300])
+def test_a_number_that_bytes_do_not_have_lies_beyond_them(number):
+    x, wide = jnp.array([0, 44, 255], "uint8"), np.array([0, 44, 255])
+    for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
+        ours, numpys = getattr(kyeo.ops, name), getattr(np, name)
+        assert ours(x, number).tolist() == numpys(wide, number).tolist(), name
+        assert ours(number, x).tolist() == numpys(number, wide).tolist(), name
+    for name in ("maximum", "minimum", "fmax", "fmin"):
+        wanted = np.clip(getattr(np, name)(wide, number), 0, 255).astype("uint8")
+        assert getattr(kyeo.ops, name)(number, x).tolist() == wanted.tolist(), name
 
 
 @pytest.mark.parametrize("row", ["clip(F, {0}, 9)", "clip(F, None, {0})", "linspace({0}, 1, 4)", "logspace(0, {0}, 4, axis=1)",
