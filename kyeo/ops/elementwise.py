@@ -44,7 +44,20 @@ def _ldexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
 
 def _power(x1: jax.Array, x2: jax.Array) -> jax.Array:
     """x1 to the power of x2, in the type of both: of a number that is known, JAX would not count the type."""
-    return jnp.power(x1 if x2.weak_type else x1.astype(jnp.result_type(x1, x2)), x2)
+    x1 = x1 if x2.weak_type else x1.astype(jnp.result_type(x1, x2))
+    if jnp.issubdtype(x2.dtype, jnp.floating):
+        x1 = jnp.where((x1 == 0) & (x2 == 0), 1, x1)  # x ** 0.0 has a gradient at 0 too
+    return jnp.power(x1, x2)
+
+
+def _hypot(x1: jax.Array, x2: jax.Array) -> jax.Array:
+    nothing = (x1 == 0) & (x2 == 0)
+    return jnp.where(nothing, 0, jnp.hypot(jnp.where(nothing, 1, x1), x2))
+
+
+def _logaddexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
+    nothing = (x1 == -jnp.inf) & (x2 == -jnp.inf)
+    return jnp.where(nothing, -jnp.inf, jnp.logaddexp(jnp.where(nothing, 0, x1), x2))
 
 
 def _no_nan(x1: jax.Array, x2: jax.Array) -> jax.Array:
@@ -135,12 +148,12 @@ gcd = binary("gcd", jnp.gcd, "Greatest common divisor of integers.", "[12], [18]
 greater = binary("greater", jnp.greater, "x1 > x2.", "[1, 2], 1", "[False, True]", _beyond)
 greater_equal = binary("greater_equal", jnp.greater_equal, "x1 >= x2.", "[1, 2], 2", "[False, True]", _beyond)
 heaviside = binary("heaviside", jnp.heaviside, "0 below 0, 1 above, and x2 at 0.", "[-1.0, 0.0], 0.5", "[0.0, 0.5]")
-hypot = binary("hypot", jnp.hypot, "sqrt(x1 ** 2 + x2 ** 2).", "[3.0], [4.0]", "[5.0]")
+hypot = binary("hypot", _hypot, "sqrt(x1 ** 2 + x2 ** 2).", "[3.0], [4.0]", "[5.0]")
 lcm = binary("lcm", jnp.lcm, "Least common multiple of integers.", "[4], [6]", "[12]")
 ldexp = binary("ldexp", _ldexp, "x1 times 2 to the power of the integer x2.", "[3.0], [2]", "[12.0]")
 less = binary("less", jnp.less, "x1 < x2.", "[1, 2], 2", "[True, False]", _beyond)
 less_equal = binary("less_equal", jnp.less_equal, "x1 <= x2.", "[1, 2], 1", "[True, False]", _beyond)
-logaddexp = binary("logaddexp", _in_floats(jnp.logaddexp), "log(exp(x1) + exp(x2)).", "[0.0], [-1000.0]", "[0.0]")
+logaddexp = binary("logaddexp", _in_floats(_logaddexp), "log(exp(x1) + exp(x2)).", "[0.0], [-1000.0]", "[0.0]")
 logaddexp2 = binary("logaddexp2", _in_floats(jnp.logaddexp2), "log2(2 ** x1 + 2 ** x2).", "[1.0], [1.0]", "[2.0]")
 logical_and = binary("logical_and", jnp.logical_and, "x1 and x2.", "[True, False], True", "[True, False]")
 logical_or = binary("logical_or", jnp.logical_or, "x1 or x2.", "[True, False], False", "[True, False]")

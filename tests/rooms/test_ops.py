@@ -498,6 +498,41 @@ def test_where_keras_fails(row, same):
     close(leaves(evaluate(row, kyeo.ops)), leaves(evaluate(same, kyeo.ops)), row)
 
 
+ZERO, LOW = np.zeros(3, "float32"), np.full(3, -np.inf, "float32")
+
+
+@pytest.mark.parametrize(("row", "x"), [
+    ("norm(X)", ZERO), ("norm(X, 3)", ZERO), ("std(X)", ZERO + 2), ("nanstd(X)", ZERO + 2), ("hypot(X, 0.0)", ZERO),
+    ("logsumexp(X)", LOW), ("logaddexp(X, X)", LOW), ("power(X, 0.0)", ZERO), ("power(X, [0.0, 0.0, 2.0])", ZERO),
+    ("gelu(cast(X, 'float16'))", ZERO - 400),
+])
+def test_a_gradient_where_nothing_grows_is_zero(row, x):
+    gradient = jax.grad(lambda x: evaluate(row, kyeo.ops, {"X": x}).sum().astype("float32"))
+    assert gradient(x).tolist() == [0, 0, 0]
+
+
+def test_gradients_that_equal_singular_values_or_certainty_do_not_spoil():
+    a, b = np.eye(3, 2, dtype="float32"), np.array([1.0, 2.0, 3.0], "float32")
+    found = jax.grad(lambda a: kyeo.ops.lstsq(a, b).sum())(a)
+    step = np.zeros_like(a)
+    step[0, 1] = 1e-2
+    wanted = (np.linalg.lstsq(a + step, b)[0].sum() - np.linalg.lstsq(a - step, b)[0].sum()) / 2e-2
+    assert abs(found[0, 1] - wanted) < 1e-3
+    for gamma in (0.0, 0.5, 2.0):
+        focal = jax.grad(lambda p, g=gamma: kyeo.losses.binary_focal_crossentropy([[1.0]], p[None], gamma=g)[0])
+        assert focal(np.ones(1, "float32")).tolist() == [0]
+
+
+@pytest.mark.parametrize(("row", "wanted"), [
+    ("norm(X)", 500), ("norm(X, 3)", 450), ("std(X * 6)", 300), ("nanstd(X * 6)", 300), ("cdist(X[None], X[None] * 2)", 500),
+    ("squareplus(X[:1])", 300), ("normalize(X) * 500", [300, 400]), ("normalize(X / 30000 / 100) * 500", [300, 400]),
+    ("nanmean(repeat(X, 300))", 350),
+])
+def test_half_precision_is_summed_in_float32(row, wanted):
+    found = evaluate(row, kyeo.ops, {"X": jnp.array([300.0, 400.0], "float16")})
+    assert found.dtype == "float16" and np.allclose(found.astype("float32"), wanted, rtol=2e-3), found
+
+
 @pytest.mark.parametrize("number", [-1, 256, 300])
 def test_a_number_that_bytes_do_not_have_lies_beyond_them(number):
     x, wide = jnp.array([0, 44, 255], "uint8"), np.array([0, 44, 255])
