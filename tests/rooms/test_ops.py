@@ -374,7 +374,7 @@ BAD = [  # expression, a part of the message
     ("dot_product_attention(Q, Q, Q, attn_logits_soft_cap=1.0)", "soft cap"), ("cast(F, 'float33')", "dtype"),
     ("conv(F, K1)", "3, 4 or 5 axes"), ("conv(SEQ, K2)", "kernel does not fit"), ("conv(IMG, T2)", "channels"),
     ("conv(SEQ, K1, strides=0)", "strides"), ("conv(SEQ, K1, padding='full')", "padding"),
-    ("conv(SEQ[:, :2], K1)", "smaller than the window"), ("conv(SEQ, K1, data_format='last')", "data_format"),
+    ("conv(SEQ[:, :2], K1)", "smaller than the window"), ("conv(SEQ, K1, dilation_rate=9)", "dilated to"), ("conv(SEQ, K1, data_format='last')", "data_format"),
     ("depthwise_conv(VOL[0], D2)", "channels"), ("conv_transpose(IMG, K2)", "channels"),
     ("max_pool(IMG, 0)", "pool_size"),
     ("adaptive_max_pool(IMG, 0)", "output_size"), ("adaptive_average_pool(F, 1)", "3, 4 or 5 axes"),
