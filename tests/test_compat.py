@@ -239,6 +239,10 @@ ERRORS = {  # what is written -> what is said
     "import keras.src; keras.src.no_such": "keras.src is Keras's inside, and 'no_such'",
     "import keras.no_such": "No module named 'keras.no_such'",
     "import keras; keras.layers.Dens": "There is no `Dens` in kyeo.layers.\n  Fix:      did you mean 'Dense'?",
+    "import keras; keras.layers.lstm": "did you mean 'LSTM' or",
+    "import keras; keras.losses.MSE_": "There is no `MSE_` in kyeo.losses.\n  Fix:      did you mean 'mse'",
+    "import keras; keras.optimizers.adam(0.1)": "no class or function.\n  Fix:      kyeo.optimizers.Adam(...)",
+    "import keras; keras.applications.vgg16()": "kyeo.applications.VGG16(...)",
     "import keras; keras.__wrapped__": "module 'keras' has no attribute '__wrapped__'",
 }
 _EACH = """

@@ -57,6 +57,7 @@ from kyeo.applications.resnet_v2 import ResNet50V2, ResNet101V2, ResNet152V2
 from kyeo.applications.vgg16 import VGG16
 from kyeo.applications.vgg19 import VGG19
 from kyeo.applications.xception import Xception
+from kyeo.core.gone import answer_for_missing
 
 __all__ = [
     "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121",
@@ -69,3 +70,5 @@ __all__ = [
     "inception_resnet_v2", "inception_v3", "mobilenet", "mobilenet_v2", "mobilenet_v3", "nasnet", "resnet",
     "resnet50", "resnet_v2", "vgg16", "vgg19", "xception",
 ]
+
+answer_for_missing(__name__)

@@ -15,6 +15,7 @@ __all__ = ["are_whole", "as_floats", "check_32_bits", "from_host", "holds_number
            "no_numbers", "of_other_libraries", "refuse_masked", "shared_zeros", "to_array"]
 
 _LARGE, _ALIGNED = 2**20, 64  # bytes
+_PYTHONS = (bool, int, float)
 
 
 def are_whole(array: Any) -> bool:
@@ -83,6 +84,21 @@ def check_32_bits(values: np.ndarray, name: str | None = None) -> None:
         raise problem(f"{what} do not fit into 32 bits, and JAX would cut them off.", kind=OverflowError,
                       received=f"{values.dtype} values from {low} to {high}", expected=f"{bounds.min} to {bounds.max}",
                       fix="map the ids to 0..n-1, or jax.config.update('jax_enable_x64', True)")
+
+
+def _fitting(x: Any, dtype: Any = None) -> Any:
+    """Python's numbers, or lists of them, for an array of `dtype`; integers that it has not are refused, where JAX
+    takes some modulo their count. Without a `dtype` an int must be one of the integers that JAX computes with."""
+    kind = jnp.dtype(("int64" if jax.config.jax_enable_x64 else "int32") if dtype is None else dtype)
+    values = np.array(x)
+    if kind.kind in "iu" and values.size and values.dtype != bool:
+        low, high, limits = values.min(), values.max(), jnp.iinfo(kind)
+        if not (low > limits.min - 1 and high < limits.max + 1):  # NaN is refused too
+            worst = low if low <= limits.min - 1 else high
+            raise problem(f"{worst} is no {kind.name}.", received=x, kind=OverflowError,
+                          expected=f"numbers from {limits.min} to {limits.max}",
+                          fix="another dtype, or kyeo.ops.saturate_cast for the nearest it has")
+    return values
 
 
 def is_text(array: Any) -> bool:
@@ -192,11 +208,15 @@ def to_array(x: Any, dtype: Any = None) -> jax.Array:
     >>> to_array([1.0, 2.0]).dtype.name, to_array(2).weak_type, to_array([1, 2], "bfloat16").dtype.name
     ('float32', True, 'bfloat16')
     """
-    if isinstance(x, (list, tuple)) and all(type(v) in (bool, int, float) for v in jax.tree.leaves(x)):
-        return from_host(x, dtype)
+    if isinstance(x, (list, tuple)) and all(type(v) in _PYTHONS for v in jax.tree.leaves(x)):
+        return from_host(x if dtype is None else _fitting(x, dtype), dtype)
     if isinstance(x, (np.ndarray, np.generic)):
         as_objects = x.dtype == object and all(isinstance(one, numbers.Real) for one in x.flat)
         return from_host(np.array(x.tolist()) if as_objects else x, dtype)
+    if type(x) in _PYTHONS and dtype is not None:
+        return from_host(_fitting(x, dtype), dtype)
+    if type(x) is int:
+        _fitting(x)
     if dtype is not None:
         return x if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type else jnp.asarray(x, dtype)
     return x if isinstance(x, jax.Array) else jnp.asarray(x)

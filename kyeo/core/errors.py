@@ -153,14 +153,18 @@ def given_in(error: Exception, argument: str) -> Exception:
 
 
 def did_you_mean(name: Any, names: Iterable[Any], quote: str = "'") -> str | None:
-    """A line that names up to three of `names` that look like `name`; None where none does.
+    """A line that names up to three of `names` that look like `name`, in whatever case; None where none does.
 
-    >>> did_you_mean("smae", ["valid", "same"])
-    "did you mean 'same'?"
+    >>> did_you_mean("smae", ["valid", "same"]), did_you_mean("lstm", ["LSTM", "GRU"])
+    ("did you mean 'same'?", "did you mean 'LSTM'?")
     """
     if not isinstance(name, str):
         return None
-    close = difflib.get_close_matches(name, [n for n in names if isinstance(n, str)], n=3, cutoff=0.6)
+    names = [n for n in names if isinstance(n, str)]
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if not close:
+        by_letters = {n.lower(): n for n in names}
+        close = [by_letters[n] for n in difflib.get_close_matches(name.lower(), by_letters, n=3, cutoff=0.6)]
     return "did you mean " + " or ".join(f"{quote}{c}{quote}" for c in close) + "?" if close else None
 
 

@@ -1,6 +1,7 @@
 """Names of Keras 1, Keras 2 and TensorFlow that people still write, and what stands for each today."""
 
 import sys
+import types
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kyeo.core.errors import did_you_mean, problem
@@ -182,6 +183,17 @@ def missing_at_top(name: str, known: list[str]) -> Exception:
                    fix=f"instead: {way}" if way else did_you_mean(name, known))
 
 
+class _File(types.ModuleType):
+    """A file of a room, which Python shows as an attribute; called like a class, `layers.dropout(0.5)`, it names it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        room, _, name = self.__name__.rpartition(".")
+        names = sys.modules[room].__all__
+        alike = next((n for n in names if n.lower() == name.replace("_", "") and n != name), None)
+        raise problem(f"`{self.__name__}` is a file of {room}, no class or function.", kind=TypeError,
+                      fix=f"{room}.{alike}(...)" if alike else did_you_mean(name, [n for n in names if n != name]))
+
+
 def answer_for_missing(module: str, left_out: dict[str, str] | None = None) -> None:
     """Give a room its `__getattr__` and `__dir__`: for names it does not have, the one says what stands for them or
     what was meant; the other gives the names it has. (Written in the room itself, they would tell type checkers that
@@ -203,9 +215,12 @@ def answer_for_missing(module: str, left_out: dict[str, str] | None = None) -> N
         if short is not None:  # tf.keras.losses.mse, tf.keras.metrics.MSE
             return short
         way = ways.get(name) or (f"instead: kyeo.ops.{name}" if room == "backend" and name in OPS else None)
-        raise problem(f"There is no `{name}` in {module}.", kind=AttributeError,
-                      fix=way or did_you_mean(name, getattr(sys.modules[module], "__all__", ())))
+        names = [*getattr(sys.modules[module], "__all__", ()), *(_SHORT if room in ("losses", "metrics") else ())]
+        raise problem(f"There is no `{name}` in {module}.", kind=AttributeError, fix=way or did_you_mean(name, names))
 
     room_itself: Any = sys.modules[module]
+    for part in vars(room_itself).values():
+        if type(part) is types.ModuleType and part.__name__.startswith(module + "."):
+            part.__class__ = _File
     room_itself.__getattr__ = get
     room_itself.__dir__ = lambda: sorted([*sys.modules[module].__all__, "__all__", "__doc__", "__file__", "__name__"])

@@ -83,7 +83,10 @@ def gelu(x: Any, approximate: bool = True) -> jax.Array:
     >>> kyeo.ops.gelu([0.0, 100.0]).tolist()
     [0.0, 100.0]
     """
-    return nn.gelu(to_array(x), approximate)
+    x = to_array(x)
+    if x.dtype == "float16":  # the square of 300 is infinite there, and the gradient NaN
+        return nn.gelu(x.astype("float32"), approximate).astype("float16")
+    return nn.gelu(x, approximate)
 
 
 @op
@@ -105,7 +108,10 @@ def squareplus(x: Any, b: float = 4) -> jax.Array:
     >>> kyeo.ops.squareplus([0.0]).tolist()
     [1.0]
     """
-    return nn.squareplus(to_array(x), b)
+    x = to_array(x)
+    if x.dtype == "float16":
+        return nn.squareplus(x.astype("float32"), b).astype("float16")
+    return nn.squareplus(x, b)
 
 
 @op

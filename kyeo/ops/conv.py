@@ -38,10 +38,12 @@ def _padding(where: str, padding: str) -> str:
     return one_of(where, ("valid", "same"), padding=padding)
 
 
-def _check_output(where: str, x: jax.Array, kernel: jax.Array, out: jax.Array) -> None:
-    if 0 in out.shape and 0 not in x.shape:
+def _check_window(where: str, x: jax.Array, kernel: jax.Array, rates: tuple[int, ...]) -> None:
+    reach = [(size - 1) * rate + 1 for size, rate in zip(kernel.shape, rates)]
+    if any(isinstance(size, int) and 0 < size < needed for size, needed in zip(x.shape[1:], reach)):
+        dilated = f", dilated to {tuple(reach)}" if max(rates) > 1 else ""
         raise problem("The input is smaller than the window, so nothing is left.", where=where,
-                      received=f"input {x.shape}, window {kernel.shape[:-2]}",
+                      received=f"input {x.shape}, window {kernel.shape[:-2]}{dilated}",
                       expected="an input of at least the size of the window",
                       fix='use padding="same", a smaller kernel, or a larger input')
 
@@ -53,11 +55,11 @@ def _convolve(where: str, x: jax.Array, kernel: jax.Array, strides: Sizes, paddi
         raise problem("The kernel does not fit the input.", where=where,
                       received=f"input {x.shape}, kernel {kernel.shape}",
                       expected=f"a kernel of {x.ndim} axes: {rank} sizes, input and output channels")
-    out = kernels.conv(
-        x.astype(kernel.dtype), kernel, int_tuple(where, rank, strides=strides), _padding(where, padding),
-        int_tuple(where, rank, dilation_rate=dilation_rate), groups)
-    _check_output(where, x, kernel, out)
-    return out
+    rates, steps = int_tuple(where, rank, dilation_rate=dilation_rate), int_tuple(where, rank, strides=strides)
+    padding = _padding(where, padding)
+    if padding == "valid":
+        _check_window(where, x, kernel, rates)
+    return kernels.conv(x.astype(kernel.dtype), kernel, steps, padding, rates, groups)
 
 
 @op

@@ -27,6 +27,8 @@ def convert_to_tensor(
 ) -> jax.Array:
     """A number, list, NumPy array or variable as a JAX array, of `dtype` if one is given.
 
+    Python's numbers must be among those of the dtype (`OverflowError`); arrays are cast as NumPy casts them.
+
     >>> import kyeo
     >>> kyeo.ops.convert_to_tensor([1, 2], dtype="float32").tolist()
     [1.0, 2.0]
@@ -38,7 +40,8 @@ def convert_to_tensor(
 
 
 def _as_dtype(x: Any, dtype: str) -> jax.Array:
-    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "iu" and is_float(dtype):  # 64 bits as they are
+    on_host = isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "iu" and is_float(dtype)
+    if on_host or isinstance(x, (bool, int, float, list, tuple)):  # integers of 64 bits as they are
         return to_array(x, dtype)
     return to_array(x).astype(dtype)
 
@@ -65,6 +68,8 @@ def convert_to_numpy(x: Any) -> np.ndarray:
 @op
 def cast(x: Any, dtype: Any) -> jax.Array:
     """x in another number type; floats are cut, not rounded, to integers.
+
+    Python's numbers must be among those of the type (`OverflowError`); arrays are cast as NumPy casts them.
 
     Args:
         x: array of any shape.

@@ -44,12 +44,35 @@ def _ldexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
 
 def _power(x1: jax.Array, x2: jax.Array) -> jax.Array:
     """x1 to the power of x2, in the type of both: of a number that is known, JAX would not count the type."""
-    return jnp.power(x1 if x2.weak_type else x1.astype(jnp.result_type(x1, x2)), x2)
+    x1 = x1 if x2.weak_type else x1.astype(jnp.result_type(x1, x2))
+    if jnp.issubdtype(x2.dtype, jnp.floating):
+        x1 = jnp.where((x1 == 0) & (x2 == 0), 1, x1)  # x ** 0.0 has a gradient at 0 too
+    return jnp.power(x1, x2)
+
+
+def _hypot(x1: jax.Array, x2: jax.Array) -> jax.Array:
+    nothing = (x1 == 0) & (x2 == 0)
+    return jnp.where(nothing, 0, jnp.hypot(jnp.where(nothing, 1, x1), x2))
+
+
+def _logaddexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
+    nothing = (x1 == -jnp.inf) & (x2 == -jnp.inf)
+    return jnp.where(nothing, -jnp.inf, jnp.logaddexp(jnp.where(nothing, 0, x1), x2))
 
 
 def _no_nan(x1: jax.Array, x2: jax.Array) -> jax.Array:
     zero = x2 == 0
     return jnp.where(zero, 0, jnp.divide(x1, jnp.where(zero, 1, x2)))
+
+
+def _beyond(x: jax.Array, number: int, _: Any) -> tuple[Any, Any]:
+    """To compare: in floats, where the number lies on its side of all the integers."""
+    return x.astype("float32"), float(number)
+
+
+def _nearest(x: jax.Array, number: int, limits: Any) -> tuple[Any, Any]:
+    """The nearest integer that the type of x has."""
+    return x, min(max(number, limits.min), limits.max)
 
 
 absolute = unary("absolute", jnp.absolute, "Size without sign.", "[-1.0, 2.0]", "[1.0, 2.0]")
@@ -116,31 +139,31 @@ left_shift = bits("left_shift", jnp.left_shift, "x times 2 ** y.", "[1], [3]", "
 right_shift = bits("right_shift", jnp.right_shift, "x over 2 ** y.", "[8], [3]", "[1]")
 divide = binary("divide", jnp.divide, "x1 / x2, in floats.", "[1.0], [2.0]", "[0.5]")
 divide_no_nan = binary("divide_no_nan", _no_nan, "x1 / x2, and 0 where x2 is 0.", "[1.0], [0.0]", "[0.0]")
-equal = binary("equal", jnp.equal, "x1 == x2.", "[1, 2], 2", "[False, True]")
+equal = binary("equal", jnp.equal, "x1 == x2.", "[1, 2], 2", "[False, True]", _beyond)
 floor_divide = binary("floor_divide", jnp.floor_divide, "x1 // x2.", "[7], [2]", "[3]")
-fmax = binary("fmax", jnp.fmax, "The larger one that is not NaN.", "[1.0, 2.0], float('nan')", "[1.0, 2.0]")
-fmin = binary("fmin", jnp.fmin, "The smaller one that is not NaN.", "[1.0, 2.0], float('nan')", "[1.0, 2.0]")
+fmax = binary("fmax", jnp.fmax, "The larger one that is not NaN.", "[1.0, 2.0], float('nan')", "[1.0, 2.0]", _nearest)
+fmin = binary("fmin", jnp.fmin, "The smaller one that is not NaN.", "[1.0, 2.0], float('nan')", "[1.0, 2.0]", _nearest)
 fmod = binary("fmod", jnp.fmod, "Remainder with the sign of x1.", "[-7], [3]", "[-1]")
 gcd = binary("gcd", jnp.gcd, "Greatest common divisor of integers.", "[12], [18]", "[6]")
-greater = binary("greater", jnp.greater, "x1 > x2.", "[1, 2], 1", "[False, True]")
-greater_equal = binary("greater_equal", jnp.greater_equal, "x1 >= x2.", "[1, 2], 2", "[False, True]")
+greater = binary("greater", jnp.greater, "x1 > x2.", "[1, 2], 1", "[False, True]", _beyond)
+greater_equal = binary("greater_equal", jnp.greater_equal, "x1 >= x2.", "[1, 2], 2", "[False, True]", _beyond)
 heaviside = binary("heaviside", jnp.heaviside, "0 below 0, 1 above, and x2 at 0.", "[-1.0, 0.0], 0.5", "[0.0, 0.5]")
-hypot = binary("hypot", jnp.hypot, "sqrt(x1 ** 2 + x2 ** 2).", "[3.0], [4.0]", "[5.0]")
+hypot = binary("hypot", _hypot, "sqrt(x1 ** 2 + x2 ** 2).", "[3.0], [4.0]", "[5.0]")
 lcm = binary("lcm", jnp.lcm, "Least common multiple of integers.", "[4], [6]", "[12]")
 ldexp = binary("ldexp", _ldexp, "x1 times 2 to the power of the integer x2.", "[3.0], [2]", "[12.0]")
-less = binary("less", jnp.less, "x1 < x2.", "[1, 2], 2", "[True, False]")
-less_equal = binary("less_equal", jnp.less_equal, "x1 <= x2.", "[1, 2], 1", "[True, False]")
-logaddexp = binary("logaddexp", _in_floats(jnp.logaddexp), "log(exp(x1) + exp(x2)).", "[0.0], [-1000.0]", "[0.0]")
+less = binary("less", jnp.less, "x1 < x2.", "[1, 2], 2", "[True, False]", _beyond)
+less_equal = binary("less_equal", jnp.less_equal, "x1 <= x2.", "[1, 2], 1", "[True, False]", _beyond)
+logaddexp = binary("logaddexp", _in_floats(_logaddexp), "log(exp(x1) + exp(x2)).", "[0.0], [-1000.0]", "[0.0]")
 logaddexp2 = binary("logaddexp2", _in_floats(jnp.logaddexp2), "log2(2 ** x1 + 2 ** x2).", "[1.0], [1.0]", "[2.0]")
 logical_and = binary("logical_and", jnp.logical_and, "x1 and x2.", "[True, False], True", "[True, False]")
 logical_or = binary("logical_or", jnp.logical_or, "x1 or x2.", "[True, False], False", "[True, False]")
 logical_xor = binary("logical_xor", jnp.logical_xor, "One, not both.", "[True, False], True", "[False, True]")
-maximum = binary("maximum", jnp.maximum, "The larger of two.", "[1, 5], 3", "[3, 5]")
-minimum = binary("minimum", jnp.minimum, "The smaller of two.", "[1, 5], 3", "[1, 3]")
+maximum = binary("maximum", jnp.maximum, "The larger of two.", "[1, 5], 3", "[3, 5]", _nearest)
+minimum = binary("minimum", jnp.minimum, "The smaller of two.", "[1, 5], 3", "[1, 3]", _nearest)
 mod = binary("mod", jnp.mod, "Remainder with the sign of x2.", "[-7], [3]", "[2]")
 multiply = binary("multiply", jnp.multiply, "x1 * x2.", "[2, 3], 2", "[4, 6]")
 nextafter = binary("nextafter", jnp.nextafter, "The number after x1 on the way to x2.", "[1.0], [2.0]", "[1.00...]")
-not_equal = binary("not_equal", jnp.not_equal, "x1 != x2.", "[1, 2], 2", "[True, False]")
+not_equal = binary("not_equal", jnp.not_equal, "x1 != x2.", "[1, 2], 2", "[True, False]", _beyond)
 power = binary("power", _power, "x1 to the power of x2.", "[2, 3], 2", "[4, 9]")
 subtract = binary("subtract", jnp.subtract, "x1 - x2.", "[3, 4], 1", "[2, 3]")
 true_divide = binary("true_divide", jnp.divide, "x1 / x2, in floats.", "[1.0], [2.0]", "[0.5]")

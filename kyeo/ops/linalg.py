@@ -1,6 +1,7 @@
 """Linear algebra: decompositions, equations, norms, and what is derived from them."""
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -9,10 +10,12 @@ from jax.scipy.linalg import lu_factor as jax_lu_factor
 from jax.scipy.linalg import solve_triangular as jax_solve_triangular
 
 from kyeo.core.arrays import as_floats, to_array
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
 from kyeo.ops.agree import agreed, equal_sides
 from kyeo.ops.control import jvp
+from kyeo.ops.kernels.length import root
 from kyeo.ops.kernels.settled import settled
 from kyeo.ops.rows import Function, differ, tuple_axis
 
@@ -26,11 +29,24 @@ __all__ = [
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> jax.Array:
     """Norm of vectors (one axis) or matrices (two): Euclidean unless `ord` says another.
 
+    Half precision is summed in float32. Where all is 0 the gradient is 0.
+
     >>> import kyeo
     >>> float(kyeo.ops.norm([3.0, 4.0]))
     5.0
     """
-    return jnp.linalg.norm(settled(as_floats(to_array(x))), ord, tuple_axis(axis), keepdims)
+    x, axis = as_floats(to_array(x)), tuple_axis(axis)
+    wide = settled(x.astype(widened(x.dtype)))
+    axes = 1 if isinstance(axis, int) else len(x.shape if axis is None else axis)
+    if (ord is None and (axis is None or axes <= 2)) or (axes == 2 and ord == "fro") or (axes == 1 and ord == 2):
+        out = root(jnp.sum(jnp.real(wide * jnp.conj(wide)), axis, keepdims=keepdims))
+    elif axes == 1 and isinstance(ord, (int, float)) and 1 < ord < math.inf:
+        nothing = jnp.all(wide == 0, axis, keepdims=True)
+        out = jnp.linalg.norm(jnp.where(nothing, 1, wide), ord, axis, keepdims)
+        out = jnp.where(nothing if keepdims else jnp.squeeze(nothing, axis), 0, out)
+    else:
+        out = jnp.linalg.norm(wide, ord, axis, keepdims)
+    return out.astype(x.real.dtype)
 
 
 def _matrix(x: Any, name: str, square: bool = False) -> jax.Array:
@@ -97,8 +113,8 @@ def cdist(x: Any, y: Any) -> jax.Array:
     if x.shape[-1] != y.shape[-1]:
         raise problem("Points of different spaces have no distance.", where="ops.cdist",
                       received=f"shapes {x.shape} and {y.shape}", expected="equal last axes")
-    squares = jnp.sum(jnp.square(x[..., :, None, :] - y[..., None, :, :]), -1)
-    return jnp.where(squares == 0, 0, jnp.sqrt(jnp.where(squares == 0, 1, squares)))
+    far = as_floats(x[..., :, None, :] - y[..., None, :, :])
+    return root(jnp.sum(jnp.square(far.astype(widened(far.dtype))), -1)).astype(far.dtype)
 
 
 @op
@@ -264,4 +280,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> jax.Array:
     [2.0]
     """
     a, b = agreed(("nm", "nk"), _matrix(a, "lstsq"), to_array(b))
-    return jnp.linalg.lstsq(a, b, rcond)[0]
+    if a.ndim != 2 or b.ndim not in (1, 2) or differ(a.shape[0], b.shape[0]):
+        return jnp.linalg.lstsq(a, b, rcond)[0]
+    least = rcond if rcond is not None and rcond >= 0 else jnp.finfo(as_floats(a).dtype).eps * max(a.shape)
+    return jnp.linalg.pinv(a, rtol=least) @ b  # where columns are alike in length, lstsq has no gradient in JAX

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
 from kyeo.core.op import op
+from kyeo.ops.kernels.length import root
 from kyeo.ops.kernels.settled import of_settled, settled
 from kyeo.ops.rows import dtype_or_own, reduction, tuple_axis
 
@@ -29,15 +30,30 @@ def _var(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
     return out.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else out
 
 
+def _std(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    out = root(jnp.real(jnp.var(x, axis, dtype=wide, keepdims=keepdims)))
+    return out.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else out
+
+
+def _logsumexp(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
+    """Of nothing but minus infinity: minus infinity, with a gradient of 0."""
+    if not jnp.issubdtype(x.dtype, jnp.floating) or not x.size:
+        return jax.nn.logsumexp(x, axis, keepdims=keepdims)
+    nothing = jnp.max(x, axis, keepdims=True) == -jnp.inf
+    out = jnp.where(nothing, -jnp.inf, jax.nn.logsumexp(jnp.where(nothing, 0, x), axis, keepdims=True))
+    return out if keepdims else jnp.squeeze(out, axis)
+
+
 all = reduction("all", jnp.all, "Whether every element is true.", "[True, False]", "False")
 amax = reduction("amax", of_settled(jnp.amax), "Largest element.", "[[1, 2], [3, 4]], 0", "[3, 4]")
 amin = reduction("amin", of_settled(jnp.amin), "Smallest element.", "[[1, 2], [3, 4]], 0", "[1, 2]")
 any = reduction("any", jnp.any, "Whether some element is true.", "[True, False]", "True")
-logsumexp = reduction("logsumexp", jax.nn.logsumexp, "log(sum(exp(x))), no overflow.", "[1000.0]", "1000.0")
+logsumexp = reduction("logsumexp", _logsumexp, "log(sum(exp(x))), no overflow.", "[1000.0]", "1000.0")
 mean = reduction("mean", _mean, "Mean; of integers in float32.", "[[1, 2], [3, 4]], 0", "[2.0, 3.0]")
 median = reduction("median", jnp.median, "Middle element.", "[1.0, 2.0, 9.0]", "2.0")
 ptp = reduction("ptp", of_settled(jnp.ptp), "Largest minus smallest.", "[1, 5]", "4")
-std = reduction("std", jnp.std, "Standard deviation (divided by n).", "[1.0, 3.0]", "1.0")
+std = reduction("std", _std, "Standard deviation (divided by n).", "[1.0, 3.0]", "1.0")
 sum = reduction("sum", jnp.sum, "Sum.", "[[1, 2], [3, 4]], 0", "[4, 6]")
 var = reduction("var", _var, "Variance (divided by n).", "[1.0, 3.0]", "1.0")
 

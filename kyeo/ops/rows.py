@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import array_dtype
@@ -112,13 +113,25 @@ def unary(name: str, fn: Function, text: str, x: str, result: str) -> Unary:
     return named_op(row, name, text, x, result, about={"x": "array of any shape, or a number."})
 
 
-def binary(name: str, fn: Function, text: str, args: str, result: str) -> Binary:
-    """A row `fn(x1, x2)`."""
+def binary(name: str, fn: Function, text: str, args: str, result: str, beside: Function | None = None) -> Binary:
+    """A row `fn(x1, x2)`; `beside` says what becomes of an array of integers and a Python int that is none of them."""
 
     def row(x1: Any, x2: Any) -> jax.Array:
+        if beside is not None:
+            if type(x2) is int:
+                x1, x2 = _met(to_array(x1), x2, beside)
+            elif type(x1) is int:
+                x2, x1 = _met(to_array(x2), x1, beside)
         return fn(to_array(x1), to_array(x2))
 
     return named_op(row, name, text, args, result, about={"x1, x2": "arrays or numbers."})
+
+
+def _met(x: jax.Array, number: int, beside: Function) -> Any:
+    if not jnp.issubdtype(x.dtype, jnp.integer) or x.weak_type or x.dtype.itemsize == 8:
+        return x, number
+    limits = jnp.iinfo(x.dtype)
+    return (x, number) if limits.min <= number <= limits.max else beside(x, number, limits)
 
 
 def bits(name: str, fn: Function, text: str, args: str, result: str) -> Bits:

@@ -374,7 +374,7 @@ BAD = [  # expression, a part of the message
     ("dot_product_attention(Q, Q, Q, attn_logits_soft_cap=1.0)", "soft cap"), ("cast(F, 'float33')", "dtype"),
     ("conv(F, K1)", "3, 4 or 5 axes"), ("conv(SEQ, K2)", "kernel does not fit"), ("conv(IMG, T2)", "channels"),
     ("conv(SEQ, K1, strides=0)", "strides"), ("conv(SEQ, K1, padding='full')", "padding"),
-    ("conv(SEQ[:, :2], K1)", "smaller than the window"), ("conv(SEQ, K1, data_format='last')", "data_format"),
+    ("conv(SEQ[:, :2], K1)", "smaller than the window"), ("conv(SEQ, K1, dilation_rate=9)", "dilated to"), ("conv(SEQ, K1, data_format='last')", "data_format"),
     ("depthwise_conv(VOL[0], D2)", "channels"), ("conv_transpose(IMG, K2)", "channels"),
     ("max_pool(IMG, 0)", "pool_size"),
     ("adaptive_max_pool(IMG, 0)", "output_size"), ("adaptive_average_pool(F, 1)", "3, 4 or 5 axes"),
@@ -406,12 +406,14 @@ BAD = [  # expression, a part of the message
     ("where(X)", "depends on values"), ("unique(X)", "depends on values"), ("bincount(cast(X, 'int32'))", "depends on values"),
     ("meshgrid(1.0)", "Arguments to meshgrid"), ("array_split(F, 0)", "no size of 0"), ("ones((-1, 2))", "sizes of 0 or more, not (-1, 2)"),
     ("slice_update(F, [0, 0], ROWS)", "sizes that are known"),
+    ("cast(300, 'uint8')", "300 is no uint8"), ("convert_to_tensor([[2, -1]], 'uint32')", "-1 is no uint32"),
+    ("array(float('nan'), 'int32')", "nan is no int32"), ("add(F, 2**31)", "2147483648 is no int32"),
 ]
 
 
 @pytest.mark.parametrize(("row", "part"), BAD)
 def test_bad_arguments(row, part):
-    with pytest.raises((ValueError, TypeError, NotImplementedError)) as caught:
+    with pytest.raises((ValueError, TypeError, OverflowError)) as caught:
         evaluate(row, kyeo.ops, {"STATE": kyeo.Variable(0.0, name="state"), "X": kyeo.KerasTensor((2, None)),
                                    "ROWS": kyeo.KerasTensor((None, 6))})
     assert part in str(caught.value) and "\n  " in str(caught.value)
@@ -494,6 +496,53 @@ def test_clip_at_numbers_that_the_type_does_not_have(dtype, low, high, wanted):
 ])
 def test_where_keras_fails(row, same):
     close(leaves(evaluate(row, kyeo.ops)), leaves(evaluate(same, kyeo.ops)), row)
+
+
+ZERO, LOW = np.zeros(3, "float32"), np.full(3, -np.inf, "float32")
+
+
+@pytest.mark.parametrize(("row", "x"), [
+    ("norm(X)", ZERO), ("norm(X, 3)", ZERO), ("std(X)", ZERO + 2), ("nanstd(X)", ZERO + 2), ("hypot(X, 0.0)", ZERO),
+    ("logsumexp(X)", LOW), ("logaddexp(X, X)", LOW), ("power(X, 0.0)", ZERO), ("power(X, [0.0, 0.0, 2.0])", ZERO),
+    ("gelu(cast(X, 'float16'))", ZERO - 400),
+])
+def test_a_gradient_where_nothing_grows_is_zero(row, x):
+    gradient = jax.grad(lambda x: evaluate(row, kyeo.ops, {"X": x}).sum().astype("float32"))
+    assert gradient(x).tolist() == [0, 0, 0]
+
+
+def test_gradients_that_equal_singular_values_or_certainty_do_not_spoil():
+    a, b = np.eye(3, 2, dtype="float32"), np.array([1.0, 2.0, 3.0], "float32")
+    found = jax.grad(lambda a: kyeo.ops.lstsq(a, b).sum())(a)
+    step = np.zeros_like(a)
+    step[0, 1] = 1e-2
+    wanted = (np.linalg.lstsq(a + step, b)[0].sum() - np.linalg.lstsq(a - step, b)[0].sum()) / 2e-2
+    assert abs(found[0, 1] - wanted) < 1e-3
+    for gamma in (0.0, 0.5, 2.0):
+        focal = jax.grad(lambda p, g=gamma: kyeo.losses.binary_focal_crossentropy([[1.0]], p[None], gamma=g)[0])
+        assert focal(np.ones(1, "float32")).tolist() == [0]
+
+
+@pytest.mark.parametrize(("row", "wanted"), [
+    ("norm(X)", 500), ("norm(X, 3)", 450), ("std(X * 6)", 300), ("nanstd(X * 6)", 300), ("cdist(X[None], X[None] * 2)", 500),
+    ("squareplus(X[:1])", 300), ("normalize(X) * 500", [300, 400]), ("normalize(X / 30000 / 100) * 500", [300, 400]),
+    ("nanmean(repeat(X, 300))", 350),
+])
+def test_half_precision_is_summed_in_float32(row, wanted):
+    found = evaluate(row, kyeo.ops, {"X": jnp.array([300.0, 400.0], "float16")})
+    assert found.dtype == "float16" and np.allclose(found.astype("float32"), wanted, rtol=2e-3), found
+
+
+@pytest.mark.parametrize("number", [-1, 256, 300])
+def test_a_number_that_bytes_do_not_have_lies_beyond_them(number):
+    x, wide = jnp.array([0, 44, 255], "uint8"), np.array([0, 44, 255])
+    for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
+        ours, numpys = getattr(kyeo.ops, name), getattr(np, name)
+        assert ours(x, number).tolist() == numpys(wide, number).tolist(), name
+        assert ours(number, x).tolist() == numpys(number, wide).tolist(), name
+    for name in ("maximum", "minimum", "fmax", "fmin"):
+        wanted = np.clip(getattr(np, name)(wide, number), 0, 255).astype("uint8")
+        assert getattr(kyeo.ops, name)(number, x).tolist() == wanted.tolist(), name
 
 
 @pytest.mark.parametrize("row", ["clip(F, {0}, 9)", "clip(F, None, {0})", "linspace({0}, 1, 4)", "logspace(0, {0}, 4, axis=1)",

@@ -10,7 +10,7 @@ from kyeo.ops.kernels.attention import attend
 from kyeo.ops.kernels.bits import derived_key, keep_mask, normal_numbers, uniform_bits, uniform_numbers
 from kyeo.ops.kernels.conv import conv, conv_transpose
 from kyeo.ops.kernels.derivative import as_one
-from kyeo.ops.kernels.length import at_unit_length
+from kyeo.ops.kernels.length import at_unit_length, root
 from kyeo.ops.kernels.looped import looped_conv
 from kyeo.ops.kernels.norm import moments, rescaled, standardized
 from kyeo.ops.kernels.pool import average_pool, max_pool
@@ -24,6 +24,6 @@ __all__ = [
     "adaptive_average_pool", "adaptive_max_pool", "as_one", "at_unit_length", "attend", "average_pool", "before_relu",
     "bell", "conv", "conv_transpose", "derived_key", "filtered", "gru", "homography", "int_product", "inverted",
     "keep_mask", "looped_conv", "lstm", "matrix_product", "max_pool", "moments", "normal_numbers", "on_cpu", "product",
-    "projected", "relu", "rescaled", "sample", "simple_rnn", "standardized", "suits_ints", "uniform_bits",
+    "projected", "relu", "rescaled", "root", "sample", "simple_rnn", "standardized", "suits_ints", "uniform_bits",
     "uniform_numbers",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-__all__ = ["at_unit_length"]
+__all__ = ["at_unit_length", "root"]
 
 
 def at_unit_length(x: Array, axis: Any, most: float) -> Array:
@@ -25,8 +25,20 @@ def at_unit_length(x: Array, axis: Any, most: float) -> Array:
     >>> jax.grad(lambda x: at_unit_length(x, -1, 1e7).sum())(jnp.zeros(2)).tolist()
     [0.0, 0.0]
     """
-    most = min(most, float(jnp.finfo(x.dtype).max))  # or it would be infinite in half precision
+    half, x = x.dtype, x.astype(jnp.promote_types(x.dtype, "float32"))  # the square of 300 is infinite in float16
+    most = min(most, float(jnp.finfo(x.dtype).max))
     squares = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
     nothing = squares == 0
     factor = jnp.minimum(lax.rsqrt(jnp.where(nothing, 1, squares)), most)
-    return jnp.where(nothing, lax.stop_gradient(x) * most, x * factor)
+    return jnp.where(nothing, lax.stop_gradient(x) * most, x * factor).astype(half)
+
+
+def root(squares: Array) -> Array:
+    """The square root, with a gradient of 0 at 0: a length or a deviation of 0 has no direction in which it grows.
+
+    >>> import jax, jax.numpy as jnp
+    >>> jax.grad(lambda x: root(jnp.sum(x * x)))(jnp.zeros(2)).tolist()
+    [0.0, 0.0]
+    """
+    nothing = squares == 0
+    return jnp.where(nothing, 0, jnp.sqrt(jnp.where(nothing, 1, squares)))

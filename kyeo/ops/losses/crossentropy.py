@@ -149,6 +149,12 @@ def pick_class(
     return values
 
 
+def focus(p: jax.Array, gamma: float) -> jax.Array:
+    """`(1 - p) ** gamma`; where p is 1 its gradient is 0 for any gamma, as is that of its product with log(p)."""
+    certain = p == 1
+    return jnp.where(certain, 1.0 if gamma == 0 else 0.0, jnp.power(jnp.where(certain, 1.0, 1.0 - p), gamma))
+
+
 @per_sample
 def binary_focal_crossentropy(
     y_true: Any, y_pred: Any, apply_class_balancing: bool = False, alpha: float = 0.25, gamma: float = 2.0,
@@ -177,7 +183,7 @@ def binary_focal_crossentropy(
     true = smooth_binary(true, label_smoothing)
     pred = jax.nn.sigmoid(pred) if from_logits else pred
     of_true = true * pred + (1 - true) * (1 - pred)
-    terms = jnp.power(1.0 - of_true, gamma) * binary_terms(true, pred, False)
+    terms = focus(of_true, gamma) * binary_terms(true, pred, False)
     if apply_class_balancing:
         terms = (true * alpha + (1 - true) * (1 - alpha)) * terms
     return jnp.mean(terms, axis=axis)
@@ -211,7 +217,7 @@ def categorical_focal_crossentropy(
     pred = jax.nn.softmax(pred, axis=axis) if from_logits else pred
     pred = class_probs(pred, axis)
     terms = -smooth_classes(true, label_smoothing, axis) * jnp.log(pred)
-    return jnp.sum(alpha * jnp.power(1.0 - pred, gamma) * terms, axis=axis)
+    return jnp.sum(alpha * focus(pred, gamma) * terms, axis=axis)
 
 
 @takes_classes
