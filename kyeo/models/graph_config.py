@@ -34,10 +34,12 @@ def constructor_takes(cls: type, names: tuple[str, ...]) -> bool:
 def graph_config(model: Any) -> dict[str, Any]:
     """The config of a model made from inputs and outputs."""
     graph: Graph = model._graph
-    places = dict(_places(graph))
+    inside = set(map(id, graph.nodes))
+    called = [(operation, _calls(operation, inside)) for operation in graph.operations]
+    places = dict(_places(graph, called))
     from_one = {operation.name for operation in graph.operations if _counts_from_one(operation)}
     ends = {key: [name, number + (name in from_one), index] for key, (name, number, index) in places.items()}
-    entries = [_entry(operation, graph, places) for operation in graph.operations]
+    entries = [_entry(operation, calls, places) for operation, calls in called]
     return {
         "name": model.name, "trainable": model.trainable, "layers": entries,
         "input_layers": _named(graph.inputs, ends), "output_layers": _named(graph.outputs, ends),
@@ -53,11 +55,10 @@ def _named(tree: Any, ends: dict[int, list[Any]]) -> Any:
     return type(tree)(_named(v, ends) for v in tree)
 
 
-def _calls(operation: Any, graph: Graph) -> list[Node]:
-    """The calls of a layer or op that are part of the graph, in the order they were made."""
+def _calls(operation: Any, inside: set[int]) -> list[Node]:
+    """The calls of a layer or op that are part of a graph, known by their ids, in the order they were made."""
     if isinstance(operation, Node):
         return [operation]
-    inside = set(map(id, graph.nodes))
     return [node for node in operation._inbound_nodes if id(node) in inside]
 
 
@@ -66,11 +67,11 @@ def _counts_from_one(operation: Any) -> bool:
     return getattr(operation, "_graph", None) is not None and not hasattr(operation, "_stack")
 
 
-def _places(graph: Graph) -> Iterator[tuple[int, tuple[str, int, int]]]:
+def _places(graph: Graph, called: list[tuple[Any, list[Node]]]) -> Iterator[tuple[int, tuple[str, int, int]]]:
     """(id, place) for each tensor of the graph: name of the layer or op, number of the call, of the output."""
     made: set[int] = set()
-    for operation in graph.operations:
-        for number, node in enumerate(_calls(operation, graph)):
+    for operation, calls in called:
+        for number, node in enumerate(calls):
             for index, tensor in enumerate(node.output_tensors):
                 made.add(id(tensor))
                 yield id(tensor), (operation.name, number, index)
@@ -79,7 +80,7 @@ def _places(graph: Graph) -> Iterator[tuple[int, tuple[str, int, int]]]:
             yield id(tensor), (tensor.name, 0, 0)
 
 
-def _entry(operation: Any, graph: Graph, places: dict[int, tuple[str, int, int]]) -> dict[str, Any]:
+def _entry(operation: Any, nodes: list[Node], places: dict[int, tuple[str, int, int]]) -> dict[str, Any]:
     """A layer or op with its calls."""
     def plain(tree: Any) -> Any:
         return serialize_value(map_tensors(lambda t: _tensor_spec(t, places), tree), owner=operation, name="inputs")
@@ -92,7 +93,7 @@ def _entry(operation: Any, graph: Graph, places: dict[int, tuple[str, int, int]]
         calls = [{"args": plain(args), "kwargs": plain(kwargs)}]
     else:
         spec = serialize_object(operation)
-        calls = [_call_spec(node, plain) for node in _calls(operation, graph) if node.inputs]
+        calls = [_call_spec(node, plain) for node in nodes if node.inputs]
     return {**spec, "name": operation.name, "inbound_nodes": calls}
 
 

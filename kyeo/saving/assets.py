@@ -48,7 +48,7 @@ def load_assets(model: Any, names: list[str], read: AssetReader, where: str) -> 
     if len(members) > MAX_ASSETS:
         raise problem("The file holds too many assets.", where=where, received=f"{len(members)} files",
                       expected=f"at most {MAX_ASSETS}")
-    owners = list(_owners(model, "load_assets"))
+    owners = list(_owners(model, "load_assets")) if members else []
     paths = {path for path, _ in owners}
     for path, item in owners:
         begin = f"{ASSETS}/{path}/" if path else f"{ASSETS}/"

@@ -105,9 +105,10 @@ class ReadGroup(Mapping[str, np.ndarray]):
                 found = before[at]
             else:
                 with self._telling(part):
-                    if _link(found, part) is None:
+                    link = _link(found, part)
+                    if link is None:
                         return {}
-                    found = self._inside(found, part)
+                    found = self._inside(found, part, link)
                 if not hasattr(found, "keys"):
                     raise self._refused("a dataset where a group is expected")
             chain[at] = found
@@ -148,12 +149,13 @@ class ReadGroup(Mapping[str, np.ndarray]):
     def _refused(self, what: str) -> Exception:
         return _refused(what, f"{self._path} in {self._where}")
 
-    def _inside(self, group: Any, key: str) -> Any:
+    def _inside(self, group: Any, key: str, link: Any = None) -> Any:
+        """What a plain link leads to. `link`: its kind, where it was looked up."""
         import h5py
 
         if not hasattr(group, "keys"):
             raise self._refused("a dataset where a group is expected")
-        link = _link(group, key)
+        link = _link(group, key) if link is None else link
         if link is None:
             raise self._refused(f'no "{key}" in it')
         if link != h5py.h5l.TYPE_HARD:
@@ -177,11 +179,13 @@ class ReadGroup(Mapping[str, np.ndarray]):
             return _link(self._group, str(key)) is not None
 
     def __getitem__(self, key: str) -> np.ndarray:
+        import h5py
+
         dataset, shape, dtype = self._dataset(key)
         with self._telling(key):
             array = np.empty(shape, dtype)
             if array.size:
-                dataset.read_direct(array)
+                dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
             if array.dtype.kind != "V":
                 return array
             if "dtype" not in dataset.attrs:  # only bfloat16 is written with one
@@ -214,12 +218,16 @@ class ReadGroup(Mapping[str, np.ndarray]):
 
     def _checked_dataset(self, key: str) -> tuple[Any, tuple[int, ...], np.dtype]:
         *through, last = key.split("/")
-        if not through and key not in self:
-            raise self._refused(f'no "{key}" in it') if self._plain or key in iter(self) else KeyError(key)
+        link = None
+        if not through:
+            with self._telling(key):
+                link = _link(self._group, key)
+            if link is None and not self._plain and key not in iter(self):
+                raise KeyError(key)
         with self._telling(key):
             dataset = self._group
             for part in (*through, last):
-                dataset = self._inside(dataset, part)
+                dataset = self._inside(dataset, part, link)
             shape = getattr(dataset, "shape", None)
             if shape is None:
                 raise self._refused(f'"{key}" is no array')
@@ -228,18 +236,21 @@ class ReadGroup(Mapping[str, np.ndarray]):
         return dataset, shape, dtype
 
     def _check(self, dataset: Any, key: str, size: int, dtype: np.dtype) -> None:
-        if dataset.is_virtual or dataset.external:
+        import h5py
+
+        properties = dataset.id.get_create_plist()  # once: h5py's own words ask for it each time
+        layout = properties.get_layout()
+        if layout == h5py.h5d.VIRTUAL or properties.get_external_count():
             raise self._refused(f'"{key}" has its data in another file')
         if dtype.kind not in "biufc" and not (dtype.kind == "V" and dtype.itemsize == 2):
             raise self._refused(f'"{key}" of dtype {dtype}')
-        properties = dataset.id.get_create_plist()
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if not filters <= _FILTERS:
             raise self._refused(f'"{key}" packed by the filters {sorted(filters - _FILTERS)}')
-        stored, declared = _stored(dataset), size * dtype.itemsize
+        stored, declared = _stored(dataset.id), size * dtype.itemsize
         if declared > stored * (_EXPANSION if filters else 1) or (declared > max(_FREE, stored * _PACKED)):
             raise self._refused(f'"{key}" says it has {declared:,} bytes, but {stored:,} are stored')
-        chunk = math.prod(dataset.chunks or ()) * dtype.itemsize
+        chunk = math.prod(properties.get_chunk() if layout == h5py.h5d.CHUNKED else ()) * dtype.itemsize
         if chunk > max(_CHUNK, 4 * declared):
             raise self._refused(f'"{key}" in pieces of {chunk:,} bytes, though it has {declared:,}')
 
@@ -269,20 +280,21 @@ def _stored(dataset: Any) -> int:
     """The bytes an array takes in the file. What it says of that is believed up to the size of the file."""
     import h5py
 
-    return min(dataset.id.get_storage_size(), h5py.h5i.get_file_id(dataset.id).get_filesize())
+    return min(dataset.get_storage_size(), h5py.h5i.get_file_id(dataset).get_filesize())
 
 
 def _objects(file: Any, where: str, until: str = "", without: Container[str] = ()) -> Iterator[tuple[str, Any]]:
-    """(path, group or array) for all that plain links lead to, each once, but for what is in groups named `until` and
-    for the paths in `without`."""
+    """(path, group or array, in h5py's low words, which are far faster) for all that plain links lead to, each once,
+    but for what is in groups named `until` and for the paths in `without`."""
     import h5py
 
     seen: set[int] = set()
-    stack = [("", file)]
+    stack = [("", file.id)]
     while stack:
         path, group = stack.pop()
         with _telling(f'"{path}"', where):
-            found = [(name, group.id.links.get_info(name)) for name in group.id]  # h5py's own words are far slower
+            links = group.links
+            found = [(name, links.get_info(name)) for name in group]
             new = [(name, link.u) for name, link in found if link.type == h5py.h5l.TYPE_HARD and link.u not in seen]
         for key, address in new:
             if address in seen:
@@ -291,10 +303,10 @@ def _objects(file: Any, where: str, until: str = "", without: Container[str] = (
             if name in without:
                 continue
             with _telling(f'"{name}"', where):
-                item = _opened(group, key)
+                item = h5py.h5o.open(group, key)
             seen.add(address)
             yield name, item
-            if isinstance(item, h5py.Group) and name.rpartition("/")[2] != until:
+            if isinstance(item, h5py.h5g.GroupID) and name.rpartition("/")[2] != until:
                 if name.count("/") >= _MAX_DEPTH:
                     raise _refused(f"groups more than {_MAX_DEPTH} deep", where)
                 stack.append((name, item))
@@ -305,13 +317,18 @@ def evidence(file: Any, where: str) -> tuple[int, int]:
 
     Packed bytes count up to twenty times.
     """
+    import h5py
+
     total = arrays = 0
     for path, item in _objects(file, where):
+        if not isinstance(item, h5py.h5d.DatasetID):
+            continue
         with _telling(f'"{path}"', where):
-            shape = getattr(item, "shape", None)
-            if shape is not None:
-                size = min(math.prod(shape) * item.dtype.itemsize, _stored(item) * (_PACKED if item.chunks else 1))
-                total, arrays = total + size, arrays + (size > 0)
+            size, stored = math.prod(item.shape) * item.dtype.itemsize, _stored(item)
+            if stored < size:
+                is_packed = item.get_create_plist().get_layout() == h5py.h5d.CHUNKED
+                size = min(size, stored * (_PACKED if is_packed else 1))
+            total, arrays = total + size, arrays + (size > 0)
     return min(total, _PACKED * file.id.get_filesize()), arrays
 
 
@@ -357,7 +374,9 @@ def is_known_part(path: str) -> bool:
 
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
+    import h5py
+
     taken = {f"{path}/vars" if path else "vars" for path in used}
     groups = ((path.rpartition("/"), item) for path, item in _objects(file, where, until="vars", without=taken))
-    return sorted(owner for (owner, _, last), item in groups if last == "vars" and hasattr(item, "keys") and len(item)
-                  and not is_known_part(owner))
+    return sorted(owner for (owner, _, last), item in groups if last == "vars" and isinstance(item, h5py.h5g.GroupID)
+                  and len(item) and not is_known_part(owner))

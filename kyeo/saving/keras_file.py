@@ -158,7 +158,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         with open_for_reading(weights, str(path)) as store:
             with reading(str(path), *evidence(store, str(path))):
                 model = deserialize_keras_object(spec, custom_objects)
-            if not hasattr(model, "weights") and not getattr(model, "saved_alone", False):
+            if not hasattr(type(model), "weights") and not getattr(model, "saved_alone", False):
                 raise problem("The file holds something that is not a model.", where=str(path),
                               received=type(model).__name__)
             others = [model.optimizer] if old and getattr(model, "optimizer", None) is not None else []

@@ -51,6 +51,9 @@ def portions(source: Source, epoch: int, per_dispatch: int, padded: bool, start:
             yield _stacked(held, per_dispatch, source, padded)
             held = []
         held.append((batch, count, real))
+        if sum(c for _, c, _ in held) == per_dispatch:  # before more is read: a checkpoint tells how far the source is
+            yield _stacked(held, per_dispatch, source, padded)
+            held = []
     if held:
         yield _stacked(held, per_dispatch, source, padded)
 

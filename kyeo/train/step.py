@@ -42,6 +42,10 @@ def forward_and_loss(model: Any, trainable: Any, frozen: Any, metrics: Any, x: A
     end = len(variables.trainable) + len(variables.frozen)
     scaled = loss
     if training and model.optimizer is not None:
+        if optimizer is None:
+            raise problem("The values of the optimizer's variables are missing: they may scale the loss.", where=model,
+                          received="training=True, optimizer_variables=None", kind=TypeError,
+                          fix="compute_loss_and_updates(..., training=True, optimizer_variables=state[2])")
         scaled = model.scaled_loss(loss, optimizer)
     return scaled, (loss, y_pred, new[len(variables.trainable):end], new[end:])
 

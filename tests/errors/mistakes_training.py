@@ -319,6 +319,14 @@ def train_step_that_forgets_a_part(still):
     model.fit(X, ones(12), verbose=0)  # <-
 
 
+@mistake("optimizer_variables=None", "optimizer_variables=state[2]", kind=TypeError)
+def loss_of_a_step_without_the_optimizer(still):
+    model = regression(still)
+    values = ([v.value for v in some] for some in
+              (model.trainable_variables, model.non_trainable_variables, model.metrics_variables))
+    model.compute_loss_and_updates(*values, X, ones(12), None, training=True)  # <-
+
+
 @mistake("`self.last`", 'Keeps "keeps"', "add_weight", kind=TypeError)
 def a_tensor_kept_in_an_attribute(still):
     class Keeps(layers.Layer):

@@ -24,6 +24,7 @@ from kyeo.data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from kyeo.data.iterable import IterableSource
 from kyeo.train.feed import portions
 
 
@@ -800,3 +801,20 @@ def test_columns_read_late(x):
     inputs, labels, _ = next(as_source(x, Column([0, 1])).batches(epoch=0))
     (array,) = inputs.values() if isinstance(inputs, dict) else [inputs]
     assert array.shape[0] == 2 and array.ndim == 2 and labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_generator_is_read_no_further_than_its_batches_are_used(padded):
+    """A checkpoint between two dispatches tells how far it was read, and training goes on from there."""
+    read = []
+
+    def batches():
+        while True:
+            read.append(1)
+            yield np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+
+    source, used = IterableSource(batches(), steps=8, batch_size=4), 0
+    for portion in portions(source, 0, 3, padded):
+        used += portion.steps
+        assert len(read) == used
+    assert used == 8

@@ -221,12 +221,25 @@ def test_order_of_layers(seed, tmp_path):
     assert [layer.name for layer in again.layers] == [layer.name for layer in there.layers]
 
 
+class Counted(list):
+    """Counts how often it is gone through."""
+
+    walks = 0
+
+    def __iter__(self):
+        self.walks += 1
+        return super().__iter__()
+
+
 def test_deep_graph():
     x = h = kyeo.Input((2,))
     for i in range(600):
         h = kyeo.layers.Identity(name=f"i{i}")(h)
-    again = kyeo.models.model_from_json(kyeo.Model(x, h).to_json())
+    model = kyeo.Model(x, h)
+    model._graph.nodes = Counted(model._graph.nodes)
+    again = kyeo.models.model_from_json(model.to_json())
     assert len(again.layers) == 601 and sys.getrecursionlimit() <= 1000
+    assert model._graph.nodes.walks < 5, "the nodes are gone through for each layer"
 
 
 def test_a_constructor_that_takes_nothing_of_the_base(tmp_path):
