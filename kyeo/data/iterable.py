@@ -88,13 +88,20 @@ class IterableSource(Source):
         return {**super().description(), "kind": self._kind}
 
     # -- going on in another process -----------------------------------------------------------------------
+    @property
+    def keeps_state(self) -> bool:  # type: ignore[override]
+        """Whether iterable or iterator say where they stand."""
+        return self._keeps_state or (self._restarts and _pair(self._iterable) is not None)
+
     def state(self) -> dict[str, Any]:
         passes = [list(one) for one in self._passes]
         count, ended = passes[-1] if passes else (0, False)
+        if passes:
+            passes[-1][0] -= self.ahead
         own: Any = None
         if not count:
             own = ("none", None)  # what `peek` took would be missing from it
-        elif _pair(self._iterable) is not None and self._restarts:
+        elif self._restarts and _pair(self._iterable) is not None:
             own = ("iterable", own_state(self._iterable), own_state(_generator(self._iterable)))
         elif self._keeps_state:
             own = ("iterator", None if ended else own_state(self._inner))

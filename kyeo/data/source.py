@@ -31,12 +31,16 @@ class Source(abc.ABC):
         batch_size: rows of a full batch; None where each batch decides.
         num_rows: rows in all; known for arrays only.
         first_epoch: the number of the epoch that begins at the begin of the data.
+        ahead: how many batches were read that no step has had yet: of another shape, they wait for the next dispatch.
+        keeps_state: whether it can only go on from where it stands, not from a number of batches.
     """
 
     num_batches: int | None = None
     batch_size: int | None = None
     num_rows: int | None = None
     first_epoch: int = 0
+    ahead: int = 0
+    keeps_state: bool = False
 
     def span(self, epoch: int, total: int | None, steps: int | None) -> tuple[int, int, int]:
         """Which batches an epoch has: (number of the pass over the data, first batch, end).
@@ -64,8 +68,9 @@ class Source(abc.ABC):
         held: list[Batch] = []
         for batch in self.batches(epoch, start):
             if held and _shapes(batch) != _shapes(held[0]):
+                self.ahead = 1
                 yield _stack(held), len(held)
-                held = []
+                self.ahead, held = 0, []
             held.append(batch)
             if len(held) == size:
                 yield _stack(held), size

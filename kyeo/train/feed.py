@@ -44,11 +44,21 @@ def portions(source: Source, epoch: int, per_dispatch: int, padded: bool, start:
             rows = row_mask(real, per_dispatch * width).reshape(per_dispatch, width) if padded else None
             yield Portion(batch, rows, -(-real // width), True)
         return
+    try:
+        yield from _joined(source, source.groups(epoch, per_dispatch, start), per_dispatch, padded)
+    finally:
+        source.ahead = 0
+
+
+def _joined(source: Source, groups: Iterator[tuple[Any, int]], per_dispatch: int, padded: bool) -> Iterator[Portion]:
+    """Portions of neighbouring groups that a dispatch takes together."""
     held: list[tuple[Any, int, int]] = []
-    for batch, count in source.groups(epoch, per_dispatch, start):
+    for batch, count in groups:
         real = jax.tree.leaves(batch)[0].shape[1]
         if held and (sum(c for _, c, _ in held) + count > per_dispatch or (real != held[0][2] and not padded)):
+            source.ahead += count
             yield _stacked(held, per_dispatch, source, padded)
+            source.ahead -= count
             held = []
         held.append((batch, count, real))
         if sum(c for _, c, _ in held) == per_dispatch:  # before more is read: a checkpoint tells how far the source is

@@ -84,7 +84,9 @@ class Job:
         asked = self.model.steps_per_execution
         # Single steps where a callback listens to batches, and for iterators, whose batches are not to wait for others.
         single = self.callbacks.wants(self.mode) or self.source.num_rows is None or self.source.num_batches == 1
-        if self.mode == "predict" or (asked == 1 and single):
+        # And where checkpoints need the state of the data right behind the last step: for several it may be read ahead.
+        for_state = self.callbacks.backup is not None and self.source.keeps_state
+        if self.mode == "predict" or (asked == 1 and single) or for_state:
             asked = 0
         self.callbacks.note("compiling ...")
         try:

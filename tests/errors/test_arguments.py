@@ -35,7 +35,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "CosineDecay": {**RATE, "decay_steps": 9}, "CosineDecayRestarts": {**RATE, "first_decay_steps": 9},
     "ExponentialDecay": {**RATE, "decay_steps": 9, "decay_rate": 0.5}, "InverseTimeDecay": {**RATE, "decay_steps": 9, "decay_rate": 0.5},
     "PolynomialDecay": {**RATE, "decay_steps": 9}, "PiecewiseConstantDecay": {"boundaries": [1], "values": [0.1, 0.2]},
-    "CSVLogger": {"filename": "x.csv"}, "ModelCheckpoint": {"filepath": "x.keras"}, "BackupAndRestore": {"backup_dir": "x"},
+    "CSVLogger": {"filename": "x.csv"}, "CustomObjectScope": {"custom_objects": {}}, "ModelCheckpoint": {"filepath": "x.keras"}, "BackupAndRestore": {"backup_dir": "x"},
     "LearningRateScheduler": {"schedule": lambda epoch: 0.1}, "LoggerCallback": {"log_fn": print},
     "DTypePolicy": {"name": "float32"}, "FloatDTypePolicy": {"name": "float32"},
     "QuantizedDTypePolicy": {"mode": "int8"}, "QuantizedFloat8DTypePolicy": {"mode": "float8"}, "GPTQDTypePolicy": {"mode": "gptq/4/-1"},

@@ -818,3 +818,19 @@ def test_a_generator_is_read_no_further_than_its_batches_are_used(padded):
         used += portion.steps
         assert len(read) == used
     assert used == 8
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_generator_of_uneven_batches_tells_what_was_used_of_it(padded, size):
+    """One of another shape is read before the steps on those before it: training that goes on there reads it again."""
+    rows = [4, 4, 3, 4, 1, 4, 4, 4, 2]
+    source, used = IterableSource(((np.ones((n, 2)), np.ones((n, 1))) for n in rows), steps=9, batch_size=4), 0
+    for portion in portions(source, 0, size, padded):
+        used += portion.steps
+        assert source.state()["passes"] == [[used, False]]
+    assert used == 9
+    stopped = IterableSource(((np.ones((n, 2)), np.ones((n, 1))) for n in rows), steps=9, batch_size=4)
+    for _ in portions(stopped, 0, size, padded):
+        break
+    assert stopped.ahead == 0

@@ -253,6 +253,29 @@ def test_places_in_data(kind, tmp_path):
         same(whole, fit(tmp_path / str(steps), DATA[kind]))
 
 
+class Uneven(Loader):
+    """Batches of several sizes; with its state or without."""
+
+    def __iter__(self):
+        return ((x[:2 + (x[0, 0] > 0)], y[:2 + (x[0, 0] > 0)]) for x, y in super().__iter__())
+
+
+def uneven():
+    for x, y in numbers():
+        yield (x, y) if x[0, 0] > 0 else (x[:3], y[:3])
+
+
+@pytest.mark.parametrize("data", [lambda: {"x": uneven(), "steps_per_epoch": 7}, lambda: {"x": Uneven()}])
+def test_uneven_batches_several_in_a_dispatch(data, tmp_path):
+    """One of another size is read before the steps on those before it: it is not lost."""
+    whole = fit(tmp_path / "whole", data, model=make(steps_per_execution=3))
+    for dispatches in (2, 3, 5):
+        folder = tmp_path / str(dispatches)
+        with pytest.raises(ZeroDivisionError):
+            fit(folder, data, (dispatches, crash), model=make(steps_per_execution=3))
+        same(whole, fit(folder, data, model=make(steps_per_execution=3)))
+
+
 # -- ends --------------------------------------------------------------------------------------------------
 def test_signals_finish_the_step_and_save(tmp_path, capsys):
     whole = fit(tmp_path / "whole")
