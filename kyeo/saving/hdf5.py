@@ -179,13 +179,11 @@ class ReadGroup(Mapping[str, np.ndarray]):
             return _link(self._group, str(key)) is not None
 
     def __getitem__(self, key: str) -> np.ndarray:
-        import h5py
-
         dataset, shape, dtype = self._dataset(key)
         with self._telling(key):
             array = np.empty(shape, dtype)
             if array.size:
-                dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+                dataset.read_direct(array)
             if array.dtype.kind != "V":
                 return array
             if "dtype" not in dataset.attrs:  # only bfloat16 is written with one
