@@ -5,13 +5,13 @@ None.
 """
 
 import abc
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
+from kyeo.core.arrays import empty_for_jax
 from kyeo.core.errors import problem
 from kyeo.core.plain import warn
 from kyeo.data.arrays import batch_dtype, batch_rows
@@ -19,8 +19,6 @@ from kyeo.data.arrays import batch_dtype, batch_rows
 __all__ = ["ArraySource", "Batch", "Source", "pad_batch", "warn_out_of_data"]
 
 Batch = tuple[Any, Any, Any]
-
-_ALIGNED = 64  # bytes
 
 
 class Source(abc.ABC):
@@ -238,7 +236,7 @@ def _can_take(leaf: Any) -> bool:
 
 def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool) -> np.ndarray:
     if can_take and not isinstance(index, slice):
-        rows = _for_device((len(index), *leaf.shape[1:]), leaf.dtype)
+        rows = empty_for_jax((len(index), *leaf.shape[1:]), leaf.dtype)
         leaf.take(index, axis=0, out=rows, mode="clip")  # "raise", the default, would gather elsewhere and copy
     else:
         rows = leaf[index]
@@ -279,15 +277,3 @@ def _shapes(batch: Batch) -> tuple[Any, ...]:
 
 def _stack(batches: list[Batch]) -> Batch:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
-
-
-def _for_device(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An empty array that JAX's CPU uses where it lies: it copies those that do not begin at a multiple of 64 bytes.
-
-    >>> _for_device((3, 5), np.dtype("float32")).ctypes.data % 64
-    0
-    """
-    count = math.prod(shape) * dtype.itemsize
-    room = np.empty(count + _ALIGNED, np.uint8)
-    first = -room.ctypes.data % _ALIGNED
-    return room[first:first + count].view(dtype).reshape(shape)
