@@ -123,10 +123,13 @@ class Runner:
             return 1
         if asked > 1:
             return asked
-        work = flops + _FLOPS_A_BYTE * sum(v._value.nbytes for group in self._groups[:self._donated] for v in group)
-        held = sum(a.nbytes for a in jax.tree.leaves(data))
-        count = min(_MOST_FOLDED, int(_FOLDED_FLOPS / (work + 1)), _MOST_FOLDED_BYTES // (held + 1))
+        count = min(_MOST_FOLDED, self._steps_of_work(flops), _MOST_FOLDED_BYTES // (_bytes(data) + 1))
         return count if count >= _LEAST_FOLDED else 1
+
+    def _steps_of_work(self, flops: float) -> int:
+        """How many steps of so many operations, each of which goes over weights and slots, are work for a dispatch."""
+        state = sum(v._value.nbytes for group in self._groups[:self._donated] for v in group)
+        return int(_FOLDED_FLOPS / (flops + _FLOPS_A_BYTE * state + 1))
 
     def epochs_per_dispatch(self, data: Any, rows: Any, steps: int) -> int:
         """How many epochs of so many batches like this one to run in one dispatch, where nobody listens; 1 for no gain.
@@ -139,9 +142,8 @@ class Runner:
         flops, convolves = self._cost(data, rows)
         if convolves and jax.default_backend() == "cpu":
             return 1
-        held = sum(a.nbytes for a in jax.tree.leaves(data)) * steps + 1
-        return max(1, min(_MOST_EPOCHS, _MOST_EPOCH_STEPS // steps, int(_FOLDED_FLOPS / (flops * steps + 1)),
-                          _MOST_EPOCH_BYTES // held))
+        return max(1, min(_MOST_EPOCHS, _MOST_EPOCH_STEPS // steps, self._steps_of_work(flops) // steps,
+                          _MOST_EPOCH_BYTES // (_bytes(data) * steps + 1)))
 
     def is_long(self, data: Any, rows: Any, steps: float) -> bool:
         """Whether so many steps are worth a program that every start of the process compiles anew, for oneDNN.
@@ -284,6 +286,10 @@ class Runner:
         for box, value in zip(self._boxes, values, strict=True):
             if value is not None:  # None: unchanged
                 box.put(value)
+
+
+def _bytes(data: Any) -> int:
+    return sum(a.nbytes for a in jax.tree.leaves(data))
 
 
 def _is_gone(error: Exception) -> bool:

@@ -67,6 +67,7 @@ def test_steps_in_a_dispatch_are_limited_by_their_work_and_their_bytes(units, ro
     one.train_on_batch(X[:1], Y[:1])  # so that all of its state is there
     batch = np.zeros((rows, 8), "float32"), np.zeros((rows, 1), "float32"), None
     assert least <= one.runner("train").steps_per_dispatch(batch, None, 1) <= most
+    assert one.runner("train").epochs_per_dispatch(batch, None, 1) <= most
 
 
 def test_a_callback_that_reads_logs_waits_for_them(counts):
