@@ -51,8 +51,8 @@ _attach(SymbolicTensor)
 _attach(Variable)
 SymbolicTensor.reshape = lambda self, newshape: shape.reshape(self, newshape)  # type: ignore[attr-defined]
 SymbolicTensor.squeeze = lambda self, axis=None: shape.squeeze(self, axis)  # type: ignore[attr-defined]
-# A symbolic tensor is equal to itself only (graphs look tensors up); a variable compares its values.
 # `~` turns over the bits of a variable of integers, as it does of an array.
 Variable.__invert__ = lambda self: (  # type: ignore[method-assign]
     elementwise.logical_not if is_float(self.dtype) else elementwise.bitwise_not)(self)
+# A symbolic tensor is equal to itself only (graphs look tensors up); a variable compares its values.
 Variable.__eq__ = _forward(elementwise.equal)  # type: ignore[method-assign]
