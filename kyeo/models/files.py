@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from kyeo.core.plain import plainly
-from kyeo.export import export_model
 from kyeo.saving import load_weights, model_to_json, save_model, save_weights
 from kyeo.saving.notes import notes_in
 from kyeo.train.turns import Turns
@@ -68,6 +67,8 @@ class ModelFiles:
                 not called yet, or not on floats.
             opset_version: of "onnx" only: the version of its operators, 18 where None.
         """
+        from kyeo.export import export_model  # it needs parts of JAX that take 20 ms to load
+
         export_model(self, filepath, format, verbose, input_signature, **kwargs)
 
     def to_json(self, **kwargs: Any) -> str:
