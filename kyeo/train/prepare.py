@@ -75,7 +75,7 @@ def validation_parts(data: Any) -> tuple[Any, Any, Any]:
 def _refuse_own_functions(model: Any) -> None:
     """A method by which programs for other engines put in their own loop would be passed over in silence."""
     for name in ("make_train_function", "make_test_function", "make_predict_function"):
-        if hasattr(model, name):
+        if hasattr(type(model), name) or name in vars(model):  # asked of the model itself it would make a complaint
             raise problem(f"`{name}` is not called here: the step is compiled by Kyeo.", where=model,
                           received=f"a method `{name}` of {type(model).__name__}", kind=NotImplementedError,
                           fix=f"write `{name.split('_')[1]}_step` instead, or a loop with `train_on_batch`")
