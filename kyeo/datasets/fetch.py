@@ -2,13 +2,15 @@
 
 import hashlib
 import os
-import shutil
 import sys
 import tempfile
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from kyeo.core.files import atomic_write
+from kyeo.core.progbar import Progbar, is_live
 
 __all__ = ["cache_folder", "checksum", "download", "fetch"]
 
@@ -90,8 +92,8 @@ def download(url: str, path: Path, digest: str | None) -> None:
     with atomic_write(path) as temporary:
         try:
             with urllib.request.urlopen(url, timeout=30) as response, open(temporary, "wb") as file:
-                shutil.copyfileobj(response, file)
-        except OSError as error:
+                _copy(response, file)
+        except (OSError, HTTPException) as error:
             hint = f"Connect to the network, or put the file at {path}."
             raise OSError(f"Cannot download {url}: {error}. {hint}") from error
         if (found := checksum(temporary, digest)) != digest:
@@ -100,3 +102,17 @@ def download(url: str, path: Path, digest: str | None) -> None:
                 f"{url} gave another file than it should. "
                 f"Received: {kind} {found}. Expected: {kind} {digest}. Try again on another network."
             )
+
+
+def _copy(response: Any, file: Any) -> None:
+    """Write what comes, under a bar on a terminal; a connection that breaks off does not say so by itself."""
+    expected = int(getattr(response, "headers", {}).get("Content-Length") or 0)
+    bar, received = Progbar(expected or None, unit_name="byte") if is_live() else None, 0
+    while block := response.read(2**16):
+        received += file.write(block)
+        if bar is not None:
+            bar.update(received, finalize=received == expected)
+    if bar is not None and received != expected:
+        bar.leave()
+    if received < expected:
+        raise OSError(f"the connection broke off after {received} of {expected} bytes")
