@@ -268,8 +268,10 @@ def test_get_file(tmp_path):
         assert path == str(cache / "datasets" / "data.txt")
     source.write_text("other")
     assert read(kyeo.utils.get_file(**words, file_hash=sha)) == "hello"  # from the cache
-    with pytest.raises(ValueError, match="another file"):
+    with pytest.raises(ValueError, match=r"^The download gave another file"):
         kyeo.utils.get_file(**words, file_hash=sha, force_download=True)
+    with pytest.raises(ValueError, match=r"(?s)^This is no address.*as_uri"):
+        kyeo.utils.get_file("local.txt", str(source), cache_dir=cache)
     assert read(path) == "hello"  # the right one stays
     assert read(kyeo.utils.get_file(**words, force_download=True)) == "other"
     for more in ({"fname": "../x"}, {"fname": "a/b"}, {"file_hash": "12"}, {"hash_algorithm": "crc"}):
