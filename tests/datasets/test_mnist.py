@@ -52,7 +52,7 @@ def test_a_damaged_cache_is_replaced(server):
 
 def test_a_wrong_download_is_thrown_away(server):
     server.write_bytes(b"something else")
-    with pytest.raises(ValueError, match=r"Received: SHA-256 .* Expected: SHA-256"):
+    with pytest.raises(ValueError, match=r"(?s)Received: SHA-256 .*Expected: SHA-256"):
         mnist.load_data()
     assert list(fetch.cache_folder().iterdir()) == []
 
