@@ -89,7 +89,8 @@ class _Wrapped(BaseEstimator):
             raise problem("The model is not compiled.", received=f"model={model!r:.60}", where=type(self).__name__,
                           kind=RuntimeError, fix='call model.compile(loss=..., optimizer=...) before giving it away')
         if sample_weight is not None:
-            if not np.any(sample_weight):
+            sample_weight = np.asarray(sample_weight)
+            if not sample_weight.any():
                 raise problem("All weights are zero.", received=sample_weight, where=type(self).__name__,
                               expected="a `sample_weight` above 0 for some rows")
             kwargs["sample_weight"] = sample_weight
@@ -167,7 +168,7 @@ class SKLearnClassifier(ClassifierMixin, _Wrapped):
         return tags
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
-        kind = type_of_target(y, raise_unknown=True)
+        kind = type_of_target(y)
         if kind not in ("binary", "multiclass"):
             raise problem(f"Unknown label type: {kind}.", received=y, where=type(self).__name__,
                           expected="a class for each row")

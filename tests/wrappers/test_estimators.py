@@ -104,7 +104,8 @@ def test_what_fit_is_told_of_classes_and_rows():
 
 @pytest.mark.parametrize("check", [
     "check_no_attributes_set_in_init", "check_estimators_unfitted", "check_estimators_pickle", "check_n_features_in",
-    "check_dict_unchanged", "check_estimator_cloneable", "check_dont_overwrite_parameters"])
+    "check_dict_unchanged", "check_estimator_cloneable", "check_dont_overwrite_parameters",
+    "check_sample_weights_not_an_array", "check_all_zero_sample_weights_error"])
 def test_checks_of_scikit_learn(check):
     for made in (classifier(), regressor()):
         getattr(estimator_checks, check)(type(made).__name__, made)
