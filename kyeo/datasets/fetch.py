@@ -93,7 +93,9 @@ def download(url: str, path: Path, digest: str | None) -> None:
             with urllib.request.urlopen(url, timeout=30) as response, open(temporary, "wb") as file:
                 _copy(response, file)
         except (OSError, HTTPException) as error:
-            hint = f"Connect to the network, or put the file at {path}."
+            wrong = path.is_file() and checksum(path, digest) != digest
+            hint = f"Connect to the network, or put the file at {path}" + (
+                ": the one there has another checksum." if wrong else ".")
             raise OSError(f"Cannot download {url}: {error}. {hint}") from error
         except ValueError:
             raise problem("This is no address.", received=repr(url), expected="a URL, as https://... or file:///...",
@@ -112,7 +114,9 @@ def _copy(response: Any, file: Any) -> None:
         received += file.write(block)
         if bar is not None:
             bar.update(received, finalize=received == expected)
-    if bar is not None and received != expected:
-        bar.leave()
+    if bar is not None and not expected:
+        bar.update(received, finalize=True)
     if received < expected:
+        if bar is not None:
+            bar.leave()
         raise OSError(f"the connection broke off after {received} of {expected} bytes")

@@ -59,9 +59,12 @@ def test_a_wrong_download_is_thrown_away(server):
 
 def test_no_network(server):
     server.unlink()
-    with pytest.raises(OSError, match="Cannot download"):
+    with pytest.raises(OSError, match=r"Cannot download.*mnist\.npz\.$"):
         mnist.load_data()
     assert list(fetch.cache_folder().iterdir()) == []
+    (fetch.cache_folder() / "mnist.npz").write_bytes(b"cut off")
+    with pytest.raises(OSError, match="the one there has another checksum"):
+        mnist.load_data()
 
 
 @pytest.mark.parametrize("path", ["", "folder/mnist.npz", "../mnist.npz", ".."])
