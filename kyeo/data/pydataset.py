@@ -133,7 +133,7 @@ class PyDatasetSource(Source):
             raise problem("The PyDataset has no batches.", where=self._dataset,
                           expected="a length of 1 or more")
         if self._first is None:  # a batch may take long to read, or draw random numbers
-            self._first = self._standard(0, self._dataset[0])
+            self._first = self._standard(0, self._get(0))
         return self._first
 
     def on_epoch_begin(self) -> None:
@@ -182,17 +182,19 @@ class PyDatasetSource(Source):
             error.add_note(_note(index))
             raise
 
+    def _get(self, index: int) -> Any:
+        try:
+            return self._dataset[index]
+        except Exception as error:
+            error.add_note(_note(index))
+            raise
+
     def _read(self, indices: Iterable[int]) -> Iterator[tuple[int, Any]]:
         """(index, what is there) in the order of `indices`."""
         submit = self._submit()
         if submit is None:
             for index in indices:
-                try:
-                    data = self._dataset[index]
-                except Exception as error:
-                    error.add_note(_note(index))
-                    raise
-                yield index, data
+                yield index, self._get(index)
             return
         rest = iter(indices)
         ahead = max(int(self._dataset.max_queue_size), 1)

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
-import shutil
 import sys
 import tempfile
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
+from kyeo.core.errors import problem
 from kyeo.core.files import atomic_write
+from kyeo.core.progbar import Progbar, is_live
 
 __all__ = ["cache_folder", "checksum", "download", "fetch"]
 
@@ -51,11 +54,9 @@ def fetch(name: str, url: str, digest: str | None, folder: str = "datasets") -> 
         OSError: The file cannot be downloaded.
     """
     if name in ("", "..") or Path(name).name != name:
-        raise ValueError(
-            "A cached file is named by its file name alone. "
-            f"Received: path={name!r}. Expected: a name such as 'mnist.npz'. "
-            "Set the environment variable KERAS_HOME to choose the folder."
-        )
+        raise problem("A cached file is named by its file name alone.", received=f"path={name!r}",
+                      expected="a name such as 'mnist.npz'",
+                      fix="set the environment variable KERAS_HOME to choose the folder")
     path = cache_folder(folder) / name
     if path.is_file() and checksum(path, digest) == digest:
         return path
@@ -90,13 +91,32 @@ def download(url: str, path: Path, digest: str | None) -> None:
     with atomic_write(path) as temporary:
         try:
             with urllib.request.urlopen(url, timeout=30) as response, open(temporary, "wb") as file:
-                shutil.copyfileobj(response, file)
-        except OSError as error:
-            hint = f"Connect to the network, or put the file at {path}."
+                _copy(response, file)
+        except (OSError, HTTPException) as error:
+            wrong = path.is_file() and checksum(path, digest) != digest
+            hint = f"Connect to the network, or put the file at {path}" + (
+                ": the one there has another checksum." if wrong else ".")
             raise OSError(f"Cannot download {url}: {error}. {hint}") from error
+        except ValueError:
+            raise problem("This is no address.", received=repr(url), expected="a URL, as https://... or file:///...",
+                          fix="pathlib.Path(name).absolute().as_uri() is that of a file") from None
         if (found := checksum(temporary, digest)) != digest:
             kind = "SHA-256" if len(found or "") == 64 else "MD5"
-            raise ValueError(
-                f"{url} gave another file than it should. "
-                f"Received: {kind} {found}. Expected: {kind} {digest}. Try again on another network."
-            )
+            raise problem("The download gave another file than it should.", received=f"{kind} {found}", where=url,
+                          expected=f"{kind} {digest}", fix="try again on another network")
+
+
+def _copy(response: Any, file: Any) -> None:
+    """Write what comes, under a bar on a terminal; a connection that breaks off does not say so by itself."""
+    expected = int(getattr(response, "headers", {}).get("Content-Length") or 0)
+    bar, received = Progbar(expected or None, unit_name="byte") if is_live() else None, 0
+    while block := response.read(2**16):
+        received += file.write(block)
+        if bar is not None:
+            bar.update(received, finalize=received == expected)
+    if bar is not None and not expected:
+        bar.update(received, finalize=True)
+    if received < expected:
+        if bar is not None:
+            bar.leave()
+        raise OSError(f"the connection broke off after {received} of {expected} bytes")

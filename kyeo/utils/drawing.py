@@ -203,7 +203,7 @@ class _Drawing:
             if self._show["nested"] and getattr(operation, "_graph", None) is not None:
                 self._frames[id(operation)] = operation
                 yield f"subgraph {_quoted('cluster_' + self._id(operation))} {{"
-                yield f"  style=dashed; label={_quoted(operation.name)}"
+                yield f"  style=dashed; labeljust=l; label={_quoted(operation.name)}"
                 yield from (f"  {line}" for line in self.lines(operation))
                 yield "}"
             else:

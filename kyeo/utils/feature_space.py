@@ -228,14 +228,20 @@ class FeatureSpace(Layer):
         """
         dataset = _as_columns(dataset)
         if isinstance(dataset, dict):
-            dataset = _Rows({name: to_host(column, self) for name, column in dataset.items()})
+            columns = {name: to_host(column, self) for name, column in dataset.items()}
+            lengths = {name: column.shape[:1] for name, column in columns.items()}
+            if len(set(lengths.values())) > 1 or () in lengths.values():
+                raise problem("The columns are not of one length.", where=self, expected="a value for each row",
+                              received=", ".join(f"{name}: {len(columns[name]) if rows else 'one value'}"
+                                                 for name, rows in lengths.items()))
+            dataset = _Rows(columns)
         elif not hasattr(dataset, "__iter__") or hasattr(dataset, "__next__"):
             raise problem("This cannot be adapted to.", received=dataset, where=self,
                           expected="a dict of columns, or a data set that can be read several times")
         for name in self._adaptable():
             self.preprocessors[name].adapt(_column(dataset, name, self))
         self._adapted = True
-        self.encoded_features = None
+        self.encoded_features, self.one_hot_encoders = None, {}  # a vocabulary may have grown
         self.get_encoded_features()
 
     # -- as a graph ----------------------------------------------------------------------------------------
@@ -261,7 +267,7 @@ class FeatureSpace(Layer):
     def __call__(self, data: Any, training: Any = None) -> Any:  # type: ignore[override]
         self.get_encoded_features()
         data = _as_columns(data)
-        if not isinstance(data, dict) or set(data) < set(self.features):
+        if not isinstance(data, dict) or not data.keys() >= self.features.keys():
             raise problem("The columns do not fit.", where=self, expected="a dict with " + ", ".join(self.features),
                           received=list(data) if isinstance(data, dict) else data)
         columns = {name: _as_column(data[name], self) for name in self.features}

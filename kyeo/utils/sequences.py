@@ -36,8 +36,7 @@ def pad_sequences(
     if not hasattr(sequences, "__len__") or not all(hasattr(s, "__len__") for s in sequences):
         raise problem("These are no sequences.", received=describe(sequences), expected="a list of lists or arrays",
                       where=where)
-    text = dtype is object or np.issubdtype(dtype, np.str_) or np.issubdtype(dtype, np.bytes_)
-    if isinstance(value, str) and not text:
+    if isinstance(value, str) and np.dtype(dtype).kind not in "OSU":
         raise problem("The value is text and the dtype is not.", received=f"dtype={dtype!r}, value={value!r}",
                       where=where, expected="dtype=object for strings of any length")
     length = max(map(len, sequences), default=0) if maxlen is None else maxlen

@@ -105,6 +105,8 @@ def split_dataset(
         batch_size = getattr(dataset, "batch_size", None) or getattr(dataset, "_batch_size", None)
         elements = list(dataset.as_numpy_iterator() if hasattr(dataset, "as_numpy_iterator") else dataset)
         rows = list(Dataset(lambda _: iter(elements)).unbatch()) if batch_size else elements
+    elif hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):  # as torch's are
+        rows = [jax.tree.map(np.asarray, dataset[i]) for i in range(len(dataset))]
     else:
         raise problem("This cannot be split.", received=dataset, where="split_dataset", kind=TypeError,
                       expected="arrays or a data set")

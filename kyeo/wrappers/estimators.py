@@ -7,13 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from kyeo.core.errors import describe, problem
-from kyeo.core.parameters import checks_of
+from kyeo.core.errors import describe, problem, retold
+from kyeo.core.parameters import checks_of, is_misfit, misfit
 from kyeo.models import Model, clone_model
 from kyeo.saving import load_model, save_model
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+    from sklearn.base import (
+        BaseEstimator,
+        ClassifierMixin,
+        ClassNamePrefixFeaturesOutMixin,
+        RegressorMixin,
+        TransformerMixin,
+    )
     from sklearn.utils.multiclass import type_of_target
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
@@ -41,7 +47,9 @@ class _Wrapped(BaseEstimator):
         return tags
 
     def __sklearn_clone__(self) -> Any:
-        model = _fresh(self.model) if isinstance(self.model, Model) else self.model
+        model: Any = self.model
+        if isinstance(model, Model):  # weights count where the first fit goes on with them
+            model = copy.deepcopy(model) if self.warm_start else _fresh(model)
         return type(self)(model, self.warm_start, copy.deepcopy(self.model_kwargs), copy.deepcopy(self.fit_kwargs))
 
     # -- files and other processes -------------------------------------------------------------------------
@@ -63,12 +71,13 @@ class _Wrapped(BaseEstimator):
         """The epochs of the last `fit`."""
         return getattr(getattr(self, "history_", None), "epoch", [])
 
-    def fit(self, X: Any, y: Any, **kwargs: Any) -> Any:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **kwargs: Any) -> Any:
         """Make the model and train it.
 
         Args:
             X: features, shape (n, features).
             y: targets.
+            sample_weight: how much each row counts, shape (n,).
             kwargs: for the model's `fit`, on top of `fit_kwargs`.
         """
         _check_arguments(self)
@@ -79,17 +88,28 @@ class _Wrapped(BaseEstimator):
         if not getattr(model, "compiled", False):
             raise problem("The model is not compiled.", received=f"model={model!r:.60}", where=type(self).__name__,
                           kind=RuntimeError, fix='call model.compile(loss=..., optimizer=...) before giving it away')
-        self.history_ = model.fit(X, self._for_model(model, y), **{**(self.fit_kwargs or {}), **kwargs})
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight)
+            if not sample_weight.any():
+                raise problem("All weights are zero.", received=sample_weight, where=type(self).__name__,
+                              expected="a `sample_weight` above 0 for some rows")
+            kwargs["sample_weight"] = sample_weight
+        words = self._in_numbers(model, {**(self.fit_kwargs or {}), **kwargs})
+        self.history_ = model.fit(X, self._for_model(model, y), **words)
         self.model_ = model
         return self
 
     def _make_model(self, X: np.ndarray, y: np.ndarray) -> Any:
         if isinstance(self.model, Model):
-            return _fresh(self.model)
-        if not callable(self.model):
-            raise problem("`model` is not valid.", received=f"model={self.model!r:.60}", where=type(self).__name__,
-                          expected="a compiled model, or a function of X and y that gives one", kind=TypeError)
-        return self.model(X=X, y=y, **(self.model_kwargs or {}))
+            return self.model if self.warm_start else _fresh(self.model)
+        words = self.model_kwargs or {}
+        try:
+            return self.model(X=X, y=y, **words)
+        except TypeError as error:
+            if not is_misfit(error) or words.keys() & {"X", "y"}:
+                raise
+            wrong = misfit(self.model, type(self).__name__, (), {"X": X, "y": y, **words})
+            raise retold(wrong, "model", "def model(X, y, ...): both are given by name, then `model_kwargs`") from None
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
         """The targets as a table; remembers the form they came in."""
@@ -98,6 +118,10 @@ class _Wrapped(BaseEstimator):
 
     def _for_model(self, model: Any, y: np.ndarray) -> np.ndarray:
         return y
+
+    def _in_numbers(self, model: Any, words: dict[str, Any]) -> dict[str, Any]:
+        """The words for the model's `fit`, without names of classes."""
+        return words
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
@@ -144,7 +168,7 @@ class SKLearnClassifier(ClassifierMixin, _Wrapped):
         return tags
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
-        kind = type_of_target(y, raise_unknown=True)
+        kind = type_of_target(y)
         if kind not in ("binary", "multiclass"):
             raise problem(f"Unknown label type: {kind}.", received=y, where=type(self).__name__,
                           expected="a class for each row")
@@ -159,6 +183,21 @@ class SKLearnClassifier(ClassifierMixin, _Wrapped):
             return y.argmax(axis=1)
         one = getattr(model, "output_shape", (None, None))[-1] == 1
         return y[:, 1:] if one and y.shape[1] == 2 else y
+
+    def _in_numbers(self, model: Any, words: dict[str, Any]) -> dict[str, Any]:
+        places = {label: place for place, label in enumerate(self.classes_.tolist())}
+        data, weights = words.get("validation_data"), words.get("class_weight")
+        if isinstance(data, (tuple, list)) and len(data) > 1 and np.size(data[1]) == len(data[1]):
+            labels = np.ravel(data[1]).tolist()
+            if not set(labels) <= places.keys():
+                raise problem("`validation_data` has classes that `y` does not have.", where=type(self).__name__,
+                              received=sorted(set(labels) - places.keys(), key=str)[:20],
+                              expected=f"labels as in `y`: some of {list(places)[:20]}")
+            rows = np.eye(len(places), dtype="float32")[[places[label] for label in labels]]
+            words = {**words, "validation_data": (data[0], self._for_model(model, rows), *data[2:])}
+        if isinstance(weights, dict) and self.classes_.dtype.kind not in "biuf":  # numbers are places, as for a model
+            words = {**words, "class_weight": {places.get(label, label): weight for label, weight in weights.items()}}
+        return words
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The model's outputs, shape (n, classes): the largest one of a row is the class. Of two classes, shape (n,):
@@ -230,7 +269,7 @@ class SKLearnRegressor(RegressorMixin, _Wrapped):
         return tags
 
 
-class SKLearnTransformer(TransformerMixin, _Wrapped):
+class SKLearnTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Wrapped):
     """A transformer of scikit-learn made from a model: its outputs are the new features.
 
     Args:
@@ -250,7 +289,13 @@ class SKLearnTransformer(TransformerMixin, _Wrapped):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
+        tags.target_tags.required = True
         return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        """How many columns `get_feature_names_out` names, which `set_output` asks for."""
+        return int(self.model_.output_shape[-1])
 
     def transform(self, X: Any) -> np.ndarray:
         """The model's outputs.

@@ -3,6 +3,7 @@
 import io
 import pathlib
 import tarfile
+import urllib.request
 import wave
 import zipfile
 
@@ -212,6 +213,14 @@ def test_split():
     left, right = kyeo.utils.split_dataset({"a": np.arange(3), "b": np.ones(3)}, left_size=2)
     assert lists(left) == [{"a": 0, "b": 1}, {"a": 1, "b": 1}] and lists(right) == [{"a": 2, "b": 1}]
     assert list(map(len, kyeo.utils.split_dataset(ROWS.batch(2), left_size=0.6))) == [2, 2]
+    class Samples:  # of torch: by index, without an end that a loop would find
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, i):
+            return np.full(2, i), i
+
+    assert [int(y) for _, y in kyeo.utils.split_dataset(Samples(), left_size=0.6)[1]] == [3, 4]
     for words in ({}, {"left_size": 0}, {"left_size": 11}, {"left_size": 0.7, "right_size": 0.7}):
         with pytest.raises(ValueError, match=r"size"):
             kyeo.utils.split_dataset(np.arange(10), **words)
@@ -239,6 +248,16 @@ def tar_of(path, members):
     return path
 
 
+def test_a_download_that_breaks_off_is_no_file(tmp_path, monkeypatch):
+    class Response(io.BytesIO):
+        headers = {"Content-Length": "9"}
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Response(b"hello"))
+    with pytest.raises(OSError, match="broke off after 5 of 9 bytes"):
+        kyeo.utils.get_file("a.txt", "http://there/a.txt", cache_dir=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 def test_get_file(tmp_path):
     source, cache = tmp_path / "data.txt", tmp_path / "cache"
     source.write_text("hello")
@@ -249,8 +268,10 @@ def test_get_file(tmp_path):
         assert path == str(cache / "datasets" / "data.txt")
     source.write_text("other")
     assert read(kyeo.utils.get_file(**words, file_hash=sha)) == "hello"  # from the cache
-    with pytest.raises(ValueError, match="another file"):
+    with pytest.raises(ValueError, match=r"^The download gave another file"):
         kyeo.utils.get_file(**words, file_hash=sha, force_download=True)
+    with pytest.raises(ValueError, match=r"(?s)^This is no address.*as_uri"):
+        kyeo.utils.get_file("local.txt", str(source), cache_dir=cache)
     assert read(path) == "hello"  # the right one stays
     assert read(kyeo.utils.get_file(**words, force_download=True)) == "other"
     for more in ({"fname": "../x"}, {"fname": "a/b"}, {"file_hash": "12"}, {"hash_algorithm": "crc"}):

@@ -65,6 +65,7 @@ def test_pad_sequences(words):
         mine, wanted = (room.utils.pad_sequences(sequences, **words) for room in (kyeo, keras))
         assert mine.dtype == wanted.dtype
         np.testing.assert_array_equal(mine, wanted)
+    assert kyeo.utils.pad_sequences([["a"], ["b", "c"]], dtype="object", value="-").tolist() == [["-", "a"], ["b", "c"]]
 
 
 def test_smart_resize():

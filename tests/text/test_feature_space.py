@@ -60,10 +60,19 @@ def test_tables(kind):
     np.testing.assert_allclose(made(table), WANTED, rtol=1e-5, atol=1e-6)
 
 
+def test_columns_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"not of one length.*\n.*n: 6, s: 1"):
+        space().adapt({"n": np.arange(6.0), "s": ["a"]})
+    with pytest.raises(ValueError, match="columns do not fit"):
+        space()({**{name: TABLE[name] for name in list(TABLE)[1:]}, "more": TABLE["f"]})
+
+
 def test_large_ids_are_not_cut_off():
     made = FeatureSpace({"id": "integer_categorical"})
     made.adapt({"id": [2**40, 7, 7]})
     assert made({"id": [2**40, 7, 0]}).argmax(axis=-1).tolist() == [2, 1, 0]
+    made.adapt({"id": [1, 2, 2, 3, 3, 3]})  # once more, with more of them
+    assert made({"id": [1, 2, 3, 7]}).tolist() == np.eye(4)[[3, 2, 1, 0]].tolist()
 
 
 def test_a_model_of_raw_columns(tmp_path):

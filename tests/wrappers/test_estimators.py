@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
+from sklearn.ensemble import AdaBoostClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -79,12 +80,32 @@ def test_in_scikit_learn():
     warm = SKLearnRegressor(network, warm_start=True, model_kwargs={"loss": "mse", "activation": None}, fit_kwargs=QUIET)
     model = warm.fit(X, X[:, 0]).model_
     assert warm.fit(X, X[:, 0]).model_ is model
+    assert list(reduced.get_feature_names_out()) == ["sklearntransformer0", "sklearntransformer1"]  # for set_output
     assert (KerasClassifier, KerasRegressor) == (SKLearnClassifier, SKLearnRegressor)
+
+
+def test_warm_start_goes_on_with_the_model_that_is_given():
+    whole = network(X, np.zeros((40, 1)), "mse", activation=None)
+    made = SKLearnRegressor(whole, warm_start=True, fit_kwargs=QUIET)
+    for ours, its in zip(sklearn.clone(made).model.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(ours, its)
+    assert sklearn.clone(made).model is not whole and made.fit(X, X[:, 0]).model_ is whole
+
+
+def test_what_fit_is_told_of_classes_and_rows():
+    made = classifier().fit(X, Y, validation_data=(X, Y), class_weight={"no": 1e-6, "yes": 1.0})
+    assert made.history_.history["val_loss"][-1] > made.history_.history["loss"][-1]  # only "yes" counts in the second
+    weighted = AdaBoostClassifier(classifier(), n_estimators=1).fit(X, Y)
+    assert weighted.score(X, Y) > 0.9
+    with sklearn.config_context(enable_metadata_routing=True):
+        asks = regressor().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        GridSearchCV(asks, {"warm_start": [False]}, cv=2).fit(X, X[:, 0], sample_weight=np.ones(40))
 
 
 @pytest.mark.parametrize("check", [
     "check_no_attributes_set_in_init", "check_estimators_unfitted", "check_estimators_pickle", "check_n_features_in",
-    "check_dict_unchanged", "check_estimator_cloneable", "check_dont_overwrite_parameters"])
+    "check_dict_unchanged", "check_estimator_cloneable", "check_dont_overwrite_parameters",
+    "check_sample_weights_not_an_array", "check_all_zero_sample_weights_error"])
 def test_checks_of_scikit_learn(check):
     for made in (classifier(), regressor()):
         getattr(estimator_checks, check)(type(made).__name__, made)
@@ -96,6 +117,9 @@ def test_checks_of_scikit_learn(check):
     (lambda: classifier().fit(X, X[:, 0]), "Unknown label type"),
     (lambda: classifier().fit(X, np.zeros(40)), "only one class"),
     (lambda: classifier().predict(X), "not fitted"),
+    (lambda: classifier().fit(X, Y, validation_data=(X, np.array(["maybe"] * 40))), "classes that `y` does not have"),
+    (lambda: SKLearnTransformer(network).fit(X, None), "requires y to be passed"),
+    (lambda: SKLearnRegressor(lambda: 3).fit(X, X[:, 0]), r"(?s)`X` is not a parameter.*def model\(X, y"),
 ])
 def test_refused(make, text):
     with pytest.raises((ValueError, TypeError, RuntimeError, AttributeError), match=text):
