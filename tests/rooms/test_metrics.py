@@ -251,6 +251,21 @@ def test_sums_in_half_precision_do_not_stand_still(dtype):
         kyeo.config.set_floatx("float32")
 
 
+def test_predictions_in_half_precision_are_compared_in_float32():
+    true, pred = np.zeros((2, 1), "f"), jnp.array([[300.0], [400.0]], "float16")
+    assert float(metrics.MeanSquaredError()(true, pred)) == 125_000
+    root = metrics.RootMeanSquaredError(dtype="float16")(true, pred)
+    assert root.dtype == "float16" and abs(float(root) - 353.55) < 0.2
+
+
+def test_class_numbers_beyond_the_type_of_the_labels():
+    scores = np.eye(300, dtype="f")[[257, 1]]
+    assert metrics.sparse_categorical_accuracy(np.array([1, 1], "uint8"), scores).tolist() == [0, 1]
+    ids = np.array([[1], [1]], "uint8")
+    hits = metrics.sparse_top_k_categorical_accuracy(np.array([257, 1]), ids, from_sorted_ids=True)
+    assert hits.tolist() == [0, 1]
+
+
 def test_wrapped_function():
     metric = metrics.MeanMetricWrapper(losses.huber, name="h", delta=0.5)
     other = keras.metrics.MeanMetricWrapper(keras.losses.huber, name="h", delta=0.5)
