@@ -38,10 +38,14 @@ def _told(tree: Any) -> str:
 
 
 def _alike(one: Any, other: Any, dtypes: bool = True) -> bool:
-    if jax.tree.structure(one) != jax.tree.structure(other):
-        return False
-    pairs = [(_kind(a), _kind(b)) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other))]
-    return all((a[1] == b[1] or not dtypes) and len(a[0]) == len(b[0]) and not any(map(differ, a[0], b[0])) for a, b in pairs)
+    def equal(a: Any, b: Any) -> bool:
+        (shape, dtype), (other_shape, other_dtype) = _kind(a), _kind(b)
+        if len(shape) != len(other_shape) or any(map(differ, shape, other_shape)):
+            return False
+        return dtype == other_dtype or not dtypes
+
+    structure: Any = jax.tree.structure(one)
+    return structure == jax.tree.structure(other) and all(map(equal, jax.tree.leaves(one), jax.tree.leaves(other)))
 
 
 class Outcomes:
@@ -136,8 +140,9 @@ def pair(where: str, name: str, value: Any, expected: str) -> Any:
 def one_value(where: str, name: str, value: Any, kind: str = "a boolean") -> Any:
     """A single number; raises for anything else."""
     if jax.tree.structure(value).num_leaves != 1 or jnp.shape(jax.tree.leaves(value)[0]) != ():
-        raise problem(f"`{name}` is not one value.", received=_told(value), expected=f"{kind}, of shape ()", where=where,
-                      kind=TypeError, fix="kyeo.ops.all or kyeo.ops.any make one of many" if kind == "a boolean" else None)
+        fix = "kyeo.ops.all or kyeo.ops.any make one of many" if kind == "a boolean" else None
+        raise problem(f"`{name}` is not one value.", received=_told(value), expected=f"{kind}, of shape ()",
+                      where=where, fix=fix, kind=TypeError)
     return value
 
 
