@@ -266,6 +266,15 @@ def test_class_numbers_beyond_the_type_of_the_labels():
     assert hits.tolist() == [0, 1]
 
 
+def test_counts_of_iou_have_fractions_and_no_end():
+    half = metrics.BinaryIoU.from_config(metrics.BinaryIoU().get_config())
+    half.update_state([0, 1, 1], [0.0, 1.0, 0.0], sample_weight=[0.5, 0.5, 0.25])
+    assert abs(float(half.result()) - (0.5 / 0.75 + 0.5 / 0.75) / 2) < 1e-6
+    half.total_cm.assign(np.full((2, 2), 2**31 - 1, "float32"))
+    half.update_state([0, 1], [0.0, 1.0])
+    assert abs(float(half.result()) - 1 / 3) < 1e-6
+
+
 def test_wrapped_function():
     metric = metrics.MeanMetricWrapper(losses.huber, name="h", delta=0.5)
     other = keras.metrics.MeanMetricWrapper(keras.losses.huber, name="h", delta=0.5)
