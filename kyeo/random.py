@@ -1,5 +1,8 @@
 """Random numbers: `SeedGenerator`, which hands out a new seed each time, and the distributions.
 
+Numbers of half precision are drawn in float32 and rounded: from the few random bits of theirs a normal distribution has
+no tails, and the same classes are drawn again and again.
+
 A seed is an int (the same numbers each time), a `SeedGenerator`, or None: a draw from the seed of the process.
 """
 
@@ -11,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.configurable import Configurable
-from kyeo.core.dtypes import is_float, is_integer, standardize_dtype
+from kyeo.core.dtypes import is_float, is_integer, standardize_dtype, widened
 from kyeo.core.errors import fraction, positive_int, problem
 from kyeo.core.gone import answer_for_missing
 from kyeo.core.keys import default_seed, key_of, words_of
@@ -99,7 +102,7 @@ def normal(
     (2, 3)
     """
     dtype = _float(dtype, "normal")
-    return (jax.random.normal(_jax_key(seed), tuple(shape), dtype) * stddev + mean).astype(dtype)
+    return (jax.random.normal(_jax_key(seed), tuple(shape), widened(dtype)) * stddev + mean).astype(dtype)
 
 
 @checked
@@ -113,7 +116,7 @@ def truncated_normal(
     True
     """
     dtype = _float(dtype, "truncated_normal")
-    drawn = jax.random.truncated_normal(_jax_key(seed), -2.0, 2.0, tuple(shape), dtype)
+    drawn = jax.random.truncated_normal(_jax_key(seed), -2.0, 2.0, tuple(shape), widened(dtype))
     return (drawn * stddev + mean).astype(dtype)  # a mean of another type does not change it
 
 
@@ -133,7 +136,10 @@ def uniform(
     >>> bool((kyeo.random.uniform((100,), 2, 3, seed=0) >= 2).all())
     True
     """
-    return jax.random.uniform(_jax_key(seed), tuple(shape), _float(dtype, "uniform"), minval, maxval)
+    dtype = _float(dtype, "uniform")
+    drawn = jax.random.uniform(_jax_key(seed), tuple(shape), widened(dtype), minval, maxval).astype(dtype)
+    low, high = jnp.asarray(minval, dtype), jnp.asarray(maxval, dtype)  # rounding may give `high` itself
+    return jnp.where(low < high, jnp.minimum(drawn, jnp.nextafter(high, low)), drawn)
 
 
 @checked
@@ -180,6 +186,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
         raise problem("`logits` must be a matrix.", received=logits, expected="shape (batch, classes)",
                       where="random.categorical")
     shape = (logits.shape[0], positive_int("random.categorical", minimum=0, num_samples=num_samples))
+    logits = logits.astype(jnp.promote_types(logits.dtype, "float32"))
     drawn = jax.random.categorical(_jax_key(seed), logits[..., None], axis=1, shape=shape)
     return drawn.astype(standardize_dtype(dtype))
 
@@ -236,7 +243,8 @@ def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None)
     >>> bool((kyeo.random.gamma((100,), 0.5, seed=0) >= 0).all())
     True
     """
-    return jax.random.gamma(_jax_key(seed), convert_to_tensor(alpha), tuple(shape), _float(dtype, "gamma"))
+    dtype = _float(dtype, "gamma")
+    return jax.random.gamma(_jax_key(seed), convert_to_tensor(alpha), tuple(shape), widened(dtype)).astype(dtype)
 
 
 @checked
@@ -256,7 +264,8 @@ def binomial(
     True
     """
     counts, chances = convert_to_tensor(counts, "float32"), convert_to_tensor(probabilities, "float32")
-    return jax.random.binomial(_jax_key(seed), counts, chances, tuple(shape), _float(dtype, "binomial"))
+    dtype = _float(dtype, "binomial")
+    return jax.random.binomial(_jax_key(seed), counts, chances, tuple(shape), widened(dtype)).astype(dtype)
 
 
 @checked
@@ -274,7 +283,8 @@ def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: A
     True
     """
     alpha, other = convert_to_tensor(alpha), convert_to_tensor(beta)
-    return jax.random.beta(_jax_key(seed), alpha, other, tuple(shape), _float(dtype, "beta"))
+    dtype = _float(dtype, "beta")
+    return jax.random.beta(_jax_key(seed), alpha, other, tuple(shape), widened(dtype)).astype(dtype)
 
 
 answer_for_missing(__name__)

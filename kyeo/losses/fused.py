@@ -19,7 +19,7 @@ from kyeo.core.settings import settings
 from kyeo.losses.loss import Loss, LossFunctionWrapper
 from kyeo.ops import losses as functions
 from kyeo.ops.losses.crossentropy import pick_class, smooth_binary, smooth_classes
-from kyeo.ops.losses.pair import match, takes_classes
+from kyeo.ops.losses.pair import match, rounded_once, takes_classes
 
 __all__ = ["from_logits_version"]
 
@@ -31,6 +31,7 @@ def _clip(log_probs: jax.Array, low: float | None = None) -> jax.Array:
     return jnp.clip(log_probs, jnp.log(kind(settings.epsilon) if low is None else kind(1.0) - high), jnp.log(high))
 
 
+@rounded_once
 def _binary(y_true: Any, logits: Any, label_smoothing: float, axis: int) -> jax.Array:
     true, logits = match(y_true, logits, "binary_crossentropy")
     true = smooth_binary(true, label_smoothing)
@@ -40,6 +41,7 @@ def _binary(y_true: Any, logits: Any, label_smoothing: float, axis: int) -> jax.
     return jnp.mean(-(true * positive + (1.0 - true) * negative), axis=axis)
 
 
+@rounded_once
 def _categorical(y_true: Any, logits: Any, label_smoothing: float, axis: int) -> jax.Array:
     true, logits = match(y_true, logits, "categorical_crossentropy")
     log_probs = _clip(jax.nn.log_softmax(logits, axis=axis))
@@ -47,6 +49,7 @@ def _categorical(y_true: Any, logits: Any, label_smoothing: float, axis: int) ->
 
 
 @takes_classes
+@rounded_once
 def _sparse(y_true: Any, logits: Any, ignore_class: int | None, axis: int) -> jax.Array:
     return pick_class(y_true, logits, lambda x: _clip(jax.nn.log_softmax(x, axis=axis)), ignore_class, axis)
 

@@ -214,8 +214,17 @@ def reduce_values(
 ) -> jax.Array:
     """Weigh the values, leave out what is masked or padded, and reduce.
 
-    A mask leaves the mean as if the masked elements were not there. `present` says which rows are real.
+    A mask leaves the mean as if the masked elements were not there. `present` says which rows are real. Sums and counts
+    of half precision are float32: 70,000 elements are infinitely many in float16.
     """
+    wide = jnp.promote_types(values.dtype, "float32")
+    return _reduced(values.astype(wide), weight, mask, reduction, present).astype(values.dtype)
+
+
+def _reduced(
+    values: jax.Array, weight: jax.Array | None, mask: jax.Array | None, reduction: str | None,
+    present: jax.Array | None,
+) -> jax.Array:
     def count(array: jax.Array) -> Any:  # how many elements are real
         if present is None or array.shape[:1] != present.shape:
             return array.size

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from kyeo.core.errors import boolean, positive_int
 from kyeo.core.settings import settings
 from kyeo.metrics.reduction import MeanMetricWrapper
-from kyeo.ops.losses.pair import drop_class_axis, match, per_sample
+from kyeo.ops.losses.pair import drop_class_axis, filed, match
 
 __all__ = [
     "Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy",
@@ -23,7 +23,7 @@ def accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     return (true == pred).astype(settings.floatx)
 
 
-@per_sample
+@filed
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> jax.Array:
     """1 where a prediction is on its 0/1 label's side of the threshold, else 0.
 
@@ -40,7 +40,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> jax.Arr
     return (true == (pred > threshold).astype(true.dtype)).astype(settings.floatx)
 
 
-@per_sample
+@filed
 def categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     """1 where the largest prediction is at the one-hot label, else 0.
 
@@ -56,7 +56,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     return (jnp.argmax(true, -1) == jnp.argmax(pred, -1)).astype(settings.floatx)
 
 
-@per_sample
+@filed
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     """1 where the largest prediction is at the class number, else 0.
 
@@ -69,7 +69,13 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     [1.0, 0.0]
     """
     true, pred = drop_class_axis(y_true, y_pred, "sparse_categorical_accuracy")
-    return (true == jnp.argmax(pred, -1).astype(true.dtype)).astype(settings.floatx)
+    return _equal(true, jnp.argmax(pred, -1)).astype(settings.floatx)
+
+
+def _equal(*classes: jax.Array) -> jax.Array:
+    """Whether class numbers are equal; in the type of one of them 256 might be 0 (uint8), or 2049 be 2048 (float16)."""
+    one, other = (x.astype("int32" if jnp.issubdtype(x.dtype, jnp.integer) else "float32") for x in classes)
+    return one == other
 
 
 def _within_top(classes: jax.Array, scores: jax.Array, k: int) -> jax.Array:
@@ -79,7 +85,7 @@ def _within_top(classes: jax.Array, scores: jax.Array, k: int) -> jax.Array:
     return (jnp.sum(scores > own, axis=-1) < k).astype(settings.floatx)
 
 
-@per_sample
+@filed
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> jax.Array:
     """1 where the one-hot label is among the k largest predictions, else 0.
 
@@ -96,7 +102,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> jax.Arra
     return _within_top(jnp.argmax(true, -1), pred, k)
 
 
-@per_sample
+@filed
 def sparse_top_k_categorical_accuracy(
     y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False,
 ) -> jax.Array:
@@ -114,7 +120,7 @@ def sparse_top_k_categorical_accuracy(
     """
     true, pred = drop_class_axis(y_true, y_pred, "sparse_top_k_categorical_accuracy")
     if from_sorted_ids:
-        return jnp.any(true[..., None].astype(pred.dtype) == pred[..., :k], axis=-1).astype(settings.floatx)
+        return jnp.any(_equal(true[..., None], pred[..., :k]), axis=-1).astype(settings.floatx)
     return _within_top(true, pred, k)
 
 

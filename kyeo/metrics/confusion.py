@@ -292,7 +292,8 @@ def class_counts(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float,
         true, pred = match(true, pred, name) if one_hot else drop_class_axis(true, pred, name)
         true = jnp.argmax(true, -1) if one_hot else true
         pred = jnp.argmax(pred, -1)
-    weight = jnp.ones(pred.shape, widened(settings.floatx)) if sample_weight is None else as_array(sample_weight)
+    kind = widened(settings.floatx)
+    weight = jnp.ones(pred.shape, kind) if sample_weight is None else as_array(sample_weight, kind, "sample_weight")
     if weight.ndim == pred.ndim + 1 and weight.shape[-1] == 1:
         weight = weight[..., 0]
     weight = jnp.broadcast_to(expand_to(weight, pred), pred.shape).reshape(-1, 1)

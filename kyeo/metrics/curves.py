@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import boolean, fraction, one_of, positive_int, problem
 from kyeo.core.settings import settings
 from kyeo.metrics.confusion import Counts, confusion_counts
@@ -222,7 +223,7 @@ class AUC(_AllCounts):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of 0/1 labels and scores of the same shape."""
-        y_pred = as_array(y_pred, name="y_pred")
+        y_pred = as_array(y_pred, widened(self.dtype), "y_pred")
         if self.multi_label and y_pred.ndim != 2:
             raise problem("With `multi_label=True` predictions have a row for each sample.", received=y_pred,
                           expected="shape (n, labels)", where=self)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo.core.dtypes import widened
+from kyeo.core.dtypes import is_float, widened
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.settings import settings
 from kyeo.metrics.metric import Metric
@@ -23,7 +23,8 @@ class IoU(Metric, one_program=("update_state",)):
         num_classes: how many classes there are. Labels outside of 0 ... num_classes - 1 are left out.
         target_class_ids: the classes to average over.
         name: as in `Metric`.
-        dtype: number type of the counts; "int32" by default, in which weights lose their fractions.
+        dtype: number type, "int32" by default. Counts are floats, of float32 at least; those of a batch without
+            weights are exact.
         ignore_class: a label to leave out.
         sparse_y_true: whether labels are class numbers (else one-hot along `axis`).
         sparse_y_pred: whether predictions are class numbers (else scores along `axis`).
@@ -51,8 +52,9 @@ class IoU(Metric, one_program=("update_state",)):
                           expected=f"numbers from 0 to {num_classes - 1}")
         self.ignore_class, self.axis = ignore_class, axis
         self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
-        self.total_cm = self.add_variable((num_classes, num_classes), "zeros", widened(self.dtype),
-                                          name="total_confusion_matrix")
+        # In int32 a class would be less than nothing after 2**31 pixels, and weights below 1 would be 0.
+        kind = widened(self.dtype) if is_float(self.dtype) else "float32"
+        self.total_cm = self.add_variable((num_classes, num_classes), "zeros", kind, name="total_confusion_matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of labels and predictions, of whatever shape they share."""
@@ -60,12 +62,13 @@ class IoU(Metric, one_program=("update_state",)):
         true = true if self.sparse_y_true else jnp.argmax(true, axis=self.axis)
         pred = pred if self.sparse_y_pred else jnp.argmax(pred, axis=self.axis)
         true, pred = match(true.astype("int32"), pred.astype("int32"), type(self).__name__, least_rank=0, exact=True)
-        weight = jnp.ones((), self.total_cm.dtype)
+        weight = jnp.ones((), "int32")  # one by one floats would count to 2**24
         if sample_weight is not None:
             weight = as_array(sample_weight, self.total_cm.dtype, "sample_weight")
             if weight.ndim == true.ndim + 1 and weight.shape[-1] == 1:
                 weight = weight[..., 0]
-        self.total_cm.assign_add(_matrix(true, pred, expand_to(weight, true), self.num_classes, self.ignore_class))
+        found = _matrix(true, pred, expand_to(weight, true), self.num_classes, self.ignore_class)
+        self.total_cm.assign_add(found.astype(self.total_cm.dtype))
 
     def result(self) -> jax.Array:
         """The mean so far."""

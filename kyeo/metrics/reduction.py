@@ -140,13 +140,18 @@ class MeanMetricWrapper(Mean):
                           received=f"axis={options['axis']} and a sample_weight", where=self,
                           expected="no sample_weight, or another axis", kind=NotMaskable)
         weight = merge_mask(weight, None if mask is None else jnp.asarray(mask, widened(self.dtype)))
-        Mean.update_state(self, self.fn(y_true, y_pred, **options), weight)
+        Mean.update_state(self, self.fn(y_true, _wide(y_pred), **options), weight)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments and those for the function."""
         config, own = super().get_config(), parameters_of(type(self))
         extra = [name for name in self.options if name not in own]
         return config | {name: serialize_value(getattr(self, name), self, name) for name in extra}
+
+
+def _wide(pred: Any) -> Any:
+    """Predictions in half precision as float32: there the square of 300 is infinite, and small errors are lost."""
+    return pred.astype(widened(pred.dtype)) if isinstance(pred, jax.Array) else pred
 
 
 def _mixes_rows(axis: Any, y_pred: Any) -> bool:

@@ -142,12 +142,12 @@ class RootMeanSquaredError(Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Take in a batch of numbers and predictions."""
-        true, pred = match(y_true, as_array(y_pred, self.dtype, "y_pred"), type(self).__name__)
+        true, pred = match(y_true, as_array(y_pred, widened(self.dtype), "y_pred"), type(self).__name__)
         super().update_state(jnp.square(pred - true), sample_weight)
 
     def result(self) -> jax.Array:
         """The root so far."""
-        return jnp.sqrt(super().result())
+        return jnp.sqrt(divide(self.total.value, self.count.value)).astype(self.dtype)
 
 
 _R2_SUMS = ("squared_sum", "sum", "residual", "count")  # the first of squared deviations from the mean

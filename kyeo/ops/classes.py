@@ -78,11 +78,17 @@ def _same(where: str, target: jax.Array, output: jax.Array, wanted: tuple[int, .
                       expected=f"a target of shape {wanted}" if output.ndim >= axes else "an axis of classes")
 
 
+def _wide(x: jax.Array) -> jax.Array:
+    """Half precision as float32: in the former 1 - epsilon is 1."""
+    return x.astype("float32") if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize < 4 else x
+
+
 def _clipped(x: jax.Array) -> jax.Array:
     return jnp.clip(x, settings.epsilon, 1 - settings.epsilon)
 
 
 def _log_probabilities(output: jax.Array, from_logits: bool, axis: int) -> jax.Array:
+    output = _wide(output)
     if from_logits:
         return nn.log_softmax(output, axis)
     return jnp.log(_clipped(output / jnp.sum(output, axis, keepdims=True)))
@@ -106,7 +112,8 @@ def categorical_crossentropy(
     """
     target, output = to_array(target), to_array(output)
     _same("ops.categorical_crossentropy", target, output, output.shape)
-    return -jnp.sum(target * _log_probabilities(output, from_logits, axis), axis)
+    values = -jnp.sum(target * _log_probabilities(output, from_logits, axis), axis)
+    return values.astype(jnp.promote_types(target.dtype, output.dtype))
 
 
 @op
@@ -139,10 +146,13 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     """
     target, output = to_array(target), to_array(output)
     _same("ops.binary_crossentropy", target, output, output.shape, 0)
+    dtype, output = jnp.promote_types(target.dtype, output.dtype), _wide(output)
     if from_logits:
-        return -(target * nn.log_sigmoid(output)) - (1.0 - target) * nn.log_sigmoid(-output)
-    output = _clipped(output)
-    return -(target * jnp.log(output) + (1.0 - target) * jnp.log(1.0 - output))
+        yes, no = nn.log_sigmoid(output), nn.log_sigmoid(-output)
+    else:
+        output = _clipped(output)
+        yes, no = jnp.log(output), jnp.log(1.0 - output)
+    return (-(target * yes) - (1.0 - target) * no).astype(dtype)
 
 
 @op

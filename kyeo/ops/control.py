@@ -13,6 +13,7 @@ from kyeo.core.op import op
 from kyeo.core.parameters import checked
 from kyeo.core.threaded import sealed, threaded
 from kyeo.core.variable import unwrap
+from kyeo.ops.outcomes import Outcomes, check_steps, of_shape, one_value, pair
 
 __all__ = [
     "associative_scan", "cond", "custom_gradient", "fori_loop", "jvp", "map", "scan", "switch", "vectorize",
@@ -30,7 +31,11 @@ def cond(pred: Any, true_fn: Function, false_fn: Function) -> Any:
     >>> float(kyeo.ops.cond(True, lambda: 1.0, lambda: 2.0))
     1.0
     """
-    return threaded(lambda wrap, state: jax.lax.cond(pred, wrap(true_fn), wrap(false_fn), state))
+    notes = Outcomes("ops.cond")
+    one_value("ops.cond", "pred", pred)
+    either = [notes.noted(*row) for row in (("true_fn", true_fn), ("false_fn", false_fn))]
+    with notes.alike():
+        return threaded(lambda wrap, state: jax.lax.cond(pred, *[wrap(fn) for fn in either], state))
 
 
 @op
@@ -41,7 +46,14 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
     >>> float(kyeo.ops.switch(1, [lambda x: x + 1, lambda x: x * 10], 2.0))
     20.0
     """
-    return threaded(lambda wrap, state: jax.lax.switch(index, [wrap(b) for b in branches], state, *operands))
+    notes = Outcomes("ops.switch")
+    one_value("ops.switch", "index", index, "an integer")
+    if not branches or not all(callable(branch) for branch in branches):
+        raise problem("`branches` is not valid.", received=f"branches={branches!r}", where="ops.switch",
+                      expected="functions, at least one", kind=TypeError)
+    noted = [notes.noted(f"branches[{i}]", branch) for i, branch in enumerate(branches)]
+    with notes.alike():
+        return threaded(lambda wrap, state: jax.lax.switch(index, [wrap(fn) for fn in noted], state, *operands))
 
 
 @op
@@ -52,7 +64,9 @@ def map(f: Function, xs: Any) -> Any:
     >>> kyeo.ops.map(lambda x: x * 2, kyeo.ops.array([1, 2])).tolist()
     [2, 4]
     """
-    return scan(lambda _, x: (None, f(x)), None, xs)[1]
+    check_steps("ops.map", xs)
+    one = Outcomes("ops.map").noted("f", f)
+    return scan(lambda _, x: (None, one(x)), None, xs)[1]
 
 
 @op
@@ -63,7 +77,9 @@ def vectorized_map(function: Function, elements: Any) -> Any:
     >>> kyeo.ops.vectorized_map(lambda x: x * 2, kyeo.ops.array([1, 2])).tolist()
     [2, 4]
     """
-    return jax.vmap(sealed(function, "ops.vectorized_map"))(elements)
+    check_steps("ops.vectorized_map", elements)
+    one = Outcomes("ops.vectorized_map").noted("function", function)
+    return jax.vmap(sealed(one, "ops.vectorized_map"))(elements)
 
 
 @op
@@ -91,18 +107,22 @@ def scan(
     if not isinstance(unroll, bool) and not (isinstance(unroll, int) and unroll >= 1):
         raise problem("`unroll` is not valid.", received=f"unroll={unroll!r}", where="ops.scan",
                       expected="an int of at least 1, or True or False")
+    check_steps("ops.scan", xs, length)
+    notes = Outcomes("ops.scan")
 
     def compute(wrap: Any, state: Any) -> Any:
-        step = wrap(f)
+        step = wrap(notes.noted("f", f))
 
         def body(carry: Any, x: Any) -> Any:
-            (inner, y), state = step(carry[0], carry[1], x)
-            return (state, inner), y
+            out, state = step(carry[0], carry[1], x)
+            inner, y = pair("ops.scan", "f", out, "(carry, y)")
+            return (state, notes.note("f", inner)), y
 
         (state, last), ys = jax.lax.scan(body, (state, init), xs, length, reverse, unroll)
         return (last, ys), state
 
-    return threaded(compute)
+    with notes.kept("f", init):
+        return threaded(compute)
 
 
 @op
@@ -115,7 +135,12 @@ def associative_scan(f: Function, elems: Any, reverse: bool = False, axis: int =
     """
     if axis < 0:  # JAX turns the axis round before it counts it from the front
         axis += jnp.ndim(jax.tree.leaves(elems)[0])
-    return jax.lax.associative_scan(sealed(f, "ops.associative_scan"), elems, reverse, axis)
+    joined = Outcomes("ops.associative_scan").noted("f", f)
+
+    def keeping(one: Any, other: Any) -> Any:
+        return of_shape("ops.associative_scan", "f", joined(one, other), one)
+
+    return jax.lax.associative_scan(sealed(keeping, "ops.associative_scan"), elems, reverse, axis)
 
 
 @op
@@ -134,24 +159,26 @@ def while_loop(cond: Function, body: Function, loop_vars: Any, maximum_iteration
     """
     single = not isinstance(loop_vars, (tuple, list))
     values = (loop_vars,) if single else tuple(loop_vars)
+    notes = Outcomes("ops.while_loop")
 
     def compute(wrap: Any, state: Any) -> Any:
-        turn_over, ask = wrap(body), wrap(cond)
+        turn_over, ask = wrap(notes.noted("body", body)), wrap(Outcomes("ops.while_loop").noted("cond", cond))
 
         def go_on(carry: Any) -> Any:
             state, turn, values = carry
-            go, _ = ask(state, *values)
+            go = one_value("ops.while_loop", "cond", ask(state, *values)[0])
             return go if maximum_iterations is None else go & (turn < maximum_iterations)
 
         def step(carry: Any) -> Any:
             state, turn, values = carry
             out, state = turn_over(state, *values)
-            return state, turn + 1, (out,) if single else tuple(out)
+            return state, turn + 1, notes.note("body", (out,) if single else tuple(out))
 
         state, _, found = jax.lax.while_loop(go_on, step, (state, 0, values))
         return found, state
 
-    found = threaded(compute)
+    with notes.kept("body", values):
+        found = threaded(compute)
     return found[0] if single else found
 
 
@@ -163,9 +190,12 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any) -> Any:
     >>> int(kyeo.ops.fori_loop(0, 4, lambda i, s: s + i, 0))
     6
     """
+    notes = Outcomes("ops.fori_loop")
+    for name, bound in (("lower", lower), ("upper", upper)):
+        one_value("ops.fori_loop", name, bound, "an integer")
 
     def compute(wrap: Any, state: Any) -> Any:
-        turn = wrap(body_fun)
+        turn = wrap(notes.noted("body_fun", body_fun))
 
         def body(i: Any, carry: Any) -> Any:
             value, state = turn(carry[0], i, carry[1])
@@ -174,7 +204,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any) -> Any:
         state, value = jax.lax.fori_loop(lower, upper, body, (state, init_val))
         return value, state
 
-    return threaded(compute)
+    with notes.kept("body_fun", init_val):
+        return threaded(compute)
 
 
 @op
@@ -238,10 +269,30 @@ def custom_gradient(f: Function) -> Function:
     >>> float(jax.grad(twice)(1.0))
     100.0
     """
-    inner = jax.custom_gradient(f)
+    inner = jax.custom_gradient(lambda *args, **kwargs: _with_gradient(f, args, kwargs))
 
     @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         return inner(*jax.tree.map(unwrap, args), **jax.tree.map(unwrap, kwargs))
 
     return call
+
+
+def _with_gradient(f: Function, args: Any, kwargs: Any) -> Any:
+    """What `f` gives, with a gradient function that is checked when it runs."""
+    where, wanted = "ops.custom_gradient", f"as many gradients as arguments ({len(args)}), each of its argument's shape"
+    value, gradient = pair(where, "f", f(*args, **kwargs), "(value, gradient function)")
+    if not callable(gradient):
+        raise problem("The second value is no gradient function.", received=gradient, where=where, kind=TypeError,
+                      expected="a function of the gradient of the result")
+
+    def checked_gradient(*upstream: Any) -> Any:
+        found = gradient(*upstream)
+        each = tuple(found) if isinstance(found, (tuple, list)) else (found,)
+        if not kwargs and (len(each) != len(args) or any(
+                hasattr(x, "shape") and hasattr(g, "shape") and x.shape != g.shape for x, g in zip(args, each))):
+            raise problem("The gradient function does not give what belongs to the arguments.", where=where,
+                          received=each if len(each) > 1 else found, expected=wanted, kind=TypeError)
+        return found
+
+    return value, checked_gradient

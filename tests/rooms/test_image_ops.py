@@ -115,6 +115,15 @@ def test_every_op_has_a_row():
         assert name == "extract_patches_3d" or OPS[name] is getattr(kyeo.ops.image, name)
 
 
+def test_blur_of_no_width():
+    """The window is its middle: of an odd size one pixel, of an even one the two beside it."""
+    blur, image = kyeo.ops.image.gaussian_blur, VALUES["X"]
+    for sigma in (0.0, (0.0, 0.0)):
+        np.testing.assert_array_equal(blur(image, (3, 3), sigma, "channels_last"), image)
+    slope = jax.grad(lambda s: kyeo.ops.sum(blur(image, (2, 3), (0.0, s), "channels_last")))(0.0)
+    assert slope == 0
+
+
 def test_elastic_transform():
     """The movement is smooth noise of the scale asked for, its rows and columns apart; the reading is Keras's."""
     from kyeo.core.keys import key_of

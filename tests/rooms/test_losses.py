@@ -287,6 +287,44 @@ def test_half_precision_predictions_are_computed_in_float32(dtype):
     np.testing.assert_allclose(value, keras.losses.SparseCategoricalCrossentropy()(true, pred), rtol=1e-5)
 
 
+HALVES = {  # what float16 has no numbers for in between: 1 - epsilon, epsilon squared, the square of 300
+    "binary_crossentropy": ([[1, 0]], [[0.0, 1.0]]),
+    "binary_focal_crossentropy": ([[1, 0]], [[0.0, 1.0]]),
+    "categorical_crossentropy": ([[1, 0]], [[0.0, 1.0]]),
+    "kl_divergence": ([[1, 0]], [[0.0, 1.0]]),
+    "huber": ([[0.0]], [[60000.0]]),
+    "log_cosh": ([[0.0]], [[60000.0]]),
+    "dice": ([[0.0]], [[0.0]]),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_a_loss_of_half_precision_is_computed_in_float32_and_rounded_once(name):
+    true, pred = HALVES[name]
+
+    def value(pred):
+        return jnp.sum(getattr(losses, name)(jnp.asarray(true, pred.dtype), pred))
+
+    exact, slope = jax.value_and_grad(value)(jnp.asarray(pred, "float32"))
+    found, found_slope = jax.value_and_grad(value)(jnp.asarray(pred, "float16"))
+    assert found.dtype == "float16"
+    np.testing.assert_allclose([found, *found_slope.ravel()], [exact, *slope.ravel()], rtol=1e-3, atol=1e-7)
+
+
+def test_means_over_many_elements_in_half_precision():
+    loss = losses.MeanSquaredError(dtype="float16")
+    assert float(loss(np.zeros((70_000, 1), "f"), np.ones((70_000, 1), "f"))) == 1
+    probabilities = from_logits_version(losses.BinaryCrossentropy(dtype="float16"), "sigmoid")
+    assert round(float(probabilities([[0.0]], [[50.0]]))) == 16
+
+
+def test_a_probability_of_0_ends_no_training():
+    def value(logits):
+        return losses.CategoricalGeneralizedCrossEntropy()([0], jax.nn.softmax(logits))
+
+    assert jax.grad(value)(jnp.array([[-200.0, 0.0]])).tolist() == [[0, 0]]
+
+
 def test_class_numbers_stay_exact_in_a_half_precision_loss():
     pred = np.full((1, 400), 1e-3, "f")
     pred[0, 301] = 0.5

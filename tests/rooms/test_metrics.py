@@ -251,6 +251,30 @@ def test_sums_in_half_precision_do_not_stand_still(dtype):
         kyeo.config.set_floatx("float32")
 
 
+def test_predictions_in_half_precision_are_compared_in_float32():
+    true, pred = np.zeros((2, 1), "f"), jnp.array([[300.0], [400.0]], "float16")
+    assert float(metrics.MeanSquaredError()(true, pred)) == 125_000
+    root = metrics.RootMeanSquaredError(dtype="float16")(true, pred)
+    assert root.dtype == "float16" and abs(float(root) - 353.55) < 0.2
+
+
+def test_class_numbers_beyond_the_type_of_the_labels():
+    scores = np.eye(300, dtype="f")[[257, 1]]
+    assert metrics.sparse_categorical_accuracy(np.array([1, 1], "uint8"), scores).tolist() == [0, 1]
+    ids = np.array([[1], [1]], "uint8")
+    hits = metrics.sparse_top_k_categorical_accuracy(np.array([257, 1]), ids, from_sorted_ids=True)
+    assert hits.tolist() == [0, 1]
+
+
+def test_counts_of_iou_have_fractions_and_no_end():
+    half = metrics.BinaryIoU.from_config(metrics.BinaryIoU().get_config())
+    half.update_state([0, 1, 1], [0.0, 1.0, 0.0], sample_weight=[0.5, 0.5, 0.25])
+    assert abs(float(half.result()) - (0.5 / 0.75 + 0.5 / 0.75) / 2) < 1e-6
+    half.total_cm.assign(np.full((2, 2), 2**31 - 1, "float32"))
+    half.update_state([0, 1], [0.0, 1.0])
+    assert abs(float(half.result()) - 1 / 3) < 1e-6
+
+
 def test_wrapped_function():
     metric = metrics.MeanMetricWrapper(losses.huber, name="h", delta=0.5)
     other = keras.metrics.MeanMetricWrapper(keras.losses.huber, name="h", delta=0.5)

@@ -526,7 +526,8 @@ def test_gradients_that_equal_singular_values_or_certainty_do_not_spoil():
 @pytest.mark.parametrize(("row", "wanted"), [
     ("norm(X)", 500), ("norm(X, 3)", 450), ("std(X * 6)", 300), ("nanstd(X * 6)", 300), ("cdist(X[None], X[None] * 2)", 500),
     ("squareplus(X[:1])", 300), ("normalize(X) * 500", [300, 400]), ("normalize(X / 30000 / 100) * 500", [300, 400]),
-    ("nanmean(repeat(X, 300))", 350),
+    ("nanmean(repeat(X, 300))", 350), ("binary_crossentropy(X * 0, X * 0 + 1)", 15.942),
+    ("categorical_crossentropy(X * 0 + 1, X * 0 + 1)", 1.386),
 ])
 def test_half_precision_is_summed_in_float32(row, wanted):
     found = evaluate(row, kyeo.ops, {"X": jnp.array([300.0, 400.0], "float16")})

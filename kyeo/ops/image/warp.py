@@ -280,7 +280,7 @@ def bent(batch: Array, key: Array, alpha: Any, sigma: Any, size: int, order: int
     """A batch with its pixels moved by blurred noise; `size` is the largest window that `sigma` can need."""
     y, x = _grid(batch)
     noise = normal_numbers(key, (batch.shape[0], *batch.shape[1:3], 2)) * sigma
-    window = bell(size, jnp.maximum(sigma, 1e-6), reach=jnp.floor(6 * jnp.asarray(sigma, "float32")) // 2)
+    window = bell(size, sigma, reach=jnp.floor(6 * jnp.asarray(sigma, "float32")) // 2)
     for axis in (1, 2):
         noise = filtered(noise, window, axis)
     return sample(batch, y + alpha * noise[..., 0], x + alpha * noise[..., 1], order, mode, fill_value)

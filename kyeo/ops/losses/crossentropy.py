@@ -240,7 +240,9 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     """
     true, pred = drop_class_axis(y_true, y_pred, "categorical_generalized_cross_entropy")
     hit = true.astype("int32")[..., None] == jnp.arange(pred.shape[-1])
-    return (1 - jnp.power(jnp.sum(jnp.where(hit, pred, 0), axis=-1), q)) / q
+    p = jnp.sum(jnp.where(hit, pred, 0), axis=-1)
+    never = p == 0  # there the power is infinitely steep, and a softmax that gave 0 has no gradient
+    return (1 - jnp.where(never, 0, jnp.power(jnp.where(never, 1, p), q))) / q
 
 
 @per_sample

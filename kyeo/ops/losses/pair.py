@@ -4,6 +4,7 @@ Shapes never broadcast here. A loss over (32, 1) against (32, 3) is a mistake th
 numbers without a word, so it raises and says how to mend it.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -13,20 +14,44 @@ import numpy as np
 
 from kyeo.core.arrays import as_floats, check_32_bits, refuse_masked
 from kyeo.core.errors import NotMaskable, problem
+from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import snake_case
 from kyeo.core.op import OPS, op
 from kyeo.core.settings import settings
 from kyeo.core.variable import unwrap
 
 __all__ = [
-    "NotMaskable", "align_ranks", "as_array", "drop_class_axis", "expand_to", "fill_absent", "match",
-    "merge_mask", "named_function", "per_sample", "takes_classes",
+    "NotMaskable", "align_ranks", "as_array", "drop_class_axis", "expand_to", "filed", "fill_absent",
+    "match", "merge_mask", "named_function", "per_sample", "rounded_once", "takes_classes",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def rounded_once(fn: F) -> F:
+    """Decorator: of predictions in half precision `(y_true, y_pred, ...)` is worked out in float32, then rounded.
+
+    In half precision 1 - epsilon is 1, so probabilities are not kept off 1, and the square of 300 is infinite.
+    """
+    @functools.wraps(fn)
+    def wide(y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> jax.Array:
+        pred = as_array(y_pred, name="y_pred")
+        if not jnp.issubdtype(pred.dtype, jnp.floating) or pred.dtype.itemsize >= 4:
+            return fn(y_true, pred, *args, **kwargs)
+        values = fn(y_true, pred.astype("float32"), *args, **kwargs)
+        rounded = values.astype(pred.dtype)
+        set_mask(rounded, get_mask(values))
+        return rounded
+
+    return cast(F, wide)
+
+
 def per_sample(fn: F) -> F:
+    """Decorator: a function `(y_true, y_pred, ...)` that is an op, of numbers of the predictions' type."""
+    return filed(rounded_once(fn))
+
+
+def filed(fn: F) -> F:
     """Decorator: a function `(y_true, y_pred, ...)` that is an op.
 
     It is filed among the ops as "losses.<name>", since `ops` has other functions of the same names.

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 
 from kyeo.core.errors import problem
 from kyeo.ops.ctc import ctc_loss
-from kyeo.ops.losses.pair import as_array, per_sample, takes_classes
+from kyeo.ops.losses.pair import as_array, filed, takes_classes
 
 __all__ = ["ctc"]
 
 
 @takes_classes
-@per_sample
+@filed
 def ctc(y_true: Any, y_pred: Any) -> jax.Array:
     """Minus the log-probability of a label sequence, summed over all ways to place it in time.
 
