@@ -10,7 +10,8 @@ from kyeo.core.errors import describe, did_you_mean, problem
 from kyeo.core.files import writing
 from kyeo.core.reading import reading
 from kyeo.saving.config import read_json
-from kyeo.saving.hdf5 import evidence, open_for_reading, read_all
+from kyeo.saving.hdf5 import open_for_reading, read_all
+from kyeo.saving.hdf5_contents import evidence
 from kyeo.saving.hdf5_writing import WriteGroup, as_array, open_for_writing
 from kyeo.saving.paths import existing, local_path
 from kyeo.saving.weights import walk

@@ -4,33 +4,33 @@ What is read is taken for hostile: links, data outside of the file, virtual data
 sizes that the file does not hold are refused before a byte is read.
 """
 
-import contextlib
+import io
+import itertools
 import math
 import os
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.contents import looks_like
-from kyeo.core.errors import is_told, problem
+from kyeo.core.errors import problem
 from kyeo.core.reading import spend
-from kyeo.core.tensors import DamagedFile
+from kyeo.saving.hdf5_contents import MAX_DEPTH, PACKED, OpenArray, name_in_file, refused, stored_size, telling
 from kyeo.saving.heaps import check_heaps, is_text_type
 
-__all__ = ["ReadGroup", "evidence", "is_known_part", "open_for_reading", "read_all", "stray_groups"]
+__all__ = ["ReadGroup", "open_for_reading", "read_all"]
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: those every build of HDF5 has
 _MAX_ATTRIBUTE = 2**24  # bytes
 _EXPANSION = 1100  # deflate cannot blow up more than 1032 times
-_PACKED = 20  # how often packed bytes count as evidence
 _FREE = 2**26  # bytes that may be packed closer
-_MAX_DEPTH = 100  # groups in groups
 _CHUNK = 2**24  # bytes of a chunk, which is read whole
 _PATIENCE = 3  # seconds to wait for who writes a file
-LAYERS_2_12 = "_layer_checkpoint_dependencies"  # where Keras 2.12 kept the layers of a graph
+_HELD = 2**24  # bytes of a file inside of another that are read at once
+_numbers = itertools.count()
 
 
 def open_for_reading(file: Any, where: str) -> Any:
@@ -56,27 +56,26 @@ def _unlocked(file: Any) -> Any:
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            return h5py.File(file, "r")
+            return _held(file) if isinstance(file, io.RawIOBase) else h5py.File(file, "r")
         except BlockingIOError:
             if time.monotonic() > end:
                 raise
         time.sleep(0.01)
 
 
-def _refused(what: str, where: str) -> Exception:
-    return problem("The weights file is not as Keras writes it, so nothing was loaded.", received=what, where=where,
-                   expected="plain groups and arrays", kind=DamagedFile)
+def _held(file: io.RawIOBase) -> Any:
+    """The same for a file inside of another: a small one in memory, else HDF5 asks Python for each piece of it."""
+    import h5py
 
-
-@contextlib.contextmanager
-def _telling(what: str, where: str) -> Iterator[None]:
-    """What HDF5 finds wrong inside the block is damage."""
-    try:
-        yield
-    except (AttributeError, LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
-        if is_told(error):
-            raise
-        raise _refused(f"{what}, which is damaged: {str(error).strip()[:200]}", where) from None
+    size = file.seek(0, os.SEEK_END)
+    if not 0 < size <= _HELD:
+        return h5py.File(file, "r")
+    file.seek(0)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(backing_store=False)
+    access.set_file_image(file.read(size))
+    # HDF5 takes two of one name for the same file
+    return h5py.File(h5py.h5f.open(b"kyeo %d, in memory" % next(_numbers), h5py.h5f.ACC_RDONLY, fapl=access))
 
 
 class ReadGroup(Mapping[str, np.ndarray]):
@@ -93,7 +92,13 @@ class ReadGroup(Mapping[str, np.ndarray]):
         self._file, self._plain = file, plain
         self._path = path if plain else f"{path}/vars" if path else "vars"
         self._checked: dict[str, Any] = {}
-        self._group = self._found({} if chain is None else chain) if group is None else group
+        self._contents = getattr(file, "contents", None)  # where the file was gone through
+        known = None if self._contents is None else self._contents.groups.get(self._path)
+        self._links = None if known is None else known.links
+        if group is None and known is not None:
+            self._group = _group(known.id) if self._path else file
+        else:
+            self._group = self._found({} if chain is None else chain) if group is None else group
 
     def _found(self, chain: dict[str, Any]) -> Any:
         """The group of this path, {} where there is none; `chain` holds what leads there instead of what it held."""
@@ -147,7 +152,7 @@ class ReadGroup(Mapping[str, np.ndarray]):
             raise self._refused(f'the attribute "{name}" that holds something else than text') from None
 
     def _refused(self, what: str) -> Exception:
-        return _refused(what, f"{self._path} in {self._where}")
+        return refused(what, f"{self._path} in {self._where}")
 
     def _inside(self, group: Any, key: str, link: Any = None) -> Any:
         """What a plain link leads to. `link`: its kind, where it was looked up."""
@@ -161,20 +166,24 @@ class ReadGroup(Mapping[str, np.ndarray]):
         if link != h5py.h5l.TYPE_HARD:
             kind = "ExternalLink" if link == h5py.h5l.TYPE_EXTERNAL else "SoftLink"
             raise self._refused(f'"{key}" as a {kind}, which can lead out of the file')
-        return _opened(group, _name(key))
+        return _opened(group, name_in_file(key))
 
     def __len__(self) -> int:
+        if self._links is not None:
+            return len(self._links)
         with self._telling("vars"):
             return len(self._group)
 
     def __iter__(self) -> Iterator[str]:
         with self._telling("vars"):
-            keys = list(self._group)
+            keys = list(self._group if self._links is None else self._links)
         if not all(isinstance(key, str) for key in keys):
             raise self._refused("a name that is no text")
         return iter(keys)
 
     def __contains__(self, key: object) -> bool:
+        if self._links is not None and "/" not in str(key):
+            return str(key) in self._links
         with self._telling(str(key)):
             return _link(self._group, str(key)) is not None
 
@@ -195,7 +204,7 @@ class ReadGroup(Mapping[str, np.ndarray]):
         return self._dataset(key)[1]
 
     def _telling(self, key: str) -> Any:
-        return _telling(f'"{key}"', f"{self._path} in {self._where}")
+        return telling(f'"{key}"', f"{self._path} in {self._where}")
 
     def dtype(self, key: str) -> np.dtype:
         """The number type an array has."""
@@ -215,6 +224,10 @@ class ReadGroup(Mapping[str, np.ndarray]):
         return self._checked[key]
 
     def _checked_dataset(self, key: str) -> tuple[Any, tuple[int, ...], np.dtype]:
+        if self._links is not None:
+            known = self._contents.arrays.get(f"{self._path}/{key}".lstrip("/"))
+            if known is not None:
+                return self._allowed(key, known)
         *through, last = key.split("/")
         link = None
         if not through:
@@ -229,14 +242,21 @@ class ReadGroup(Mapping[str, np.ndarray]):
             shape = getattr(dataset, "shape", None)
             if shape is None:
                 raise self._refused(f'"{key}" is no array')
-            dtype = dataset.dtype
-            self._check(dataset, key, math.prod(shape), dtype)
-        return dataset, shape, dtype
+            return self._allowed(key, OpenArray(dataset.id, shape, dataset.dtype, stored_size(dataset.id)))
 
-    def _check(self, dataset: Any, key: str, size: int, dtype: np.dtype) -> None:
+    def _allowed(self, key: str, found: OpenArray) -> tuple[Any, tuple[int, ...], np.dtype]:
+        """An array that was looked at, and may be read."""
         import h5py
 
-        properties = dataset.id.get_create_plist()  # once: h5py's own words ask for it each time
+        with self._telling(key):
+            self._check(key, found)
+            return h5py.Dataset(found.id), found.shape, found.dtype
+
+    def _check(self, key: str, found: OpenArray) -> None:
+        import h5py
+
+        dtype = found.dtype
+        properties = found.id.get_create_plist()  # once: h5py's own words ask for it each time
         layout = properties.get_layout()
         if layout == h5py.h5d.VIRTUAL or properties.get_external_count():
             raise self._refused(f'"{key}" has its data in another file')
@@ -245,24 +265,26 @@ class ReadGroup(Mapping[str, np.ndarray]):
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if not filters <= _FILTERS:
             raise self._refused(f'"{key}" packed by the filters {sorted(filters - _FILTERS)}')
-        stored, declared = _stored(dataset.id), size * dtype.itemsize
-        if declared > stored * (_EXPANSION if filters else 1) or (declared > max(_FREE, stored * _PACKED)):
+        stored, declared = found.stored, math.prod(found.shape) * dtype.itemsize
+        if declared > stored * (_EXPANSION if filters else 1) or (declared > max(_FREE, stored * PACKED)):
             raise self._refused(f'"{key}" says it has {declared:,} bytes, but {stored:,} are stored')
         chunk = math.prod(properties.get_chunk() if layout == h5py.h5d.CHUNKED else ()) * dtype.itemsize
         if chunk > max(_CHUNK, 4 * declared):
             raise self._refused(f'"{key}" in pieces of {chunk:,} bytes, though it has {declared:,}')
 
 
+def _group(opened: Any) -> Any:
+    import h5py
+
+    return h5py.Group(opened)
+
+
 def _link(group: Any, key: str) -> Any:
     """The kind of link under a key, or None. `key in group` would follow it, also out of the file."""
     if key in ("", ".") or not group:  # "." is HDF5's word for the group itself, which has no link
         return None
-    links, name = group.id.links, _name(key)  # h5py's own words are far slower
+    links, name = group.id.links, name_in_file(key)  # h5py's own words are far slower
     return links.get_info(name).type if links.exists(name) else None
-
-
-def _name(key: str) -> bytes:
-    return key.encode(errors="surrogateescape")
 
 
 def _opened(group: Any, name: bytes) -> Any:
@@ -272,62 +294,6 @@ def _opened(group: Any, name: bytes) -> Any:
     kinds = {h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
     opened = h5py.h5o.open(group.id, name)
     return kinds.get(type(opened), h5py.Datatype)(opened)
-
-
-def _stored(dataset: Any) -> int:
-    """The bytes an array takes in the file. What it says of that is believed up to the size of the file."""
-    import h5py
-
-    return min(dataset.get_storage_size(), h5py.h5i.get_file_id(dataset).get_filesize())
-
-
-def _objects(file: Any, where: str, until: str = "", without: Container[str] = ()) -> Iterator[tuple[str, Any]]:
-    """(path, group or array, in h5py's low words, which are far faster) for all that plain links lead to, each once,
-    but for what is in groups named `until` and for the paths in `without`."""
-    import h5py
-
-    seen: set[int] = set()
-    stack = [("", file.id)]
-    while stack:
-        path, group = stack.pop()
-        with _telling(f'"{path}"', where):
-            links = group.links
-            found = [(name, links.get_info(name)) for name in group]
-            new = [(name, link.u) for name, link in found if link.type == h5py.h5l.TYPE_HARD and link.u not in seen]
-        for key, address in new:
-            if address in seen:
-                continue
-            name = f"{path}/{key.decode(errors='backslashreplace')}".lstrip("/")
-            if name in without:
-                continue
-            with _telling(f'"{name}"', where):
-                item = h5py.h5o.open(group, key)
-            seen.add(address)
-            yield name, item
-            if isinstance(item, h5py.h5g.GroupID) and name.rpartition("/")[2] != until:
-                if name.count("/") >= _MAX_DEPTH:
-                    raise _refused(f"groups more than {_MAX_DEPTH} deep", where)
-                stack.append((name, item))
-
-
-def evidence(file: Any, where: str) -> tuple[int, int]:
-    """How many bytes of arrays the file holds, and how many arrays: that a model with so many weights was saved.
-
-    Packed bytes count up to twenty times.
-    """
-    import h5py
-
-    total = arrays = 0
-    for path, item in _objects(file, where):
-        if not isinstance(item, h5py.h5d.DatasetID):
-            continue
-        with _telling(f'"{path}"', where):
-            size, stored = math.prod(item.shape) * item.dtype.itemsize, _stored(item)
-            if stored < size:
-                is_packed = item.get_create_plist().get_layout() == h5py.h5d.CHUNKED
-                size = min(size, stored * (_PACKED if is_packed else 1))
-            total, arrays = total + size, arrays + (size > 0)
-    return min(total, _PACKED * file.id.get_filesize()), arrays
 
 
 def read_all(file: Any, where: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -347,11 +313,11 @@ def read_all(file: Any, where: str) -> tuple[dict[str, np.ndarray], dict[str, st
             names[path] = name
         inner = []
         for key in group:
-            with _telling(f'"{key}"', where):
+            with telling(f'"{key}"', where):
                 item = group._inside(group._group, key)
                 address = h5py.h5o.get_info(item.id).addr
-            if address in seen or path.count("/") >= _MAX_DEPTH:
-                raise _refused(f'"{key}", which is in two places or too deep', f"{path or 'the top'} in {where}")
+            if address in seen or path.count("/") >= MAX_DEPTH:
+                raise refused(f'"{key}", which is in two places or too deep', f"{path or 'the top'} in {where}")
             seen.add(address)
             full = f"{path}/{key}" if path else key
             if isinstance(item, h5py.Group):
@@ -361,20 +327,3 @@ def read_all(file: Any, where: str) -> tuple[dict[str, np.ndarray], dict[str, st
                 arrays[full] = group[key]
         stack += reversed(inner)
     return arrays, names
-
-
-def is_known_part(path: str) -> bool:
-    """Whether a path is that of something a model may do without, such as its optimizer."""
-    parts = path.split("/")
-    private = any(part.startswith("_") and part != LAYERS_2_12 for part in parts)
-    return private or bool({"optimizer", "metrics", "seed_generator"} & set(parts))
-
-
-def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
-    """Paths of the groups that hold variables of layers and that nobody asked for."""
-    import h5py
-
-    taken = {f"{path}/vars" if path else "vars" for path in used}
-    groups = ((path.rpartition("/"), item) for path, item in _objects(file, where, until="vars", without=taken))
-    return sorted(owner for (owner, _, last), item in groups if last == "vars" and isinstance(item, h5py.h5g.GroupID)
-                  and len(item) and not is_known_part(owner))

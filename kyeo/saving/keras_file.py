@@ -23,7 +23,8 @@ from kyeo.core.registry import custom_object_scope
 from kyeo.saving.assets import ASSETS, AssetReader, load_assets, saved_assets
 from kyeo.saving.config import check_safe_mode, deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.forms import HDF5, KERAS_VERSION, TENSORS, loading, opened, write_hdf5, write_safetensors
-from kyeo.saving.hdf5 import evidence, open_for_reading
+from kyeo.saving.hdf5 import open_for_reading
+from kyeo.saving.hdf5_contents import evidence
 from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.legacy import is_legacy, load_legacy
 from kyeo.saving.legacy_config import modern, version_of

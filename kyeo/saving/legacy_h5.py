@@ -18,7 +18,8 @@ from kyeo.core.reading import reading
 from kyeo.core.registry import custom_object_scope
 from kyeo.saving.config import deserialize_keras_object, read_json, serialize_keras_object
 from kyeo.saving.forms import KERAS_VERSION
-from kyeo.saving.hdf5 import ReadGroup, evidence, open_for_reading
+from kyeo.saving.hdf5 import ReadGroup, open_for_reading
+from kyeo.saving.hdf5_contents import evidence
 from kyeo.saving.hdf5_writing import open_for_writing
 from kyeo.saving.legacy import load_legacy
 from kyeo.saving.legacy_config import modern, version_of

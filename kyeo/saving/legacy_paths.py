@@ -8,7 +8,8 @@ from collections import Counter
 from typing import Any
 
 from kyeo.core.naming import snake_case
-from kyeo.saving.hdf5 import LAYERS_2_12, ReadGroup
+from kyeo.saving.hdf5 import ReadGroup
+from kyeo.saving.hdf5_contents import LAYERS_2_12
 from kyeo.saving.stores import Hdf5Reader
 from kyeo.saving.weights import walk
 

@@ -22,7 +22,8 @@ from kyeo.core.files import atomic_write, is_at, one_at_a_time, writing
 from kyeo.core.tensors import DamagedFile, Tensors, write_tensors
 from kyeo.saving.config import read_json
 from kyeo.saving.forms import HDF5, TENSORS, metadata
-from kyeo.saving.hdf5 import ReadGroup, is_known_part, open_for_reading
+from kyeo.saving.hdf5 import ReadGroup, open_for_reading
+from kyeo.saving.hdf5_contents import is_known_part
 from kyeo.saving.hdf5_writing import WriteGroup, as_array, open_for_writing
 from kyeo.saving.stores import Reader, TensorReader, TensorWriter, name_of
 from kyeo.saving.weights import save_variables

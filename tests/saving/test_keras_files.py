@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import jax
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import kyeo
 from kyeo.core.naming import reset_names
+from kyeo.saving import hdf5, hdf5_contents
 from tests.saving.builders import BUILDERS, inputs_for
 from tests.thin import thinned
 
@@ -99,3 +101,32 @@ def test_a_model_compiled_to_be_evaluated_only(tmp_path):
     model.save(tmp_path / "m.keras")
     for other in (kyeo.saving.load_model(tmp_path / "m.keras"), kyeo.models.clone_model(model)):
         assert other.optimizer is None and other.evaluate(np.ones((3, 2)), np.ones((3, 1)), verbose=0) == 1.0
+
+
+def test_groups_and_arrays_are_opened_once(tmp_path, monkeypatch):
+    """HDF5 takes longer to open one than to read it. Of files with very many none is kept, and all goes as before; a
+    large file in a zip is no copy in memory."""
+    model = BUILDERS[0](kyeo)
+    shake(model)
+    model.save(tmp_path / "m.keras")
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "a") as file:
+        file["layers/more/vars/0"] = np.ones(3)
+        names = []
+        file.visit(names.append)
+    opened, real = [], h5py.h5o.open
+    monkeypatch.setattr(h5py.h5o, "open", lambda *at, **more: opened.append(at) or real(*at, **more))
+    x = inputs_for(model)
+    for kept, held in ((2**15, 2**24), (3, 0)):
+        monkeypatch.setattr(hdf5_contents, "_KEPT_OPEN", kept)
+        monkeypatch.setattr(hdf5, "_HELD", held)
+        opened.clear()
+        other = kyeo.saving.load_model(tmp_path / "m.keras")
+        assert (len(opened) < len(names)) == (kept > 3)
+        assert_same(model, other, x)
+        other.set_weights([np.zeros_like(w) for w in other.get_weights()])
+        opened.clear()
+        with pytest.warns(UserWarning, match="no place for: layers/more"):
+            other.load_weights(tmp_path / "m.weights.h5")
+        assert (len(opened) < 1.5 * len(names)) == (kept > 3)
+        assert_same(model, other, x)
