@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import nn
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import array_dtype
+from kyeo.core.dtypes import array_dtype, is_float, widened
 from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
@@ -78,17 +78,16 @@ def _same(where: str, target: jax.Array, output: jax.Array, wanted: tuple[int, .
                       expected=f"a target of shape {wanted}" if output.ndim >= axes else "an axis of classes")
 
 
-def _wide(x: jax.Array) -> jax.Array:
-    """Half precision as float32: in the former 1 - epsilon is 1."""
-    return x.astype("float32") if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize < 4 else x
-
-
 def _clipped(x: jax.Array) -> jax.Array:
     return jnp.clip(x, settings.epsilon, 1 - settings.epsilon)
 
 
+def _rounded(values: jax.Array, target: jax.Array, output: jax.Array) -> jax.Array:
+    return values.astype(jnp.promote_types(target.dtype, output.dtype)) if is_float(output.dtype) else values
+
+
 def _log_probabilities(output: jax.Array, from_logits: bool, axis: int) -> jax.Array:
-    output = _wide(output)
+    output = output.astype(widened(output.dtype))  # in half precision 1 - epsilon is 1
     if from_logits:
         return nn.log_softmax(output, axis)
     return jnp.log(_clipped(output / jnp.sum(output, axis, keepdims=True)))
@@ -113,7 +112,7 @@ def categorical_crossentropy(
     target, output = to_array(target), to_array(output)
     _same("ops.categorical_crossentropy", target, output, output.shape)
     values = -jnp.sum(target * _log_probabilities(output, from_logits, axis), axis)
-    return values.astype(jnp.promote_types(target.dtype, output.dtype))
+    return _rounded(values, target, output)
 
 
 @op
@@ -146,13 +145,13 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     """
     target, output = to_array(target), to_array(output)
     _same("ops.binary_crossentropy", target, output, output.shape, 0)
-    dtype, output = jnp.promote_types(target.dtype, output.dtype), _wide(output)
+    wide = output.astype(widened(output.dtype))
     if from_logits:
-        yes, no = nn.log_sigmoid(output), nn.log_sigmoid(-output)
+        yes, no = nn.log_sigmoid(wide), nn.log_sigmoid(-wide)
     else:
-        output = _clipped(output)
-        yes, no = jnp.log(output), jnp.log(1.0 - output)
-    return (-(target * yes) - (1.0 - target) * no).astype(dtype)
+        wide = _clipped(wide)
+        yes, no = jnp.log(wide), jnp.log(1.0 - wide)
+    return _rounded(-(target * yes) - (1.0 - target) * no, target, output)
 
 
 @op

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.arrays import as_floats, to_array
-from kyeo.core.dtypes import is_float, widened
 from kyeo.core.op import op
 from kyeo.ops.kernels.length import root
 from kyeo.ops.kernels.settled import of_settled
-from kyeo.ops.rows import dtype_or_own, reduction, tuple_axis
+from kyeo.ops.rows import dtype_or_own, in_float32, reduction, tuple_axis
 from kyeo.ops.statistics import method_of
 
 __all__ = [
@@ -18,27 +17,20 @@ __all__ = [
     "nanprod", "nanquantile", "nanstd", "nansum", "nanvar",
 ]
 
-def _wide(fn: Any) -> Any:
-    """fn in float32 of half precision, rounded once: 65504 is soon reached."""
-    def wide(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
-        out = fn(x.astype(widened(x.dtype)) if is_float(x.dtype) else x, axis=axis, keepdims=keepdims)
-        return out.astype(x.dtype) if is_float(x.dtype) else out
-
-    return wide
-
 
 def _std(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
     return root(jnp.real(jnp.nanvar(x, axis, keepdims=keepdims)))
 
 
 nanmax = reduction("nanmax", of_settled(jnp.nanmax), "Largest element that is not NaN.", "[1.0, float('nan')]", "1.0")
-nanmean = reduction("nanmean", _wide(jnp.nanmean), "Mean of those that are not NaN.", "[1.0, float('nan')]", "1.0")
+nanmean = reduction("nanmean", in_float32(jnp.nanmean), "Mean of those that are not NaN.", "[1.0, float('nan')]", "1.0")
 nanmin = reduction("nanmin", of_settled(jnp.nanmin), "Smallest element that is not NaN.", "[1.0, float('nan')]", "1.0")
 nansum = reduction("nansum", jnp.nansum, "Sum of those that are not NaN.", "[1.0, float('nan')]", "1.0")
 nanmedian = reduction("nanmedian", jnp.nanmedian, "Middle of those not NaN.", "[1.0, 3.0, float('nan')]", "2.0")
 nanprod = reduction("nanprod", jnp.nanprod, "Product of those not NaN.", "[2.0, float('nan')]", "2.0")
-nanstd = reduction("nanstd", _wide(_std), "Standard deviation of those not NaN.", "[1.0, 3.0, float('nan')]", "1.0")
-nanvar = reduction("nanvar", _wide(jnp.nanvar), "Variance of those not NaN.", "[1.0, 3.0, float('nan')]", "1.0")
+nanstd = reduction(
+    "nanstd", in_float32(_std), "Standard deviation of those not NaN.", "[1.0, 3.0, float('nan')]", "1.0")
+nanvar = reduction("nanvar", in_float32(jnp.nanvar), "Variance of those not NaN.", "[1.0, 3.0, float('nan')]", "1.0")
 
 
 @op

@@ -9,7 +9,7 @@ from kyeo.core.arrays import to_array
 from kyeo.core.op import op
 from kyeo.ops.kernels.length import root
 from kyeo.ops.kernels.settled import of_settled, settled
-from kyeo.ops.rows import dtype_or_own, reduction, tuple_axis
+from kyeo.ops.rows import dtype_or_own, in_float32, reduction, tuple_axis
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "count_nonzero", "cumprod", "cumsum", "in_top_k",
@@ -17,23 +17,8 @@ __all__ = [
 ]
 
 
-def _mean(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
-    """Half precision is summed in float32: 65504 is soon reached."""
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    out = jnp.mean(x, axis, dtype=wide, keepdims=keepdims)
-    return out.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else out
-
-
-def _var(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    out = jnp.var(x, axis, dtype=wide, keepdims=keepdims)
-    return out.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else out
-
-
 def _std(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    out = root(jnp.real(jnp.var(x, axis, dtype=wide, keepdims=keepdims)))
-    return out.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else out
+    return root(jnp.real(jnp.var(x, axis, keepdims=keepdims)))
 
 
 def _logsumexp(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
@@ -50,12 +35,12 @@ amax = reduction("amax", of_settled(jnp.amax), "Largest element.", "[[1, 2], [3,
 amin = reduction("amin", of_settled(jnp.amin), "Smallest element.", "[[1, 2], [3, 4]], 0", "[1, 2]")
 any = reduction("any", jnp.any, "Whether some element is true.", "[True, False]", "True")
 logsumexp = reduction("logsumexp", _logsumexp, "log(sum(exp(x))), no overflow.", "[1000.0]", "1000.0")
-mean = reduction("mean", _mean, "Mean; of integers in float32.", "[[1, 2], [3, 4]], 0", "[2.0, 3.0]")
+mean = reduction("mean", in_float32(jnp.mean), "Mean; of integers in float32.", "[[1, 2], [3, 4]], 0", "[2.0, 3.0]")
 median = reduction("median", jnp.median, "Middle element.", "[1.0, 2.0, 9.0]", "2.0")
 ptp = reduction("ptp", of_settled(jnp.ptp), "Largest minus smallest.", "[1, 5]", "4")
-std = reduction("std", _std, "Standard deviation (divided by n).", "[1.0, 3.0]", "1.0")
+std = reduction("std", in_float32(_std), "Standard deviation (divided by n).", "[1.0, 3.0]", "1.0")
 sum = reduction("sum", jnp.sum, "Sum.", "[[1, 2], [3, 4]], 0", "[4, 6]")
-var = reduction("var", _var, "Variance (divided by n).", "[1.0, 3.0]", "1.0")
+var = reduction("var", in_float32(jnp.var), "Variance (divided by n).", "[1.0, 3.0]", "1.0")
 
 
 @op

@@ -1,6 +1,7 @@
 """How a row of a table becomes an op: a name, a function on arrays, a sentence and an example."""
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -9,13 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
-from kyeo.core.dtypes import array_dtype
+from kyeo.core.dtypes import array_dtype, is_float, widened
 from kyeo.core.errors import problem
 from kyeo.core.op import op
 
 __all__ = [
-    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "differ", "dtype_or_own", "named_op",
-    "reduction", "sized_by_values", "tuple_axis", "unary",
+    "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "differ", "dtype_or_own", "in_float32",
+    "named_op", "reduction", "sized_by_values", "tuple_axis", "unary",
 ]
 
 Function = Callable[..., Any]
@@ -60,6 +61,16 @@ def dtype_or_own(dtype: Any) -> Any:
     ('int32', None)
     """
     return None if dtype is None else array_dtype(dtype)
+
+
+def in_float32(fn: Function) -> Function:
+    """`fn(x, ...)`, of half precision worked out in float32 and rounded once: 65504 is soon reached, and digits lost."""
+    @functools.wraps(fn)
+    def wide(x: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
+        out: jax.Array = fn(x.astype(widened(x.dtype)), *args, **kwargs)
+        return out.astype(x.dtype) if is_float(x.dtype) else out
+
+    return wide
 
 
 def differ(size: Any, other: Any) -> bool:

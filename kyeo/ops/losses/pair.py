@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.arrays import as_floats, check_32_bits, refuse_masked
+from kyeo.core.dtypes import widened
 from kyeo.core.errors import NotMaskable, problem
 from kyeo.core.masks import get_mask, set_mask
 from kyeo.core.naming import snake_case
@@ -34,16 +35,17 @@ def rounded_once(fn: F) -> F:
     In half precision 1 - epsilon is 1, so probabilities are not kept off 1, and the square of 300 is infinite.
     """
     @functools.wraps(fn)
-    def wide(y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> jax.Array:
+    def rounded(y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> jax.Array:
         pred = as_array(y_pred, name="y_pred")
-        if not jnp.issubdtype(pred.dtype, jnp.floating) or pred.dtype.itemsize >= 4:
+        wide = widened(pred.dtype)
+        if pred.dtype == wide:
             return fn(y_true, pred, *args, **kwargs)
-        values = fn(y_true, pred.astype("float32"), *args, **kwargs)
-        rounded = values.astype(pred.dtype)
-        set_mask(rounded, get_mask(values))
-        return rounded
+        values = fn(y_true, pred.astype(wide), *args, **kwargs)
+        result = values.astype(pred.dtype)
+        set_mask(result, get_mask(values))
+        return result
 
-    return cast(F, wide)
+    return cast(F, rounded)
 
 
 def per_sample(fn: F) -> F:
