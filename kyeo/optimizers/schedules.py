@@ -43,7 +43,7 @@ class LearningRateSchedule(Configurable):
     """
 
     def __call__(self, step: Any) -> Any:
-        """The learning rate at `step` (an integer, or a traced scalar; those of this module take arrays of steps, too)."""
+        """The learning rate at `step` (an integer, or a traced scalar; those here take arrays of steps, too)."""
         raise problem("A schedule must say what the rate of a step is.", where=self, kind=NotImplementedError,
                       fix="write `__call__(self, step)`")
 
