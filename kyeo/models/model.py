@@ -229,7 +229,8 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
     def output_names(self) -> list[str]:
         """Names of the outputs: those of the layers that make them; those of a dict go by their keys.
 
-        Others may be set before `compile`; losses, metrics and labels then go by them, files do not keep them.
+        Others may be set before `compile`; losses, metrics and labels then go by them. Files do not keep them: where
+        losses name them, `load_model(path, compile=False)`, set them again and compile.
         """
         if "_output_names" in self.__dict__:
             return self.__dict__["_output_names"]
