@@ -130,8 +130,8 @@ class Progbar:
                           received=f"{[*stateful_metrics]} and {[*stateless_metrics]}")
         self.target, self.width, self.interval, self.unit_name = target, width, interval, unit_name
         self.verbose = 1 if verbose == "auto" else one_of(self, (0, 1, 2), verbose=int(verbose))
-        self._averaged = None if stateless_metrics is None else set(stateless_metrics)
-        self._as_they_are = set(stateful_metrics or ())
+        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
+        self.stateful_metrics = set(stateful_metrics or ()) if stateless_metrics is None else None
         self.label = ""
         self._display = _display() if self.verbose == 1 else _Log()
         self._pause = max(interval, self._display.pause)
@@ -191,7 +191,8 @@ class Progbar:
     def _average(self, current: int, values: Iterable[tuple[str, Any]], final: bool) -> None:
         steps = max(current - self._seen, 1)
         for name, value in values:
-            averaged = name in self._averaged if self._averaged is not None else name not in self._as_they_are
+            averaged = (name in (self.stateless_metrics or ()) if self.stateful_metrics is None
+                        else name not in self.stateful_metrics)
             if final or not averaged or name not in self._sums:
                 steps_here = steps if averaged and not final else 1
                 self._sums[name] = [value * steps_here if averaged else value, steps_here]

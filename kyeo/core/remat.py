@@ -74,15 +74,16 @@ class RematScope:
         self.mode = one_of("RematScope", _MODES, mode=mode)
         self.output_size_threshold = positive_int("RematScope", minimum=0, output_size_threshold=output_size_threshold)
         self.layer_names = list(layer_names or [])
+        self._open: list[scope] = []  # entered again while it is open, it stands here twice
 
     def __enter__(self) -> "RematScope":
         wanted = Remat(self.mode, self.output_size_threshold, tuple(self.layer_names))
-        self._scope = scope(remat=None if self.mode is None else wanted)
-        self._scope.__enter__()
+        self._open.append(scope(remat=None if self.mode is None else wanted))
+        self._open[-1].__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._scope.__exit__(*exc)
+        self._open.pop().__exit__(*exc)
 
 
 def remat(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """The scopes that users open: values for variables, a prefix for paths, a device. Each is a `with` around `scope`."""
 
 from collections.abc import Iterable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any
 
 import jax
@@ -15,18 +15,21 @@ __all__ = ["StatelessScope", "SymbolicScope", "device", "name_scope"]
 
 
 class _Block:
-    """A `with` block around `scope`; `_changes` says what changes."""
+    """A `with` block around `scope`, which may be entered again while it is open; `_changes` says what changes."""
+
+    _open: list[scope]
 
     def _changes(self) -> dict[str, Any]:
         raise NotImplementedError
 
     def __enter__(self) -> Any:
-        self._scope = scope(**self._changes())
-        self._scope.__enter__()
+        opened = scope(**self._changes())
+        self.__dict__.setdefault("_open", []).append(opened)
+        opened.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._scope.__exit__(*exc)
+        self._open.pop().__exit__(*exc)
 
 
 class StatelessScope(_Block):
@@ -129,6 +132,7 @@ class name_scope(_Block):
             raise problem("The name of a scope must be a string without '/'.", received=f"name={name!r}",
                           where="name_scope", expected='a plain name such as "encoder"')
         self.name, self.caller, self.deduplicate, self.override_parent = name, caller, deduplicate, override_parent
+        self._tokens: list[Token[Any]] = []
 
     def _changes(self) -> dict[str, Any]:
         parent, inner = current().path, _innermost.get()
@@ -136,12 +140,12 @@ class name_scope(_Block):
             inner[0] is self.caller and inner[1] == self.name and inner[2] == parent)
         before = parent if self.override_parent is None else self.override_parent
         path = parent if same else f"{before}/{self.name}" if before else self.name
-        self._token = _innermost.set((self.caller, self.name, path))
+        self._tokens.append(_innermost.set((self.caller, self.name, path)))
         return {"path": path}
 
     def __exit__(self, *exc: object) -> None:
         super().__exit__(*exc)
-        _innermost.reset(self._token)
+        _innermost.reset(self._tokens.pop())
 
 
 def device(device_name: Any) -> Any:

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 
 from kyeo import ops
 from kyeo.core.errors import boolean, describe, problem
+from kyeo.core.plain import plainly
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
+from kyeo.layers.call_spec import shape_of
 from kyeo.layers.layer import Layer
 from kyeo.ops.kernels import at_unit_length
 
@@ -38,13 +40,23 @@ class _Merge(Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
-        """Check the shapes."""
+    @plainly
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.built:  # else `build` looks: the rows of one array are no inputs either
+            inputs = args[0] if args else kwargs.get("inputs")
+            self._check_list(shape_of(inputs))
+        return super().__call__(*args, **kwargs)
+
+    def _check_list(self, input_shape: Any) -> None:
         good = isinstance(input_shape, (list, tuple)) and all(isinstance(s, (list, tuple)) for s in input_shape)
         if not good or not input_shape or (self.exactly and len(input_shape) != self.exactly):
             raise problem("The layer takes a list of tensors.", received=f"input of shape {input_shape}", where=self,
                           expected=f"a list of {f'{self.exactly} tensors' if self.exactly else 'tensors'}",
                           fix="call it on [x, y]")
+
+    def build(self, input_shape: Any) -> None:
+        """Check the shapes."""
+        self._check_list(input_shape)
         shapes = [tuple(s) for s in input_shape]
         if any(len(_sizes(shapes, group, self.stretches)) > 1 for group in self.alike(shapes)):
             raise self.misfit(shapes, self.rule)

@@ -40,6 +40,7 @@ class FBetaScore(Metric):
     ):
         super().__init__(name=name, dtype=dtype)
         self.average = one_of(self, (None, "micro", "macro", "weighted"), average=average)
+        self.axis = None if average == "micro" else 0  # what is summed over: all, or the samples
         self.beta = number(self, beta=beta, check=lambda b: b > 0, expected="a number above 0")
         self.threshold = number(self, optional=True, threshold=threshold, check=lambda t: 0 < t <= 1,
                                 expected="a number above 0, at most 1")
@@ -66,7 +67,7 @@ class FBetaScore(Metric):
         cells = (called * true, called * (1 - true), (1 - called) * true, true)
         for name, cell in zip(_COUNTS, cells):
             counted = jnp.where(weight == 0, 0, cell * weight)
-            getattr(self, name).assign_add(jnp.sum(counted, axis=None if self.average == "micro" else 0))
+            getattr(self, name).assign_add(jnp.sum(counted, axis=self.axis))
 
     def result(self) -> jax.Array:
         """The score so far, one for each class where `average` is None."""

@@ -225,14 +225,29 @@ class Model(StateTree, ModelFiles, Trainer, Layer):
         """Names of the inputs."""
         return [t.name for t in (self._graph.input_tensors if self._graph else ())]
 
-    @_OfGraph
+    @property
     def output_names(self) -> list[str]:
-        """Names of the outputs: those of the layers that make them; those of a dict go by their keys."""
+        """Names of the outputs: those of the layers that make them; those of a dict go by their keys.
+
+        Others may be set before `compile`; losses, metrics and labels then go by them. Files do not keep them: where
+        losses name them, `load_model(path, compile=False)`, set them again and compile.
+        """
+        if "_output_names" in self.__dict__:
+            return self.__dict__["_output_names"]
         if self._graph is None:
-            return list(self.__dict__.get("_output_names", []))
+            return []
         if isinstance(self._graph.outputs, dict) and nesting_of(self._graph.outputs) is None:
             return list(self._graph.outputs)
         return [t.node.name if t.node else t.name for t in self._graph.output_tensors]
+
+    @output_names.setter
+    def output_names(self, names: list[str]) -> None:
+        graph = self.__dict__.get("_graph")
+        if graph is not None and (isinstance(graph.outputs, dict) or len(names) != len(graph.output_tensors)):
+            raise problem("These names do not fit the outputs.", received=f"output_names={names}", where=self,
+                          expected="the keys of the dict of outputs, which cannot be changed"
+                          if isinstance(graph.outputs, dict) else f"{len(graph.output_tensors)} names")
+        self.__dict__["_output_names"] = names
 
     @_OfGraph
     def operations(self) -> list[Any]:

@@ -43,7 +43,7 @@ class LearningRateSchedule(Configurable):
     """
 
     def __call__(self, step: Any) -> Any:
-        """The learning rate at `step` (an integer, or a traced scalar)."""
+        """The learning rate at `step` (an integer, or a traced scalar; those here take arrays of steps, too)."""
         raise problem("A schedule must say what the rate of a step is.", where=self, kind=NotImplementedError,
                       fix="write `__call__(self, step)`")
 
@@ -149,7 +149,7 @@ class PolynomialDecay(LearningRateSchedule):
     def __call__(self, step: Any) -> jax.Array:
         done = _float(step) / self.decay_steps
         if self.cycle:
-            begun = -_whole_periods(-unwrap(step), self.decay_steps)
+            begun = -_whole_periods(-jnp.asarray(unwrap(step)), self.decay_steps)
             done = done / jnp.maximum(begun, 1)
         left = 1 - jnp.minimum(done, 1)
         span = self.initial_learning_rate - self.end_learning_rate
@@ -182,8 +182,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __call__(self, step: Any) -> jax.Array:
         step = jnp.asarray(unwrap(step))
-        passed = np.asarray(self.boundaries).astype(step.dtype) < step
-        return _float(np.asarray(self.values, rate_dtype()))[jnp.sum(passed)]
+        passed = np.asarray(self.boundaries).astype(step.dtype) < step[..., None]
+        return _float(np.asarray(self.values, rate_dtype()))[jnp.sum(passed, axis=-1)]
 
 
 class CosineDecay(LearningRateSchedule):

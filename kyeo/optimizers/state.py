@@ -55,7 +55,7 @@ class _OptimizerState(SaysWhatIsGone, Configurable):
     """The half of `Optimizer` that holds things; the other half makes the steps."""
 
     _KIND = "Optimizers"
-    _not_owned = frozenset({"_given", "_trainable_variables"})  # where its variables are not looked for
+    _not_owned = frozenset({"_given", "_trainable_variables", "_undecayed"})  # where its variables are not looked for
 
     def __init__(
         self, learning_rate: Any, weight_decay: float | None = None, clipnorm: float | None = None,

@@ -32,6 +32,9 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if num_classes is None:
+        if not labels.size:
+            raise problem("Without labels the number of classes is not known.", received=f"x={x}",
+                          expected="one label or more", where="to_categorical", fix="to_categorical(x, num_classes)")
         num_classes = int(labels.max()) + 1
     num_classes = positive_int("to_categorical", num_classes=num_classes)
     if isinstance(labels, jax.Array):

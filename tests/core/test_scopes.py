@@ -35,6 +35,25 @@ def test_stateless_scope():
     assert block.get_current_value(layer.gamma) is None
 
 
+@pytest.mark.parametrize("opened, seen", [
+    (lambda library: library.name_scope("a"), lambda library: library.Variable(0.0, name="v").path),
+    (lambda library: library.RematScope("full"),
+     lambda library: any(v for k, v in vars(library.layers.Dense(1)).items() if k in ("_remat", "_remat_mode"))),
+])
+def test_a_scope_is_entered_again_while_it_is_open(opened, seen):
+    def what_is_seen(library):
+        block, out = opened(library), []
+        with block:
+            with block:
+                out.append(seen(library))
+            out.append(seen(library))
+        with block:
+            out.append(seen(library))
+        return [*out, seen(library)]
+
+    assert what_is_seen(kyeo) == what_is_seen(keras)
+
+
 def test_losses_of_layers_are_collected():
     layer = kyeo.layers.Dense(1, activity_regularizer="l2")
     layer.build((None, 2))

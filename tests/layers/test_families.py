@@ -68,7 +68,12 @@ def test_functional_forms(name):
     words = {"concatenate": {"axis": 0}, "dot": {"axes": 1, "normalize": True}}.get(name, {})
     ours, theirs = (getattr(room.layers, name)([x, y], **words) for room in (kyeo, keras))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
-    assert getattr(LAYERS, name)([kyeo.Input((4,)), kyeo.Input((4,))], name="merged").node.target.name == "merged"
+    graph = getattr(LAYERS, name)([kyeo.Input((4,)), kyeo.Input((4,))], name="merged")
+    merged = graph.node.target
+    assert merged.name == "merged" and merged.built
+    for alone in (np.ones((2, 4), "float32"), kyeo.Input((4,)), []):  # its rows are not what is merged
+        with pytest.raises(ValueError, match=r"takes a list(.|\n)*call it on \[x, y\]"):
+            merged(alone)
 
 
 @pytest.mark.parametrize("name, words, shapes, wanted", [

@@ -465,6 +465,21 @@ def test_a_subclass_keeps_what_it_calls_by_the_names_of_a_graph(room, name):
                 setattr(graph, name, (8, 8))
 
 
+def test_outputs_are_given_other_names():
+    """As in Keras, where the list is a plain attribute that `compile` reads."""
+    x = kyeo.Input((2,))
+    one, two = layers.Dense(1, name="one")(x), layers.Dense(1, name="two")(x)
+    model = kyeo.Model(x, [one, two])
+    model.output_names = ["p", "q"]
+    model.compile(loss={"q": "mae", "p": "mse"}, metrics={"q": ["mse"]})
+    labels = {"q": X[:4, :1], "p": X[:4, :1]}
+    results = model.evaluate(X[:4, :2], labels, verbose=0, return_dict=True)
+    assert list(results) == ["loss", "p_loss", "q_loss", "q_mse"] and model.output_names == ["p", "q"]
+    for wrong, outputs in ((["p"], [one, two]), (["p", "q"], {"a": one, "b": two})):
+        with pytest.raises(ValueError, match="do not fit the outputs"):
+            kyeo.Model(x, outputs).output_names = wrong
+
+
 def test_a_prediction_of_one_batch_speaks_when_asked(capsys):
     model = kyeo.Sequential([layers.Input((2,)), layers.Flatten()])
     said = {}

@@ -415,6 +415,10 @@ def test_averages_are_those_of_scikit_learn(average, kind):
         np.testing.assert_allclose(fed(cls(average=average), kind, lambda seed: weights_for("", seed)), want, rtol=1e-5)
 
 
+def test_the_axis_of_f_scores_can_be_read():
+    assert metrics.F1Score().axis == 0 and metrics.FBetaScore(average="micro").axis is None
+
+
 def test_average_of_two_classes_with_one_score():
     true, pred = DATA[0]["yes-no-mixed"]
     want = sk.precision_score(true, pred.ravel() > 0.5, average="macro", zero_division=0)

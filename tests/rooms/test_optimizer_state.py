@@ -124,8 +124,10 @@ def test_constraints_are_applied_after_the_step():
 def test_decay_leaves_out_what_is_excluded():
     kernel, bias, gamma = (Variable([1.0], name=name) for name in ("kernel", "bias", "gamma"))
     optimizer = optimizers.SGD(1.0, weight_decay=0.5)
-    optimizer.exclude_from_weight_decay(var_list=[gamma], var_names=["bi.s"])
+    frozen = Variable([1.0], name="frozen")
+    optimizer.exclude_from_weight_decay(var_list=[gamma, frozen], var_names=["bi.s"])
     optimizer.apply([np.zeros(1)] * 3, [kernel, bias, gamma])
+    assert [v.name for v in optimizer.variables] == ["iteration", "learning_rate"]  # weights are no state of its own
     assert [float(v.value[0]) for v in (kernel, bias, gamma)] == [0.5, 1.0, 1.0]
     with pytest.raises(ValueError, match="before the optimizer is built"):
         optimizer.exclude_from_weight_decay(var_names=["kernel"])

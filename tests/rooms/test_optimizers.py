@@ -166,6 +166,7 @@ def test_schedule_is_that_of_keras(kind, arguments):
     with jax.disable_jit():
         wanted = [their(jnp.int32(step)) for step in steps]
     close(got, wanted, kind)
+    close(mine(steps.reshape(5, 5)), np.reshape(wanted, (5, 5)), "many steps at once, as for a drawing")
     for step in (0, 7, 14):
         close(mine(step), wanted[step], f"step {step}, a Python int")
     assert mine.get_config() == their.get_config()

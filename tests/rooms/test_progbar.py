@@ -176,7 +176,8 @@ def test_averages_are_as_in_keras(capsys, options):
         bar.add(4, [("a", 2.0), ("b", 5.0)])
         bar.update(8, [("a", 4.0), ("b", 1.0)], finalize=False)
         sums = bar._sums if kind is Progbar else bar._values
-        outputs.append({name: total / count for name, (total, count) in sums.items()})
+        outputs.append([bar.stateful_metrics, bar.stateless_metrics,
+                        {name: total / count for name, (total, count) in sums.items()}])
     assert outputs[0] == outputs[1]
 
 
@@ -237,6 +238,9 @@ def test_to_categorical_checks_the_range():
     for labels in ([0, -1], [0, 3]):
         with pytest.raises(ValueError, match=r"for 3 classes"):
             utils.to_categorical(labels, 3)
+    assert utils.to_categorical([], 3).shape == (0, 3)
+    with pytest.raises(ValueError, match=r"number of classes is not known(.|\n)*to_categorical\(x, num_classes\)"):
+        utils.to_categorical([])
 
 
 @pytest.mark.parametrize("order", [1, 2, np.inf])
