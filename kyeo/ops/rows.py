@@ -64,7 +64,7 @@ def dtype_or_own(dtype: Any) -> Any:
 
 
 def in_float32(fn: Function) -> Function:
-    """`fn(x, ...)`, of half precision worked out in float32 and rounded once: 65504 is soon reached, and digits lost."""
+    """`fn(x, ...)`, of half precision worked out in float32 and rounded once: 65504 is soon reached."""
     @functools.wraps(fn)
     def wide(x: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
         out: jax.Array = fn(x.astype(widened(x.dtype)), *args, **kwargs)
