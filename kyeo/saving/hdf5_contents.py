@@ -19,7 +19,7 @@ __all__ = ["LAYERS_2_12", "MAX_DEPTH", "PACKED", "Contents", "OpenArray", "conte
 
 PACKED = 20  # how often packed bytes count as evidence
 MAX_DEPTH = 100  # groups in groups
-_KEPT_OPEN = 2**15  # objects; each takes some kilobytes of HDF5's memory
+_KEPT_OPEN = 2**14  # objects; each takes 15 kB of HDF5's memory
 LAYERS_2_12 = "_layer_checkpoint_dependencies"  # where Keras 2.12 kept the layers of a graph
 
 
@@ -195,8 +195,8 @@ def is_known_part(path: str) -> bool:
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
     taken = {f"{path}/vars" if path else "vars" for path in used}
-    known = contents(file, where)
-    if known.is_whole:
+    known: Contents | None = getattr(file, "contents", None)  # weights alone are read without a look at all that is there
+    if known is not None and known.is_whole:
         full = [path for path, group in known.groups.items() if group.links and path not in taken]
     else:
         full = [path for path, _, links in _objects(file, where, until="vars", without=taken) if links]

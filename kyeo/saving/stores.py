@@ -13,7 +13,7 @@ from kyeo.core.errors import problem
 from kyeo.core.owned import VariableOwner
 from kyeo.core.tensors import Tensors
 from kyeo.saving.hdf5 import ReadGroup
-from kyeo.saving.hdf5_contents import contents, is_known_part, stray_groups
+from kyeo.saving.hdf5_contents import is_known_part, stray_groups
 from kyeo.saving.hdf5_writing import WriteGroup, as_array
 
 __all__ = ["Group", "Hdf5Reader", "Hdf5Writer", "Reader", "TensorReader", "TensorWriter", "Writer"]
@@ -73,7 +73,6 @@ class Hdf5Reader:
     def __init__(self, file: Any, where: str):
         self._file, self.where = file, where
         self._chain: dict[str, Any] = {}
-        contents(file, where)  # everything is opened once
 
     def group(self, path: str, item: Any) -> ReadGroup:
         """The arrays of `item`."""
