@@ -195,7 +195,7 @@ def is_known_part(path: str) -> bool:
 def stray_groups(file: Any, used: set[str], where: str) -> list[str]:
     """Paths of the groups that hold variables of layers and that nobody asked for."""
     taken = {f"{path}/vars" if path else "vars" for path in used}
-    known: Contents | None = getattr(file, "contents", None)  # weights alone are read without a look at all that is there
+    known: Contents | None = getattr(file, "contents", None)  # weights alone are read without
     if known is not None and known.is_whole:
         full = [path for path, group in known.groups.items() if group.links and path not in taken]
     else:
