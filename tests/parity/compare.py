@@ -92,7 +92,7 @@ def unlike(mine, theirs, tolerance=1e-5, floor=1e-3):
 
 def tolerance(case):
     """How far values may be apart: what rounding leaves in the case's number types."""
-    types = str(case.get("policy")) + str(case.get("dtype"))
+    types = " ".join(map(str, (case.get("policy"), case.get("dtype"), (case.get("config") or {}).get("dtype"))))
     return 4e-2 if "bfloat16" in types else 1e-2 if "16" in types else 1e-5 if "cls" in case else 3e-4
 
 
