@@ -83,6 +83,8 @@ def draw(rng):
     if any(word in name for word in (*CATEGORICAL, "IoU", "Tversky", "Dice")):
         shape = (*shape[:-1], rng.choice([2, 3]))
     kinds = [None, "scalar"] + ["rows"] * (rank < 3 and name not in ("Dice", "Tversky")) + ["column", "all", "but last"] * (room == "metrics" and rank < 3 and "Score" not in name)  # Keras makes outer products
+    if "IoU" in name:
+        kinds = [None]  # Keras drops their fractions
     if name == "CTC":
         shape, rank = (rng.choice([1, 3]), rng.choice([4, 6]), 4), 3
     elif name == "Circle":
