@@ -12,6 +12,7 @@ import jax
 
 from kyeo.core.errors import one_of, positive_int, problem
 from kyeo.core.scope import current, scope
+from kyeo.core.scopes import Block
 from kyeo.core.symbolic import any_symbolic
 from kyeo.core.threaded import threaded
 
@@ -53,7 +54,7 @@ def _computed_again(run: Callable[[], Any], policy: Any = None) -> Any:
     return threaded(lambda wrap, values: jax.checkpoint(wrap(run), policy=policy)(values))
 
 
-class RematScope:
+class RematScope(Block):
     """Layers made inside this block compute their values again for the gradient.
 
     Args:
@@ -74,16 +75,10 @@ class RematScope:
         self.mode = one_of("RematScope", _MODES, mode=mode)
         self.output_size_threshold = positive_int("RematScope", minimum=0, output_size_threshold=output_size_threshold)
         self.layer_names = list(layer_names or [])
-        self._open: list[scope] = []  # entered again while it is open, it stands here twice
 
-    def __enter__(self) -> "RematScope":
+    def _changes(self) -> dict[str, Any]:
         wanted = Remat(self.mode, self.output_size_threshold, tuple(self.layer_names))
-        self._open.append(scope(remat=None if self.mode is None else wanted))
-        self._open[-1].__enter__()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._open.pop().__exit__(*exc)
+        return {"remat": None if self.mode is None else wanted}
 
 
 def remat(f: Callable[..., Any]) -> Callable[..., Any]:

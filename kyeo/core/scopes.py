@@ -11,10 +11,10 @@ from kyeo.core.errors import problem
 from kyeo.core.scope import current, scope
 from kyeo.core.variable import Variable, unwrap
 
-__all__ = ["StatelessScope", "SymbolicScope", "device", "name_scope"]
+__all__ = ["Block", "StatelessScope", "SymbolicScope", "device", "name_scope"]
 
 
-class _Block:
+class Block:
     """A `with` block around `scope`, which may be entered again while it is open; `_changes` says what changes."""
 
     _open: list[scope]
@@ -32,7 +32,7 @@ class _Block:
         self._open.pop().__exit__(*exc)
 
 
-class StatelessScope(_Block):
+class StatelessScope(Block):
     """Inside this block variables have the values given, and what is assigned to them stays in the block.
 
     Args:
@@ -94,7 +94,7 @@ class StatelessScope(_Block):
         return self.state_mapping.get(variable) if value is None else value
 
 
-class SymbolicScope(_Block):
+class SymbolicScope(Block):
     """Inside this block only shapes are wanted; layers that draw or count may leave it.
 
     >>> import kyeo
@@ -111,7 +111,7 @@ class SymbolicScope(_Block):
 _innermost: ContextVar[tuple[Any, str, str] | None] = ContextVar("kyeo_name_scope", default=None)
 
 
-class name_scope(_Block):
+class name_scope(Block):
     """Variables and layers made inside this block have its name before their path.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 from kyeo.core.errors import is_told, problem
 from kyeo.core.tensors import DamagedFile
 
-__all__ = ["LAYERS_2_12", "MAX_DEPTH", "PACKED", "Contents", "OpenArray", "contents", "evidence", "is_known_part",
+__all__ = ["LAYERS_2_12", "MAX_DEPTH", "PACKED", "Contents", "OpenArray", "evidence", "is_known_part",
            "name_in_file", "refused", "stored_size", "stray_groups", "telling"]
 
 PACKED = 20  # how often packed bytes count as evidence
@@ -86,14 +86,6 @@ def name_in_file(key: str) -> bytes:
     return key.encode(errors="surrogateescape")
 
 
-def contents(file: Any, where: str) -> Contents:
-    """What lies in an open file; it is gone through once."""
-    if getattr(file, "contents", None) is None:
-        file.contents = _gone_through(file, where)
-    found: Contents = file.contents
-    return found
-
-
 def _gone_through(file: Any, where: str) -> Contents:
     known = Contents()
     for path, item, links in _objects(file, where):
@@ -117,7 +109,9 @@ def evidence(file: Any, where: str) -> tuple[int, int]:
 
     Packed bytes count up to twenty times.
     """
-    known = contents(file, where)
+    if getattr(file, "contents", None) is None:  # gone through once
+        file.contents = _gone_through(file, where)
+    known: Contents = file.contents
     return min(known.total, PACKED * file.id.get_filesize()), known.count
 
 
