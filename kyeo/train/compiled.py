@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from kyeo.core.compile_cache import unwritten
 from kyeo.core.scope import scope
 from kyeo.ops.kernels import onednn
+from kyeo.train.cost import Cost
 
 __all__ = ["Asker", "CompiledStep", "StepChanged", "running", "shared_step"]
 
@@ -63,6 +64,27 @@ def _outputs(kept: Any, data: Any) -> Any:
     return _step(_whole([], kept), data, None)[0]
 
 
+def _with_onednn(options: dict[str, Any]) -> Any:
+    return jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
+
+
+def _unwritten(step: Callable[..., Any]) -> Callable[..., Any]:
+    """The step, never written into JAX's cache where oneDNN is in it."""
+    known: set[Any] = set()  # data that it was compiled for
+
+    def run(donated: Any, kept: Any, data: Any, rows: Any) -> Any:
+        leaves, structure = jax.tree.flatten((data, rows))
+        key = structure, *((leaf.shape, leaf.dtype) for leaf in leaves)
+        if key in known:
+            return step(donated, kept, data, rows)
+        with unwritten():
+            result = step(donated, kept, data, rows)
+        known.add(key)
+        return result
+
+    return run if onednn.compiler_options() else step
+
+
 class CompiledStep:
     """The compiled forms of a step: for one batch, and for many stacked ones.
 
@@ -76,33 +98,44 @@ class CompiledStep:
         # Of a few rows, without a new state: one of nothing but None is 8 of 480 us of the tutorial's CNN. A function
         # of its own (`partial`), since JAX shares what it traced and compiled among those that run the same.
         self.outputs = jax.jit(functools.partial(_outputs), compiler_options=onednn.few_rows_options())
-        self.costs: dict[Any, tuple[float, bool, Any]] = {}  # and what a step gives, by the shapes of the data
+        self.costs: dict[Any, Cost] = {}  # by the shapes of the data
         self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
+        self._sizes: set[int] = set()  # rows of large predictions
         self._folded: dict[Any, Callable[..., Any]] = {}
 
     @functools.cached_property
     def jitted_long(self) -> Any:
         """What `long` runs, as JAX's function."""
-        options = onednn.compiler_options()
-        return jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
+        return _with_onednn(onednn.compiler_options())
 
     @functools.cached_property
     def long(self) -> Callable[..., Any]:
         """One step for a training that is long enough: with oneDNN, whose programs JAX cannot keep on disk."""
-        step = self.jitted_long
-        known: set[Any] = set()  # data that it was compiled for
+        return _unwritten(self.jitted_long)
 
-        def run(donated: Any, kept: Any, data: Any, rows: Any) -> Any:
-            leaves, structure = jax.tree.flatten((data, rows))
-            key = structure, *((leaf.shape, leaf.dtype) for leaf in leaves)
-            if key in known:
-                return step(donated, kept, data, rows)
-            with unwritten():
-                result = step(donated, kept, data, rows)
-            known.add(key)
-            return result
+    @functools.cached_property
+    def jitted_large(self) -> Any:
+        """What `large` runs, as JAX's function."""
+        return _with_onednn(onednn.large_options())
 
-        return run if onednn.compiler_options() else step
+    @functools.cached_property
+    def large(self) -> Callable[..., Any]:
+        """One step of a large prediction, with oneDNN for products too."""
+        return _unwritten(self.jitted_large)
+
+    def size_for(self, rows: int) -> int:
+        """How many rows a large prediction of `rows` takes: a size that was taken before, an eighth more at most, or
+        the next of 32 between a power of two and the next, so that few programs are compiled.
+
+        >>> step = CompiledStep()
+        >>> step.size_for(4000), step.size_for(3900), step.size_for(3000)
+        (4032, 4032, 3008)
+        """
+        near = [size for size in self._sizes if rows <= size <= rows * 9 // 8]
+        step = max(1 << (rows - 1).bit_length() >> 6, 1)
+        size = min(near, default=-(-rows // step) * step)
+        self._sizes.add(size)
+        return size
 
     def folded(self, example: Any, whole_epochs: bool = False) -> Callable[..., Any]:
         """`count` steps (or epochs) in one dispatch: the batches lie stacked, a loop on the device takes them one by

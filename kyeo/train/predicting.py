@@ -33,14 +33,16 @@ def predict(model: Any, given: Any, batch_size: int | None, verbose: Any, steps:
     size = batch_size or 32
     alone = quiet and callbacks is None and steps is None
     if alone and isinstance(x, np.ndarray) and 0 < len(x) <= size and model.built:
-        quick = _predict_one_batch(model, x, batch_size, size, as_given=x is given)
+        quick = _predict_one_batch(model, x, min(size, 1 << (len(x) - 1).bit_length()), batch_size if x is given else 0)
         if quick is not None:
             return quick
     source = as_source(x, batch_size=batch_size, steps=steps)
     prepare.build_weights(model, source.peek()[0])
     left_open = batch_size is None and callbacks is None and steps is None
     if left_open and isinstance(x, np.ndarray) and model.pads_predictions:
-        size = min(model.runner("predict").rows_per_dispatch(source.peek(), size), 1 << (len(x) - 1).bit_length())
+        size = model.runner("predict").rows_per_dispatch(source.peek(), size, len(x))
+        if alone and verbose == 0 and len(x) <= size and (quick := _predict_one_batch(model, x, size)) is not None:
+            return quick
         source = as_source(x, batch_size=size)
     listed = callback_list(model, callbacks, verbose, False, epochs=1, steps=source.num_batches)
     parts: list[Any] = []
@@ -59,19 +61,21 @@ def predict(model: Any, given: Any, batch_size: int | None, verbose: Any, steps:
     return outputs
 
 
-def _predict_one_batch(model: Any, x: np.ndarray, batch_size: int | None, size: int, as_given: bool) -> Any:
-    """One dispatch for a batch that fits in a step; None where the general way has to be taken."""
+def _predict_one_batch(model: Any, x: np.ndarray, bucket: int, batch_size: int | None = 0) -> Any:
+    """One dispatch, of `bucket` rows, for a batch that fits in a step; None where the general way has to be taken.
+
+    `batch_size` is what was asked for with these very rows, or 0.
+    """
     if not model.pads_predictions or model.run_eagerly or not _is_plain(x):
         return None
     prepare.build_weights(model, x)
     rows = len(x)
-    bucket = min(size, 1 << (rows - 1).bit_length())
     runner = model.runner("predict")
     if x.dtype == np.float64:
         x = x.astype("float32")
     elif x.dtype.itemsize == 8:
         return None  # 64-bit integers are checked for overflow on the general way
-    elif rows == bucket and as_given:
+    elif rows == bucket and batch_size != 0:
         runner.expect(x, batch_size)
     batch = (x, None, None) if rows == bucket else pad_batch((x, None, None), bucket)[0]
     outputs = runner.predict(batch)

@@ -6,6 +6,7 @@ import pytest
 
 import kyeo
 from kyeo.train import runner
+from kyeo.train.cost import step_cost
 
 
 def dense():
@@ -34,7 +35,7 @@ def test_rows_in_a_dispatch(monkeypatch):
     flops = 2 * (8 * 16 + 16 * 3)
     for wanted, limit in ((1024, 2e9), (256, 300 * flops), (32, 5 * flops)):
         monkeypatch.setattr(runner, "_DISPATCH_FLOPS", limit)
-        assert model.runner("predict").rows_per_dispatch((x[:32], None, None), 32) == wanted
+        assert model.runner("predict").rows_per_dispatch((x[:32], None, None), 32, 2000) == wanted
     assert convolution_cost() == pytest.approx(2 * 4 * 4 * 8 * 3 * 3 * 8, rel=1e-6)
 
 
@@ -42,7 +43,7 @@ def convolution_cost():
     model = convolution()  # a step keeps no model alive
     step = model.runner("predict")
     traced = step._asking(lambda: step._compiled.single.trace(*step.state(), (np.ones((1, 6, 6, 8), "f"), None, None), None))
-    return runner.step_cost(traced.jaxpr)[0]
+    return step_cost(traced).flops
 
 
 def test_a_size_that_was_asked_for_is_kept():

@@ -26,7 +26,7 @@ from kyeo.core.compile_cache import unwritten
 from kyeo.core.scope import current
 from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size
 
-__all__ = ["compiler_options", "convolve", "few_rows_options", "kernel_gradient", "takes"]
+__all__ = ["compiler_options", "convolve", "few_rows_options", "kernel_gradient", "large_options", "takes"]
 
 OPTIONS = {"xla_cpu_experimental_onednn_custom_call": True}
 # For a few rows neither library is worth its call (measured, one row by XLA's own code: the tutorial's CNN 0.53 instead
@@ -57,6 +57,12 @@ def compiler_options() -> dict[str, Any]:
 def few_rows_options() -> dict[str, Any]:
     """The options to compile a prediction of a few rows with."""
     return FEW_ROWS_OPTIONS if compiler_options() else {}
+
+
+def large_options() -> dict[str, Any]:
+    """The options to compile a large prediction with: what YNNPACK leaves to oneDNN are its products."""
+    options = compiler_options()
+    return options and options | FEW_ROWS_OPTIONS
 
 
 def answers() -> bool:
