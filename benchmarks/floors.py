@@ -200,7 +200,7 @@ def compiled_step(name: str) -> tuple[Any, Any, tuple[Any, ...], int]:
     batch = (x[: plan.batch], y[: plan.batch], None)
     runner = model.runner("train")
     # the form that `fit` takes in the benchmark, but single steps where it folds many into a dispatch
-    long = runner.is_long(batch, None, plan.steps)
+    long = runner.form(batch, None, plan.steps) == "long"
     jitted = runner._compiled.jitted_long if long else runner._compiled.single
     donated, kept = runner.state()
     arguments = (kept, jax.tree.map(jax.numpy.asarray, batch), None)

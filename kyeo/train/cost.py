@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -35,15 +36,14 @@ class Cost:
     dtypes: set[str] = dataclasses.field(default_factory=set)
     example: Any = None
 
-    def add(self, jaxpr: Any, times: float = 1.0) -> None:
-        """Count what stands in a traced function that runs so many times."""
-        apart: set[Any] = set()  # what is no product, and scalars in every place, which may be 0
+    def add(self, jaxpr: Any, times: float = 1.0, not_0: Iterable[Any] = ()) -> None:
+        """Count what stands in a traced function that runs so many times; `not_0` are scalars among its inputs."""
+        scalars = _Scalars(set(not_0))
         for equation in jaxpr.eqns:
             name = equation.primitive.name
             self.operations += 1
-            self.clips |= _is_bounded_by_0(equation, apart)
-            if name.startswith("reduce_") or (name in _SPREAD and _may_be_0(equation.invars[0], apart)):
-                apart.update(equation.outvars)
+            self.clips |= scalars.bound(equation)
+            scalars.follow(equation)
             self.convolves |= name == "conv_general_dilated"
             self.loops |= name in _LOOPS
             if name in ("conv_general_dilated", "dot_general"):
@@ -52,7 +52,43 @@ class Cost:
             for inner in jax.tree.leaves(tuple(equation.params.values()), is_leaf=lambda v: hasattr(v, "eqns")):
                 body = getattr(inner, "jaxpr", inner)
                 if hasattr(body, "eqns"):
-                    self.add(body, times * equation.params.get("length", 1))
+                    self.add(body, times * equation.params.get("length", 1), scalars.handed_to(body, equation))
+
+
+class _Scalars:
+    """Which variables of a traced function are a scalar in every place, and may be 0; and what is no product."""
+
+    def __init__(self, not_0: set[Any]):
+        self.not_0 = not_0
+        self.apart: set[Any] = set()  # scalars that may be 0, in every place; the largest or the sum of numbers
+
+    def may_be_0(self, operand: Any) -> bool:
+        if hasattr(operand, "val"):  # a literal
+            return not np.any(operand.val)
+        return operand not in self.not_0 and (not operand.aval.shape or operand in self.apart)
+
+    def follow(self, equation: Any) -> None:
+        """Note what an operation makes."""
+        name = equation.primitive.name
+        if name.startswith("reduce_") or (name in _SPREAD and self.may_be_0(equation.invars[0])):
+            self.apart.update(equation.outvars)
+        elif name in _SPREAD and self._is_not_0(equation.invars[0]):
+            self.not_0.update(equation.outvars)
+
+    def handed_to(self, body: Any, equation: Any) -> list[Any]:
+        """The inputs of an inner function that are scalars other than 0."""
+        if len(body.invars) != len(equation.invars):
+            return []
+        return [to for to, given in zip(body.invars, equation.invars, strict=True) if self._is_not_0(given)]
+
+    def bound(self, equation: Any) -> bool:
+        """Whether an operation is the maximum of 0 and what may be a product."""
+        name, operands = equation.primitive.name, equation.invars
+        pairs = {"max": (operands[:2], operands[1::-1]), "clamp": (operands[:2],)}.get(name, ())
+        return any(self.may_be_0(low) and not (hasattr(other, "val") or self.may_be_0(other)) for low, other in pairs)
+
+    def _is_not_0(self, operand: Any) -> bool:
+        return bool(np.any(operand.val)) if hasattr(operand, "val") else operand in self.not_0
 
 
 def step_cost(traced: Any) -> Cost:
@@ -65,20 +101,6 @@ def step_cost(traced: Any) -> Cost:
     cost = Cost(example=traced.out_info)
     cost.add(traced.jaxpr)
     return cost
-
-
-def _may_be_0(operand: Any, apart: set[Any]) -> bool:
-    if hasattr(operand, "val"):  # a literal
-        return not np.any(operand.val)
-    return not operand.aval.shape or operand in apart
-
-
-def _is_bounded_by_0(equation: Any, apart: set[Any]) -> bool:
-    """Whether it is the maximum of 0 and something that is none of `apart`."""
-    name, operands = equation.primitive.name, equation.invars
-    pairs = {"max": (operands[:2], operands[1::-1]), "clamp": (operands[:2],)}.get(name, ())
-    return any(_may_be_0(bound, apart) and not (hasattr(other, "val") or _may_be_0(other, apart))
-               for bound, other in pairs)
 
 
 def _flops(equation: Any) -> float:

@@ -52,7 +52,7 @@ class Job:
                  check: Callable[[Any], None] | None = None, epochs: int = 1):
         self.model, self.mode, self.source, self.callbacks, self.safe, self.check = (
             model, mode, source, callbacks, safe, check)
-        self.epochs, self.long = epochs, False
+        self.epochs, self.form = epochs, "single"
         self.after: Callable[[int, int, Any], None] | None = None
         self.padded = model.may_pad(source)
         self.per_dispatch: int | None = None
@@ -76,8 +76,8 @@ class Job:
         return model.runner(self.mode)
 
     def settle(self) -> None:
-        """Find out, at the first batch, whether padding works out, how many steps go into a dispatch and whether all
-        of them are long."""
+        """Find out, at the first batch, whether padding works out, how many steps go into a dispatch and in
+        which form they run."""
         if self.per_dispatch is not None:
             return
         self.model.make_late_variables(self.mode, self.source.peek)
@@ -118,7 +118,8 @@ class Job:
             return 1
         first = self._first()
         if self.mode != "test":
-            self.long = self.runner.is_long(first.data, first.rows, self.epochs * (self.source.num_batches or math.inf))
+            steps = self.epochs * (self.source.num_batches or math.inf)
+            self.form = self.runner.form(first.data, first.rows, steps)
         known = self.runner.steps_per_dispatch(first.data, first.rows, asked)
         batches = self.source.num_batches
         if batches is not None and asked == 1 and known > 1:  # even portions, so that little is filled up
@@ -163,7 +164,7 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], Any] | N
             job.check(portion.data[1])
         begin(done)
         count = portion.steps if portion.stacked else None
-        result = job.runner.run(portion.data, portion.rows, job.safe, count, job.long)
+        result = job.runner.run(portion.data, portion.rows, job.safe, count, job.form)
         done += portion.steps
         if on_result is not None:
             result = {"outputs": on_result(result, portion)}

@@ -125,27 +125,28 @@ class Runner:
         return max(1, min(_MOST_EPOCHS, _MOST_EPOCH_STEPS // steps, self._steps_of_work(cost.flops) // steps,
                           _MOST_EPOCH_BYTES // (_bytes(data) * steps + 1)))
 
-    def is_long(self, data: Any, rows: Any, steps: float) -> bool:
-        """Whether so many steps are worth a program that every start of the process compiles anew, for oneDNN.
+    def form(self, data: Any, rows: Any, steps: float) -> str:
+        """The form to run so many steps in: "single", or one for oneDNN, which every start of the process compiles
+        anew, where that pays: "long" for a training, "large" for a prediction.
 
         It depends on shapes and the number of steps alone: a training that is resumed takes the same form. Large
         predictions are expected to come again. Of those without convolutions and loops, products alone gain (measured,
         4,000 digits through a network of three dense layers, 25.6 instead of 19.5 ms, 1,024 texts through a transformer
-        319 instead of 269).
+        303 instead of 250).
         """
         if self._eager or settings.distribution is not None or not onednn.compiler_options():
-            return False
+            return "single"
         cost = self._cost(data, rows)
-        flops = cost.flops * steps
+        flops, only_floats = cost.flops * steps, cost.dtypes == {"float32"}
         if self._donated:
-            return cost.convolves and flops >= _LONG_FLOPS
+            return "long" if cost.convolves and flops >= _LONG_FLOPS else "single"
         if cost.convolves:
             pays = flops >= _LONG_PREDICTION
         else:
-            pays = (flops >= _LONG_FLOPS_AN_OPERATION * cost.operations and cost.dtypes == {"float32"}
-                    and not cost.loops)
+            pays = flops >= _LONG_FLOPS_AN_OPERATION * cost.operations and only_floats and not cost.loops
+        form = "large" if only_floats else "long"  # products of other numbers are YNNPACK's
         # oneDNN takes NaN for 0 in a maximum that XLA joins to its product; a relu is something else there
-        return pays and not self._cost(data, rows, "jitted_large").clips
+        return form if pays and not self._cost(data, rows, f"jitted_{form}").clips else "single"
 
     def _cost(self, data: Any, rows: Any, form: str = "single") -> Cost:
         """The work of a step on data like this; remembered for the next of its shape."""
@@ -168,7 +169,7 @@ class Runner:
         if self._eager:
             return rows
         cost = self._cost(data, None)
-        if not cost.convolves and self.is_long(data, None, total / rows):
+        if not cost.convolves and self.form(data, None, total / rows) == "large":
             dispatches = max(math.ceil(cost.flops / rows * total / _LONG_DISPATCH_FLOPS), -(-total // _MOST_LONG_ROWS))
             return self._compiled.size_for(max(rows, -(-total // dispatches)))
         wanted = int(_DISPATCH_FLOPS * rows / (cost.flops + 1))
@@ -187,14 +188,13 @@ class Runner:
         finally:
             running.reset(token)
 
-    def run(self, data: Any, rows: Any, safe: SafePoints, count: int | None = None, long: bool = False,
+    def run(self, data: Any, rows: Any, safe: SafePoints, count: int | None = None, form: str = "single",
             whole_epochs: bool = False) -> Any:
         """Run on a batch, or on `count` stacked batches, and keep the new state. Gives the step's result.
 
-        `long`, for a batch, is what `is_long` said. `whole_epochs`: `count` epochs are stacked; each has its
+        `form`, for a batch, is one of those that `form` names. `whole_epochs`: `count` epochs are stacked; each has its
         result.
         """
-        form = "single" if not long else "long" if self._donated else "large"
         data, rows = place_batch((data, rows), axis=0 if count is None else 1)
         with safe.hold(), self._lock:
             if self._eager:
@@ -225,7 +225,7 @@ class Runner:
         rows = np.shape(jax.tree.leaves(data)[0])[0]
         data = place_batch(data)
         few = rows <= self._few_rows
-        form = "large" if not few and self.is_long(data, None, 1) else "single"
+        form = "single" if few else self.form(data, None, 1)
 
         def step() -> Any:
             compiled = self._compiled  # another one, where it turns out that the model has changed

@@ -130,9 +130,9 @@ def forms(monkeypatch):
         seen["taken"] += 1
         return take(*args)
 
-    def run_step(self, data, rows, safe, count=None, long=False):
-        seen["long"].append(long)
-        return run(self, data, rows, safe, count, long)
+    def run_step(self, data, rows, safe, count=None, form="single"):
+        seen["long"].append(form == "long")
+        return run(self, data, rows, safe, count, form)
 
     monkeypatch.setattr(onednn, "convolve", convolve)
     monkeypatch.setattr(runner.Runner, "run", run_step)
