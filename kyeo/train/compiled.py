@@ -125,14 +125,14 @@ class CompiledStep:
 
     def size_for(self, rows: int) -> int:
         """How many rows a large prediction of `rows` takes: a size that was taken before, an eighth more at most, or
-        the next of 64 between a power of two and the next, so that few programs are compiled.
+        the next of 32 between a power of two and the next, so that few programs are compiled.
 
         >>> step = CompiledStep()
         >>> step.size_for(4000), step.size_for(3900), step.size_for(3000)
-        (4000, 4000, 3008)
+        (4032, 4032, 3008)
         """
         near = [size for size in self._sizes if rows <= size <= rows * 9 // 8]
-        step = max(1 << (rows - 1).bit_length() >> 7, 1)
+        step = max(1 << (rows - 1).bit_length() >> 6, 1)
         size = min(near, default=-(-rows // step) * step)
         self._sizes.add(size)
         return size

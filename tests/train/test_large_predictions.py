@@ -114,7 +114,7 @@ def test_cost_of_a_step():
 def test_a_large_prediction_is_one_dispatch_or_a_few_alike(verbose, all_large, monkeypatch):
     monkeypatch.setattr(runner, "_MOST_LONG_ROWS", 128)
     model, seen = chain(layers.Dense(40 + verbose)), []  # a network of its own, which no other test compiled
-    for rows, size in ((100, 100), (99, 100), (300, 100), (301, 101), (129, 65)):
+    for rows, size in ((100, 100), (99, 100), (300, 100), (301, 102), (129, 66)):
         x = np.random.default_rng(rows).normal(size=(rows, 8)).astype("float32")
         found = model.predict(x, verbose=verbose)
         seen.append((size, 8))
