@@ -32,8 +32,10 @@ def predict(model: Any, given: Any, batch_size: int | None, verbose: Any, steps:
     x = without_text(model, given)
     size = batch_size or 32
     alone = quiet and callbacks is None and steps is None
-    if alone and isinstance(x, np.ndarray) and 0 < len(x) <= size and model.built:
-        quick = _predict_one_batch(model, x, min(size, 1 << (len(x) - 1).bit_length()), batch_size if x is given else 0)
+    silent = alone and verbose == 0 and batch_size is None  # a large prediction has a bar, if one of one step
+    if alone and isinstance(x, np.ndarray) and len(x) and model.built:
+        bucket = min(size, 1 << (len(x) - 1).bit_length()) if len(x) <= size else silent and _known_bucket(model, x)
+        quick = _predict_one_batch(model, x, bucket, batch_size if x is given else 0) if bucket else None
         if quick is not None:
             return quick
     source = as_source(x, batch_size=batch_size, steps=steps)
@@ -41,7 +43,8 @@ def predict(model: Any, given: Any, batch_size: int | None, verbose: Any, steps:
     left_open = batch_size is None and callbacks is None and steps is None
     if left_open and isinstance(x, np.ndarray) and model.pads_predictions:
         size = model.runner("predict").rows_per_dispatch(source.peek(), size, len(x))
-        if alone and verbose == 0 and len(x) <= size and (quick := _predict_one_batch(model, x, size)) is not None:
+        if silent and len(x) <= size and (quick := _predict_one_batch(model, x, size)) is not None:
+            model.runner("predict").large = {(x.shape, x.dtype): size}
             return quick
         source = as_source(x, batch_size=size)
     listed = callback_list(model, callbacks, verbose, False, epochs=1, steps=source.num_batches)
@@ -59,6 +62,11 @@ def predict(model: Any, given: Any, batch_size: int | None, verbose: Any, steps:
         outputs = _joined(parts)
         listed.on_predict_end()
     return outputs
+
+
+def _known_bucket(model: Any, x: np.ndarray) -> int | None:
+    """How many rows an array like this one, no small batch, was filled up to before: asking is 2 % of 4,000 digits."""
+    return model.runner("predict").large.get((x.shape, x.dtype))
 
 
 def _predict_one_batch(model: Any, x: np.ndarray, bucket: int, batch_size: int | None = 0) -> Any:

@@ -62,6 +62,7 @@ class Runner:
         # XLA's own code multiplies ints slowly: 512 x 512 in 0.5 instead of 0.1 ms, 4,096 x 4,096 in 28 instead of 1.6
         self._few_rows = 0 if any(v.dtype == "int8" for v in self._boxes) else _FEW_ROWS
         self._expected: Any = None  # shape, dtype and batch size of the last prediction of a batch as it came
+        self.large: dict[Any, int] = {}  # rows that arrays of a shape and dtype were filled up to for one dispatch
         self._example: Any  # what one step gives, as shapes; None until its cost is asked for
         self._choose()
 
