@@ -99,6 +99,7 @@ class CompiledStep:
         # of its own (`partial`), since JAX shares what it traced and compiled among those that run the same.
         self.outputs = jax.jit(functools.partial(_outputs), compiler_options=onednn.few_rows_options())
         self.costs: dict[Any, Cost] = {}  # by the shapes of the data
+        self.bounds: dict[Any, bool] = {}  # what `bounds_products` says of a form, by these and its name
         self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
         self._sizes: set[int] = set()  # rows of large predictions
         self._folded: dict[Any, Callable[..., Any]] = {}

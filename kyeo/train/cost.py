@@ -2,13 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
-__all__ = ["Cost", "step_cost"]
+__all__ = ["Cost", "bounds_products", "step_cost"]
 
 _LOOPS = ("scan", "while")
 _SPREAD = ("broadcast_in_dim", "convert_element_type", "reshape")
@@ -23,7 +23,6 @@ class Cost:
         operations: how many operations of any kind it is written with, by which the time to compile it goes.
         convolves: whether there is a convolution.
         loops: whether there is a loop.
-        clips: whether values are bounded by 0 that may come from a product.
         dtypes: of the operands of products and convolutions.
         example: what the step gives, as shapes.
     """
@@ -32,27 +31,45 @@ class Cost:
     operations: int = 0
     convolves: bool = False
     loops: bool = False
-    clips: bool = False
     dtypes: set[str] = dataclasses.field(default_factory=set)
     example: Any = None
 
-    def add(self, jaxpr: Any, times: float = 1.0, not_0: Iterable[Any] = ()) -> None:
-        """Count what stands in a traced function that runs so many times; `not_0` are scalars among its inputs."""
-        scalars = _Scalars(set(not_0))
+    def add(self, jaxpr: Any, times: float = 1.0) -> None:
+        """Count what stands in a traced function that runs so many times."""
         for equation in jaxpr.eqns:
             name = equation.primitive.name
             self.operations += 1
-            self.clips |= scalars.bound(equation)
-            scalars.follow(equation)
             self.convolves |= name == "conv_general_dilated"
             self.loops |= name in _LOOPS
             if name in ("conv_general_dilated", "dot_general"):
                 self.flops += times * _flops(equation)
                 self.dtypes |= {str(variable.aval.dtype) for variable in equation.invars}
-            for inner in jax.tree.leaves(tuple(equation.params.values()), is_leaf=lambda v: hasattr(v, "eqns")):
-                body = getattr(inner, "jaxpr", inner)
-                if hasattr(body, "eqns"):
-                    self.add(body, times * equation.params.get("length", 1), scalars.handed_to(body, equation))
+            for body in _inner(equation):
+                self.add(body, times * equation.params.get("length", 1))
+
+
+def bounds_products(jaxpr: Any, not_0: Iterable[Any] = ()) -> bool:
+    """Whether a traced function takes the maximum of 0 and what may be a product; `not_0` are scalars among its inputs.
+
+    >>> bounds_products(jax.make_jaxpr(lambda x: jax.numpy.maximum(x @ x, 0))(np.ones((2, 2))).jaxpr)
+    True
+    """
+    scalars = _Scalars(set(not_0))
+    for equation in jaxpr.eqns:
+        if scalars.bound(equation):
+            return True
+        scalars.follow(equation)
+        if any(bounds_products(body, scalars.handed_to(body, equation)) for body in _inner(equation)):
+            return True
+    return False
+
+
+def _inner(equation: Any) -> Iterator[Any]:
+    """The functions that an operation runs."""
+    for inner in jax.tree.leaves(tuple(equation.params.values()), is_leaf=lambda v: hasattr(v, "eqns")):
+        body = getattr(inner, "jaxpr", inner)
+        if hasattr(body, "eqns"):
+            yield body
 
 
 class _Scalars:

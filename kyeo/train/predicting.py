@@ -32,21 +32,23 @@ def predict(model: Any, given: Any, batch_size: int | None, verbose: Any, steps:
     x = without_text(model, given)
     size = batch_size or 32
     alone = quiet and callbacks is None and steps is None
-    silent = alone and verbose == 0 and batch_size is None  # a large prediction has a bar, if one of one step
+    left_open = batch_size is None and callbacks is None and steps is None
+    silent = left_open and verbose == 0  # a large prediction has a bar, if one of one step
     if alone and isinstance(x, np.ndarray) and len(x) and model.built:
-        bucket = min(size, 1 << (len(x) - 1).bit_length()) if len(x) <= size else silent and _known_bucket(model, x)
-        quick = _predict_one_batch(model, x, bucket, batch_size if x is given else 0) if bucket else None
-        if quick is not None:
+        known = _known(model, x, size, silent)
+        if known and (quick := _predict_one_batch(model, x, known, batch_size if x is given else 0)) is not None:
             return quick
     source = as_source(x, batch_size=batch_size, steps=steps)
     prepare.build_weights(model, source.peek()[0])
-    left_open = batch_size is None and callbacks is None and steps is None
     if left_open and isinstance(x, np.ndarray) and model.pads_predictions:
-        size = model.runner("predict").rows_per_dispatch(source.peek(), size, len(x))
-        if silent and len(x) <= size and (quick := _predict_one_batch(model, x, size)) is not None:
-            model.runner("predict").large = {(x.shape, x.dtype): size}
-            return quick
-        source = as_source(x, batch_size=size)
+        first, runner = source.peek(), model.runner("predict")
+        rows = runner.rows_per_dispatch(first, size, len(x))
+        if silent and size < len(x) <= rows:
+            known = rows, runner.form(first, None, len(x) / size)
+            runner.at_once = {(x.shape, x.dtype): known}  # to ask anew is 2 % of 4,000 digits
+            if (quick := _predict_one_batch(model, x, known)) is not None:
+                return quick
+        source = as_source(x, batch_size=rows)
     listed = callback_list(model, callbacks, verbose, False, epochs=1, steps=source.num_batches)
     parts: list[Any] = []
 
@@ -64,16 +66,19 @@ def predict(model: Any, given: Any, batch_size: int | None, verbose: Any, steps:
     return outputs
 
 
-def _known_bucket(model: Any, x: np.ndarray) -> int | None:
-    """How many rows an array like this one, no small batch, was filled up to before: asking is 2 % of 4,000 digits."""
-    return model.runner("predict").large.get((x.shape, x.dtype))
+def _known(model: Any, x: np.ndarray, size: int, silent: bool) -> tuple[int, str] | None:
+    """In how many rows, and which form, one dispatch takes `x`, where that need not be asked of the step."""
+    if len(x) <= size:
+        return min(size, 1 << (len(x) - 1).bit_length()), "single"
+    return model.runner("predict").at_once.get((x.shape, x.dtype)) if silent else None
 
 
-def _predict_one_batch(model: Any, x: np.ndarray, bucket: int, batch_size: int | None = 0) -> Any:
-    """One dispatch, of `bucket` rows, for a batch that fits in a step; None where the general way has to be taken.
+def _predict_one_batch(model: Any, x: np.ndarray, known: tuple[int, str], batch_size: int | None = 0) -> Any:
+    """One dispatch for a batch that fits in a step; None where the general way has to be taken.
 
-    `batch_size` is what was asked for with these very rows, or 0.
+    `known`: of how many rows, and in which form. `batch_size`: what was asked for with these very rows, or 0.
     """
+    bucket, form = known
     if not model.pads_predictions or model.run_eagerly or not _is_plain(x):
         return None
     prepare.build_weights(model, x)
@@ -86,7 +91,7 @@ def _predict_one_batch(model: Any, x: np.ndarray, bucket: int, batch_size: int |
     elif rows == bucket and batch_size != 0:
         runner.expect(x, batch_size)
     batch = (x, None, None) if rows == bucket else pad_batch((x, None, None), bucket)[0]
-    outputs = runner.predict(batch)
+    outputs = runner.predict(batch, form)
     return jax.tree.map(lambda a: np.array(own_rows(a)[:rows]), outputs)
 
 

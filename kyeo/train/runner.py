@@ -20,7 +20,7 @@ from kyeo.core.settings import settings
 from kyeo.core.variable import Variable
 from kyeo.ops.kernels import onednn
 from kyeo.train.compiled import Asker, StepChanged, running, shared_step
-from kyeo.train.cost import Cost, step_cost
+from kyeo.train.cost import Cost, bounds_products, step_cost
 from kyeo.train.signals import SafePoints
 
 __all__ = ["Runner"]
@@ -62,7 +62,8 @@ class Runner:
         # XLA's own code multiplies ints slowly: 512 x 512 in 0.5 instead of 0.1 ms, 4,096 x 4,096 in 28 instead of 1.6
         self._few_rows = 0 if any(v.dtype == "int8" for v in self._boxes) else _FEW_ROWS
         self._expected: Any = None  # shape, dtype and batch size of the last prediction of a batch as it came
-        self.large: dict[Any, int] = {}  # rows that arrays of a shape and dtype were filled up to for one dispatch
+        # By shape and dtype: to how many rows an array was filled up for one dispatch, and its form.
+        self.at_once: dict[Any, tuple[int, str]] = {}
         self._example: Any  # what one step gives, as shapes; None until its cost is asked for
         self._choose()
 
@@ -147,18 +148,28 @@ class Runner:
             pays = flops >= _LONG_FLOPS_AN_OPERATION * cost.operations and only_floats and not cost.loops
         form = "large" if only_floats else "long"  # products of other numbers are YNNPACK's
         # oneDNN takes NaN for 0 in a maximum that XLA joins to its product; a relu is something else there
-        return form if pays and not self._cost(data, rows, f"jitted_{form}").clips else "single"
+        return form if pays and not self._bounds_products(data, rows, f"jitted_{form}") else "single"
 
-    def _cost(self, data: Any, rows: Any, form: str = "single") -> Cost:
+    def _cost(self, data: Any, rows: Any) -> Cost:
         """The work of a step on data like this; remembered for the next of its shape."""
-        shapes = tuple((a.shape, a.dtype) for a in jax.tree.leaves(data))
-        key = jax.tree.structure(data), shapes, rows is None, form
+        key = _shapes(data, rows)
         if key not in self._compiled.costs:
-            self._compiled.costs[key] = step_cost(
-                self._asking(lambda: getattr(self._compiled, form).trace(*self.state(), data, rows)))
+            traced = self._traced("single", data, rows)  # first: it may find that the model has changed
+            self._compiled.costs[key] = step_cost(traced)
         cost = self._compiled.costs[key]
         self._example = cost.example
         return cost
+
+    def _bounds_products(self, data: Any, rows: Any, form: str) -> bool:
+        """`bounds_products` of a form of the step; remembered likewise."""
+        key = _shapes(data, rows), form
+        if key not in self._compiled.bounds:
+            traced = self._traced(form, data, rows)
+            self._compiled.bounds[key] = bounds_products(traced.jaxpr)
+        return self._compiled.bounds[key]
+
+    def _traced(self, form: str, data: Any, rows: Any) -> Any:
+        return self._asking(lambda: getattr(self._compiled, form).trace(*self.state(), data, rows))
 
     def rows_per_dispatch(self, data: Any, rows: int, total: int) -> int:
         """How many rows to predict in one dispatch, where rows are independent: more than `rows` for a small network.
@@ -219,14 +230,13 @@ class Runner:
             self._cost(one, None if rows is None else jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype))
         return self._example
 
-    def predict(self, data: Any) -> Any:
-        """The result of a step whose new state is of no interest; nothing is written."""
+    def predict(self, data: Any, form: str = "single") -> Any:
+        """The result of a step whose new state is of no interest; nothing is written. `form` as for `run`."""
         if self._eager:
             return self._run_eagerly(data, None)[0]
         rows = np.shape(jax.tree.leaves(data)[0])[0]
         data = place_batch(data)
         few = rows <= self._few_rows
-        form = "single" if few else self.form(data, None, 1)
 
         def step() -> Any:
             compiled = self._compiled  # another one, where it turns out that the model has changed
@@ -286,6 +296,10 @@ class Runner:
         for box, value in zip(self._boxes, values, strict=True):
             if value is not None:  # None: unchanged
                 box.put(value)
+
+
+def _shapes(data: Any, rows: Any) -> Any:
+    return jax.tree.structure(data), tuple((a.shape, a.dtype) for a in jax.tree.leaves(data)), rows is None
 
 
 def _bytes(data: Any) -> int:
