@@ -125,10 +125,16 @@ class History(Callback):
 
     def _show(self) -> None:
         """Put into the model what stands here, without the way back: a dropped model goes at once."""
-        if self.model is not None:
+        if self.model is not None and not self._is_shown():
             shown = copy.copy(self)
             shown._model = None
             self.model.history = shown
+
+    def _is_shown(self) -> bool:
+        """Whether the model's copy has these very lists, so that it grows by itself; a subclass may hold more."""
+        shown = getattr(self.model, "history", None)
+        return (type(self) is type(shown) is History and shown.epoch is self.epoch
+                and shown._unread is self._unread and shown._history is self._history)
 
     def on_train_begin(self, logs: Logs = None) -> None:
         if self._begins_anew():

@@ -14,6 +14,7 @@ import numpy as np
 from kyeo.core.errors import positive_int, problem
 from kyeo.core.parameters import checked
 from kyeo.data.arrays import standard_batch
+from kyeo.data.draws import KeyedDraws
 from kyeo.data.source import Batch, Source, warn_out_of_data
 
 __all__ = ["Dataset", "DatasetSource"]
@@ -132,7 +133,7 @@ class Dataset:
         key = int(np.random.default_rng().integers(2**63)) if seed is None else int(seed) % 2**64
 
         def elements(turn: int) -> Iterator[Any]:
-            draw = np.random.Generator(np.random.Philox(key=[key, turn if reshuffle_each_iteration else 0]))
+            draw = KeyedDraws().at(key, turn if reshuffle_each_iteration else 0)
             rows = self._elements(turn)
             held = list(itertools.islice(rows, buffer_size))
             for element in rows:

@@ -15,6 +15,7 @@ from kyeo.core.arrays import copy_rows, empty_for_jax
 from kyeo.core.errors import problem
 from kyeo.core.plain import warn
 from kyeo.data.arrays import batch_dtype, batch_rows
+from kyeo.data.draws import KeyedDraws
 
 __all__ = ["ArraySource", "Batch", "Source", "pad_batch", "warn_out_of_data"]
 
@@ -145,6 +146,7 @@ class ArraySource(Source):
         self._total = -(-self.num_rows // batch_size)
         self.num_batches: int = min(steps or self._total, self._total)
         self._shuffle, self._steps, self._seed = shuffle, steps, seed
+        self._draw = KeyedDraws() if shuffle else None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         turn, first, stop = self.span(epoch, self._total, self._steps)
@@ -177,12 +179,13 @@ class ArraySource(Source):
         if self._steps or not all(can_take for _, _, can_take in self._leaves):
             return None
         total, size = self._total, self.batch_size
-        index = np.zeros((room, total * size), np.intp)
+        index = np.empty((count, total * size), np.intp)
         for i in range(count):
             order = self._order(first + i)
-            order = np.arange(self.num_rows) if order is None else order
-            index[i] = self._filled(order, 0, self.num_rows, total * size)
-        return self._unflatten([a.reshape(room, total, size, *a.shape[1:]) for a in self._gathered(index.ravel())])
+            index[i, :self.num_rows] = np.arange(self.num_rows) if order is None else order
+        index[:, self.num_rows:] = index[:, (total - 1) * size, None]  # as `_filled`
+        leaves = self._gathered(index.ravel(), room * total * size)
+        return self._unflatten([a.reshape(room, total, size, *a.shape[1:]) for a in leaves])
 
     def _filled(self, order: np.ndarray | None, begin: int, end: int, size: int) -> Any:
         """An index of rows, filled up to `size` with the first row of the last batch."""
@@ -212,9 +215,9 @@ class ArraySource(Source):
 
     def _order(self, turn: int) -> np.ndarray | None:
         """The rows in the order of a pass; None for the order they have."""
-        if not self._shuffle:
+        if self._draw is None:
             return None
-        draw = np.random.Generator(np.random.Philox(key=[self._seed % 2**64, turn]))
+        draw = self._draw.at(self._seed, turn)
         if self._shuffle != "batch":
             return draw.permutation(self.num_rows)
         full = self.num_rows // self.batch_size * self.batch_size
@@ -224,8 +227,8 @@ class ArraySource(Source):
     def _rows(self, order: np.ndarray | None, begin: int, end: int) -> list[np.ndarray]:
         return self._gathered(slice(begin, end) if order is None else order[begin:end])
 
-    def _gathered(self, index: Any) -> list[np.ndarray]:
-        return [_gather(leaf, index, dtype, can_take) for leaf, dtype, can_take in self._leaves]
+    def _gathered(self, index: Any, room: int | None = None) -> list[np.ndarray]:
+        return [_gather(leaf, index, dtype, can_take, room) for leaf, dtype, can_take in self._leaves]
 
 
 def _can_take(leaf: Any) -> bool:
@@ -234,10 +237,14 @@ def _can_take(leaf: Any) -> bool:
             and leaf.dtype.isnative and not leaf.dtype.hasobject)
 
 
-def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool) -> np.ndarray:
+def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool, room: int | None = None) -> np.ndarray:
+    """The rows of an index; `room`: in an array with room for so many, whose end nobody reads and nothing writes."""
     if can_take and not isinstance(index, slice):
-        rows = empty_for_jax((len(index), *leaf.shape[1:]), leaf.dtype)
-        leaf.take(index, axis=0, out=rows, mode="clip")  # "raise", the default, would gather elsewhere and copy
+        count = len(index)
+        rows = empty_for_jax((room or count, *leaf.shape[1:]), leaf.dtype)
+        leaf.take(index, axis=0, out=rows[:count], mode="clip")  # "raise", the default, would gather elsewhere and copy
+        if room is not None and rows.dtype != dtype:
+            rows[count:] = 0  # the end is converted as well
     else:
         rows = leaf[index]
     if hasattr(rows, "toarray"):

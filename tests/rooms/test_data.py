@@ -46,6 +46,26 @@ def test_unshuffled_batches_are_views():
     assert (source.num_batches, source.batch_size, source.num_rows) == (3, 2, 5)
 
 
+@pytest.mark.parametrize("seeds", [(-1, -2), (2**63 + 5, 2**63 + 6), (2**64 - 1, 0)])
+def test_large_and_negative_seeds_have_orders_of_their_own(seeds):
+    sources = [as_source(np.arange(50), batch_size=50, shuffle=True, seed=seed) for seed in seeds]
+    assert xs(sources[0]) != xs(sources[1])
+    data = [kyeo.data.Dataset.from_tensor_slices(np.arange(50)).shuffle(50, seed=seed) for seed in seeds]
+    assert [int(x) for x in data[0]] != [int(x) for x in data[1]]
+
+
+@pytest.mark.parametrize(("dtype", "shuffle"), [("float32", True), ("float32", "batch"), ("float64", True), ("int64", False)])
+def test_whole_epochs_are_those_of_one_by_one(dtype, shuffle):
+    source = as_source(np.arange(26).reshape(13, 2).astype(dtype), np.arange(13), batch_size=4, shuffle=shuffle, seed=9)
+    x, y, _ = source.whole_epochs(3, 2, 5)
+    assert (x.shape, y.shape) == ((5, 4, 4, 2), (5, 4, 4))
+    for i in range(2):
+        (rows, labels, _), real = next(source.stacked(3 + i, 4))
+        assert real == 13 and rows.dtype == x.dtype
+        np.testing.assert_array_equal(x[i], rows)
+        np.testing.assert_array_equal(y[i], labels)
+
+
 def test_order_is_a_function_of_seed_and_epoch():
     def make(seed=3):
         return as_source(np.arange(50), np.arange(50) * 2, batch_size=8, shuffle=True, seed=seed)
