@@ -268,3 +268,21 @@ def test_a_function_may_choose_the_optimizer():
     optimizer.apply_gradients([(np.ones(1), kernel), (np.ones(1), bias)])
     assert (float(kernel.value[0]), round(float(bias.value[0]), 4)) == (0.0, 0.9)
     assert not hasattr(optimizer, "learning_rate") and optimizer.optimizers == [fast, slow]
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 3), (3, 3, 2, 16), (4, 100), (2, 0), ()])
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "Adamax", "Nadam", "Lamb", "ScheduleFreeAdamW"])
+def test_a_traced_step_is_the_step(name, shape):
+    """Traced, weights with a short last axis are worked on as vectors."""
+    draw = np.random.default_rng(0)
+    values, gradients = draw.normal(size=(2, 3, *shape)).astype("float32")
+    weights = [kyeo.Variable(values[0]) for _ in range(2)]
+    called, traced = (getattr(kyeo.optimizers, name)(0.1) for _ in range(2))
+    traced.build([weights[1]])
+    step = jax.jit(traced.stateless_apply)
+    state, weight = [v.value for v in traced.variables], [weights[1].value]
+    for gradient in gradients:
+        called.apply([gradient], [weights[0]])
+        weight, state = step(state, [gradient], weight)
+    for one, other in zip([weights[0], *called.variables], [*weight, *state], strict=True):
+        np.testing.assert_allclose(one.numpy(), other, rtol=2e-6, atol=1e-7)
