@@ -13,8 +13,6 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-import numpy as np
-
 from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
 from kyeo.core.plain import warn

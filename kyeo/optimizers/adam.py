@@ -86,7 +86,7 @@ class Adam(_TwoMeans):
             largest = self._velocity_hats[self._get_variable_index(variable)]
             squares = largest.assign(jnp.maximum(largest.value, squares))
         size = learning_rate * self._step_size()
-        variable.assign(in_a_row(lambda weight, mean, squares: weight - mean * size / (jnp.sqrt(squares) + self.epsilon),
+        variable.assign(in_a_row(lambda old, mean, squares: old - mean * size / (jnp.sqrt(squares) + self.epsilon),
                                  variable.value, mean, squares))
 
 

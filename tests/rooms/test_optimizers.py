@@ -276,8 +276,8 @@ def test_a_traced_step_is_the_step(name, shape):
     """Traced, weights with a short last axis are worked on as vectors."""
     draw = np.random.default_rng(0)
     values, gradients = draw.normal(size=(2, 3, *shape)).astype("float32")
-    weights = [kyeo.Variable(values[0]) for _ in range(2)]
-    called, traced = (getattr(kyeo.optimizers, name)(0.1) for _ in range(2))
+    weights = [Variable(values[0]) for _ in range(2)]
+    called, traced = (getattr(optimizers, name)(0.1) for _ in range(2))
     traced.build([weights[1]])
     step = jax.jit(traced.stateless_apply)
     state, weight = [v.value for v in traced.variables], [weights[1].value]
