@@ -9,6 +9,7 @@ from kyeo import regularizers
 from kyeo.core.arrays import as_floats
 from kyeo.core.errors import describe, fraction, number, problem
 from kyeo.core.scope import current, scope
+from kyeo.core.tracing import step_by_step
 from kyeo.layers.arguments import format_of, spatial_axes
 from kyeo.layers.layer import InputSpec, Layer
 from kyeo.ops.kernels import as_one, keep_mask, normal_numbers
@@ -50,6 +51,7 @@ class _Noise(Layer):
 
 
 @as_one(2, 3)
+@step_by_step
 def drop(inputs: Any, key: Any, rate: float, noise_shape: tuple[int, ...]) -> Any:
     """Zeros at random, one draw for each element of `noise_shape`, and the rest scaled up."""
     if rate == 1:

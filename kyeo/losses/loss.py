@@ -17,6 +17,7 @@ from kyeo.core.naming import auto_name
 from kyeo.core.scope import current, scope
 from kyeo.core.settings import settings
 from kyeo.core.symbolic import any_symbolic, infer, record
+from kyeo.core.tracing import step_by_step
 from kyeo.losses.alone import run_alone
 from kyeo.ops.losses.pair import (
     NotMaskable,
@@ -256,6 +257,7 @@ def _reduced(
     return _divide(total, count(values))
 
 
+@step_by_step
 def _divide(total: Any, count: Any) -> jax.Array:
     """`total / count`, or 0 where nothing counts."""
     return jnp.where(count == 0, 0.0, total / jnp.where(count == 0, 1.0, count))

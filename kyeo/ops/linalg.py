@@ -6,8 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import lu_factor as jax_lu_factor
-from jax.scipy.linalg import solve_triangular as jax_solve_triangular
 
 from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.dtypes import widened
@@ -23,6 +21,13 @@ __all__ = [
     "cdist", "cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "logdet", "lstsq", "lu_factor",
     "matrix_rank", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
 ]
+
+
+def _of_scipy() -> Any:
+    """`jax.scipy.linalg`, which few programs need: 10 ms of each start."""
+    import jax.scipy.linalg
+
+    return jax.scipy.linalg
 
 
 @op
@@ -83,7 +88,7 @@ def cholesky_inverse(x: Any, upper: bool = False) -> jax.Array:
     """
     x = as_floats(_matrix(x, "cholesky_inverse", square=True))
     unit = jnp.broadcast_to(jnp.eye(x.shape[-1], dtype=x.dtype), x.shape)
-    inverse = jax_solve_triangular(x, unit, lower=not upper)
+    inverse = _of_scipy().solve_triangular(x, unit, lower=not upper)
     turned = jnp.swapaxes(inverse, -1, -2)
     return inverse @ turned if upper else turned @ inverse
 
@@ -225,7 +230,7 @@ def lu_factor(x: Any) -> Any:
     >>> kyeo.ops.lu_factor([[2.0, 0.0], [0.0, 4.0]])[0].tolist()
     [[2.0, 0.0], [0.0, 4.0]]
     """
-    x, factor = _matrix(x, "lu_factor"), jax_lu_factor
+    x, factor = _matrix(x, "lu_factor"), _of_scipy().lu_factor
     for _ in range(x.ndim - 2):
         factor = jax.vmap(factor)
     return factor(x)
@@ -268,7 +273,7 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> jax.Array:
     >>> kyeo.ops.solve_triangular([[2.0, 0.0], [0.0, 4.0]], [[2.0], [2.0]]).tolist()
     [[1.0], [0.5]]
     """
-    return _solved(functools.partial(jax_solve_triangular, lower=lower), a, b, "solve_triangular")
+    return _solved(functools.partial(_of_scipy().solve_triangular, lower=lower), a, b, "solve_triangular")
 
 
 @op

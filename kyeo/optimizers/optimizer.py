@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.errors import problem
+from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import plainly, warn
+from kyeo.core.tracing import step_by_step
 from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
@@ -185,8 +187,9 @@ class Optimizer(_OptimizerState):
             self._update_all(grads, variables, rate)
 
     def _update_all(self, grads: list[jax.Array], variables: list[Variable], rate: jax.Array) -> None:
+        update = step_by_step(self.update_step) if is_kyeos(type(self).update_step) else self.update_step
         for gradient, variable in zip(grads, variables):
-            self.update_step(gradient, variable, rate)
+            update(gradient, variable, rate)
 
     def _clip(self, grads: list[jax.Array]) -> list[jax.Array]:
         if self.clipnorm:

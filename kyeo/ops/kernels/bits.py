@@ -15,12 +15,14 @@ import math
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kyeo.core.tracing import step_by_step
 from kyeo.ops.kernels.derivative import as_one
 
 __all__ = ["derived_key", "keep_mask", "normal_numbers", "uniform_bits", "uniform_numbers"]
 
 
 @as_one(1)
+@step_by_step
 def uniform_bits(key: Array, shape: tuple[int, ...]) -> Array:
     """Return uniform random uint32 numbers of the given shape.
 

@@ -94,7 +94,7 @@ def sums(term: Callable[..., Array], *arrays: Array | None) -> Array:
     return lax.optimization_barrier(partial).sum((0, 1))
 
 
-@own_gradient()
+@own_gradient(jit=True)
 def moments_in_parts(x: Array, real: Array | None, count: Array) -> tuple[Array, Array]:
     """The moments, in two passes over x."""
     mean = sums(kept, x, real) / count
@@ -115,7 +115,7 @@ def moments_backward(saved, g):
 moments_in_parts.defvjp(moments_forward, moments_backward)
 
 
-@own_gradient()
+@own_gradient(jit=True)
 def rescaled_in_parts(x: Array, mean: Array, factor: Array, shift: Array) -> Array:
     """The scaling, with a gradient of two passes for the channels."""
     return plain_rescaled(x, mean, factor, shift)
@@ -158,7 +158,7 @@ def standardized(x: Array, gamma: Array | None, beta: Array | None, axes: Sizes,
     return standardized_forward(x, gamma, beta, axes, epsilon)[0]
 
 
-@own_gradient(fixed=(3, 4))
+@own_gradient(fixed=(3, 4), jit=True)
 def standardized_rows(x: Array, gamma: Array | None, beta: Array | None, axes: Sizes, epsilon: float) -> Array:
     """The same, with a gradient of its own."""
     return standardized_forward(x, gamma, beta, axes, epsilon)[0]

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from kyeo.core.tracing import step_by_step
 from kyeo.ops.kernels.derivative import own_gradient
 from kyeo.ops.kernels.rectify import before_relu, relu
 from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size, pads_of, places, slices, spread, static
@@ -153,6 +154,7 @@ def max_forward(x, window, strides, pads):
     return max_stage(x, window, strides, pads), x
 
 
+@step_by_step
 def max_backward(window, strides, pads, x, g):
     place = first_maximum(x, window, strides, pads)
     parts = [jnp.where(place == k, g, jnp.zeros((), g.dtype)) for k in range(math.prod(window))]

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from kyeo.core.scope import current
+from kyeo.core.tracing import step_by_step
 from kyeo.ops.kernels.windows import on_cpu
 
 __all__ = ["before_relu", "relu"]
@@ -29,6 +30,7 @@ __all__ = ["before_relu", "relu"]
 _made: dict[int, tuple[weakref.ref[Any], Array]] = {}
 
 
+@step_by_step
 def relu(x: Array) -> Array:
     """`x` where positive, else 0; the gradient at 0 is 0.
 
@@ -61,6 +63,7 @@ def stored(x: Array) -> Array:
 
 
 @stored.defjvp
+@step_by_step
 def stored_tangent(primals, tangents):
     y = stored(primals[0])
     return y, jnp.where(y > 0, lax.optimization_barrier(tangents[0]), 0)  # turned round, the barrier comes last

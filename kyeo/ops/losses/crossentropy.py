@@ -10,6 +10,7 @@ from kyeo.core.errors import problem
 from kyeo.core.masks import set_mask
 from kyeo.core.plain import warn
 from kyeo.core.settings import settings
+from kyeo.core.tracing import step_by_step
 from kyeo.ops.losses.pair import drop_class_axis, match, per_sample, takes_classes
 
 __all__ = [
@@ -53,6 +54,7 @@ def smooth_binary(y_true: jax.Array, label_smoothing: float) -> jax.Array:
     return y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing if label_smoothing else y_true
 
 
+@step_by_step
 def binary_terms(y_true: jax.Array, y_pred: jax.Array, from_logits: bool) -> jax.Array:
     """The cross-entropy of every element with its own 0/1 label."""
     if from_logits:
@@ -129,6 +131,7 @@ def sparse_categorical_crossentropy(
     return pick_class(y_true, y_pred, lambda x: class_log_probs(x, from_logits, axis), ignore_class, axis)
 
 
+@step_by_step
 def pick_class(
     y_true: Any, y_pred: Any, log_probs: Callable[[jax.Array], jax.Array], ignore_class: int | None, axis: int,
 ) -> jax.Array:
