@@ -54,6 +54,7 @@ LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"), ("cli.doctor", "core.processor"), ("cli.doctor", "datasets.fetch"),  # likewise
     ("core.memory", ":jax"),  # it sets the rules before JAX is loaded
+    ("ops.linalg", ":jax"),  # jax.scipy.linalg: 10 ms of each start for what few programs need
     ("models.files", "export"),  # loads parts of JAX that nothing else needs
     ("models.model", "models.functional"),  # Model(inputs, outputs) makes the class that Keras's files name
     ("models.model", "models.summary"),  # draws with rich

@@ -23,7 +23,7 @@ def model(kind):
     inner = {"dense": [layers.Flatten()], "own": [layers.Lambda(lambda x: 2 * x), layers.Flatten()],
              "conv": [layers.Conv2D(4, 3), layers.Flatten()]}[kind]
     made = kyeo.Sequential([kyeo.Input((6, 6, 2)), *inner, layers.Dense(8, "relu", name="dense_a"),
-                            layers.BatchNormalization(), layers.Dropout(0.3, seed=1),
+                            layers.BatchNormalization(momentum=0.5), layers.Dropout(0.3, seed=1),
                             layers.Dense(4, "softmax", name="dense_b")])
     made.compile(kyeo.optimizers.SGD(0.05, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return made
