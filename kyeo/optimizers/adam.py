@@ -11,14 +11,14 @@ from kyeo.core.variable import Variable
 from kyeo.initializers import Ones
 from kyeo.optimizers.optimizer import Optimizer
 from kyeo.optimizers.state import SharedArguments, SharedButDecay
-from kyeo.optimizers.support import above_zero, in_a_row, once_a_step, rate_dtype, step_count
+from kyeo.optimizers.support import above_zero, once_a_step, rate_dtype, step_count
 
 __all__ = ["Adam", "AdamW", "Adamax", "Lamb", "Nadam", "ScheduleFreeAdamW"]
 
 
 def toward(slot: Variable, value: jax.Array, share: float | jax.Array) -> jax.Array:
     """Move a running mean by `share` of the way to `value`, and give it."""
-    return slot.assign(in_a_row(lambda old, new: old + (new - old) * share, slot.value, value))
+    return slot.assign_add((value - slot.value) * share)
 
 
 class _TwoMeans(Optimizer):
@@ -86,8 +86,7 @@ class Adam(_TwoMeans):
             largest = self._velocity_hats[self._get_variable_index(variable)]
             squares = largest.assign(jnp.maximum(largest.value, squares))
         size = learning_rate * self._step_size()
-        variable.assign(in_a_row(lambda old, mean, squares: old - mean * size / (jnp.sqrt(squares) + self.epsilon),
-                                 variable.value, mean, squares))
+        variable.assign_sub(mean * size / (jnp.sqrt(squares) + self.epsilon))
 
 
 class AdamW(Adam):

@@ -273,7 +273,6 @@ def test_a_function_may_choose_the_optimizer():
 @pytest.mark.parametrize("shape", [(7,), (5, 3), (3, 3, 2, 16), (4, 100), (2, 0), ()])
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "Adamax", "Nadam", "Lamb", "ScheduleFreeAdamW"])
 def test_a_traced_step_is_the_step(name, shape):
-    """Traced, weights with a short last axis are worked on as vectors."""
     draw = np.random.default_rng(0)
     values, gradients = draw.normal(size=(2, 3, *shape)).astype("float32")
     weights = [Variable(values[0]) for _ in range(2)]
