@@ -81,7 +81,7 @@ def turned(x: Array) -> Array:
     return jnp.swapaxes(x, -1, -2)
 
 
-@own_gradient(fixed=(5,), jit=True)
+@own_gradient(fixed=(5,))
 def mixed_only(query: Array, key: Array, value: Array, mask: Any, factors: Any, blind: bool) -> Array:
     """The output alone, with a gradient of its own.
 
