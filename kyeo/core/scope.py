@@ -24,6 +24,7 @@ class Scope:
         row_mask: 0/1 per row of the batch while padding rows are in it; None when every row is real.
         symbolic: True while only shapes are wanted; a number where that stands for each size that is open.
         onednn: True in a step that is compiled with the options of `ops/kernels/onednn.py`.
+        looped: True in a step of many that one dispatch runs in a loop.
         plain: True while a program is traced for a file: kernels take their plain forms, equations bear layers' names.
         made: the layers made so far in the `call` of a user's layer; None outside of one.
         remat: what layers made now compute again for the gradient; None where all is kept.
@@ -37,6 +38,7 @@ class Scope:
     row_mask: Any = None
     symbolic: bool | int = False
     onednn: bool = False
+    looped: bool = False
     plain: bool = False
     made: list[Any] | None = None
     remat: Any = None

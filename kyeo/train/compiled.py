@@ -38,9 +38,9 @@ class Asker(NamedTuple):
 running: ContextVar[Asker] = ContextVar("kyeo_running_step")
 
 
-def _step(state: Any, data: Any, rows: Any, by_onednn: bool = False) -> Any:
+def _step(state: Any, data: Any, rows: Any, by_onednn: bool = False, looped: bool = False) -> Any:
     """Trace the step of the model that asks."""
-    with scope(row_mask=rows, onednn=by_onednn):
+    with scope(row_mask=rows, onednn=by_onednn, looped=looped):
         return running.get().step(state, data)
 
 
@@ -190,7 +190,7 @@ def _loop(logs: Any, state: Any, data: Any, rows: Any, first: Any, count: Any) -
     def body(index: Any, carry: Any) -> Any:
         _, state = carry
         batch = jax.tree.map(lambda a: take(a, first + index), data)
-        logs, new = _step(state, batch, None if rows is None else take(rows, index))
+        logs, new = _step(state, batch, None if rows is None else take(rows, index), looped=True)
         leaves, structure = jax.tree.flatten(state)  # a step may give tuples for lists
         new = [jnp.asarray(n, o.dtype) for n, o in zip(jax.tree.leaves(new), leaves, strict=True)]
         return logs, jax.tree.unflatten(structure, new)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax import export, lax
 
+from kyeo.core.scope import scope
 from kyeo.ops.kernels import attend, average_pool, keep_mask, matrix_product, max_pool, product, uniform_bits
 from tests.numpy_jaxpr import compiled, in_numpy
 from tests.thin import thinned
@@ -267,20 +268,21 @@ def test_product_is_einsum(shape, kernel, summed, equation):
 
 
 @pytest.mark.parametrize("rows, inputs, outputs, turned", [
-    (256, 24, 16, True), (32, 256, 10, True), (2048, 6, 1, True), (255, 24, 17, False), (31, 256, 16, False),
-    (512, 24, 17, False), (16, 4096, 1000, False),
+    (256, 24, 16, "always"), (32, 256, 10, "always"), (2048, 6, 1, "always"), (255, 24, 17, "never"), (31, 256, 16, "never"),
+    (512, 24, 17, "never"), (16, 4096, 1000, "never"), (32, 20, 32, "in loops"), (64, 32, 128, "in loops"), (65, 32, 16, "never"), (32, 64, 65, "never"),
 ])
-def test_gradient_of_a_tall_kernel(rows, inputs, outputs, turned):
+def test_gradient_of_tall_and_small_kernels(rows, inputs, outputs, turned):
     x, w, g = draw((rows, inputs)), draw((inputs, outputs), seed=1), draw((rows, outputs), seed=2)
-    both = jax.grad(lambda x, w: jnp.sum(matrix_product(x, w) * g), (0, 1))
-    assert ("optimization_barrier" in str(jax.make_jaxpr(both)(x, w))) is turned
-    if turned:
-        wide = [np.asarray(a, "float64") for a in (x, w, g)]
-        for ours, theirs in zip(jax.jit(both)(x, w), (wide[2] @ wide[1].T, wide[0].T @ wide[2]), strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.sqrt(rows))
-    for inside in (lambda f: f, jax.jit):  # forward too, also where JAX has traced it before it asks
-        tangent = jax.jvp(inside(lambda x, w: matrix_product(x, w)), (x, w), (x, w))[1]
-        np.testing.assert_allclose(tangent, 2 * matrix_product(x, w), rtol=1e-5, atol=1e-4)
+    wide = [np.asarray(a, "float64") for a in (x, w, g)]
+    for looped in (False, True):
+        both = jax.grad(lambda x, w: jnp.sum(matrix_product(x, w) * g), (0, 1))
+        with scope(looped=looped):
+            assert ("optimization_barrier" in str(jax.make_jaxpr(both)(x, w))) is (turned == "always" or (looped and turned == "in loops"))
+            for ours, theirs in zip(jax.jit(both)(x, w), (wide[2] @ wide[1].T, wide[0].T @ wide[2]), strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.sqrt(max(rows, outputs)))
+            for inside in (lambda f: f, jax.jit):  # forward too, also where JAX has traced it before it asks
+                tangent = jax.jvp(inside(lambda x, w: matrix_product(x, w)), (x, w), (x, w))[1]
+                np.testing.assert_allclose(tangent, 2 * matrix_product(x, w), rtol=1e-5, atol=1e-4)
 
 
 def plain_attention(q, k, v, mask, factors, blind):
