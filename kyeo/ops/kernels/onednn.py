@@ -32,8 +32,9 @@ OPTIONS = {"xla_cpu_experimental_onednn_custom_call": True}
 # For a few rows neither library is worth its call (measured, one row by XLA's own code: the tutorial's CNN 0.53 instead
 # of 0.59 ms, ResNet-20 1.6 instead of 1.9, a transformer 0.91 instead of 1.03).
 FEW_ROWS_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
-# Where it is known to be there. Another version of jaxlib is asked, which costs 50 ms.
-KNOWN = {("0.12.0.1", "Linux", "x86_64")}
+# Where it is known to be there, and where not (the newest for Python 3.11). Another version of jaxlib is asked, which
+# costs 50 to 150 ms.
+KNOWN = {("0.12.0.1", "Linux", "x86_64"): True, ("0.10.2", "Linux", "x86_64"): False}
 # Below this many operations the call costs more than it gains; a single digit stays below.
 LEAST_FLOPS = 1e8
 # More products in a sum than this leave the kernel's gradient to XLA: oneDNN adds them in one row, which costs digits
@@ -51,7 +52,7 @@ def compiler_options() -> dict[str, Any]:
     if not on_cpu() or platform.machine() not in ("x86_64", "AMD64"):
         return {}
     here = (jaxlib.__version__, platform.system(), platform.machine())
-    return OPTIONS if here in KNOWN or answers() else {}
+    return OPTIONS if (KNOWN[here] if here in KNOWN else answers()) else {}
 
 
 def few_rows_options() -> dict[str, Any]:
