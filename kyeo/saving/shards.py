@@ -232,8 +232,12 @@ def _beside(index: Path, name: Any) -> Path:
 
 
 def shard_sizes(index: Path) -> int:
-    """How many bytes all files of an index have."""
-    return sum(path.stat().st_size for path in _read_index(index)[1].values() if path.is_file())
+    """How many bytes all files of an index have that are there."""
+    size = 0
+    for path in _read_index(index)[1].values():
+        with contextlib.suppress(FileNotFoundError):  # another save may just be clearing it away
+            size += path.stat().st_size
+    return size
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ import pytest
 
 import kyeo
 from kyeo.core.tensors import DamagedFile
+from kyeo.saving.shards import shard_sizes
 from tests.saving.test_failing import files
 
 package = pytest.importorskip("safetensors.numpy")
@@ -188,6 +190,17 @@ def test_memory_of_a_large_model(index, tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.2 * size + 2e6
+
+
+@INDEXES
+def test_a_file_that_goes_while_sizes_are_asked_for(index, tmp_path, monkeypatch):
+    make(kyeo).save_weights(tmp_path / index, max_shard_size=100 / GB)
+    whole = shard_sizes(tmp_path / index)
+    gone = next(path for path in sorted(tmp_path.iterdir()) if path.name != index)
+    size = gone.stat().st_size
+    gone.unlink()
+    monkeypatch.setattr(pathlib.Path, "is_file", lambda path: True)  # as it was a moment before
+    assert shard_sizes(tmp_path / index) == whole - size
 
 
 @pytest.mark.skipif(os.name != "posix", reason="files that can be locked")
