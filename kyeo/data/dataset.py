@@ -130,7 +130,7 @@ class Dataset:
     def shuffle(self, buffer_size: int, seed: int | None = None, reshuffle_each_iteration: bool = True) -> "Dataset":
         """The elements in another order for each pass, each drawn from the next `buffer_size` of them."""
         buffer_size = positive_int("Dataset.shuffle", buffer_size=buffer_size)
-        key = int(np.random.default_rng().integers(2**63)) if seed is None else int(seed) % 2**64
+        key = int(np.random.default_rng().integers(2**63)) if seed is None else int(seed)
 
         def elements(turn: int) -> Iterator[Any]:
             draw = KeyedDraws().at(key, turn if reshuffle_each_iteration else 0)

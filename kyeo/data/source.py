@@ -179,13 +179,12 @@ class ArraySource(Source):
         if self._steps or not all(can_take for _, _, can_take in self._leaves):
             return None
         total, size = self._total, self.batch_size
-        index = np.empty((count, total * size), np.intp)
+        index = np.zeros((room, total * size), np.intp)
         for i in range(count):
             order = self._order(first + i)
-            index[i, :self.num_rows] = np.arange(self.num_rows) if order is None else order
-        index[:, self.num_rows:] = index[:, (total - 1) * size, None]  # as `_filled`
-        leaves = self._gathered(index.ravel(), room * total * size)
-        return self._unflatten([a.reshape(room, total, size, *a.shape[1:]) for a in leaves])
+            order = np.arange(self.num_rows) if order is None else order
+            index[i] = self._filled(order, 0, self.num_rows, total * size)
+        return self._unflatten([a.reshape(room, total, size, *a.shape[1:]) for a in self._gathered(index.ravel())])
 
     def _filled(self, order: np.ndarray | None, begin: int, end: int, size: int) -> Any:
         """An index of rows, filled up to `size` with the first row of the last batch."""
@@ -227,8 +226,8 @@ class ArraySource(Source):
     def _rows(self, order: np.ndarray | None, begin: int, end: int) -> list[np.ndarray]:
         return self._gathered(slice(begin, end) if order is None else order[begin:end])
 
-    def _gathered(self, index: Any, room: int | None = None) -> list[np.ndarray]:
-        return [_gather(leaf, index, dtype, can_take, room) for leaf, dtype, can_take in self._leaves]
+    def _gathered(self, index: Any) -> list[np.ndarray]:
+        return [_gather(leaf, index, dtype, can_take) for leaf, dtype, can_take in self._leaves]
 
 
 def _can_take(leaf: Any) -> bool:
@@ -237,14 +236,10 @@ def _can_take(leaf: Any) -> bool:
             and leaf.dtype.isnative and not leaf.dtype.hasobject)
 
 
-def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool, room: int | None = None) -> np.ndarray:
-    """The rows of an index; `room`: in an array with room for so many, whose end nobody reads and nothing writes."""
+def _gather(leaf: Any, index: Any, dtype: np.dtype, can_take: bool) -> np.ndarray:
     if can_take and not isinstance(index, slice):
-        count = len(index)
-        rows = empty_for_jax((room or count, *leaf.shape[1:]), leaf.dtype)
-        leaf.take(index, axis=0, out=rows[:count], mode="clip")  # "raise", the default, would gather elsewhere and copy
-        if room is not None and rows.dtype != dtype:
-            rows[count:] = 0  # the end is converted as well
+        rows = empty_for_jax((len(index), *leaf.shape[1:]), leaf.dtype)
+        leaf.take(index, axis=0, out=rows, mode="clip")  # "raise", the default, would gather elsewhere and copy
     else:
         rows = leaf[index]
     if hasattr(rows, "toarray"):
