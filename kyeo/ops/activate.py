@@ -19,6 +19,11 @@ __all__ = [
     "swish", "tanh_shrink", "threshold",
 ]
 
+
+def _sigmoid(x: jax.Array) -> jax.Array:
+    return kernels.note_origin(nn.sigmoid(x), "sigmoid", x)
+
+
 hard_sigmoid = unary(
     "hard_sigmoid", nn.hard_sigmoid, "x / 6 + 0.5, kept within 0 and 1.", "[-4.0, 0.0]", "[0.0, 0.5]")
 hard_silu = unary("hard_silu", nn.hard_silu, "x times `hard_sigmoid(x)`.", "[0.0, 3.0]", "[0.0, 3.0]")
@@ -27,7 +32,7 @@ log_sigmoid = unary("log_sigmoid", nn.log_sigmoid, "log(sigmoid(x)).", "[-1000.0
 relu = unary("relu", kernels.relu, "x where positive, else 0.", "[-1.0, 2.0]", "[0.0, 2.0]")
 relu6 = unary("relu6", nn.relu6, "x, kept within 0 and 6.", "[-1.0, 8.0]", "[0.0, 6.0]")
 selu = unary("selu", nn.selu, "Scaled `elu` that keeps mean and variance.", "[0.0]", "[0.0]")
-sigmoid = unary("sigmoid", nn.sigmoid, "1 / (1 + exp(-x)), from 0 to 1.", "[0.0]", "[0.5]")
+sigmoid = unary("sigmoid", _sigmoid, "1 / (1 + exp(-x)), from 0 to 1.", "[0.0]", "[0.5]")
 silu = unary("silu", nn.silu, "x times `sigmoid(x)`; also called swish.", "[0.0]", "[0.0]")
 softplus = unary("softplus", nn.softplus, "log(1 + exp(x)), a smooth `relu`.", "[1000.0]", "[1000.0]")
 softsign = unary("softsign", nn.soft_sign, "x / (1 + |x|), from -1 to 1.", "[1.0]", "[0.5]")
@@ -170,7 +175,13 @@ def softmax(x: Any, axis: Any = -1) -> jax.Array:
     if isinstance(axis, int) and -x.ndim <= axis < x.ndim and x.shape[axis] == 1:
         warn(f"Softmax over axis {axis}, of size 1, of a tensor of shape {x.shape} is 1 everywhere; "
              "for one unit `sigmoid` is meant.")
-    return _in_float32(nn.softmax, x, tuple_axis(axis))
+    return _in_float32(_softmax, x, tuple_axis(axis))
+
+
+def _softmax(x: jax.Array, axis: Any) -> jax.Array:
+    result = nn.softmax(x, axis)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    return kernels.note_origin(result, ("softmax", axes[0] % x.ndim), x) if len(axes) == 1 else result
 
 
 @op

@@ -14,8 +14,8 @@ from kyeo import losses
 from kyeo.core.errors import NotMaskable
 from kyeo.core.masks import set_mask
 from kyeo.core.scope import scope
-from kyeo.losses.fused import from_logits_version
 from kyeo.losses.loss import LossFunctionWrapper
+from kyeo.ops.losses import crossentropy
 from kyeo.ops.losses.pair import match
 from tests.compiled import programs
 from tests.numpy_jaxpr import in_numpy
@@ -314,8 +314,7 @@ def test_a_loss_of_half_precision_is_computed_in_float32_and_rounded_once(name):
 def test_means_over_many_elements_in_half_precision():
     loss = losses.MeanSquaredError(dtype="float16")
     assert float(loss(np.zeros((70_000, 1), "f"), np.ones((70_000, 1), "f"))) == 1
-    probabilities = from_logits_version(losses.BinaryCrossentropy(dtype="float16"), "sigmoid")
-    assert round(float(probabilities([[0.0]], [[50.0]]))) == 16
+    assert round(float(losses.BinaryCrossentropy(dtype="float16")([[0.0]], [[1.0]]))) == 16
 
 
 def test_a_probability_of_0_ends_no_training():
@@ -453,8 +452,8 @@ def test_structures_reach_call():
     assert Both().name == "both" or Both().name.startswith("both_")
 
 
-# -- on logits ---------------------------------------------------------------------------------------------------
-FUSED = [
+# -- behind a softmax or sigmoid ---------------------------------------------------------------------------------
+BEHIND = [
     ("BinaryCrossentropy", {"label_smoothing": 0.1}, "sigmoid", "logits"),
     ("BinaryCrossentropy", {}, "sigmoid", "logits"),
     ("CategoricalCrossentropy", {}, "softmax", "logits"),
@@ -466,41 +465,99 @@ FUSED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "options", "activation", "kind"), FUSED)
+@pytest.mark.parametrize(("name", "options", "activation", "kind"), BEHIND)
 @pytest.mark.parametrize("scale", [1, 2, 200])
-def test_the_form_on_logits_gives_the_same(name, options, activation, kind, scale):
+@pytest.mark.parametrize("rows", [None, [1, 1, 1, 0, 0]])
+def test_logits_behind_probabilities_give_the_same(name, options, activation, kind, scale, rows):
     true, logits = DATA[kind][0], DATA[kind][1] * scale
     loss = getattr(losses, name)(**options)
-    fused = from_logits_version(loss, activation)
-    assert fused.name == loss.name and fused.reduction == loss.reduction
-    act = jax.nn.sigmoid if activation == "sigmoid" else jax.nn.softmax
-    want, want_grad = value_and_grad(lambda t, x, w: loss(t, act(x), w), true, logits)
-    value, grad = value_and_grad(fused, true, logits)
+    with scope(row_mask=rows if rows is None else np.array(rows, "float32")):
+        want, want_grad = value_and_grad(lambda t, x, w: loss(t, getattr(jax.nn, activation)(x), w), true, logits)
+        value, grad = value_and_grad(lambda t, x, w: loss(t, getattr(kyeo.ops, activation)(x), w), true, logits)
     # near 1 a float32 probability is rounded by 6e-8, which 1 - p feels; at both ends it is clipped
     rtol = {1: 1e-5, 2: 2e-4, 200: 1e-6}[scale]
     np.testing.assert_allclose(value, want, rtol=rtol, atol=1e-6)
     np.testing.assert_allclose(grad, want_grad, rtol=30 * rtol, atol=1e-5)
 
 
-def test_the_form_on_logits_is_right_where_probabilities_are_rounded():
-    true, logits = np.array([[0.0], [1.0], [0.0]]), np.array([[14.0], [-14.0], [9.0]])
-    prob = 1 / (1 + np.exp(-logits))
-    want = np.mean(-true * np.log(prob) - (1 - true) * np.log(1 - prob))  # in float64, nothing is clipped here
-    fused = from_logits_version(losses.BinaryCrossentropy(), "sigmoid")
-    assert float(fused(true, logits)) == pytest.approx(want, rel=1e-6)
-    assert float(losses.BinaryCrossentropy()(true, prob)) == pytest.approx(want, rel=1e-2)
+EXACT = {
+    "sigmoid": ("BinaryCrossentropy", {}, [[0.0], [1.0], [0.0]], [[14.0], [-14.0], [9.0]]),
+    "sigmoid, labels without an axis": ("BinaryCrossentropy", {}, [0, 1, 0], [[14.0], [-14.0], [9.0]]),
+    "sigmoid of sequences": ("BinaryCrossentropy", {}, [[0.0, 1.0, 0.0]], [[[14.0], [-14.0], [9.0]]]),
+    "softmax": ("SparseCategoricalCrossentropy", {}, [1, 0], [[0.0, 14.0], [9.0, 0.0]]),
+    "softmax, ignored": ("SparseCategoricalCrossentropy", {"ignore_class": 2}, [1, 0, 2], [[0, 14.0], [9.0, 0], [0, 0]]),
+    "softmax, one-hot": ("CategoricalCrossentropy", {}, [[0, 1], [1, 0]], [[0.0, 14.0], [9.0, 0.0]]),
+    "softmax of the first axis": ("CategoricalCrossentropy", {"axis": 1}, [[[0, 1], [1, 0]]], [[[0, 9.0], [14.0, 0]]]),
+}
 
 
-def test_no_form_on_logits_where_there_is_none():
-    for loss, activation in (
-        (losses.MeanSquaredError(), "softmax"), (losses.CategoricalCrossentropy(), "sigmoid"),
-        (losses.CategoricalCrossentropy(from_logits=True), "softmax"), (losses.CategoricalCrossentropy(), None),
-        (losses.CategoricalCrossentropy(axis=1), "softmax"), (losses.Circle(), "softmax"),
-    ):
-        assert from_logits_version(loss, activation) is None
-    wrapped = LossFunctionWrapper(losses.categorical_crossentropy, name="x")
-    value = from_logits_version(wrapped, "softmax")(*DATA["logits"])
-    np.testing.assert_allclose(value, losses.CategoricalCrossentropy(from_logits=True)(*DATA["logits"]), rtol=1e-5)
+@pytest.fixture
+def clipped(monkeypatch):
+    """The logarithms that were found from logits, as they are traced."""
+    seen, clip = [], crossentropy.clip_log
+    monkeypatch.setattr(crossentropy, "clip_log", lambda *args, **kwargs: seen.append(args) or clip(*args, **kwargs))
+    return seen
+
+
+@pytest.mark.parametrize("case", EXACT)
+@pytest.mark.parametrize("padded", [False, True])
+def test_it_is_seen_what_made_the_probabilities(case, padded, clipped):
+    name, options, true, logits = EXACT[case]
+    kind, axis = case.partition(" ")[0].strip(","), options.get("axis", -1)
+    true, logits, loss = np.array(true), np.array(logits, "float32"), getattr(losses, name)(**options, reduction="sum")
+    wide = logits.astype("float64")
+    if kind == "sigmoid":
+        labels = true.reshape(wide.shape)
+        terms = np.log1p(np.exp(np.where(labels == 1, -wide, wide)))
+        want = terms.sum()  # each of a last axis of one, of which the loss takes the mean
+        want = want / wide.shape[1] if wide.ndim == 3 else want
+    else:
+        wide = wide - np.log(np.exp(wide).sum(axis, keepdims=True))
+        want = -(wide * true).sum() if name[0] == "C" else -(wide[0, 1] + wide[1, 0])
+
+    def value(x, activate):
+        labels, rows = true, None
+        if padded:
+            x, labels = jnp.concatenate([x, x[:1] * jnp.nan]), np.concatenate([true, true[:1]])
+            rows = np.arange(len(labels)) < len(true)
+        with scope(row_mask=rows):
+            return loss(labels, activate(x, axis) if kind == "softmax" else activate(x))
+
+    found = jax.jit(lambda x: value(x, getattr(kyeo.ops, kind)))(logits)
+    assert len(clipped) == {"softmax": 1, "sigmoid": 2}[kind]
+    # what a float32 probability near 1 rounds off a sigmoid's logits still know
+    assert float(found) == pytest.approx(want, rel={"softmax": 1e-3, "sigmoid": 1e-5}[kind])
+    rounded = jax.jit(lambda x: value(x, getattr(jax.nn, kind)))(logits)
+    assert float(rounded) == pytest.approx(want, rel=1e-1) and len(clipped) == {"softmax": 1, "sigmoid": 2}[kind]
+
+
+def test_another_softmax_is_not_looked_behind(clipped):
+    x = np.array([[[14.0, 0.0], [0.0, 0.0]]], "float32")
+    true = np.array([[[1, 0], [0, 1]]])
+
+    def value(x, between):  # probabilities along one axis, the loss along another; and something in between
+        return losses.CategoricalCrossentropy(reduction=None)(true, between(kyeo.ops.softmax(x, 1)))
+
+    across = jax.nn.softmax(x, 1)
+    want = losses.CategoricalCrossentropy(reduction=None)(true, across)
+    np.testing.assert_allclose(jax.jit(value, static_argnums=1)(x, lambda p: p), want, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(value, static_argnums=1)(x, lambda p: p * 1), want, rtol=1e-6)
+    assert not clipped
+
+
+@pytest.mark.parametrize("last", ["activation", "layer", "softmax", "ops"])
+def test_models_are_looked_behind(last, clipped):
+    layers = kyeo.layers
+    x = inputs = layers.Input((3,))
+    x = layers.Dense(2, activation="softmax" if last == "activation" else None, kernel_initializer="ones")(x)
+    x = {"activation": lambda x: x, "layer": layers.Activation("softmax"), "softmax": layers.Softmax(),
+         "ops": kyeo.ops.softmax}[last](x)
+    model = kyeo.Model(inputs, x)
+    model.layers[1].set_weights([np.array([[14.0, 0], [0, 0], [0, 0]], "float32"), np.zeros(2, "float32")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    rows = np.eye(3, dtype="float32")[[0] * 5]
+    found = model.evaluate(rows, np.zeros(5), batch_size=2, verbose=0)
+    assert found == pytest.approx(np.log1p(np.exp(-14.0)), rel=1e-2) and clipped
 
 
 # -- called by itself --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.kernels.length import at_unit_length, root
 from kyeo.ops.kernels.looped import looped_conv
 from kyeo.ops.kernels.norm import moments, rescaled, standardized
+from kyeo.ops.kernels.origins import carry_origin, note_origin, origin
 from kyeo.ops.kernels.pool import average_pool, max_pool
 from kyeo.ops.kernels.product import int_product, matrix_product, product, suits_ints
 from kyeo.ops.kernels.rectify import before_relu, relu
@@ -22,8 +23,8 @@ from kyeo.ops.kernels.windows import on_cpu
 
 __all__ = [
     "adaptive_average_pool", "adaptive_max_pool", "as_one", "at_unit_length", "attend", "average_pool", "before_relu",
-    "bell", "conv", "conv_transpose", "derived_key", "filtered", "gru", "homography", "int_product", "inverted",
-    "keep_mask", "looped_conv", "lstm", "matrix_product", "max_pool", "moments", "normal_numbers", "on_cpu", "product",
-    "projected", "relu", "rescaled", "root", "sample", "simple_rnn", "standardized", "suits_ints", "uniform_bits",
-    "uniform_numbers",
+    "bell", "carry_origin", "conv", "conv_transpose", "derived_key", "filtered", "gru", "homography", "int_product",
+    "inverted", "keep_mask", "looped_conv", "lstm", "matrix_product", "max_pool", "moments", "normal_numbers",
+    "note_origin", "on_cpu", "origin", "product", "projected", "relu", "rescaled", "root", "sample", "simple_rnn",
+    "standardized", "suits_ints", "uniform_bits", "uniform_numbers",
 ]

@@ -20,6 +20,7 @@ from kyeo.core.naming import snake_case
 from kyeo.core.op import OPS, op
 from kyeo.core.settings import settings
 from kyeo.core.variable import unwrap
+from kyeo.ops.kernels.origins import carry_origin
 
 __all__ = [
     "NotMaskable", "align_ranks", "as_array", "drop_class_axis", "expand_to", "filed", "fill_absent",
@@ -109,7 +110,7 @@ def align_ranks(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Arr
             if short.ndim == 1:
                 short = short[..., None]
             else:
-                long = long[..., 0]
+                long = carry_origin(lambda x: x[..., 0], long)
             return (short, long) if swapped else (long, short)
     return first, second
 
@@ -218,5 +219,8 @@ def fill_absent(x: jax.Array, present: jax.Array, first: int | None = None) -> j
 
     So rows that do not count can neither hold a NaN nor sway what looks at the whole batch.
     """
-    row = jax.lax.stop_gradient(x[jnp.argmax(present) if first is None else first])
-    return jnp.where(present.reshape((-1,) + (1,) * (x.ndim - 1)), x, row)
+    def filled(x: jax.Array) -> jax.Array:
+        row = jax.lax.stop_gradient(x[jnp.argmax(present) if first is None else first])
+        return jnp.where(present.reshape((-1,) + (1,) * (x.ndim - 1)), x, row)
+
+    return carry_origin(filled, x)
