@@ -24,6 +24,8 @@ def toward(slot: Variable, value: jax.Array, share: float | jax.Array) -> jax.Ar
 class _TwoMeans(Optimizer):
     """Running means of the gradients (`beta_1`) and of their squares (`beta_2`)."""
 
+    _by_element = True
+
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999,
                  epsilon: float = 1e-7, **shared: Unpack[SharedArguments]):
         super().__init__(learning_rate, **shared)
@@ -197,6 +199,8 @@ class Lamb(_TwoMeans):
     >>> weight.numpy().round(4).tolist()
     [2.5, 4.0]
     """
+
+    _by_element = False
 
     def update_step(self, gradient: jax.Array, variable: Variable, learning_rate: jax.Array) -> None:
         """Change one variable by its gradient."""

@@ -17,6 +17,7 @@ from kyeo.core.tracing import step_by_step
 from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
+from kyeo.optimizers.together import places_of_small, run_together
 
 __all__ = ["Optimizer"]
 
@@ -188,8 +189,19 @@ class Optimizer(_OptimizerState):
 
     def _update_all(self, grads: list[jax.Array], variables: list[Variable], rate: jax.Array) -> None:
         update = step_by_step(self.update_step) if is_kyeos(type(self).update_step) else self.update_step
-        for gradient, variable in zip(grads, variables):
-            update(gradient, variable, rate)
+        traced = isinstance(grads[0], jax.core.Tracer)
+        small = places_of_small(variables) if traced and self._by_element and is_kyeos(type(self)) else []
+        for i in sorted(set(range(len(variables))).difference(small)):
+            update(grads[i], variables[i], rate)
+
+        def update_small(grads: list[jax.Array], rate: jax.Array) -> None:
+            with one_step():  # scalars that all share: values of a program of its own
+                for i, gradient in zip(small, grads):
+                    update(gradient, variables[i], rate)
+
+        if small:
+            boxes = [box for i in small for box in (variables[i], *self._slots.get(variables[i], ()))]
+            run_together(update_small, boxes, [grads[i] for i in small], rate)
 
     def _clip(self, grads: list[jax.Array]) -> list[jax.Array]:
         if self.clipnorm:

@@ -34,6 +34,8 @@ class SGD(Optimizer):
     [0.5]
     """
 
+    _by_element = True
+
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False,
                  **shared: Unpack[SharedArguments]):
         super().__init__(learning_rate, **shared)
@@ -70,6 +72,8 @@ class RMSprop(Optimizer):
     >>> round(float(weight.numpy()[0]), 4)
     0.6838
     """
+
+    _by_element = True
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0,
                  epsilon: float = 1e-7, centered: bool = False, **shared: Unpack[SharedArguments]):
@@ -119,6 +123,8 @@ class Adagrad(Optimizer):
     0.5
     """
 
+    _by_element = True
+
     def __init__(self, learning_rate: Any = 0.001, initial_accumulator_value: float = 0.1,
                  epsilon: float = 1e-7, **shared: Unpack[SharedArguments]):
         super().__init__(learning_rate, **shared)
@@ -152,6 +158,8 @@ class Adadelta(Optimizer):
     >>> round(float(weight.numpy()[0]), 4)
     0.5636
     """
+
+    _by_element = True
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7,
                  **shared: Unpack[SharedArguments]):
@@ -192,6 +200,8 @@ class Ftrl(Optimizer):
     >>> weight.numpy().tolist()
     [0.0]
     """
+
+    _by_element = True
 
     def __init__(
         self, learning_rate: Any = 0.001, learning_rate_power: float = -0.5,
@@ -246,6 +256,8 @@ class Lion(Optimizer):
     >>> weight.numpy().tolist()
     [0.5, 1.5]
     """
+
+    _by_element = True
 
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99,
                  **shared: Unpack[SharedArguments]):

@@ -55,7 +55,8 @@ class _OptimizerState(SaysWhatIsGone, Configurable):
     """The half of `Optimizer` that holds things; the other half makes the steps."""
 
     _KIND = "Optimizers"
-    _not_owned = frozenset({"_given", "_trainable_variables", "_undecayed"})  # where its variables are not looked for
+    _not_owned = frozenset({"_given", "_trainable_variables", "_undecayed", "_slots"})  # its variables are elsewhere
+    _by_element = False  # whether an update of an element depends on that element alone
 
     def __init__(
         self, learning_rate: Any, weight_decay: float | None = None, clipnorm: float | None = None,
@@ -86,6 +87,7 @@ class _OptimizerState(SaysWhatIsGone, Configurable):
         self.built = False
         self._trainable_variables: list[Variable] = []
         self._indices: dict[Variable, int] = {}
+        self._slots: dict[Variable, list[Variable]] = {}  # what a rule keeps for each weight
         self._undecayed: tuple[set[Variable], re.Pattern[str] | None] = (set(), None)
         self._iterations = self._add_scalar("iteration", np.array(0, np.int32))
         self._learning_rate: Any = None
@@ -150,8 +152,10 @@ class _OptimizerState(SaysWhatIsGone, Configurable):
     ) -> Variable:
         """Make a slot: a variable of the shape and dtype of a weight, named after both."""
         path = reference_variable.path.replace("/", "_")
-        return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype,
+        slot = self.add_variable(reference_variable.shape, initializer, reference_variable.dtype,
                                  layout=layout_of(reference_variable), name=f"{path}_{name or 'var'}")
+        self._slots.setdefault(reference_variable, []).append(slot)
+        return slot
 
     def add_optimizer_variables(
         self, trainable_variables: Iterable[Variable], name: str | Sequence[str], initializer: Any = "zeros",
@@ -190,6 +194,7 @@ class _OptimizerState(SaysWhatIsGone, Configurable):
             self._accumulated_gradients = [
                 self.add_variable_from_reference(v, "gradient_accumulator") for v in variables]
         self.built = True
+        self._slots.clear()  # the averages and sums above are no part of the rule
         self._add_slots(variables)
 
     def _add_slots(self, variables: list[Variable]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from kyeo.core.codegen import quick
 from kyeo.core.compile_cache import unwritten
 from kyeo.core.scope import scope
 from kyeo.ops.kernels import onednn
@@ -65,7 +66,7 @@ def _outputs(kept: Any, data: Any) -> Any:
 
 
 def _with_onednn(options: dict[str, Any]) -> Any:
-    return jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=options)
+    return jax.jit(functools.partial(_one, bool(options)), donate_argnums=0, compiler_options=quick(options))
 
 
 def _unwritten(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,10 +95,10 @@ class CompiledStep:
     """
 
     def __init__(self) -> None:
-        self.single = jax.jit(functools.partial(_one, False), donate_argnums=0)
+        self.single = jax.jit(functools.partial(_one, False), donate_argnums=0, compiler_options=quick())
         # Of a few rows, without a new state: one of nothing but None is 8 of 480 us of the tutorial's CNN. A function
         # of its own (`partial`), since JAX shares what it traced and compiled among those that run the same.
-        self.outputs = jax.jit(functools.partial(_outputs), compiler_options=onednn.few_rows_options())
+        self.outputs = jax.jit(functools.partial(_outputs), compiler_options=quick(onednn.few_rows_options()))
         self.costs: dict[Any, Cost] = {}  # by the shapes of the data
         self.bounds: dict[Any, bool] = {}  # what `bounds_products` says of a form, by these and its name
         self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
@@ -150,7 +151,7 @@ class CompiledStep:
         key = whole_epochs, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in self._folded:
             run = functools.partial(_epochs if whole_epochs else _batches, example[0])
-            self._folded[key] = jax.jit(run, donate_argnums=0)
+            self._folded[key] = jax.jit(run, donate_argnums=0, compiler_options=quick())
         return self._folded[key]
 
 
