@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 
+from kyeo.core.collector import set_aside
 from kyeo.core.memory import keep_memory, run_in_callers_thread
 
 __all__: list[str] = []
@@ -11,5 +12,6 @@ if find_spec("jax") is None:
                       "  Fix:      pip install jax; where there is no JAX for this machine, `kyeo doctor` says why",
                       name="jax")
 
-if keep_memory():  # here, since everything that starts JAX loads something of this folder first
-    run_in_callers_thread()
+with set_aside("jax"):
+    if keep_memory():  # here, since everything that starts JAX loads something of this folder first
+        run_in_callers_thread()

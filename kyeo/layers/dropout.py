@@ -51,12 +51,15 @@ class _Noise(Layer):
 
 
 @as_one(2, 3)
-@step_by_step
 def drop(inputs: Any, key: Any, rate: float, noise_shape: tuple[int, ...]) -> Any:
     """Zeros at random, one draw for each element of `noise_shape`, and the rest scaled up."""
     if rate == 1:
         return jnp.zeros_like(inputs)
-    kept = keep_mask(key, noise_shape, rate)
+    return scaled_up(inputs, keep_mask(key, noise_shape, rate), rate)
+
+
+@step_by_step
+def scaled_up(inputs: Any, kept: Any, rate: float) -> Any:
     return jnp.where(kept, inputs * (1.0 / (1.0 - rate)), jnp.zeros((), inputs.dtype))
 
 

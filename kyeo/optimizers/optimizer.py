@@ -3,6 +3,7 @@
 Everything reads `variable.value` and writes `variable.assign`, so `pure` makes a step a function of values.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from kyeo.core.tracing import step_by_step
 from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
-from kyeo.optimizers.together import places_of_small, run_together
+from kyeo.optimizers.together import MOST_TOGETHER, places_of_small, run_together
 
 __all__ = ["Optimizer"]
 
@@ -194,14 +195,10 @@ class Optimizer(_OptimizerState):
         for i in sorted(set(range(len(variables))).difference(small)):
             update(grads[i], variables[i], rate)
 
-        def update_small(grads: list[jax.Array], rate: jax.Array) -> None:
-            with one_step():  # scalars that all share: values of a program of its own
-                for i, gradient in zip(small, grads):
-                    update(gradient, variables[i], rate)
-
-        if small:
-            boxes = [box for i in small for box in (variables[i], *self._slots.get(variables[i], ()))]
-            run_together(update_small, boxes, [grads[i] for i in small], rate)
+        for part in (small[i:i + MOST_TOGETHER] for i in range(0, len(small), MOST_TOGETHER)):
+            some = [variables[i] for i in part]
+            boxes = [box for variable in some for box in (variable, *self._slots.get(variable, ()))]
+            run_together(functools.partial(_update_each, update, some), boxes, [grads[i] for i in part], rate)
 
     def _clip(self, grads: list[jax.Array]) -> list[jax.Array]:
         if self.clipnorm:
@@ -293,3 +290,9 @@ class Optimizer(_OptimizerState):
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`, if there is one."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+
+def _update_each(update: Any, variables: list[Variable], grads: list[jax.Array], rate: jax.Array) -> None:
+    with one_step():  # the scalars that they share are values of a program of its own
+        for gradient, variable in zip(grads, variables):
+            update(gradient, variable, rate)

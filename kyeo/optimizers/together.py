@@ -14,7 +14,9 @@ from kyeo.core.scope import current
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable, pure
 
-__all__ = ["places_of_small", "run_together"]
+__all__ = ["MOST_TOGETHER", "places_of_small", "run_together"]
+
+MOST_TOGETHER = 5  # in a kernel: LLVM works on several at once
 
 _SMALL = 2**14  # elements; a larger weight is worth both cores
 _OFTEN = 3  # so many weights of a shape share their kernels anyway

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.arrays import to_array
+from kyeo.core.collector import paused
 from kyeo.core.compile_cache import compile_cache
 from kyeo.core.placement import keeping_places, place_batch
 from kyeo.core.scope import scope
@@ -169,7 +170,8 @@ class Runner:
         return self._compiled.bounds[key]
 
     def _traced(self, form: str, data: Any, rows: Any) -> Any:
-        return self._asking(lambda: getattr(self._compiled, form).trace(*self.state(), data, rows))
+        with paused():
+            return self._asking(lambda: getattr(self._compiled, form).trace(*self.state(), data, rows))
 
     def rows_per_dispatch(self, data: Any, rows: int, total: int) -> int:
         """How many rows to predict in one dispatch, where rows are independent: more than `rows` for a small network.
@@ -282,7 +284,7 @@ class Runner:
         shape = np.shape(jax.tree.leaves(data)[0])
         if shape in self._compiled.started:
             return self._asking(work)
-        with compile_cache.loading():
+        with paused(), compile_cache.loading():
             result = jax.block_until_ready(self._asking(work))
         self._compiled.started.add(shape)
         return result

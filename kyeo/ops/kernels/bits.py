@@ -12,6 +12,7 @@ hashes see M. Jarzynski and M. Olano, "Hash Functions for GPU Rendering", JCGT 9
 
 import math
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -22,7 +23,6 @@ __all__ = ["derived_key", "keep_mask", "normal_numbers", "uniform_bits", "unifor
 
 
 @as_one(1)
-@step_by_step
 def uniform_bits(key: Array, shape: tuple[int, ...]) -> Array:
     """Return uniform random uint32 numbers of the given shape.
 
@@ -35,9 +35,8 @@ def uniform_bits(key: Array, shape: tuple[int, ...]) -> Array:
     >>> bool((uniform_bits(key, (4, 3))[:2] == uniform_bits(key, (2, 3))).all())
     True
     """
-    # Two rounds, half of the key before each: after one, two keys could give shifted copies of a sequence.
     first, second = spread_key(key)
-    return scramble(scramble(positions(shape) ^ first) + second)
+    return scrambled(first, second, shape)
 
 
 @as_one(1, 2)
@@ -54,7 +53,7 @@ def keep_mask(key: Array, shape: tuple[int, ...], rate: float) -> Array:
     kept = round((1.0 - rate) * 2**32)
     if kept == 2**32:
         return jnp.ones(shape, bool)
-    return uniform_bits(key, shape) < jnp.uint32(kept)
+    return below(uniform_bits(key, shape), kept)
 
 
 def derived_key(key: Array, number: int) -> Array:
@@ -91,6 +90,18 @@ def normal_numbers(key: Array, shape: tuple[int, ...]) -> Array:
     return math.sqrt(2) * lax.erf_inv(inside)
 
 
+@step_by_step
+def scrambled(first: Array, second: Array, shape: tuple[int, ...]) -> Array:
+    """The position of each element, hashed in two rounds, half of the key before each: after one, two keys could give
+    shifted copies of a sequence."""
+    return scramble(scramble(positions(shape) ^ first) + second)
+
+
+@step_by_step
+def below(bits: Array, limit: int) -> Array:
+    return bits < jnp.uint32(limit)
+
+
 def scramble(x: Array) -> Array:
     """A bijection of 32-bit words in which every input bit flips every output bit about half of the time."""
     x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
@@ -98,6 +109,7 @@ def scramble(x: Array) -> Array:
     return x ^ (x >> 16)
 
 
+@jax.jit  # 70 operations on scalars, traced once for all layers that draw: 8 ms for each of them in a start
 def spread_key(key: Array) -> tuple[Array, Array]:
     """Mix the two words of a key into each other, one-to-one, so that counting keys are far apart."""
     first, second = key[0], key[1]

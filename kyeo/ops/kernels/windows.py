@@ -22,9 +22,11 @@ Pads: TypeAlias = tuple[tuple[int, int], ...]
 def on_cpu() -> bool:
     """Whether programs are compiled for the CPU, the platform the formulations here were measured on.
 
-    Not while a program is traced for a file that another engine will run.
+    Not while a program is traced for a file that another engine will run, nor for its shapes alone: the plain forms
+    are traced in less than half the time (making the tutorial's CNN 90 -> 70 ms).
     """
-    return jax.default_backend() == "cpu" and not current().plain
+    now = current()
+    return jax.default_backend() == "cpu" and not now.plain and not now.symbolic
 
 
 def static(sizes: Sequence) -> bool:
