@@ -13,5 +13,8 @@ if find_spec("jax") is None:
                       name="jax")
 
 with set_aside("jax"):
-    if keep_memory():  # here, since everything that starts JAX loads something of this folder first
+    kept = keep_memory()  # here, since everything that starts JAX loads something of this folder first
+    import jax as _  # noqa: F401 (behind the rules for its memory)
+
+    if kept:
         run_in_callers_thread()

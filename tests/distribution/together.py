@@ -32,11 +32,18 @@ def model():
 
 
 class Stop(kyeo.callbacks.Callback):
-    """The last process is asked to end, in the middle of an epoch."""
+    """The last process is asked to end, in the middle of an epoch, if it is to stop.
+
+    Where it is not, the same callback takes the same steps to a dispatch: many in a loop may round otherwise.
+    """
+
+    def __init__(self, stops):
+        super().__init__()
+        self.steps, self.stops = 0, stops
 
     def on_train_batch_end(self, batch, logs=None):
-        self.steps = getattr(self, "steps", 0) + 1
-        if self.steps == 4 and MINE == 1:
+        self.steps += 1
+        if self.stops and self.steps == 4 and MINE == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -53,7 +60,7 @@ def fit(data, folder=None, stops=False):
                room.TensorBoard(f"{own}/board", histogram_freq=2),
                room.ModelCheckpoint(f"{own}/best.weights.h5", "loss", save_best_only=True, save_weights_only=True)]
     options = options if folder else []
-    history = made.fit(**data(), epochs=4, verbose=0, shuffle=False, callbacks=options + [Stop()] * stops).history
+    history = made.fit(**data(), epochs=4, verbose=0, shuffle=False, callbacks=[*options, Stop(stops)]).history
     return made, [*made.get_weights(), *[v.numpy() for v in made.optimizer.variables], *history.values()]
 
 
