@@ -545,6 +545,18 @@ def test_another_softmax_is_not_looked_behind(clipped):
     assert not clipped
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 1e-9])
+@pytest.mark.filterwarnings("error")
+def test_an_epsilon_too_small_for_the_type_clips_no_probability_near_1(epsilon):
+    kyeo.config.set_epsilon(epsilon)
+    try:
+        sure = jax.jit(lambda x: losses.BinaryCrossentropy()([[1.0], [0.0]], kyeo.ops.sigmoid(x)))
+        lower = min(30, -np.log(epsilon or 1e-30))
+        assert float(sure(np.array([[-30.0], [40.0]], "float32"))) == pytest.approx((lower + 40) / 2)
+    finally:
+        kyeo.config.set_epsilon(1e-7)
+
+
 @pytest.mark.parametrize("last", ["activation", "layer", "softmax", "ops"])
 def test_models_are_looked_behind(last, clipped):
     layers = kyeo.layers

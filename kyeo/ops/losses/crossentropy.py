@@ -48,7 +48,9 @@ def clip_log(log_probs: jax.Array, low: float | None = None) -> jax.Array:
     """Log-probabilities clipped as the logarithm of clipped probabilities is, in the same number type."""
     kind = np.dtype(log_probs.dtype).type
     high = kind(1.0 - settings.epsilon)
-    return jnp.clip(log_probs, np.log(kind(settings.epsilon) if low is None else kind(1.0) - high), np.log(high))
+    with np.errstate(divide="ignore"):  # an epsilon may be 0, or too small for the type
+        low = np.log(kind(settings.epsilon) if low is None else kind(1.0) - high)
+    return jnp.clip(log_probs, low, np.log(high))
 
 
 def check_class_axis(axis: Any, y_pred: jax.Array, name: str) -> None:
