@@ -40,7 +40,7 @@ def stepped(optimizer, weights, gradients):
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda case: case if isinstance(case, str) else "-".join(case))
 def test_the_numbers_are_those_of_each_by_itself(name, options, monkeypatch):
     found, text = stepped(*built(name, options))
-    together = getattr(optimizers, name)._by_element
+    together = getattr(optimizers, name)._by_element and hasattr(codegen.xla_metadata, "xla_metadata_call")
     kernels = -(-(len(SIZES) - 1) // MOST_TOGETHER)
     assert text.count('xla_cpu_small_call = "true"') == kernels * together
     monkeypatch.setattr(module, "places_of_small", lambda variables: [])
@@ -88,7 +88,7 @@ def test_a_rule_of_the_users_own_is_run_for_each():
 
 
 def test_a_jax_without_such_kernels(monkeypatch):
-    monkeypatch.delattr(codegen.xla_metadata, "xla_metadata_call")
+    monkeypatch.delattr(codegen.xla_metadata, "xla_metadata_call", raising=False)  # as in JAX 0.10
     found, text = stepped(*built("Adam", {}))
     assert "small_call" not in text and all(np.isfinite(f).all() for f in found)
 
