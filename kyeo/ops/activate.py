@@ -181,7 +181,9 @@ def softmax(x: Any, axis: Any = -1) -> jax.Array:
 def _softmax(x: jax.Array, axis: Any) -> jax.Array:
     result = nn.softmax(x, axis)
     axes = axis if isinstance(axis, tuple) else (axis,)
-    return kernels.note_origin(result, ("softmax", axes[0] % x.ndim), x) if len(axes) == 1 else result
+    if len(axes) != 1 or axes[0] is None:  # over several, or all
+        return result
+    return kernels.note_origin(result, ("softmax", axes[0] % x.ndim), x)
 
 
 @op

@@ -545,6 +545,18 @@ def test_another_softmax_is_not_looked_behind(clipped):
     assert not clipped
 
 
+@pytest.mark.parametrize("axis", [None, (0, 1), [0, 1]])
+def test_a_softmax_over_several_axes_is_not_looked_behind(axis, clipped):
+    def value(x):
+        return losses.CategoricalCrossentropy(reduction=None)(np.eye(2), kyeo.ops.softmax(x, axis))
+
+    x = np.array([[1.0, 2.0], [3.0, 4.0]], "float32")
+    want = losses.CategoricalCrossentropy(reduction=None)(np.eye(2), np.asarray(jax.nn.softmax(x, (0, 1))))
+    for run in (value, jax.jit(value)):
+        np.testing.assert_allclose(run(x), want, rtol=1e-5)
+    assert not clipped
+
+
 @pytest.mark.parametrize("epsilon", [0.0, 1e-9])
 @pytest.mark.filterwarnings("error")
 def test_an_epsilon_too_small_for_the_type_clips_no_probability_near_1(epsilon):
