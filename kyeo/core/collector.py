@@ -47,5 +47,5 @@ def set_aside(module: str) -> Iterator[None]:
     new = module not in sys.modules
     with paused():
         yield
-        if new and module in sys.modules:
+        if new:
             gc.freeze()

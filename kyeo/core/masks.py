@@ -3,22 +3,21 @@
 Arrays take no attributes, so masks stand in a table by identity, each gone with its tensor.
 """
 
-import weakref
 from typing import Any
+
+from kyeo.core.beside import Beside
 
 __all__ = ["get_mask", "set_mask"]
 
-_masks: dict[int, tuple[weakref.ref[Any], Any]] = {}
+_masks = Beside()
 
 
 def set_mask(tensor: Any, mask: Any) -> None:
     """Remember `mask` as that of `tensor`; None forgets it."""
-    key = id(tensor)
     if mask is None:
-        _masks.pop(key, None)
+        _masks.drop(tensor)
     else:
-        masks = _masks  # held by the function: at the interpreter's end the module's name may be gone before the tensor
-        masks[key] = (weakref.ref(tensor, lambda _: masks.pop(key, None)), mask)
+        _masks.put(tensor, mask)
     node = getattr(tensor, "node", None)
     if node is not None:  # a symbolic tensor, which may be made again
         node.masks[tensor.index] = mask
@@ -26,5 +25,4 @@ def set_mask(tensor: Any, mask: Any) -> None:
 
 def get_mask(tensor: Any) -> Any:
     """The mask of `tensor`, or None."""
-    entry = _masks.get(id(tensor))
-    return entry[1] if entry is not None and entry[0]() is tensor else None
+    return _masks.get(tensor)

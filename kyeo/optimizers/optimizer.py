@@ -192,9 +192,9 @@ class Optimizer(_OptimizerState):
         update = step_by_step(self.update_step) if is_kyeos(type(self).update_step) else self.update_step
         traced = isinstance(grads[0], jax.core.Tracer)
         small = places_of_small(variables) if traced and self._by_element and is_kyeos(type(self)) else []
-        for i in sorted(set(range(len(variables))).difference(small)):
-            update(grads[i], variables[i], rate)
-
+        for i, (gradient, variable) in enumerate(zip(grads, variables)):
+            if i not in small:
+                update(gradient, variable, rate)
         for part in (small[i:i + MOST_TOGETHER] for i in range(0, len(small), MOST_TOGETHER)):
             some = [variables[i] for i in part]
             boxes = [box for variable in some for box in (variable, *self._slots.get(variable, ()))]

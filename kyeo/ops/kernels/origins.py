@@ -4,16 +4,16 @@ A max-pool of a relu is the relu of a max-pool (`rectify.py`); the logarithm of 
 digits, than a softmax and its logarithm (`ops/losses/crossentropy.py`). What nobody uses then is not computed.
 """
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
+from kyeo.core.beside import Beside
+
 __all__ = ["carry_origin", "note_origin", "origin"]
 
-# By identity, each gone with its array: the array, the name of what made it, and from what.
-_made: dict[int, tuple[weakref.ref[Any], Any, jax.Array]] = {}
+_made = Beside()  # the name of what made an array, and from what
 
 
 def note_origin(y: jax.Array, how: Any, x: jax.Array) -> jax.Array:
@@ -29,20 +29,19 @@ def note_origin(y: jax.Array, how: Any, x: jax.Array) -> jax.Array:
     [(True, None, None)]
     """
     if isinstance(x, jax.core.Tracer) and isinstance(y, jax.core.Tracer):
-        key = id(y)
-        _made[key] = weakref.ref(y, lambda _: _made.pop(key, None)), how, x
+        _made.put(y, (how, x))
     return y
 
 
 def origin(y: jax.Array, how: Any) -> jax.Array | None:
     """What the function known as `how` made `y` of; None where it did not."""
-    entry = _made.get(id(y))
-    return entry[2] if entry is not None and entry[0]() is y and entry[1] == how else None
+    made = _made.get(y)
+    return made[1] if made is not None and made[0] == how else None
 
 
 def carry_origin(change: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
     """`change(y)`, for a change that may as well be made before `y` is: one that puts other rows in place of some."""
-    changed, entry = change(y), _made.get(id(y))
-    if changed is not y and entry is not None and entry[0]() is y:
-        note_origin(changed, entry[1], change(entry[2]))
+    changed, made = change(y), _made.get(y)
+    if changed is not y and made is not None:
+        note_origin(changed, made[0], change(made[1]))
     return changed
