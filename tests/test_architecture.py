@@ -49,11 +49,13 @@ __main__: cli
 """
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
 LATE_PACKAGES = {
-    "h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn", "pydot", "onnx"}
+    "h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn", "pydot", "onnx",
+    "concurrent", "http", "multiprocessing", "tarfile", "urllib", "wave"}  # of Python's: 10 ms of each start in all
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"), ("cli.doctor", "core.processor"), ("cli.doctor", "datasets.fetch"),  # likewise
     ("core.memory", ":jax"),  # it sets the rules before JAX is loaded
+    ("ops.image.warp", ":jax"),  # jax.scipy.ndimage: 2 ms, likewise
     ("ops.linalg", ":jax"),  # jax.scipy.linalg: 10 ms of each start for what few programs need
     ("models.files", "export"),  # loads parts of JAX that nothing else needs
     ("models.model", "models.functional"),  # Model(inputs, outputs) makes the class that Keras's files name

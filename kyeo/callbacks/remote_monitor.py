@@ -1,9 +1,6 @@
 """RemoteMonitor: send the results of each epoch to a web server."""
 
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
 
 from kyeo.callbacks.base import Callback, Logs
 from kyeo.core.errors import problem
@@ -42,6 +39,9 @@ class RemoteMonitor(Callback):
         self.headers, self.send_as_json = headers, send_as_json
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        import urllib.parse
+        import urllib.request
+
         if not leads():
             return
         values = {"epoch": epoch}
@@ -53,5 +53,5 @@ class RemoteMonitor(Callback):
                                          {"Content-Type": kind, **(self.headers or {})})
         try:
             urllib.request.urlopen(request, timeout=_TIMEOUT).close()
-        except (urllib.error.URLError, OSError) as error:
+        except OSError as error:
             warn(f"RemoteMonitor could not reach {self.root}: {error}")

@@ -5,12 +5,10 @@ never forked, because JAX's threads do not survive a fork.
 """
 
 import itertools
-import multiprocessing
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from kyeo.core.errors import describe, problem
@@ -211,7 +209,7 @@ class PyDatasetSource(Source):
     def _result(self, index: int, future: Future[Any]) -> Any:
         try:
             return future.result()
-        except BrokenProcessPool as error:
+        except BrokenExecutor as error:
             self._pool = None
             raise problem(
                 "A worker process died.", where=self._dataset, received=f"batch {index}", kind=RuntimeError,
@@ -235,6 +233,9 @@ class PyDatasetSource(Source):
 
     def _renew_processes(self) -> None:
         """Processes hold a copy of the data set: start new ones when it has changed since."""
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
         try:
             pickled = pickle.dumps(self._dataset)
         except Exception as error:

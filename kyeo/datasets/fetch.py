@@ -4,8 +4,6 @@ import hashlib
 import os
 import sys
 import tempfile
-import urllib.request
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +84,9 @@ def download(url: str, path: Path, digest: str | None) -> None:
         ValueError: The checksum is another one.
         OSError: The file cannot be downloaded.
     """
+    import urllib.request
+    from http.client import HTTPException
+
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"Downloading {url} to {path}", file=sys.stderr, flush=True)
     with atomic_write(path) as temporary:

@@ -9,6 +9,7 @@ from jax import nn
 from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.op import op
 from kyeo.core.plain import warn
+from kyeo.core.tracing import step_by_step
 from kyeo.ops import kernels
 from kyeo.ops.rows import tuple_axis, unary
 
@@ -178,6 +179,7 @@ def softmax(x: Any, axis: Any = -1) -> jax.Array:
     return _in_float32(_softmax, x, tuple_axis(axis))
 
 
+@step_by_step
 def _softmax(x: jax.Array, axis: Any) -> jax.Array:
     result = nn.softmax(x, axis)
     axes = axis if isinstance(axis, tuple) else (axis,)

@@ -5,7 +5,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy import special
 
 from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import describe, problem
@@ -91,9 +90,9 @@ conjugate = unary("conjugate", jnp.conjugate, "Complex conjugate.", "[1 + 2j]", 
 cos = unary("cos", jnp.cos, "Cosine of an angle in radians.", "[0.0]", "[1.0]")
 cosh = unary("cosh", jnp.cosh, "Hyperbolic cosine.", "[0.0]", "[1.0]")
 deg2rad = unary("deg2rad", jnp.deg2rad, "Degrees to radians.", "[0.0]", "[0.0]")
-erf = unary("erf", lambda x: special.erf(as_floats(x)), "Error function.", "[0.0]", "[0.0]")
-erfc = unary("erfc", lambda x: special.erfc(as_floats(x)), "One minus the error function.", "[0.0]", "[1.0]")
-erfinv = unary("erfinv", lambda x: special.erfinv(as_floats(x)), "Inverse of `erf`.", "[0.0]", "[0.0]")
+erf = unary("erf", lambda x: jax.lax.erf(as_floats(x)), "Error function.", "[0.0]", "[0.0]")
+erfc = unary("erfc", lambda x: jax.lax.erfc(as_floats(x)), "One minus the error function.", "[0.0]", "[1.0]")
+erfinv = unary("erfinv", lambda x: jax.lax.erf_inv(as_floats(x)), "Inverse of `erf`.", "[0.0]", "[0.0]")
 exp = unary("exp", jnp.exp, "e to the power of x.", "[0.0]", "[1.0]")
 exp2 = unary("exp2", jnp.exp2, "2 to the power of x.", "[3.0]", "[8.0]")
 expm1 = unary("expm1", jnp.expm1, "exp(x) - 1, exact near 0.", "[0.0]", "[0.0]")

@@ -1,6 +1,5 @@
 """Data sets of the files in a folder: pictures, texts, sounds."""
 
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +167,8 @@ def audio_dataset_from_directory(
 
 def _sound(path: str, rate: int | None) -> np.ndarray:
     """The samples of a `.wav` file of integers of 8 to 32 bits, from -1 to 1."""
+    import wave
+
     try:
         with wave.open(path, "rb") as file:
             width, channels, own_rate = file.getsampwidth(), file.getnchannels(), file.getframerate()

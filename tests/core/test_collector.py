@@ -55,6 +55,29 @@ def test_jax_is_set_aside_where_kyeo_loads_it(first, aside):
     assert answer.stdout.split() == [str(aside), "True"]
 
 
+@pytest.mark.parametrize("first", ["kyeo.utils.set_random_seed(0)", "kyeo.layers", "kyeo.config.floatx()",
+                                   "from kyeo.keras import layers", "kyeo.Model"])
+def test_nothing_is_collected_while_the_first_room_is_loaded(first):
+    program = f"""
+import gc, sys, kyeo
+passes = []
+gc.callbacks.append(lambda phase, info: passes.append(phase))
+{first}
+gc.callbacks.clear()
+print(len(passes), "kyeo.models" in sys.modules, gc.get_freeze_count() > 10_000, gc.isenabled())
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert answer.stdout.split() == ["0", "True", "True", "True"]
+
+
+@pytest.mark.parametrize("first", ["import kyeo.train.objective", "import kyeo.layers", "from kyeo.ops import sin",
+                                   "import kyeo.config", "from kyeo.keras.layers import Dense"])
+def test_a_file_may_be_the_first_to_be_loaded(first):
+    program = f"{first}\nimport kyeo\nprint(kyeo.Sequential([kyeo.Input((2,)), kyeo.layers.Dense(1)]).output_shape)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert answer.stdout.strip() == "(None, 1)"
+
+
 def test_models_are_collected_as_ever():
     program = """
 import gc, weakref

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.scipy.ndimage import map_coordinates as jax_map_coordinates
 
 from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.dtypes import is_integer
@@ -204,6 +203,8 @@ def map_coordinates(inputs: Any, coordinates: Any, order: int, fill_mode: str = 
     >>> kyeo.ops.image.map_coordinates([[0.0, 10.0], [20.0, 30.0]], [[0.5], [0.5]], 1).tolist()
     [15.0]
     """
+    import jax.scipy.ndimage
+
     where = "ops.image.map_coordinates"
     inputs, coordinates = to_array(inputs), to_array(coordinates)
     one_of(where, (0, 1), order=order)
@@ -212,7 +213,7 @@ def map_coordinates(inputs: Any, coordinates: Any, order: int, fill_mode: str = 
         raise problem("The coordinates do not fit the array.", where=where,
                       received=f"coordinates of shape {coordinates.shape} for an array of {inputs.ndim} axes",
                       expected=f"shape ({inputs.ndim}, ...)")
-    return jax_map_coordinates(inputs, list(coordinates), order, fill_mode, fill_value)
+    return jax.scipy.ndimage.map_coordinates(inputs, list(coordinates), order, fill_mode, fill_value)
 
 
 @op

@@ -106,7 +106,7 @@ def circle_of(
     def pooled(pairs: jax.Array, optimum: float, threshold: float, sign: int) -> jax.Array:
         weight = jnp.maximum(sign * (optimum - distance) * pairs, 0.0)
         terms = sign * gamma * weight * (threshold - distance)
-        return jax.scipy.special.logsumexp(jnp.where(pairs, terms, -jnp.inf), axis=1)
+        return jax.nn.logsumexp(jnp.where(pairs, terms, -jnp.inf), axis=1)
 
     # a positive pair may be as far as `margin`, a negative one should be farther than 1 - margin
     values = jax.nn.softplus(pooled(same & apart & allowed, -margin, margin, -1)
