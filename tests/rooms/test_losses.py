@@ -614,3 +614,34 @@ def test_class_numbers_that_need_64_bits_are_refused():
             with pytest.raises(OverflowError, match="`y_true` holds integers that do not fit"):
                 loss(labels, pred)
     assert float(losses.MeanSquaredError()(true, true.astype("float32"))) == 0  # as floats they are no class numbers
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((5, 4), -1), ((3, 4, 6), 1), ((2, 3, 4), -1)])
+@pytest.mark.parametrize("derivative", [
+    lambda f, x: f(x), lambda f, x: jax.grad(lambda x: jnp.sum(f(x) * jnp.cos(f(x))))(x),
+    lambda f, x: jax.jvp(f, (x,), (jnp.sin(x),))[1], lambda f, x: jax.hessian(lambda x: jnp.sum(f(x)))(x),
+], ids=["value", "gradient", "forward", "hessian"])
+def test_the_log_probability_of_a_class_has_the_derivatives_of_its_formula(shape, axis, derivative):
+    random = np.random.default_rng(0)
+    logits = random.normal(size=shape).astype("float32") * 5
+    classes = random.integers(-1, shape[axis] + 1, np.delete(shape, axis))  # some that there are not
+
+    def formula(x):
+        there = jax.nn.one_hot(classes, shape[axis], axis=axis)
+        return jnp.sum(there * jax.nn.log_softmax(x, axis), axis)
+
+    found = jax.jit(lambda x: derivative(lambda x: crossentropy.log_prob_of(x, jnp.asarray(classes), axis), x))(logits)
+    np.testing.assert_allclose(found, derivative(formula, logits), rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "linear"])
+def test_a_class_that_there_is_not_costs_nothing(activation):
+    loss = losses.SparseCategoricalCrossentropy(from_logits=activation == "linear", reduction=None)
+    logits = np.array([[0.0, 1.0, 2.0]] * 3, "float32")
+
+    def value(x):
+        return jnp.sum(loss(np.array([-1, 0, 3]), getattr(kyeo.activations, activation)(x)))
+
+    value, gradient = jax.jit(jax.value_and_grad(value))(logits)
+    assert float(value) == pytest.approx(2.4076, rel=1e-4)
+    assert not gradient[0].any() and gradient[1].any() and not gradient[2].any()
