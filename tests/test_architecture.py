@@ -50,7 +50,7 @@ __main__: cli
 # Imports inside functions: heavy or optional packages, and these pairs (importing module, imported module).
 LATE_PACKAGES = {
     "h5py", "matplotlib", "rich", "IPython", "torch", "pandas", "tensorflow", "scipy", "PIL", "sklearn", "pydot", "onnx",
-    "concurrent", "http", "multiprocessing", "tarfile", "urllib", "wave"}  # of Python's: 10 ms of each start in all
+    "concurrent", "http", "multiprocessing", "urllib", "wave"}  # of Python's: 10 ms of each start in all
 LATE = {
     ("cli.doctor", ":jax"),  # it must speak where JAX cannot be imported
     ("cli.doctor", "core.compile_cache"), ("cli.doctor", "core.processor"), ("cli.doctor", "datasets.fetch"),  # likewise

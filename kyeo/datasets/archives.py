@@ -4,6 +4,7 @@ Only plain files and folders are taken. A name that leads out, a link, a device:
 """
 
 import shutil
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -19,8 +20,6 @@ _EXPANSION, _FREE = 1100, 2**30  # how much bigger than the archive files may be
 
 def is_archive(path: Path, kinds: tuple[str, ...] = ("tar", "zip")) -> bool:
     """Whether a file is an archive of one of these kinds."""
-    import tarfile
-
     return ("tar" in kinds and tarfile.is_tarfile(path)) or ("zip" in kinds and zipfile.is_zipfile(path))
 
 
@@ -81,8 +80,6 @@ def _from_zip(path: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
 
 
 def _from_tar(path: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
-    import tarfile
-
     with tarfile.open(path, "r:*") as archive:
         for info in archive:
             if info.isdir():

@@ -1,5 +1,6 @@
 """What CIFAR-10 and CIFAR-100 share: their batches, read out of the archive without unpacking it to the disk."""
 
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,6 @@ def read_batches(path: Path, names: list[str], label: bytes) -> tuple[np.ndarray
         names: the members to read.
         label: which of the labels a batch has.
     """
-    import tarfile
-
     images, labels = [], []
     with tarfile.open(path, "r:*") as archive:
         for name in names:
