@@ -57,7 +57,8 @@ def test_both_directions_give_one_derivative(layer, shape):
 
 
 def test_second_derivatives_of_both_orders_agree():
-    layer = layers.Conv2D(2, 3)
+    # an unseeded draw goes by the layer's name, so by the tests before; some make a sum that cancels
+    layer = layers.Conv2D(2, 3, kernel_initializer=kyeo.initializers.GlorotUniform(seed=0))
     layer.build(PICTURE)
     x = jnp.asarray(np.random.default_rng(0).normal(size=PICTURE), "float32")
 
@@ -65,7 +66,7 @@ def test_second_derivatives_of_both_orders_agree():
         return jnp.sum(jnp.sin(layer(x * u[0] + u[1])))
 
     at = jnp.array([1.0, 0.0])
-    np.testing.assert_allclose(jax.hessian(loss)(at), jax.jacrev(jax.jacrev(loss))(at), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(jax.hessian(loss)(at), jax.jacrev(jax.jacrev(loss))(at), rtol=1e-4)
 
 
 @pytest.mark.parametrize("layer", thinned([layers.Conv2D(4, 3), layers.LayerNormalization()], 2), ids=lambda v: type(v).__name__)
