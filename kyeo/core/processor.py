@@ -4,7 +4,7 @@ import functools
 import pathlib
 import platform
 
-__all__ = ["computes_in", "cpu_quota", "description"]
+__all__ = ["computes_in", "cpu_quota", "description", "has_wide_vectors"]
 
 # Words among the processor's abilities, of which any one means that it multiplies in that type.
 _ABLE = {
@@ -34,6 +34,12 @@ def computes_in(dtype: str) -> bool | None:
         return True
     words = set(description().split())
     return bool(words & _ABLE[dtype]) if len(words) > 10 else None
+
+
+def has_wide_vectors() -> bool | None:
+    """Whether the processor computes with vectors of 512 bits; None where nobody says."""
+    words = set(description().split())
+    return "avx512f" in words if len(words) > 10 else None
 
 
 def cpu_quota(groups: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> float | None:

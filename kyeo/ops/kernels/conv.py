@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from kyeo.ops.kernels import onednn
+from kyeo.ops.kernels import onednn, winograd
 from kyeo.ops.kernels.blocks import blocks, in_blocks, in_patches, patches, spread_blocks
 from kyeo.ops.kernels.depthwise import depthwise, weighted_sum
 from kyeo.ops.kernels.derivative import own_gradient
@@ -177,7 +177,10 @@ def image_forward(x, kernel, strides, pads, dilation, by_onednn):
 def image_backward(strides, pads, dilation, by_onednn, saved, g):
     x, kernel = saved
     x, g = lax.optimization_barrier((x, g))
-    if by_onednn and math.prod(g.shape[:-1]) <= onednn.LONGEST_SUM:
+    so = by_onednn and math.prod(g.shape[:-1]) <= onednn.LONGEST_SUM
+    if max(dilation) == 1 and winograd.suits(x, kernel, strides, pads, so):
+        dk = winograd.kernel_gradient(x, g, pads)
+    elif so:
         dk = onednn.kernel_gradient(x, g, kernel.shape[:-2], strides, pads)
     elif in_patches(kernel.shape, strides, pads, dilation):
         (dk,) = jax.vjp(lambda kernel: patches(x, kernel), kernel)[1](g)

@@ -1,0 +1,125 @@
+"""The gradient of a kernel of 3x3 by Winograd's products: a quarter of the multiplications.
+
+Of a tile of 4x4 gradients and the 6x6 inputs that its windows see, nine sums of 16 products are wanted. Both are
+polynomials' coefficients: evaluated at 6 points on each axis, one product at each of the 36 pairs of points is enough,
+and the nine sums are found from these at the very end, after all tiles are added. So a gradient becomes 36 products of
+matrices, tiles by channels.
+
+S. Winograd, "Arithmetic Complexity of Computations" (1980); A. Lavin and S. Gray, "Fast Algorithms for Convolutional
+Neural Networks" (2015), https://arxiv.org/abs/1509.09308
+"""
+
+import functools
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from kyeo.core.processor import has_wide_vectors
+from kyeo.ops.kernels.onednn import MANY_PLACES
+from kyeo.ops.kernels.windows import Pads, Sizes, output_size, static
+
+__all__ = ["kernel_gradient", "suits"]
+
+WINDOW, TILE = 3, 4
+POINTS = WINDOW + TILE - 1
+# Where a polynomial is evaluated, beside infinity. The error against float64 is 5e-6 of the largest element (2 and -2:
+# 1.6e-5); by oneDNN 1e-6, by YNNPACK 1e-5.
+PLACES = (0.0, 1.0, -1.0, 2.0, -0.5)
+FEWEST_CHANNELS = 32
+# Places of whole tiles for one that is there: at most so many, with fewer channels than this, and in small pictures.
+MOST_WASTE, FEW_CHANNELS, MOST_WASTE_OF_FEW, MOST_WASTE_OF_SMALL = 1.6, 64, 1.35, 1.1
+# Without oneDNN, from how many operations on: fewer do not win back the 0.2 s that this takes longer to compile.
+LEAST_FLOPS = 1.5e9
+
+
+def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) -> bool:
+    """Whether this is faster for such an input and kernel than `onednn.kernel_gradient`, or than XLA's own way where
+    oneDNN is not at hand.
+
+    Measured on two cores of an AMD EPYC with vectors of 256 bits, in ms, by XLA / oneDNN / this with XLA's products /
+    with oneDNN's: 64 x 16 x 16 x 32 into 32 8.4 / 5.4 / 5.6 / 4.1; 32 x 28 x 28 x 32 into 32 17 / 8.0 / 8.2 / 6.5;
+    64 x 8 x 8 x 64 into 64 6.4 / 3.7 / 3.7 / 2.8; 32 x 32 x 32 x 64 into 64 171 / 40 / 19 / 19; 16 x 28 x 28 x 128 into
+    128 161 / 54 / 24 / 20; 16 x 14 x 14 x 256 into 256 78 / 43 / 23 / 21; 32 x 36 x 36 x 64 into 128 465 / 97 / 51 /
+    48. Slower: 64 x 32 x 32 x 16 into 16, oneDNN 4.9 / this 5.5; 16 x 7 x 7 x 512 into 512 28 / 40. With vectors of 512
+    bits oneDNN is 2 to 4 times as fast, so it stays.
+    """
+    *window, channels, filters = kernel.shape
+    plain = static(x.shape) and x.dtype == "float32" and max(strides) == 1 and min(map(min, pads)) >= 0
+    if not plain or window != [WINDOW, WINDOW] or min(channels, filters) < FEWEST_CHANNELS:
+        return False
+    sizes = [output_size(n, WINDOW, 1, pad) for n, pad in zip(x.shape[1:], pads)]
+    tiles = x.shape[0] * math.prod(-(-n // TILE) for n in sizes)
+    count = x.shape[0] * math.prod(sizes)
+    if not count or 4 * tiles < max(channels, filters):
+        return False
+    most = MOST_WASTE_OF_FEW if min(channels, filters) < FEW_CHANNELS else MOST_WASTE
+    most = MOST_WASTE_OF_SMALL if math.prod(sizes) < MANY_PLACES else most
+    enough = has_wide_vectors() is False if by_onednn else 2.0 * count * kernel.size >= LEAST_FLOPS
+    return enough and tiles * TILE**2 <= most * count
+
+
+def kernel_gradient(x: Array, g: Array, pads: Pads) -> Array:
+    """The gradient of a convolution with a window of 3x3 and no strides by its kernel, from its input and the gradient
+    of its output.
+
+    >>> import jax.numpy as jnp
+    >>> kernel_gradient(jnp.ones((1, 6, 6, 1)), jnp.ones((1, 4, 4, 1)), ((0, 0), (0, 0))).round(3).ravel().tolist()
+    [16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0]
+    """
+    tiles = [-(-n // TILE) for n in g.shape[1:3]]
+    reach = [n * TILE + WINDOW - 1 for n in tiles]
+    x = _padded(x, [(lo, m - n - lo) for (lo, _), n, m in zip(pads, x.shape[1:], reach)])
+    g = _padded(g, [(0, n * TILE - m) for n, m in zip(tiles, g.shape[1:])])
+    of_gradient, of_input, back = _matrices()
+    inputs, gradients = _at_points(of_input, x, tiles), _at_points(of_gradient, g, tiles)
+    products = lax.dot_general(inputs, gradients, (((1,), (1,)), ((0,), (0,))))
+    products = lax.optimization_barrier(products.reshape(POINTS, POINTS, *products.shape[1:]))
+    sums = _weighted(back, [products[:, at] for at in range(POINTS)], 1)
+    return _weighted(back, list(sums), 0)
+
+
+@functools.cache
+def _matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What 4 gradients, and 6 inputs, are multiplied by to have them at the points; and by what 3 sums are found."""
+    def powers(count: int) -> np.ndarray:
+        return np.array([[place**power for power in range(count)] for place in PLACES] + [[0.0] * (count - 1) + [1.0]])
+
+    of_gradient, of_input, back = powers(TILE), np.linalg.inv(powers(POINTS)).T, powers(WINDOW).T
+    return of_gradient.astype("float32"), of_input.astype("float32"), back.astype("float32")
+
+
+def _padded(x: Array, pads: list[tuple[int, int]]) -> Array:
+    """Written out, so that each of the sums to come reads plain memory."""
+    if not any(map(any, pads)):
+        return x
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
+    return lax.optimization_barrier(x)
+
+
+def _at_points(matrix: np.ndarray, x: Array, tiles: list[int]) -> Array:
+    """The tiles of `x`, which overlap where the matrix has more than 4 columns, at the points: shape (36, tiles of all
+    images, channels).
+
+    An image's rows are read for all points while they are in the cache. As fast as copies of what is written.
+    """
+    x = _weighted(matrix, _every_fourth(x, matrix.shape[1], tiles[0], 1), 1)
+    x = lax.optimization_barrier(x).swapaxes(0, 1)
+    x = _weighted(matrix, _every_fourth(x, matrix.shape[1], tiles[1], 3), 1)
+    return lax.optimization_barrier(x).reshape(POINTS**2, -1, x.shape[-1])
+
+
+def _every_fourth(x: Array, count: int, tiles: int, axis: int) -> list[Array]:
+    """The first element of each tile along an axis, the second, and so on up to `count`."""
+    return [lax.slice_in_dim(x, at, at + TILE * (tiles - 1) + 1, TILE, axis) for at in range(count)]
+
+
+def _weighted(matrix: np.ndarray, parts: list[Array], axis: int) -> Array:
+    """The sums of the parts, each times a row of the matrix, one behind the other along a new axis.
+
+    With the zeros, in one expression: XLA makes one loop of it, and of sums put together one with a condition inside.
+    """
+    column = [-1 if at == axis else 1 for at in range(parts[0].ndim + 1)]
+    first, *others = [jnp.expand_dims(part, axis) * matrix[:, at].reshape(column) for at, part in enumerate(parts)]
+    return sum(others, first)
