@@ -8,6 +8,7 @@ row-major order is the same.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -159,6 +160,10 @@ def max_backward(window, strides, pads, x, g):
     # Written out: XLA would find it anew for each place of the window, with all that made it (a dropout's hash, say).
     # Measured for the tutorial's CNN: 1.107 -> 0.942 s to compile, the steps as long as before.
     place, g = first_maximum(x, window, strides, pads), lax.optimization_barrier(g)
+    if window == strides:
+        place = lax.optimization_barrier(place)
+        chosen = apart(place) == numbers_of(window)
+        return (put_back(jnp.where(chosen, apart(g), jnp.zeros((), g.dtype)), pads, x.shape[1:-1]),)
     parts = [jnp.where(place == k, g, jnp.zeros((), g.dtype)) for k in range(math.prod(window))]
     return (spread(parts, window, strides, pads, x.shape[1:-1]),)
 
@@ -178,10 +183,39 @@ def sum_forward(x, window, strides, pads):
 
 
 def sum_backward(window, strides, pads, empty, g):
+    if window == strides:
+        wide = apart(g) + np.zeros(numbers_of(window).shape, g.dtype)
+        return (put_back(wide, pads, empty.shape[1:-1]),)
     return (spread([g] * math.prod(window), window, strides, pads, empty.shape[1:-1]),)
 
 
 sum_stage.defvjp(sum_forward, sum_backward)
+
+
+# Windows that lie side by side: their gradient in one pass, in the order of the input. Measured on two cores of an AMD
+# EPYC, in ms, put together from one array for each place / so: the gradient alone, windows of 2x2, 20 x 148 x 148 x 32
+# 17.8 / 8.2, 20 x 34 x 34 x 128 5.8 / 2.4, 64 x 32 x 32 x 32 2.6 / 1.3; a step of `separable` 46.8 / 41.1, of `cnn_128`
+# 197 / 182, of a network for images of 150 x 150 402 / 359. Without a barrier behind `place` half of that is lost.
+
+
+def apart(x: Array) -> Array:
+    """An array of one element a window, with an axis of length one behind each spatial axis for the places in it."""
+    batch, *sizes, channels = x.shape
+    return x.reshape(batch, *itertools.chain.from_iterable((n, 1) for n in sizes), channels)
+
+
+def numbers_of(window: Sizes) -> np.ndarray:
+    """The numbers of the places in a window, on the axes that `apart` makes."""
+    shape = itertools.chain.from_iterable((1, k) for k in window)
+    return np.arange(math.prod(window), dtype="uint8").reshape(1, *shape, 1)
+
+
+def put_back(wide: Array, pads: Pads, sizes: Sequence[int]) -> Array:
+    """The elements of windows side by side, on axes as `apart` makes them, as the array of these sizes they are of."""
+    batch, *whole_axes, channels = wide.shape
+    lengths = [n * k for n, k in zip(whole_axes[::2], whole_axes[1::2])]
+    edges = [(-lo, n + lo - m, 0) for (lo, _), n, m in zip(pads, sizes, lengths)]
+    return lax.pad(wide.reshape(batch, *lengths, channels), jnp.zeros((), wide.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
 
 
 def first_maximum(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
