@@ -189,10 +189,10 @@ def sum_backward(window, strides, pads, empty, g):
 sum_stage.defvjp(sum_forward, sum_backward)
 
 
-# Windows that lie side by side: their maximum's gradient in one pass, in the order of the input. Measured on two cores of an AMD
-# EPYC, in ms, put together from one array for each place / so: the gradient alone, windows of 2x2, 20 x 148 x 148 x 32
-# 17.8 / 8.2, 20 x 34 x 34 x 128 5.8 / 2.4, 64 x 32 x 32 x 32 2.6 / 1.3; a step of `separable` 46.8 / 41.1, of `cnn_128`
-# 197 / 182, of a network for images of 150 x 150 402 / 359. Without a barrier behind `place` half of that is lost.
+# Windows that lie side by side: their maximum's gradient in one pass, in the order of the input. Measured on two cores
+# of an AMD EPYC, in ms, put together from one array for each place / so: the gradient alone, windows of 2x2, 20 x 148 x
+# 148 x 32 17.8 / 8.2, 20 x 34 x 34 x 128 5.8 / 2.4, 64 x 32 x 32 x 32 2.6 / 1.3; a step of `separable` 46.8 / 41.1, of
+# `cnn_128` 197 / 182, of a network for images of 150 x 150 402 / 359. Half of that without a barrier behind `place`.
 
 
 def apart(x: Array) -> Array:
