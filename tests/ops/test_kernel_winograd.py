@@ -84,6 +84,9 @@ FAST = {"wide": False, "shape": (32, 28, 28, 32), "filters": 32, "pads": ((1, 1)
     ({"shape": (64, 8, 8, 64), "filters": 64}, True),
     ({"shape": (64, 7, 7, 64), "filters": 64}, False),
     ({"shape": (1, 16, 16, 128), "filters": 128}, False),  # sums too short
+    ({"shape": (2, 16, 16, 128), "filters": 128}, True),
+    ({"shape": (8, 8, 8, 128), "filters": 128}, False),
+    ({"shape": (16, 8, 8, 128), "filters": 128}, True),
     ({"shape": (0, 28, 28, 32)}, False),
     ({"shape": (8, 1, 28, 32), "pads": ((0, 0), (1, 1))}, False),
 ])

@@ -4,7 +4,7 @@ XLA convolves ordinary images at 70 to 80 per cent of the speed of its matrix pr
 gradients; those stay with it. Six kinds it does badly there (measured with JAX 0.12, see benchmarks/kernels.py),
 and each has a form of its own: windows of one element, one window for each channel, channels in groups, volumes,
 a first layer of few channels, and windows larger than the image. Gradients of strides, and transposed convolutions,
-are done in phases.
+are done in phases, and the gradient of a 3x3 kernel of many channels by Winograd's products.
 """
 
 import itertools
@@ -177,10 +177,10 @@ def image_forward(x, kernel, strides, pads, dilation, by_onednn):
 def image_backward(strides, pads, dilation, by_onednn, saved, g):
     x, kernel = saved
     x, g = lax.optimization_barrier((x, g))
-    so = by_onednn and math.prod(g.shape[:-1]) <= onednn.LONGEST_SUM
-    if max(dilation) == 1 and winograd.suits(x, kernel, strides, pads, so):
+    for_onednn = by_onednn and math.prod(g.shape[:-1]) <= onednn.LONGEST_SUM
+    if max(dilation) == 1 and winograd.suits(x, kernel, strides, pads, for_onednn):
         dk = winograd.kernel_gradient(x, g, pads)
-    elif so:
+    elif for_onednn:
         dk = onednn.kernel_gradient(x, g, kernel.shape[:-2], strides, pads)
     elif in_patches(kernel.shape, strides, pads, dilation):
         (dk,) = jax.vjp(lambda kernel: patches(x, kernel), kernel)[1](g)

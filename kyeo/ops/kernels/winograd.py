@@ -52,10 +52,10 @@ def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) 
     sizes = [output_size(n, WINDOW, 1, pad) for n, pad in zip(x.shape[1:], pads)]
     tiles = x.shape[0] * math.prod(-(-n // TILE) for n in sizes)
     count = x.shape[0] * math.prod(sizes)
-    if not count or 4 * tiles < max(channels, filters):
+    small = math.prod(sizes) < MANY_PLACES
+    if not count or (2 if small else 4) * tiles < max(channels, filters):  # else the products' sums are too short
         return False
-    most = MOST_WASTE_OF_FEW if min(channels, filters) < FEW_CHANNELS else MOST_WASTE
-    most = MOST_WASTE_OF_SMALL if math.prod(sizes) < MANY_PLACES else most
+    most = MOST_WASTE_OF_SMALL if small else MOST_WASTE_OF_FEW if min(channels, filters) < FEW_CHANNELS else MOST_WASTE
     enough = has_wide_vectors() is False if by_onednn else 2.0 * count * kernel.size >= LEAST_FLOPS
     return enough and tiles * TILE**2 <= most * count
 
