@@ -335,8 +335,11 @@ def few_inputs(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Si
     """A convolution of few channels with a small window: a sum of moved channels, each times its weights.
 
     XLA makes one loop of it together with bias and activation. Measured against its convolution: 32 x 28 x 28 x 1
-    into 32 channels 0.27 instead of 0.56 ms, 64 x 32 x 32 x 3 into 16 channels 0.64 instead of 2.4 ms.
+    into 32 channels 0.27 instead of 0.56 ms, 64 x 32 x 32 x 3 into 16 channels 0.64 instead of 2.4 ms. In a long
+    training large images go to oneDNN: 20 x 150 x 150 x 3 into 32 7.8 instead of 16 ms.
     """
+    if onednn.takes(x, kernel, strides, pads, dilation):
+        return onednn.convolve(x, kernel, strides, pads)
     wide = jnp.promote_types(x.dtype, jnp.float32)
     parts = slices(x.astype(wide), 0, kernel.shape[:-2], strides, pads, dilation)
     channels = [part[..., c, None] for part in parts for c in range(x.shape[-1])]
