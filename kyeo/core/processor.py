@@ -32,14 +32,18 @@ def computes_in(dtype: str) -> bool | None:
     """
     if dtype not in _ABLE:
         return True
-    words = set(description().split())
-    return bool(words & _ABLE[dtype]) if len(words) > 10 else None
+    return _is_able(_ABLE[dtype])
 
 
 def has_wide_vectors() -> bool | None:
     """Whether the processor computes with vectors of 512 bits; None where nobody says."""
-    words = set(description().split())
-    return "avx512f" in words if len(words) > 10 else None
+    return _is_able({"avx512f"})
+
+
+def _is_able(words: set[str]) -> bool | None:
+    """Whether the processor has one of these abilities; None where nobody says."""
+    known = set(description().split())
+    return bool(known & words) if len(known) > 10 else None
 
 
 def cpu_quota(groups: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> float | None:

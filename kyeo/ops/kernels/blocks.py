@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from kyeo.ops.kernels.product import matrix_product
-from kyeo.ops.kernels.windows import Pads, Sizes, side_by_side, without
+from kyeo.ops.kernels.windows import Pads, Sizes, padded, side_by_side, without
 
 __all__ = ["blocks", "in_blocks", "in_patches", "patches", "spread_blocks"]
 
@@ -24,8 +24,7 @@ def spread_blocks(g: Array, kernel: Array, strides: Sizes, pads: Pads, sizes: Si
     """
     reached = tuple(min(n, m * s - lo) for n, m, s, (lo, _) in zip(sizes, g.shape[1:], strides, pads))
     found = blocks(g, kernel, strides, pads, reached)
-    rest = [(0, n - m, 0) for n, m in zip(sizes, reached)]
-    return lax.pad(found, jnp.zeros((), g.dtype), [(0, 0, 0), *rest, (0, 0, 0)])
+    return padded(found, [(0, n - m) for n, m in zip(sizes, reached)])
 
 
 def blocks(x: Array, kernel: Array, strides: Sizes, edges: Pads, sizes: Sizes) -> Array:

@@ -28,6 +28,7 @@ from kyeo.ops.kernels.windows import (
     interleave,
     on_cpu,
     output_size,
+    padded,
     pads_of,
     pads_of_transpose,
     places,
@@ -123,9 +124,9 @@ def pointwise(x: Array, kernel: Array, strides: Sizes) -> Array:
 
 def volume(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) -> Array:
     """Three axes: planes, with the neighbouring planes as further channels; the first axis goes into the batch."""
-    depth, (lo, hi) = kernel.shape[0], pads[0]
+    depth = kernel.shape[0]
     count = output_size(x.shape[1], spans(kernel.shape[:1], dilation)[0], strides[0], pads[0])
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (lo, hi, 0)] + [(0, 0, 0)] * 3)
+    x = padded(x, [pads[0], (0, 0), (0, 0)])
     starts = [place * dilation[0] for place in range(depth)]
     length = max(count - 1, 0) * strides[0] + min(count, 1)
     planes = [lax.slice_in_dim(x, at, at + length, strides[0], axis=1) for at in starts]
@@ -368,8 +369,7 @@ def moved_copies(x: Array, window: Sizes, strides: Sizes, pads: Pads, dilation: 
     """The input that each tap of the window sees: shape (*window, channels, batch, *output sizes)."""
     outs = map(output_size, x.shape[1:-1], spans(window, dilation), strides, pads)
     lengths = [max(n - 1, 0) * s + min(n, 1) for n, s in zip(outs, strides)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
-    x = jnp.moveaxis(x, -1, 0)
+    x = jnp.moveaxis(padded(x, pads), -1, 0)
     for back in range(1, len(window) + 1):  # axis by axis, the last first: one pass over all taps would be slow code
         starts = [tap * dilation[-back] for tap in range(window[-back])]
         ends = [start + lengths[-back] for start in starts]

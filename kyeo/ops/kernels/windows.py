@@ -11,8 +11,8 @@ from jax import Array, lax
 from kyeo.core.scope import current
 
 __all__ = [
-    "Pads", "Sizes", "interleave", "on_cpu", "output_size", "pads_of", "pads_of_transpose", "places", "same_pads",
-    "side_by_side", "slices", "spans", "spread", "static", "without",
+    "Pads", "Sizes", "fitted", "interleave", "on_cpu", "output_size", "padded", "pads_of", "pads_of_transpose",
+    "places", "same_pads", "side_by_side", "slices", "spans", "spread", "static", "without",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
@@ -70,13 +70,19 @@ def places(window: Sizes) -> itertools.product:
     return itertools.product(*map(range, window))
 
 
+def padded(x: Array, pads: Sequence[tuple[int, int]], fill: Any = 0) -> Array:
+    """`x` with so much `fill` before and after each spatial axis; less than nothing cuts off."""
+    if not any(map(any, pads)):
+        return x
+    return lax.pad(x, jnp.array(fill, x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
+
+
 def slices(x: Array, fill: Any, window: Sizes, strides: Sizes, pads: Pads,
            dilation: Sizes | None = None) -> list[Array]:
     """One array per place in the window: that element of every window, `fill` in the padding."""
     dilation = dilation or (1,) * len(window)
     outs = tuple(map(output_size, x.shape[1:-1], spans(window, dilation), strides, pads))
-    if any(map(any, pads)):
-        x = lax.pad(x, jnp.array(fill, x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
+    x = padded(x, pads, fill)
 
     def at(place: Sizes) -> Array:
         offset = [k * d for k, d in zip(place, dilation)]
@@ -94,19 +100,20 @@ def spread(parts: list[Array], window: Sizes, strides: Sizes, pads: Pads, sizes:
     """
     outs = parts[0].shape[1:-1]
     lengths = tuple(n - 1 - (-k // s) for n, k, s in zip(outs, window, strides))
-    zero = jnp.zeros((), parts[0].dtype)
     phases: dict[Sizes, Array] = {}
     for offset, part in reversed(list(zip(places(window), parts))):
         phase, shift = zip(*(divmod(o, s)[::-1] for o, s in zip(offset, strides)))
-        edges = ((q, n - q - m, 0) for q, n, m in zip(shift, lengths, outs))
-        part = lax.pad(part, zero, [(0, 0, 0), *edges, (0, 0, 0)])
+        part = padded(part, [(q, n - q - m) for q, n, m in zip(shift, lengths, outs)])
         phases[phase] = phases[phase] + part if phase in phases else part
     empty = jnp.zeros_like(part)
     whole_phases = [phases.get(phase, empty) for phase in places(strides)]
-    fitted = interleave(whole_phases, strides)
-    # Cut the padding off; where the windows did not reach the end, add zeros.
-    edges = [(-lo, n + lo - m, 0) for (lo, _), n, m in zip(pads, sizes, fitted.shape[1:-1])]
-    return lax.pad(fitted, zero, [(0, 0, 0), *edges, (0, 0, 0)])
+    return fitted(interleave(whole_phases, strides), pads, sizes)
+
+
+def fitted(x: Array, pads: Pads, sizes: Sequence[int]) -> Array:
+    """What windows saw of an array of these sizes, as such an array: the padding cut off, and zeros where they did not
+    reach the end."""
+    return padded(x, [(-lo, n + lo - m) for (lo, _), n, m in zip(pads, sizes, x.shape[1:-1])])
 
 
 def interleave(phases: list[Array], strides: Sizes) -> Array:

@@ -18,7 +18,7 @@ from jax import Array, lax
 
 from kyeo.core.processor import has_wide_vectors
 from kyeo.ops.kernels.onednn import MANY_PLACES
-from kyeo.ops.kernels.windows import Pads, Sizes, output_size, static
+from kyeo.ops.kernels.windows import Pads, Sizes, output_size, padded, static
 
 __all__ = ["kernel_gradient", "suits"]
 
@@ -42,8 +42,8 @@ def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) 
     with oneDNN's: 64 x 16 x 16 x 32 into 32 8.4 / 5.4 / 5.6 / 4.1; 32 x 28 x 28 x 32 into 32 17 / 8.0 / 8.2 / 6.5;
     64 x 8 x 8 x 64 into 64 6.4 / 3.7 / 3.7 / 2.8; 32 x 32 x 32 x 64 into 64 171 / 40 / 19 / 19; 16 x 28 x 28 x 128 into
     128 161 / 54 / 24 / 20; 16 x 14 x 14 x 256 into 256 78 / 43 / 23 / 21; 32 x 36 x 36 x 64 into 128 465 / 97 / 51 /
-    48. Slower: 64 x 32 x 32 x 16 into 16, oneDNN 4.9 / this 5.5; 16 x 7 x 7 x 512 into 512 28 / 40. With vectors of 512
-    bits oneDNN is 2 to 4 times as fast, so it stays.
+    48. Slower: 64 x 32 x 32 x 16 into 16, oneDNN 4.9 / this 5.5; 16 x 7 x 7 x 512 into 512 28 / 40. On an
+    Intel with vectors of 512 bits oneDNN is 2 to 4 times as fast, so it stays there.
     """
     *window, channels, filters = kernel.shape
     plain = static(x.shape) and x.dtype == "float32" and max(strides) == 1 and min(map(min, pads)) >= 0
@@ -70,8 +70,9 @@ def kernel_gradient(x: Array, g: Array, pads: Pads) -> Array:
     """
     tiles = [-(-n // TILE) for n in g.shape[1:3]]
     reach = [n * TILE + WINDOW - 1 for n in tiles]
-    x = _padded(x, [(lo, m - n - lo) for (lo, _), n, m in zip(pads, x.shape[1:], reach)])
-    g = _padded(g, [(0, n * TILE - m) for n, m in zip(tiles, g.shape[1:])])
+    x = padded(x, [(lo, m - n - lo) for (lo, _), n, m in zip(pads, x.shape[1:], reach)])
+    g = padded(g, [(0, n * TILE - m) for n, m in zip(tiles, g.shape[1:])])
+    x, g = lax.optimization_barrier((x, g))  # each of the sums to come reads plain memory
     of_gradient, of_input, back = _matrices()
     inputs, gradients = _at_points(of_input, x, tiles), _at_points(of_gradient, g, tiles)
     products = lax.dot_general(inputs, gradients, (((1,), (1,)), ((0,), (0,))))
@@ -88,14 +89,6 @@ def _matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     of_gradient, of_input, back = powers(TILE), np.linalg.inv(powers(POINTS)).T, powers(WINDOW).T
     return of_gradient.astype("float32"), of_input.astype("float32"), back.astype("float32")
-
-
-def _padded(x: Array, pads: list[tuple[int, int]]) -> Array:
-    """Written out, so that each of the sums to come reads plain memory."""
-    if not any(map(any, pads)):
-        return x
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
-    return lax.optimization_barrier(x)
 
 
 def _at_points(matrix: np.ndarray, x: Array, tiles: list[int]) -> Array:
