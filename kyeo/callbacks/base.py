@@ -154,7 +154,9 @@ def plain_logs(logs: Logs) -> dict[str, Any]:
 def _number(value: Any) -> Any:
     if isinstance(value, float):
         return value
-    single = isinstance(value, (int, np.generic, np.ndarray, jax.Array)) and np.ndim(value) == 0
+    if isinstance(value, jax.Array):
+        value = np.asarray(value)
+    single = isinstance(value, (int, np.generic, np.ndarray)) and np.ndim(value) == 0
     return float(value) if single else value
 
 

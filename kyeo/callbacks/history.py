@@ -138,7 +138,7 @@ class History(Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         if self._begins_anew():
-            self.epoch = []
+            self.epoch = self.epoch and []
             self._show()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

@@ -3,6 +3,7 @@
 Nothing is copied here that NumPy can look at in place; casts happen a batch at a time (see `source.py`).
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -30,8 +31,11 @@ def as_arrays(x: Any, y: Any = None, sample_weight: Any = None, *, kind: str = "
         x, y, sample_weight: arrays, tables, lists of numbers, or lists, tuples and dicts of these.
         kind: where they come from, for messages ("generator"); empty for arguments.
     """
-    parts = []
+    parts: list[Any] = []
     for name, part in zip(_PARTS, (x, y, sample_weight)):
+        if part is None or type(part) is np.ndarray:  # as almost always
+            parts.append(part if part is None else _array(part, name, bool(kind)))
+            continue
         paths, treedef = jax.tree_util.tree_flatten_with_path(_numbers_to_arrays(part, name), is_leaf=_is_iterator)
         leaves = [_array(leaf, name + jax.tree_util.keystr(path), bool(kind)) for path, leaf in paths]
         parts.append(jax.tree.unflatten(treedef, leaves))
@@ -58,10 +62,15 @@ def _cast(array: Any) -> Any:
 
 def batch_dtype(dtype: np.dtype) -> np.dtype:
     """The number type in which rows of this type enter a step: floats as `floatx()`, others in JAX's width."""
+    return _batch_dtype(dtype, settings.floatx, jax.config.jax_enable_x64)
+
+
+@functools.cache  # NumPy makes the name of a type in Python
+def _batch_dtype(dtype: np.dtype, floatx: str, wide: bool) -> np.dtype:
     if is_float(dtype.name):
-        return np.dtype(settings.floatx)
+        return np.dtype(floatx)
     dtype = dtype if dtype.isnative else dtype.newbyteorder("=")
-    return dtype if jax.config.jax_enable_x64 else _NARROW.get(dtype.name, dtype)
+    return dtype if wide else _NARROW.get(dtype.name, dtype)
 
 
 def batch_rows(batch: Any) -> int:
@@ -96,7 +105,7 @@ def _numbers_to_arrays(tree: Any, name: str) -> Any:
 
 def _array(value: Any, name: str, keep_jax: bool) -> Any:
     """One leaf as an array of numbers with rows (a SciPy sparse matrix stays one, as CSR)."""
-    others = _other_columns(value)
+    others = [] if type(value) is np.ndarray else _other_columns(value)
     if others:  # before NumPy sees them: dates of polars would be the days since 1970
         raise no_numbers(name, f"a {type(value).__name__} with text, dates or the like", others)
     if keep_jax and isinstance(value, jax.Array):

@@ -1,8 +1,10 @@
 """KeyedDraws: random numbers that are a function of a seed and a turn, without a new generator for every turn."""
 
+import threading
+
 import numpy as np
 
-__all__ = ["KeyedDraws"]
+__all__ = ["KeyedDraws", "draws_at"]
 
 
 class KeyedDraws:
@@ -29,3 +31,17 @@ class KeyedDraws:
         key[0], key[1] = seed % 2**64, turn  # by themselves: NumPy takes large ints in a list for floats
         self._bits.state = self._begin
         return self._generator
+
+
+_of_thread = threading.local()
+
+
+def draws_at(seed: int, turn: int) -> np.random.Generator:
+    """The generator of this thread, at the begin of a stream; good until the next call, so draw at once.
+
+    >>> draws_at(7, 0).permutation(5).tolist() == KeyedDraws().at(7, 0).permutation(5).tolist()
+    True
+    """
+    if not hasattr(_of_thread, "draws"):
+        _of_thread.draws = KeyedDraws()
+    return _of_thread.draws.at(seed, turn)

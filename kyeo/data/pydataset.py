@@ -15,7 +15,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.parameters import checked
 from kyeo.core.plain import warn
 from kyeo.data.arrays import standard_batch
-from kyeo.data.draws import KeyedDraws
+from kyeo.data.draws import draws_at
 from kyeo.data.iterable import own_state, restore_own_state
 from kyeo.data.source import Batch, Source, warn_out_of_data
 
@@ -119,8 +119,7 @@ class PyDatasetSource(Source):
         turn, first, stop = self.span(epoch, total, self._steps)
         indices: Iterable[int] = range(first + start, stop)
         if self._shuffle and total is not None:
-            draw = KeyedDraws().at(self._seed, turn)
-            indices = draw.permutation(total)[first + start:stop].tolist()
+            indices = draws_at(self._seed, turn).permutation(total)[first + start:stop].tolist()
         for index, data in self._read(indices):
             yield self._standard(index, data)
         warn_out_of_data(stop - first, self._steps)

@@ -15,7 +15,7 @@ from kyeo.core.arrays import copy_rows, empty_for_jax
 from kyeo.core.errors import problem
 from kyeo.core.plain import warn
 from kyeo.data.arrays import batch_dtype, batch_rows
-from kyeo.data.draws import KeyedDraws
+from kyeo.data.draws import draws_at
 
 __all__ = ["ArraySource", "Batch", "Source", "pad_batch", "warn_out_of_data"]
 
@@ -146,7 +146,6 @@ class ArraySource(Source):
         self._total = -(-self.num_rows // batch_size)
         self.num_batches: int = min(steps or self._total, self._total)
         self._shuffle, self._steps, self._seed = shuffle, steps, seed
-        self._draw = KeyedDraws() if shuffle else None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         turn, first, stop = self.span(epoch, self._total, self._steps)
@@ -214,9 +213,9 @@ class ArraySource(Source):
 
     def _order(self, turn: int) -> np.ndarray | None:
         """The rows in the order of a pass; None for the order they have."""
-        if self._draw is None:
+        if not self._shuffle:
             return None
-        draw = self._draw.at(self._seed, turn)
+        draw = draws_at(self._seed, turn)
         if self._shuffle != "batch":
             return draw.permutation(self.num_rows)
         full = self.num_rows // self.batch_size * self.batch_size

@@ -95,9 +95,11 @@ class Metric(Configurable, MetricOwner):
     def variables(self) -> list[Variable]:
         """Its variables in the order they were made, then those of the metrics it holds."""
         self._check_ready()
-        found = dict.fromkeys(owned(self, Variable))
-        for metric in owned(self, MetricOwner):
-            found.update(dict.fromkeys(metric.variables))
+        held = list(owned(self, (Variable, MetricOwner)))
+        found = dict.fromkeys(one for one in held if isinstance(one, Variable))
+        for metric in held:
+            if isinstance(metric, MetricOwner):
+                found.update(dict.fromkeys(metric.variables))
         return list(found)
 
     def _check_ready(self) -> None:

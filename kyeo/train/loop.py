@@ -181,7 +181,8 @@ def run_epoch(job: Job, epoch: int, on_result: Callable[[Any, Portion], Any] | N
 
 def fetched(logs: Any) -> dict[str, Any]:
     """Logs as Python numbers, sorted by name; waits for the device."""
-    return plain_logs(jax.device_get(logs))
+    # On the CPU nothing is to be fetched beforehand: 15 instead of 95 us for one number.
+    return plain_logs(logs if jax.default_backend() == "cpu" else jax.device_get(logs))
 
 
 def train(model: Any, source: Source, validation: Source | None, callbacks: CallbackList,

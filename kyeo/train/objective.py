@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kyeo import losses as losses_room
 from kyeo import metrics as metrics_room
@@ -35,7 +36,12 @@ from kyeo.train.structure import (
     ways_of,
 )
 
-__all__ = ["Objective", "function_of", "real_rows"]
+__all__ = ["Objective", "as_symbol", "function_of", "real_rows"]
+
+
+def as_symbol(array: Any) -> Any:
+    """An array as a symbolic tensor with any batch size."""
+    return SymbolicTensor((None, *np.shape(array)[1:]), array.dtype) if np.ndim(array) else array
 
 
 @dataclasses.dataclass
@@ -221,10 +227,13 @@ class Objective:
 
         Losses of the user's own are first run in the step: they may be made for one batch size only.
         """
-        kind = str(jax.tree.map(lambda t: (t.shape, t.dtype), y, is_leaf=lambda t: hasattr(t, "shape")))
-        if y is None or self.is_empty or kind in self._checked:
+        if y is None or self.is_empty:
             return
-        targets = self.aligned(y)
+        leaves, structure = jax.tree.flatten(y)
+        kind = structure, *((np.shape(leaf)[1:], str(leaf.dtype)) for leaf in leaves)
+        if kind in self._checked:
+            return
+        targets = self.aligned(jax.tree.map(as_symbol, y))
         for term in self.terms:
             if not term.is_own:
                 target = term.of(targets)

@@ -4,7 +4,6 @@ on the host what the device would let pass in silence."""
 from typing import Any
 
 import jax
-import numpy as np
 
 from kyeo.core.errors import problem, where_is
 from kyeo.core.naming import is_kyeos
@@ -14,7 +13,7 @@ from kyeo.core.symbolic import SymbolicTensor, tensors_in
 from kyeo.data.checks import check_binary_labels, check_labels, warn_of_other_labels
 from kyeo.data.unpack import unpack_x_y_sample_weight
 from kyeo.metrics import binary_accuracy
-from kyeo.train.objective import function_of
+from kyeo.train.objective import as_symbol, function_of
 
 __all__ = ["build_for", "build_objective", "build_weights", "check_targets", "output_activations", "validation_parts"]
 
@@ -40,15 +39,14 @@ def build_for(model: Any, batch: tuple[Any, Any, Any], given: str = "x") -> None
                       'a dict is x alone: yield (batch, labels), without the labels in it' if isinstance(x, dict) else
                       "pass y=...; a generator or data set yields (x, y)" if given == "x" else f"pass {given}=(x, y)")
     build_weights(model, x)
-    labels = jax.tree.map(_as_symbol, y)
     if not objective.built and objective.is_empty and model.built:  # nobody asks for outputs; to run `call` for them
         objective.build(None, (), [], [])  # may not even be possible, where a step of one's own does all
     elif not objective.built:
         y_pred = _predicted(model, x)
-        sized_alike = jax.tree.map(_as_symbol, y_pred)  # a graph may know the size of its batches
+        labels, sized_alike = jax.tree.map(as_symbol, (y, y_pred))  # a graph may know the size of its batches
         objective.build(labels, sized_alike, model.output_names, output_activations(y_pred))
     else:
-        objective.check(labels)
+        objective.check(y)
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
         warn_of_slow_types(model)
@@ -64,7 +62,7 @@ def build_objective(model: Any, y: Any, y_pred: Any) -> None:
     graph = getattr(model, "_graph", None)
     activations = output_activations(graph.outputs) if graph is not None else [None] * len(jax.tree.leaves(y_pred))
     with jax.ensure_compile_time_eval():
-        model._objective.build(*jax.tree.map(_as_symbol, (y, y_pred)), model.output_names, activations)
+        model._objective.build(*jax.tree.map(as_symbol, (y, y_pred)), model.output_names, activations)
 
 
 def validation_parts(data: Any) -> tuple[Any, Any, Any]:
@@ -105,17 +103,12 @@ def build_weights(model: Any, x: Any) -> None:
             _predicted(model, x)
 
 
-def _as_symbol(array: Any) -> Any:
-    """An array as a symbolic tensor with any batch size."""
-    return SymbolicTensor((None, *np.shape(array)[1:]), array.dtype) if np.ndim(array) else array
-
-
 def _predicted(model: Any, x: Any) -> Any:
     """The symbolic predictions, those of the graph where there is one."""
     graph = getattr(model, "_graph", None)
     if graph is not None:
         return graph.outputs
-    outputs = model(jax.tree.map(_as_symbol, x), training=True)
+    outputs = model(jax.tree.map(as_symbol, x), training=True)
     return model._graph.outputs if getattr(model, "_graph", None) is not None else outputs
 
 

@@ -301,7 +301,8 @@ class Runner:
 
 
 def _shapes(data: Any, rows: Any) -> Any:
-    return jax.tree.structure(data), tuple((a.shape, a.dtype) for a in jax.tree.leaves(data)), rows is None
+    leaves, structure = jax.tree.flatten(data)
+    return structure, tuple((a.shape, a.dtype) for a in leaves), rows is None
 
 
 def _bytes(data: Any) -> int:

@@ -50,6 +50,7 @@ class StepCache:
         self._looked_at: int | None = None  # the version of its structure that `in_vain.py` has seen
         self._padding_refused = False
         self._tried: set[str] = set()  # modes whose step ran once for what metrics make in it
+        self._none_late: int | None = None  # the version of its structure in which no metric makes any
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: everything but the compiled steps, which belong to this object alone."""
@@ -117,7 +118,10 @@ class StepCache:
 
         `peek` gives a batch; it is asked only where there are such metrics, since reading one may cost much.
         """
-        if mode == "predict" or mode in self._tried or not any(map(_may_make_late, self.single_metrics())):
+        if mode == "predict" or mode in self._tried or self._none_late == Structure.version:
+            return
+        if not any(map(_may_make_late, self.single_metrics())):
+            self._none_late = Structure.version
             return
         self._tried.add(mode)
         self.runner(mode).try_out(peek())

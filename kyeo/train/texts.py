@@ -16,7 +16,7 @@ _STATE = ("state_dict", "load_state_dict", "get_state", "set_state")
 
 def without_text(model: Any, x: Any) -> Any:
     """The data as the compiled part of the model takes it; as it is where the model takes no text."""
-    if getattr(model, "takes_text", False) and not model.built:
+    if not model.built and getattr(model, "takes_text", False):
         model.build((None, 1))  # a stack that begins with such a layer: a text a row
     graph = getattr(model, "_graph", None)
     part = graph.text_part if graph is not None else None
