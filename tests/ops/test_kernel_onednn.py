@@ -29,6 +29,8 @@ IMAGES = {
     "valid": ((4, 9, 8, 24), (3, 2), 8, (1, 1), "valid", 3),
     "a first layer": ((4, 13, 12, 3), (3, 3), 8, (1, 1), "valid", 2),
     "a first layer, strides": ((4, 13, 12, 1), (5, 3), 8, (2, 2), "same", 1),
+    "a first layer, padded columns": ((4, 11, 12, 3), (5, 5), 8, (1, 1), "same", 3),
+    "a first layer, strides, padded columns": ((4, 12, 13, 5), (4, 7), 8, (2, 2), [(1, 2), (0, 3)], 2),
     "uneven": ((4, 9, 24, 8), (4, 5), 16, (1, 1), [(2, 1), (0, 4)], 3),
     "strides, few": ((3, 10, 9, 8), (3, 3), 16, (2, 2), "same", 2),
     "strides, more": ((3, 10, 9, 40), (3, 2), 16, (3, 2), "valid", 2),
@@ -85,14 +87,16 @@ def test_a_loop_of_convolutions_has_the_numbers_of_the_plain_form(monkeypatch):
         np.testing.assert_allclose(ours, want, atol=3e-6 * abs(want).max())
 
 
-@pytest.mark.parametrize("longest, taken", [(4 * 9 * 8, 1), (4 * 9 * 8 - 1, 0)])
-def test_a_long_sum_stays_with_xla(longest, taken, monkeypatch):
+@needs_onednn
+@pytest.mark.parametrize("longest, parts", [(5 * 9 * 8, 1), (5 * 9 * 8 - 1, 2), (2 * 9 * 8, 3), (1, 5)])
+def test_a_long_sum_is_added_in_parts_of_the_images(longest, parts, monkeypatch):
     monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
     monkeypatch.setattr(onednn, "LONGEST_SUM", longest)
-    by_kernel, seen = onednn.kernel_gradient, []
-    monkeypatch.setattr(onednn, "kernel_gradient", lambda *args: seen.append(1) or by_kernel(*args))
-    run((1, 1), "same").trace(draw((4, 9, 8, 16)), draw((3, 3, 16, 8)), draw((4, 9, 8, 8)))
-    assert len(seen) == taken
+    x, kernel = draw((5, 9, 8, 16)), draw((3, 3, 16, 8), 1)
+    _, g, _, dk = by_hand(x, kernel, (1, 1), "same", (1, 1), 1)
+    compiled = run((1, 1), "same").lower(x, kernel, jnp.asarray(g, "float32")).compile()
+    assert compiled.as_text().count('custom_call_target="__onednn$convolution"') == 2 + parts
+    np.testing.assert_allclose(compiled(x, kernel, jnp.asarray(g, "float32"))[2], dk, atol=2e-6 * abs(dk).max())
 
 
 @pytest.mark.parametrize("changes", [

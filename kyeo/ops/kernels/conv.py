@@ -178,10 +178,9 @@ def image_forward(x, kernel, strides, pads, dilation, by_onednn):
 def image_backward(strides, pads, dilation, by_onednn, saved, g):
     x, kernel = saved
     x, g = lax.optimization_barrier((x, g))
-    for_onednn = by_onednn and math.prod(g.shape[:-1]) <= onednn.LONGEST_SUM
-    if max(dilation) == 1 and winograd.suits(x, kernel, strides, pads, for_onednn):
+    if max(dilation) == 1 and winograd.suits(x, kernel, strides, pads, by_onednn):
         dk = winograd.kernel_gradient(x, g, pads)
-    elif for_onednn:
+    elif by_onednn:
         dk = onednn.kernel_gradient(x, g, kernel.shape[:-2], strides, pads)
     elif in_patches(kernel.shape, strides, pads, dilation):
         (dk,) = jax.vjp(lambda kernel: patches(x, kernel), kernel)[1](g)

@@ -19,12 +19,13 @@ import platform
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jaxlib
 from jax import Array, lax
 
 from kyeo.core.compile_cache import unwritten
 from kyeo.core.scope import current
-from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size
+from kyeo.ops.kernels.windows import Pads, Sizes, on_cpu, output_size, padded
 
 __all__ = ["compiler_options", "convolve", "few_rows_options", "kernel_gradient", "large_options", "takes"]
 
@@ -37,9 +38,13 @@ FEW_ROWS_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 KNOWN = {("0.12.0.1", "Linux", "x86_64"): True, ("0.10.2", "Linux", "x86_64"): False}
 # Below this many operations the call costs more than it gains; a single digit stays below.
 LEAST_FLOPS = 1e8
-# More products in a sum than this leave the kernel's gradient to XLA: oneDNN adds them in one row, which costs digits
-# (measured against float64: 1e-6 of the largest element at 1e5 products, where YNNPACK has 1e-5; 1.3e-5 at 4e5).
+# More products in a sum than this are added in parts of the images: oneDNN adds them in one row, which may cost digits
+# (measured against float64 on an Intel: 1e-6 of the largest element at 1e5 products, 1.3e-5 at 4e5). XLA's way has
+# 1e-3 at 2e6 products of positive numbers, where parts have 3e-7, and takes 2 to 5 times as long.
 LONGEST_SUM = 2**18
+# Images of at most so many channels are given their padded columns for the kernel's gradient: 32 x 32 x 32 x 3 into 64
+# channels, windows of 5x5, 20 -> 8 ms, 16 x 128 x 128 x 3 into 64, 7x7 with stride 2, 70 -> 27. No change with more.
+PADDED_CHANNELS = 5
 # For the kernel's gradient images are channels where there are more channels and fewer places than this.
 FEW_CHANNELS = 32
 MANY_PLACES = 100
@@ -109,6 +114,12 @@ def kernel_gradient(x: Array, g: Array, window: Sizes, strides: Sizes, pads: Pad
     16 channels 3.2 / 3.9, 64 x 16 x 16 x 32 into 32 2.2 / 2.8, 128 x 14 x 14 x 32 into 64 6.4 / 9.7, 32 x 14 x 14 x 128
     into 128 7.4 / 10.7, 32 x 7 x 7 x 64 into 128 1.2 / 1.05, 16 x 7 x 7 x 512 into 512 19 / 11.
     """
+    parts = min(-(-math.prod(g.shape[:-1]) // LONGEST_SUM), g.shape[0])
+    if parts > 1:
+        images = zip(jnp.array_split(x, parts), jnp.array_split(g, parts), strict=True)
+        return functools.reduce(jnp.add, [kernel_gradient(*part, window, strides, pads) for part in images])
+    if x.shape[-1] <= PADDED_CHANNELS:
+        x, pads = padded(x, [(0, 0), pads[1]]), (pads[0], (0, 0))
     batch, height, width, channels = x.shape
     filters = g.shape[-1]
     counts = [n + sum(pad) - (m - 1) * s for n, pad, m, s in zip(x.shape[1:], pads, g.shape[1:], strides)]
