@@ -20,6 +20,7 @@ class Cost:
 
     Attributes:
         flops: floating-point operations of its products and convolutions.
+        of_images: those of convolutions of images.
         operations: how many operations of any kind it is written with, by which the time to compile it goes.
         convolves: whether there is a convolution.
         loops: whether there is a loop.
@@ -28,6 +29,7 @@ class Cost:
     """
 
     flops: float = 0.0
+    of_images: float = 0.0
     operations: int = 0
     convolves: bool = False
     loops: bool = False
@@ -42,7 +44,9 @@ class Cost:
             self.convolves |= name == "conv_general_dilated"
             self.loops |= name in _LOOPS
             if name in ("conv_general_dilated", "dot_general"):
-                self.flops += times * _flops(equation)
+                flops = times * _flops(equation)
+                self.flops += flops
+                self.of_images += flops if name == "conv_general_dilated" and equation.invars[0].aval.ndim == 4 else 0
                 self.dtypes |= {str(variable.aval.dtype) for variable in equation.invars}
             for body in _inner(equation):
                 self.add(body, times * equation.params.get("length", 1))

@@ -33,7 +33,10 @@ _FLOPS_A_BYTE = 16  # of weights and slots: what could be computed while a byte 
 _MOST_EPOCHS, _MOST_EPOCH_STEPS, _MOST_EPOCH_BYTES = 64, 1024, 4_000_000  # in one dispatch
 _DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
 _LONG_DISPATCH_FLOPS, _MOST_LONG_ROWS = 6e9, 4096  # of one whose products are oneDNN's
-_LONG_FLOPS = 5e11  # of a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it costs
+# Of the convolutions of images in a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it
+# costs. They are to be so large a part of all: with oneDNN products are slower (a step of a vision transformer takes
+# 1.09 times as long), and so are convolutions of one axis, by their kernel's gradient (texts 1.8, series 1.3 and 1.4).
+_LONG_FLOPS, _IMAGES_SHARE = 5e11, 0.25
 _LONG_PREDICTION = 1e11
 _LONG_FLOPS_AN_OPERATION = 2e8  # of a prediction of products: what compiling it anew costs goes by its operations
 _FEW_ROWS = 4  # so few that a prediction is compiled by itself
@@ -142,7 +145,8 @@ class Runner:
         cost = self._cost(data, rows)
         flops, only_floats = cost.flops * steps, cost.dtypes == {"float32"}
         if self._donated:
-            return "long" if cost.convolves and flops >= _LONG_FLOPS else "single"
+            pays = cost.of_images * steps >= _LONG_FLOPS and cost.of_images >= _IMAGES_SHARE * cost.flops
+            return "long" if pays else "single"
         if cost.convolves:
             pays = flops >= _LONG_PREDICTION
         else:

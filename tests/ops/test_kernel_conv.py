@@ -129,6 +129,22 @@ def test_conv_and_its_gradients(name):
         np.testing.assert_allclose(ours, want, atol=2e-6 * abs(want).max())
 
 
+@pytest.mark.parametrize("shape, window, written", [
+    ((2, 8, 8, 1), (3, 3), False), ((2, 8, 8, 2), (3, 3), False), ((2, 8, 8, 3), (3, 3), True),
+    ((2, 8, 8, 1), (5, 5), True)])
+def test_an_output_of_many_inputs_is_not_joined_with_what_follows(shape, window, written):
+    """Without a gradient too: XLA would add them up again inside of a max-pool, eight times as slowly."""
+    kernel = draw((*window, shape[-1], 4))
+    found = jax.make_jaxpr(lambda x: conv(x, kernel, (1, 1), "same", (1, 1)))(draw(shape))
+    assert ("optimization_barrier" in str(found)) is written
+
+
+def test_planes_are_computed_once():
+    x, kernel = draw((1, 4, 5, 6, 8)), draw((3, 3, 3, 8, 4))
+    step = jax.jit(lambda x: conv(jnp.sin(x), kernel, (1, 1, 1), "same", (1, 1, 1)))
+    assert step.lower(x).compile().as_text().count("sine(") == 1
+
+
 @pytest.mark.parametrize("name", thinned(["ordinary", "pointwise", "groups", "depthwise", "few inputs", "volume"]))
 def test_conv_transforms(name):
     shape, window, filters, *geometry, groups = CASES[name]

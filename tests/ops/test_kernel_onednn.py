@@ -168,3 +168,18 @@ def test_the_rest_of_a_training_takes_the_form_of_the_whole(forms, monkeypatch):
     trained(epochs=4)
     trained(epochs=4, initial_epoch=3)
     assert forms["long"] == [False] * 3 + [True] * 12 + [True] * 3
+
+
+@needs_onednn
+@pytest.mark.parametrize("shape, layers, long", [
+    ((12, 12, 16), [kyeo.layers.Conv2D(16, 3), kyeo.layers.GlobalMaxPooling2D()], True),
+    ((6, 6, 6, 8), [kyeo.layers.Conv3D(8, 3), kyeo.layers.GlobalMaxPooling3D()], True),
+    ((40, 16), [kyeo.layers.Conv1D(16, 3), kyeo.layers.GlobalMaxPooling1D()], False),
+    ((12, 12, 16), [kyeo.layers.Dense(256), kyeo.layers.Dense(16), kyeo.layers.Conv2D(1, 3),
+                    kyeo.layers.GlobalMaxPooling2D()], False)], ids=["images", "volumes", "series", "products"])
+def test_only_convolutions_of_images_make_a_training_long(shape, layers, long, forms, monkeypatch):
+    monkeypatch.setattr(runner, "_LONG_FLOPS", 1)
+    model = kyeo.Sequential([kyeo.Input(shape), *layers])
+    model.compile("sgd", "mse")
+    model.fit(draw((8, *shape)), np.zeros((8, model.output_shape[-1])), batch_size=4, verbose=0)
+    assert forms["long"] == [long] * 2

@@ -109,6 +109,13 @@ def test_cost_of_a_step():
     assert cost.flops == 5 * 2 * 4 ** 3 and cost.loops and not cost.convolves and cost.dtypes == {"float32"}
 
 
+@pytest.mark.parametrize("axes, counted", [(1, False), (2, True)])
+def test_cost_of_convolutions_of_images(axes, counted):
+    x, kernel = jnp.ones((2, *[8] * axes, 16)), jnp.ones((*[3] * axes, 16, 16))
+    cost = step_cost(jax.jit(lambda x: kyeo.ops.conv(x, kernel, padding="same")).trace(x))
+    assert cost.convolves and cost.flops == 2 * x.size * 3 ** axes * 16 and cost.of_images == counted * cost.flops
+
+
 @needs_onednn
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_a_large_prediction_is_one_dispatch_or_a_few_alike(verbose, all_large, monkeypatch):
