@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "BATCH", "digits", "films", "flat_digits", "maps", "measure", "memory", "padded", "pictures", "report", "rows",
-    "slope", "texts", "tokens", "waves", "words",
+    "BATCH", "digits", "films", "flat_digits", "maps", "measure", "memory", "padded", "photos", "pictures", "report",
+    "rows", "slope", "texts", "tokens", "waves", "words",
 ]  # fmt: skip
 
 BATCH = 32
@@ -47,6 +47,12 @@ def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
 def maps(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Give noisy feature maps (count, 32, 32, 32) of ten kinds."""
     return _kinds(count, (32, 32, 32))
+
+
+def photos(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give noisy pictures (count, 150, 150, 3) of ten kinds."""
+    x, labels = _kinds(count, (152, 152, 3))
+    return x[:, 1:-1, 1:-1], labels
 
 
 def words(count: int) -> tuple[np.ndarray, np.ndarray]:

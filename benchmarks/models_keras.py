@@ -134,6 +134,16 @@ def masked(keras: ModuleType) -> Any:
     return keras.Model(inputs, layers.Dense(2, activation="softmax")(x))
 
 
+def photos(keras: ModuleType) -> Any:
+    """Make the network of the lesson on cats and dogs: four convolutions with a pool behind each."""
+    layers = keras.layers
+    parts = [layers.Input(shape=(150, 150, 3))]
+    for filters in (32, 64, 128, 128):
+        parts += [layers.Conv2D(filters, 3, activation="relu"), layers.MaxPool2D(2)]
+    dense = [layers.Dropout(0.5), layers.Dense(512, activation="relu"), layers.Dense(10, activation="softmax")]
+    return keras.Sequential([*parts, layers.Flatten(), *dense])
+
+
 MODELS = {
     "cnn_32": cnn,
     "cnn_128": cnn,
@@ -148,6 +158,7 @@ MODELS = {
     "bidirectional": lambda keras: reader(keras, keras.layers.Bidirectional(keras.layers.LSTM(64))),
     "conv_lstm": conv_lstm,
     "masked": masked,
+    "photos": photos,
 }
 
 

@@ -190,6 +190,17 @@ class Masked(nn.Module):
         return self.score((x * real).sum(1) / real.sum(1))
 
 
+def photos() -> nn.Module:
+    """Make the network of the lesson on cats and dogs: four convolutions with a pool behind each."""
+    parts: list[nn.Module] = []
+    before = 3
+    for filters in (32, 64, 128, 128):
+        parts += [nn.Conv2d(before, filters, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        before = filters
+    parts += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(128 * 7 * 7, 512), nn.ReLU(inplace=True), nn.Linear(512, 10)]
+    return nn.Sequential(*parts).to(memory_format=torch.channels_last)
+
+
 MODELS = {
     "cnn_32": cnn,
     "cnn_128": cnn,
@@ -204,6 +215,7 @@ MODELS = {
     "bidirectional": functools.partial(Reader, nn.LSTM, True),
     "conv_lstm": Films,
     "masked": Masked,
+    "photos": photos,
 }
 LOSSES = {
     "sparse_categorical_crossentropy": functional.cross_entropy,

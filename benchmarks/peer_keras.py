@@ -55,9 +55,9 @@ def call_one(keras: ModuleType) -> dict[str, Any]:
     return {"seconds": measure(call, 100)}
 
 
-def bulk(keras: ModuleType, name: str) -> dict[str, Any]:
-    """Time `predict` of 4,000 digits with the default batch size."""
-    x = getattr(data, TRAINING[name].data)(4000)[0]
+def bulk(keras: ModuleType, name: str, rows: int = 4000) -> dict[str, Any]:
+    """Time `predict` of so many rows with the default batch size."""
+    x = getattr(data, TRAINING[name].data)(rows)[0]
     model = MODELS[name](keras)
     measure(lambda: model.predict(x, verbose=0), 3)
     return {"seconds": measure(lambda: model.predict(x, verbose=0), 9)}
@@ -153,6 +153,7 @@ WORKLOADS = {name: functools.partial(training, name=name) for name in TRAINING} 
     "call_one": call_one,
     "bulk_cnn": functools.partial(bulk, name="cnn_32"),
     "bulk_mlp": functools.partial(bulk, name="mnist_mlp"),
+    "bulk_photos": functools.partial(bulk, name="photos", rows=200),
     "fit_batch": fit_batch,
     "models_200": models_200,
     "start_cold": start,

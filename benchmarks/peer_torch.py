@@ -92,13 +92,13 @@ def predict_one() -> dict[str, Any]:
     return {"seconds": measure(predict, 200)}
 
 
-def bulk(name: str) -> dict[str, Any]:
-    """Time 4,000 digits, NumPy in and NumPy out."""
-    x, model = tensors(TRAINING[name].data, 4000)[0], made(name).eval()
+def bulk(name: str, rows: int = 4000, size: int = BULK) -> dict[str, Any]:
+    """Time so many rows, NumPy in and NumPy out."""
+    x, model = tensors(TRAINING[name].data, rows)[0], made(name).eval()
 
     def predict() -> Any:
         with torch.inference_mode():
-            return torch.cat([model(batch).softmax(1) for batch in x.split(BULK)]).numpy()
+            return torch.cat([model(batch).softmax(1) for batch in x.split(size)]).numpy()
 
     measure(predict, 3)
     return {"seconds": measure(predict, 9)}
@@ -139,6 +139,7 @@ WORKLOADS: dict[str, Callable[[], dict[str, Any]]] = {name: functools.partial(tr
     "call_one": predict_one,
     "bulk_cnn": functools.partial(bulk, "cnn_32"),
     "bulk_mlp": functools.partial(bulk, "mnist_mlp"),
+    "bulk_photos": functools.partial(bulk, "photos", 200, 20),
     "fit_batch": fit_batch,
     "models_200": models_200,
     "start_cold": start,

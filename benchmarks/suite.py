@@ -64,6 +64,7 @@ TRAINING = {
     "bidirectional": Training("the same with a bidirectional LSTM of 64", _BINARY, "words", 960, 32),
     "conv_lstm": Training("two ConvLSTM2D of 16, 8 pictures of 24x24, batch 16", _SPARSE, "films", 160, 16, epochs=3),
     "masked": Training("MultiHeadAttention, padding mask, length 64, batch 32", _SPARSE, "padded", 320, 32, epochs=3),
+    "photos": Training("CNN of 32 to 128 filters, 150x150, batch 20", _SPARSE, "photos", 200, 20, epochs=3, repeats=2),
 }
 
 
@@ -82,6 +83,7 @@ WORKLOADS = {name: Workload(f"step: {plan.title}", peers=tuple(PEERS)) for name,
     "call_one": Workload("`model(x[:1])`, CNN", peers=tuple(PEERS)),
     "bulk_cnn": Workload("`predict` of 4,000 digits, CNN", peers=tuple(PEERS)),
     "bulk_mlp": Workload("`predict` of 4,000 digits, MLP 784-512-512-10", peers=tuple(PEERS)),
+    "bulk_photos": Workload("`predict` of 200 images of 150x150x3, CNN", peers=tuple(PEERS)),
     "fit_batch": Workload("`fit` on one batch, MLP 20-32-16-1"),
     "models_200": Workload("200 models built, compiled, fitted: each"),
     "import": Workload("import", "s"),
@@ -119,7 +121,8 @@ class Limit:
 
 _BEST, _JAX = tuple(peer for peer in PEERS if peer != "kyeo"), ("keras_jax",)
 _OTHERS = tuple(peer for peer in _BEST if peer != "keras_jax")
-_LATER = ("audio", "gru", "bidirectional", "conv_lstm", "masked", "efficientnet_1", "efficientnet_16", "augment")
+_LATER = ("audio", "gru", "bidirectional", "conv_lstm", "masked", "photos", "bulk_photos", "efficientnet_1",
+          "efficientnet_16", "augment")
 BARS = (
     Bar("cnn_32", 1.3, _BEST, "best"),
     Bar("cnn_32", 2.2, _JAX, "Keras on JAX"),
