@@ -129,13 +129,13 @@ def test_conv_and_its_gradients(name):
         np.testing.assert_allclose(ours, want, atol=2e-6 * abs(want).max())
 
 
-@pytest.mark.parametrize("shape, window, written", [
-    ((2, 8, 8, 1), (3, 3), False), ((2, 8, 8, 2), (3, 3), False), ((2, 8, 8, 3), (3, 3), True),
-    ((2, 8, 8, 1), (5, 5), True)])
-def test_an_output_of_many_inputs_is_not_joined_with_what_follows(shape, window, written):
+@pytest.mark.parametrize("shape, window, groups, written", [
+    ((2, 8, 8, 1), (3, 3), 1, False), ((2, 8, 8, 2), (3, 3), 1, False), ((2, 8, 8, 3), (3, 3), 1, True),
+    ((2, 8, 8, 1), (5, 5), 1, True), ((2, 8, 8, 6), (3, 3), 6, False), ((2, 8, 8, 6), (5, 5), 6, True)])
+def test_an_output_of_many_inputs_is_not_joined_with_what_follows(shape, window, groups, written):
     """Without a gradient too: XLA would add them up again inside of a max-pool, eight times as slowly."""
-    kernel = draw((*window, shape[-1], 4))
-    found = jax.make_jaxpr(lambda x: conv(x, kernel, (1, 1), "same", (1, 1)))(draw(shape))
+    kernel = draw((*window, shape[-1] // groups, 6))
+    found = jax.make_jaxpr(lambda x: conv(x, kernel, (1, 1), "same", (1, 1), groups))(draw(shape))
     assert ("optimization_barrier" in str(found)) is written
 
 
