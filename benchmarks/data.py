@@ -52,7 +52,7 @@ def maps(count: int) -> tuple[np.ndarray, np.ndarray]:
 def photos(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Give noisy pictures (count, 150, 150, 3) of ten kinds."""
     x, labels = _kinds(count, (152, 152, 3))
-    return x[:, 1:-1, 1:-1], labels
+    return np.ascontiguousarray(x[:, 1:-1, 1:-1]), labels
 
 
 def words(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -105,7 +105,7 @@ def _numbers_to_arrays(tree: Any, name: str) -> Any:
 
 def _array(value: Any, name: str, keep_jax: bool) -> Any:
     """One leaf as an array of numbers with rows (a SciPy sparse matrix stays one, as CSR)."""
-    others = [] if type(value) is np.ndarray else _other_columns(value)
+    others = _other_columns(value)
     if others:  # before NumPy sees them: dates of polars would be the days since 1970
         raise no_numbers(name, f"a {type(value).__name__} with text, dates or the like", others)
     if keep_jax and isinstance(value, jax.Array):
@@ -205,6 +205,8 @@ def _text_columns(value: Any) -> list[str]:
 
 def _other_columns(value: Any) -> list[str]:
     """The columns of a table of polars or pyarrow, or the column, that hold no numbers: dates, text."""
+    if isinstance(value, np.ndarray):
+        return []
     schema = getattr(value, "schema", None)
     if hasattr(schema, "types"):  # pyarrow
         return [name for name, kind in zip(schema.names, schema.types) if str(kind).startswith(_NO_NUMBERS)]

@@ -34,7 +34,7 @@ _LARGEST = 1 << 16  # bytes of a constant array that is looked at
 _OF_LAYERS = frozenset({
     "name", "path", "_build_shapes", "_call_shapes", "_input_shape_given", "_inbound_nodes", "_loss_values",
     "_kept_losses", "optimizer", "_objective", "_compile_config", "_runners", "_current_runners", "_state_cache",
-    "_metrics_cache", "_looked_at", "_tried", "_none_late", "_pads_predictions", "_padding_refused", "history",
+    "_metrics_cache", "_looked_at", "_tried", "_pads_predictions", "_padding_refused", "history",
     "jit_compile", "loss", "stop_training", "stop_evaluating", "stop_predicting", "steps_per_execution", "_run_eagerly",
     "_output_names", "_calls", "_turns", "_changes",
 })

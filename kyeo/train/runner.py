@@ -143,10 +143,10 @@ class Runner:
         if self._eager or settings.distribution is not None or not onednn.compiler_options():
             return "single"
         cost = self._cost(data, rows)
-        flops, only_floats = cost.flops * steps, cost.dtypes == {"float32"}
         if self._donated:
             pays = cost.of_images * steps >= _LONG_FLOPS and cost.of_images >= _IMAGES_SHARE * cost.flops
             return "long" if pays else "single"
+        flops, only_floats = cost.flops * steps, cost.dtypes == {"float32"}
         if cost.convolves:
             pays = flops >= _LONG_PREDICTION
         else:
