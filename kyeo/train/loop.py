@@ -114,14 +114,15 @@ class Job:
         return next(portions(_Peeked(self.source), 0, 1, self.padded))
 
     def _steps_per_dispatch(self, asked: int) -> int:
-        if not asked and not self.padded and self.mode == "test":
+        batches = self.source.num_batches
+        if not asked and not self.padded and self.mode == "test" and batches in (None, 1):
             return 1
         first = self._first()
-        if self.mode != "test":
-            steps = self.epochs * (self.source.num_batches or math.inf)
-            self.form = self.runner.form(first.data, first.rows, steps)
+        # Without a convolution an evaluation's batches are too small for oneDNN (32 texts through a transformer 21.3
+        # instead of 19.9 ms).
+        if self.mode != "test" or self.runner.convolves(first.data, first.rows):
+            self.form = self.runner.form(first.data, first.rows, self.epochs * (batches or math.inf))
         known = self.runner.steps_per_dispatch(first.data, first.rows, asked)
-        batches = self.source.num_batches
         if batches is not None and asked == 1 and known > 1:  # even portions, so that little is filled up
             dispatches = -(-batches // known)
             known = -(-batches // dispatches)
@@ -200,7 +201,9 @@ def train(model: Any, source: Source, validation: Source | None, callbacks: Call
     with SafePoints(callbacks.backup is not None, several()) as safe:
         progress = Progress(model, source, validation, callbacks, safe)
         job = Job(model, "train", source, callbacks, safe, check, epochs.stop)
-        test_job = Job(model, "test", validation, callbacks, safe) if validation is not None else None
+        test_job = None
+        if validation is not None:
+            test_job = Job(model, "test", validation, callbacks, safe, epochs=epochs.stop)
 
         def validate(place: Place) -> dict[str, Any]:
             assert test_job is not None

@@ -37,8 +37,11 @@ _LONG_DISPATCH_FLOPS, _MOST_LONG_ROWS = 6e9, 4096  # of one whose products are o
 # costs. They are to be so large a part of all: with oneDNN products are slower (a step of a vision transformer takes
 # 1.09 times as long), and so are convolutions of one axis, by their kernel's gradient (texts 1.8, series 1.3 and 1.4).
 _LONG_FLOPS, _IMAGES_SHARE = 5e11, 0.25
-_LONG_PREDICTION = 1e11
-_LONG_FLOPS_AN_OPERATION = 2e8  # of a prediction of products: what compiling it anew costs goes by its operations
+# Of a prediction: what compiling it anew costs goes by its operations. Measured on two cores of an AMD EPYC, seconds,
+# XLA's own code / oneDNN, first (the former from JAX's cache) and second call: the tutorial's CNN, 2,000 digits 1.2 /
+# 1.35, then 0.81 / 0.67; a network for 150 x 150, 200 images 1.65 / 1.55, 1.2 / 0.9; one for CIFAR, 3,000 images 0.8 /
+# 0.86, 0.5 / 0.36; ResNet-20, 600 images 1.5 / 1.8, 0.72 / 0.55.
+_LONG_FLOPS_AN_OPERATION = 2e8
 _FEW_ROWS = 4  # so few that a prediction is compiled by itself
 
 
@@ -136,9 +139,9 @@ class Runner:
         anew, where that pays: "long" for a training, "large" for a prediction.
 
         It depends on shapes and the number of steps alone: a training that is resumed takes the same form. Large
-        predictions are expected to come again. Of those without convolutions and loops, products alone gain (measured,
-        4,000 digits through a network of three dense layers, 25.6 instead of 19.5 ms, 1,024 texts through a transformer
-        303 instead of 250).
+        predictions and evaluations are expected to come again. Of those without convolutions and loops, products alone
+        gain (measured, 4,000 digits through a network of three dense layers, 25.6 instead of 19.5 ms, 1,024 texts
+        through a transformer 303 instead of 250).
         """
         if self._eager or settings.distribution is not None or not onednn.compiler_options():
             return "single"
@@ -146,14 +149,16 @@ class Runner:
         if self._donated:
             pays = cost.of_images * steps >= _LONG_FLOPS and cost.of_images >= _IMAGES_SHARE * cost.flops
             return "long" if pays else "single"
-        flops, only_floats = cost.flops * steps, cost.dtypes == {"float32"}
-        if cost.convolves:
-            pays = flops >= _LONG_PREDICTION
-        else:
-            pays = flops >= _LONG_FLOPS_AN_OPERATION * cost.operations and only_floats and not cost.loops
+        only_floats = cost.dtypes == {"float32"}
+        pays = (cost.flops * steps >= _LONG_FLOPS_AN_OPERATION * cost.operations
+                and (cost.convolves or (only_floats and not cost.loops)))
         form = "large" if only_floats else "long"  # products of other numbers are YNNPACK's
         # oneDNN takes NaN for 0 in a maximum that XLA joins to its product; a relu is something else there
         return form if pays and not self._bounds_products(data, rows, f"jitted_{form}") else "single"
+
+    def convolves(self, data: Any, rows: Any) -> bool:
+        """Whether a step on data like this holds a convolution."""
+        return not self._eager and self._cost(data, rows).convolves
 
     def _cost(self, data: Any, rows: Any) -> Cost:
         """The work of a step on data like this; remembered for the next of its shape."""
@@ -181,17 +186,20 @@ class Runner:
         """How many rows to predict in one dispatch, where rows are independent: more than `rows` for a small network.
 
         Measured, 4,000 rows: 42 instead of 68 ms for a network of dense layers (1,024 rows), 760 instead of 830 ms for
-        the tutorial's CNN (64 rows; with 256 it is slower than with 32: the images leave the cache). Where oneDNN
-        multiplies, as many as it likes in equal parts: 19.5 instead of 22.7 ms for the dense layers (4,000 and 1,000).
+        the tutorial's CNN (64 rows; with 256 it is slower than with 32: the images leave the cache). Where it is large
+        it is compiled anew anyway, so in equal parts, lest a last one be filled up; where oneDNN multiplies, in as
+        large ones as it likes: 19.5 instead of 22.7 ms for the dense layers (4,000 and 1,000).
         """
         if self._eager:
             return rows
-        cost = self._cost(data, None)
-        if not cost.convolves and self.form(data, None, total / rows) == "large":
+        cost, large = self._cost(data, None), self.form(data, None, total / rows) != "single"
+        if large and not cost.convolves:
             dispatches = max(math.ceil(cost.flops / rows * total / _LONG_DISPATCH_FLOPS), -(-total // _MOST_LONG_ROWS))
             return self._compiled.size_for(max(rows, -(-total // dispatches)))
         wanted = int(_DISPATCH_FLOPS * rows / (cost.flops + 1))
         most = max(rows, min(1 << max(wanted.bit_length() - 1, 0), _MOST_ROWS))
+        if large:
+            return self._compiled.size_for(-(-total // -(-total // most)))
         return min(most, 1 << (total - 1).bit_length())
 
     def _asking(self, work: Callable[[], Any]) -> Any:

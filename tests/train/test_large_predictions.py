@@ -55,7 +55,7 @@ NETWORKS = {
 @pytest.fixture
 def all_large(monkeypatch):
     """Every prediction of several batches is a large one, and every training a long one."""
-    for name in ("_LONG_PREDICTION", "_LONG_FLOPS_AN_OPERATION", "_LONG_FLOPS"):
+    for name in ("_LONG_FLOPS_AN_OPERATION", "_LONG_FLOPS"):
         monkeypatch.setattr(runner, name, 0)
     monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
 
@@ -128,6 +128,41 @@ def test_a_large_prediction_is_one_dispatch_or_a_few_alike(verbose, all_large, m
         assert model.runner("predict")._compiled.started == set(seen)
         kernel, bias = model.get_weights()
         np.testing.assert_allclose(found, x @ kernel + bias, rtol=1e-5, atol=1e-6)
+
+
+@needs_onednn
+def test_a_large_prediction_of_convolutions_is_in_equal_parts(all_large, monkeypatch):
+    monkeypatch.setattr(runner, "_DISPATCH_FLOPS", 0)
+    model = chain(layers.Conv2D(32, 3), layers.GlobalMaxPooling2D(), shape=(8, 8, 31))
+    x = np.random.default_rng(0).normal(size=(70, 8, 8, 31)).astype("float32")
+    found = model.predict(x, verbose=0)
+    assert model.runner("predict")._compiled.started == {(24, 8, 8, 31)}  # three of 24, not of 32
+    np.testing.assert_allclose(found, np.asarray(model(x)), rtol=1e-5, atol=1e-5)
+
+
+@needs_onednn
+@pytest.mark.parametrize(("stack", "shape", "form"), [
+    ([layers.Conv2D(32, 3), layers.GlobalMaxPooling2D()], (8, 8, 30), "large"), ([layers.Dense(32)], (30,), "single")])
+def test_evaluations_and_validations_of_convolutions(stack, shape, form, all_large, monkeypatch):
+    seen, run = [], runner.Runner.run
+
+    def run_step(self, data, rows, safe, count=None, form="single"):
+        seen.append(form)
+        return run(self, data, rows, safe, count, form)
+
+    model = chain(*stack, shape=shape)
+    model.compile("sgd", "mse", metrics=["mae"])
+    x = np.random.default_rng(0).normal(size=(70, *shape)).astype("float32")
+    y = np.zeros((70, 32), "float32")
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_LONG_FLOPS_AN_OPERATION", 1e12)
+        want = model.evaluate(x, y, verbose=0)
+    monkeypatch.setattr(runner.Runner, "run", run_step)
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), want, rtol=1e-5)
+    assert set(seen) == {form}
+    seen.clear()
+    model.fit(x, y, validation_data=(x, y), verbose=0, epochs=2)
+    assert form in seen and len(set(seen)) == (1 if form == "single" else 2)
 
 
 def quantized():
