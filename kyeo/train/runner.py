@@ -32,7 +32,8 @@ _LEAST_FOLDED, _MOST_FOLDED_BYTES = 4, 32_000_000  # of the batches
 _FLOPS_A_BYTE = 16  # of weights and slots: what could be computed while a byte is read and written
 _MOST_EPOCHS, _MOST_EPOCH_STEPS, _MOST_EPOCH_BYTES = 64, 1024, 4_000_000  # in one dispatch
 _DISPATCH_FLOPS, _MOST_ROWS = 2e9, 1024  # of a prediction
-_LONG_DISPATCH_FLOPS, _MOST_LONG_ROWS = 6e9, 4096  # of one whose products are oneDNN's
+_LARGE_FLOPS, _MOST_LARGE_ROWS = 6e9, 4096  # of one whose products are oneDNN's
+_LARGE_CONVOLVED_FLOPS = 4e9  # of one whose convolutions are
 # Of the convolutions of images in a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it
 # costs. They are to be so large a part of all: with oneDNN products are slower (a step of a vision transformer takes
 # 1.09 times as long), and so are convolutions of one axis, by their kernel's gradient (texts 1.8, series 1.3 and 1.4).
@@ -193,13 +194,14 @@ class Runner:
         if self._eager:
             return rows
         cost, large = self._cost(data, None), self.form(data, None, total / rows) != "single"
-        if large and not cost.convolves:
-            dispatches = max(math.ceil(cost.flops / rows * total / _LONG_DISPATCH_FLOPS), -(-total // _MOST_LONG_ROWS))
-            return self._compiled.size_for(max(rows, -(-total // dispatches)))
-        wanted = int(_DISPATCH_FLOPS * rows / (cost.flops + 1))
-        most = max(rows, min(1 << max(wanted.bit_length() - 1, 0), _MOST_ROWS))
+        flops, most = _DISPATCH_FLOPS, _MOST_ROWS
         if large:
-            return self._compiled.size_for(-(-total // -(-total // most)))
+            flops, most = (_LARGE_CONVOLVED_FLOPS, most) if cost.convolves else (_LARGE_FLOPS, _MOST_LARGE_ROWS)
+        wanted = int(flops * rows / (cost.flops + 1))
+        if large:
+            dispatches = math.ceil(total / max(rows, min(wanted, most)))
+            return self._compiled.size_for(-(-total // dispatches))
+        most = max(rows, min(1 << max(wanted.bit_length() - 1, 0), most))
         return min(most, 1 << (total - 1).bit_length())
 
     def _asking(self, work: Callable[[], Any]) -> Any:

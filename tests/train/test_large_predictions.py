@@ -119,7 +119,7 @@ def test_cost_of_convolutions_of_images(axes, counted):
 @needs_onednn
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_a_large_prediction_is_one_dispatch_or_a_few_alike(verbose, all_large, monkeypatch):
-    monkeypatch.setattr(runner, "_MOST_LONG_ROWS", 128)
+    monkeypatch.setattr(runner, "_MOST_LARGE_ROWS", 128)
     model, seen = chain(layers.Dense(40 + verbose)), []  # a network of its own, which no other test compiled
     for rows, size in ((100, 100), (99, 100), (300, 100), (301, 102), (129, 66)):
         x = np.random.default_rng(rows).normal(size=(rows, 8)).astype("float32")
@@ -132,7 +132,7 @@ def test_a_large_prediction_is_one_dispatch_or_a_few_alike(verbose, all_large, m
 
 @needs_onednn
 def test_a_large_prediction_of_convolutions_is_in_equal_parts(all_large, monkeypatch):
-    monkeypatch.setattr(runner, "_DISPATCH_FLOPS", 0)
+    monkeypatch.setattr(runner, "_LARGE_CONVOLVED_FLOPS", 0)
     model = chain(layers.Conv2D(32, 3), layers.GlobalMaxPooling2D(), shape=(8, 8, 31))
     x = np.random.default_rng(0).normal(size=(70, 8, 8, 31)).astype("float32")
     found = model.predict(x, verbose=0)
