@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["CONTAINERS", "MetricOwner", "Structure", "VariableOwner", "in_order", "owned"]
+__all__ = ["CONTAINERS", "NOT_OWNED", "MetricOwner", "Structure", "VariableOwner", "in_order", "owned"]
 
 CONTAINERS = (list, tuple, dict, set, frozenset)
 _PLAIN = frozenset({type(None), bool, int, float, str})
-_NOT_OWNED = frozenset({"_given"})  # arguments may hold layers that the object did not keep
+# Arguments may hold layers that the object did not keep; the others never hold any.
+NOT_OWNED = frozenset({"_given", "_build_shapes", "_call_shapes", "_inbound_nodes", "_loss_values"})
+# By the kind looked for, what objects of a type are: most attributes are neither wanted nor containers. (Without it the
+# weights of a small network took 0.34 ms to find, of ResNet50 10; so 0.08 and 2.)
+_sorts: dict[Any, dict[type, int]] = {}
+_WANTED, _CONTAINER, _NEITHER, _UNKNOWN = 2, 1, 0, 3
+_MOST_TYPES = 1000
 
 
 class Structure:
@@ -29,21 +35,26 @@ def owned(owner: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
 
     Lists, tuples, dicts and sets are looked into, sets in the order of names; other objects are not.
     """
+    hidden = getattr(owner, "_not_owned", NOT_OWNED)
+    sorts = _sorts.setdefault(kind, {})
+    if len(sorts) > _MOST_TYPES:
+        sorts.clear()
+    items = list(vars(owner).items())  # a thread may add one
+    queue = [value for name, value in items if sorts.get(type(value), _UNKNOWN) and name not in hidden]
+    queue.reverse()
     seen: set[int] = set()
-    hidden = getattr(owner, "_not_owned", _NOT_OWNED)
-    attributes = [value for name, value in list(vars(owner).items()) if name not in hidden]  # a thread may add one
-    queue: list[Any] = attributes[::-1]
     while queue:
         value = queue.pop()
-        if type(value) in _PLAIN:
-            continue
-        wanted = isinstance(value, kind)
-        if id(value) in seen or not (wanted or isinstance(value, CONTAINERS)):
+        sort = sorts.get(type(value))
+        if sort is None:
+            sort = _WANTED if isinstance(value, kind) else _CONTAINER if isinstance(value, CONTAINERS) else _NEITHER
+            sorts[type(value)] = sort
+        if sort == _NEITHER or id(value) in seen:
             continue
         seen.add(id(value))  # a container too: it may hold itself
-        if wanted:
+        if sort == _WANTED:
             yield value
-        else:
+        elif value:
             queue.extend(reversed(in_order(value)))
 
 

@@ -340,9 +340,12 @@ def _gather(owner: Any, found: dict[Variable, None], visited: set[int]) -> None:
     if id(owner) in visited:
         return
     visited.add(id(owner))
-    found.update(dict.fromkeys(sorted(owned(owner, Variable), key=lambda v: not v.born_trainable)))
-    for child in owned(owner, VariableOwner):
-        _gather(child, found, visited)
+    held = list(owned(owner, (Variable, VariableOwner)))
+    own = [one for one in held if isinstance(one, Variable)]
+    found.update(dict.fromkeys(sorted(own, key=lambda v: not v.born_trainable)))
+    for one in held:
+        if not isinstance(one, Variable):
+            _gather(one, found, visited)
 
 
 def _tell_lost(assigned: Iterable[Variable], begun: int) -> None:

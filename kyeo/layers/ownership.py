@@ -14,7 +14,7 @@ from kyeo import constraints, initializers, regularizers
 from kyeo.core.configurable import Configurable
 from kyeo.core.errors import NotMaskable, problem
 from kyeo.core.gone import SaysWhatIsGone
-from kyeo.core.owned import MetricOwner, Structure, VariableOwner, owned
+from kyeo.core.owned import NOT_OWNED, MetricOwner, Structure, VariableOwner, owned
 from kyeo.core.scope import current, scope
 from kyeo.core.variable import Variable, variables_of
 
@@ -76,6 +76,7 @@ class Owning(SaysWhatIsGone, Configurable, VariableOwner):
     _weights: list[Variable]
     _loss_values: list[Any]
     _tracker: Any = _Tracker()
+    _not_owned = NOT_OWNED
     supports_jit = True  # False: its `call` does what cannot be compiled, and `compile` leaves its models eager
 
     # -- making variables ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kyeo.core.errors import problem
 from kyeo.core.naming import is_kyeos
-from kyeo.core.owned import Structure
+from kyeo.core.owned import NOT_OWNED, Structure
 from kyeo.core.placement import rows_to_fill
 from kyeo.core.settings import settings
 from kyeo.core.variable import Variable, pure
@@ -37,6 +37,9 @@ class StateVariables(NamedTuple):
 class StepCache:
     """The part of Trainer that finds the variables of a step and keeps the compiled steps."""
 
+    # Attributes whose variables are no weights of the model.
+    _not_owned = NOT_OWNED | {"optimizer", "_objective", "_compile_config", "_runners",
+                              "_current_runners", "_state_cache", "_metrics_cache", "history", "loss"}
     optimizer: Any
     metrics: Any
     _turns: Turns

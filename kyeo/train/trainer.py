@@ -42,9 +42,6 @@ class Trainer(StepCache):
     """Mixin of Model: training and use."""
 
     name: str
-    # Attributes whose variables are no weights of the model.
-    _not_owned = frozenset({"_given", "optimizer", "_objective", "_compile_config", "_runners",
-                            "_current_runners", "_state_cache", "_metrics_cache", "history", "loss"})
 
     def _start_untrained(self) -> None:
         self.optimizer: Any = None
