@@ -36,12 +36,13 @@ _LARGE_FLOPS, _MOST_LARGE_ROWS = 6e9, 4096  # of one whose products are oneDNN's
 _LARGE_CONVOLVED_FLOPS = 4e9  # of one whose convolutions are
 # Of the convolutions of images in a training: 170 steps of the tutorial's CNN gain with oneDNN what compiling for it
 # costs. They are to be so large a part of all: with oneDNN products are slower (a step of a vision transformer takes
-# 1.09 times as long), and so are convolutions of one axis, by their kernel's gradient (texts 1.8, series 1.3 and 1.4).
+# 1.09 times as long), and so are convolutions of one axis, by their kernel's gradient (texts 1.8, series 1.3 and 1.4)
+# or the distance of their taps (a WaveNet's predictions 1.3 to 1.5).
 _LONG_FLOPS, _IMAGES_SHARE = 5e11, 0.25
 # Of a prediction: what compiling it anew costs goes by its operations. Measured on two cores of an AMD EPYC, seconds,
 # XLA's own code / oneDNN, first (the former from JAX's cache) and second call: the tutorial's CNN, 2,000 digits 1.2 /
 # 1.35, then 0.81 / 0.67; a network for 150 x 150, 200 images 1.65 / 1.55, 1.2 / 0.9; one for CIFAR, 3,000 images 0.8 /
-# 0.86, 0.5 / 0.36; ResNet-20, 600 images 1.5 / 1.8, 0.72 / 0.55.
+# 0.86, 0.5 / 0.36; ResNet-20, 600 images 1.5 / 1.8, 0.72 / 0.55. A U-Net 2.6 / 2.2, an Xception 8.5 / 4.7.
 _LONG_FLOPS_AN_OPERATION = 2e8
 _FEW_ROWS = 4  # so few that a prediction is compiled by itself
 
@@ -135,31 +136,28 @@ class Runner:
         return max(1, min(_MOST_EPOCHS, _MOST_EPOCH_STEPS // steps, self._steps_of_work(cost.flops) // steps,
                           _MOST_EPOCH_BYTES // (_bytes(data) * steps + 1)))
 
-    def form(self, data: Any, rows: Any, steps: float) -> str:
+    def form(self, data: Any, rows: Any, steps: float, by_products: bool = True) -> str:
         """The form to run so many steps in: "single", or one for oneDNN, which every start of the process compiles
         anew, where that pays: "long" for a training, "large" for a prediction.
 
         It depends on shapes and the number of steps alone: a training that is resumed takes the same form. Large
-        predictions and evaluations are expected to come again. Of those without convolutions and loops, products alone
-        gain (measured, 4,000 digits through a network of three dense layers, 25.6 instead of 19.5 ms, 1,024 texts
-        through a transformer 303 instead of 250).
+        predictions and evaluations are expected to come again. `by_products`: whether products alone may decide it,
+        which gain where there are many rows (measured, 4,000 digits through a network of three dense layers, 25.6
+        instead of 19.5 ms, 1,024 texts through a transformer 303 instead of 250).
         """
         if self._eager or settings.distribution is not None or not onednn.compiler_options():
             return "single"
         cost = self._cost(data, rows)
+        images = cost.of_images >= _IMAGES_SHARE * cost.flops > 0
         if self._donated:
-            pays = cost.of_images * steps >= _LONG_FLOPS and cost.of_images >= _IMAGES_SHARE * cost.flops
-            return "long" if pays else "single"
+            return "long" if images and cost.of_images * steps >= _LONG_FLOPS else "single"
         only_floats = cost.dtypes == {"float32"}
-        pays = (cost.flops * steps >= _LONG_FLOPS_AN_OPERATION * cost.operations
-                and (cost.convolves or (only_floats and not cost.loops)))
+        gains = images or (by_products and only_floats and not cost.convolves and not cost.loops)
+        if not gains or cost.flops * steps < _LONG_FLOPS_AN_OPERATION * cost.operations:
+            return "single"
         form = "large" if only_floats else "long"  # products of other numbers are YNNPACK's
         # oneDNN takes NaN for 0 in a maximum that XLA joins to its product; a relu is something else there
-        return form if pays and not self._bounds_products(data, rows, f"jitted_{form}") else "single"
-
-    def convolves(self, data: Any, rows: Any) -> bool:
-        """Whether a step on data like this holds a convolution."""
-        return not self._eager and self._cost(data, rows).convolves
+        return "single" if self._bounds_products(data, rows, f"jitted_{form}") else form
 
     def _cost(self, data: Any, rows: Any) -> Cost:
         """The work of a step on data like this; remembered for the next of its shape."""
