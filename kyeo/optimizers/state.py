@@ -19,7 +19,7 @@ from kyeo.core.configurable import (
 from kyeo.core.errors import boolean, fraction, number, positive_int, problem
 from kyeo.core.gone import SaysWhatIsGone
 from kyeo.core.naming import auto_name
-from kyeo.core.owned import Structure, owned
+from kyeo.core.owned import NOT_OWNED, Structure, owned
 from kyeo.core.placement import layout_of
 from kyeo.core.plain import warn
 from kyeo.core.registry import custom_object_scope
@@ -55,7 +55,7 @@ class _OptimizerState(SaysWhatIsGone, Configurable):
     """The half of `Optimizer` that holds things; the other half makes the steps."""
 
     _KIND = "Optimizers"
-    _not_owned = frozenset({"_given", "_trainable_variables", "_undecayed", "_slots"})  # its variables are elsewhere
+    _not_owned = NOT_OWNED | {"_trainable_variables", "_undecayed", "_slots"}  # its variables are elsewhere
     _by_element = False  # whether an update of an element depends on that element alone
 
     def __init__(

@@ -29,7 +29,6 @@ class CompiledCall:
         self._version, self._plain = -1, False
         self._layers: list[Any] = []  # of the model
         self._compiled: dict[Any, bool] = {}  # for calls of a kind, whether they are
-        self._settled: set[Any] = set()  # kinds that ran so: nothing is traced for them any more
 
     def run(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The outputs; None where the call has to go through the layers."""
@@ -38,7 +37,6 @@ class CompiledCall:
             return None
         if self._version != Structure.version:
             self._compiled.clear()
-            self._settled.clear()
             self._layers = model._flatten_layers(include_self=False)
             self._version, self._plain = Structure.version, model.built and model.pads_predictions
         if not self._plain:
@@ -46,23 +44,19 @@ class CompiledCall:
         runner = model.runner("predict")
         if runner.changes != changes_of(self._layers):
             self._compiled.clear()
-            self._settled.clear()
             model.renew_predictions()
             runner = model.runner("predict")
-        if kind in self._settled and (outputs := runner.outputs_again(args[0])) is not None:
+        if self._compiled.get(kind) and (outputs := runner.outputs_again(args[0])) is not None:
             return outputs
         compiled = self._may_compile(kind, model, args[0])
         outputs = runner.predict((args[0], None, None)) if compiled else None
         runner.changes = changes_of(self._layers)  # what was set while it was traced is no news
-        if compiled and kind[0]:
-            self._settled.add(kind)
         return outputs
 
     def _may_compile(self, kind: Any, model: Any, x: Any) -> bool:
         if kind not in self._compiled:
             if len(self._compiled) >= _MOST_SHAPES:
                 self._compiled.clear()
-                self._settled.clear()
             try:
                 self._compiled[kind] = not _leaves_traces(model, x)
             except Exception:

@@ -118,7 +118,7 @@ class Job:
         if not asked and not self.padded and self.mode == "test" and batches in (None, 1):
             return 1
         first = self._first()
-        # An evaluation's batches are too small for oneDNN's products: 32 texts through a transformer 21.3 instead of
+        # An evaluation's batches are too small for products by oneDNN: 32 texts through a transformer 21.3 instead of
         # 19.9 ms.
         by_products = self.mode != "test"
         self.form = self.runner.form(first.data, first.rows, self.epochs * (batches or math.inf), by_products)

@@ -191,16 +191,14 @@ class Runner:
         """
         if self._eager:
             return rows
-        cost, large = self._cost(data, None), self.form(data, None, total / rows) != "single"
-        flops, most = _DISPATCH_FLOPS, _MOST_ROWS
-        if large:
-            flops, most = (_LARGE_CONVOLVED_FLOPS, most) if cost.convolves else (_LARGE_FLOPS, _MOST_LARGE_ROWS)
-        wanted = int(flops * rows / (cost.flops + 1))
-        if large:
-            dispatches = math.ceil(total / max(rows, min(wanted, most)))
-            return self._compiled.size_for(-(-total // dispatches))
-        most = max(rows, min(1 << max(wanted.bit_length() - 1, 0), most))
-        return min(most, 1 << (total - 1).bit_length())
+        cost = self._cost(data, None)
+        if self.form(data, None, total / rows) == "single":
+            wanted = int(_DISPATCH_FLOPS * rows / (cost.flops + 1))
+            most = max(rows, min(1 << max(wanted.bit_length() - 1, 0), _MOST_ROWS))
+            return min(most, 1 << (total - 1).bit_length())
+        flops, most = (_LARGE_CONVOLVED_FLOPS, _MOST_ROWS) if cost.convolves else (_LARGE_FLOPS, _MOST_LARGE_ROWS)
+        dispatches = math.ceil(total / max(rows, min(int(flops * rows / (cost.flops + 1)), most)))
+        return self._compiled.size_for(-(-total // dispatches))
 
     def _asking(self, work: Callable[[], Any]) -> Any:
         """Do what may trace the step, in this model's name."""
@@ -282,8 +280,9 @@ class Runner:
         return np.array(outputs) if isinstance(outputs, jax.Array) else jax.tree.map(np.array, outputs)
 
     def outputs_again(self, x: Any) -> Any:
-        """The outputs for a few rows, of a shape and type that was compiled before; None where it takes more."""
-        if self._eager or settings.distribution is not None or not 0 < len(x) <= self._few_rows:
+        """The outputs for a few rows, of a shape that ran before; None where it takes more."""
+        ran = x.shape in self._compiled.started
+        if not ran or self._eager or settings.distribution is not None or len(x) > self._few_rows:
             return None
         token = running.set(self._asker)
         try:
