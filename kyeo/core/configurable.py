@@ -201,7 +201,7 @@ def serialize_object(value: Any) -> dict[str, Any]:
         if found is not None:
             spec[key] = serialize_value(found, owner=value, name=key)
     shared = _shared.get()
-    if shared is not None and shared.more_than_once(value):
+    if shared is not None and shared.describing:
         spec["shared_object_id"] = shared.number(value)
     return spec
 
@@ -209,29 +209,42 @@ def serialize_object(value: Any) -> dict[str, Any]:
 class SharedObjects:
     """Which objects stand more than once in one description, so that reading makes each of them once.
 
-    Used around two rounds of describing: the first counts, the second writes numbers. While reading, `made`
-    holds what was made for a number.
+    Attributes:
+        describing: whether objects are being described.
+        made: while reading, what was made for a number.
     """
 
     def __init__(self) -> None:
-        self.made: dict[Any, Any] = {}
-        self._counted: dict[int, list[Any]] = {}  # the objects are held, so that no id is given away twice
-        self._counting = True
+        self.describing, self.made = False, dict[Any, Any]()
+        self._met: dict[int, tuple[int, list[Any]]] = {}  # the objects are held, so that no id is given away twice
 
-    def more_than_once(self, value: Any) -> bool:
-        """Whether the object was met twice in the first round; in the first round, count it and say no."""
-        if self._counting:
-            self._counted.setdefault(id(value), []).append(value)
-            return False
-        return len(self._counted.get(id(value), ())) > 1
+    def described(self, value: Any) -> Any:
+        """A value in plain form, with numbers for the objects in it that stand there more than once."""
+        self.describing = True
+        try:
+            tree = serialize_value(value, name="object")
+        finally:
+            self.describing = False
+        shared = [at for at, objects in self._met.values() if len(objects) > 1]
+        return _with_numbers(tree, {at: number for number, at in enumerate(shared, 1)})
 
     def number(self, value: Any) -> int:
-        """The number of a shared object, counted from 1 in the order of meeting."""
-        return self.made.setdefault(id(value), len(self.made) + 1)
+        """A number for an object that may stand there once more, in the order of meeting."""
+        at, objects = self._met.setdefault(id(value), (len(self._met), []))
+        objects.append(value)
+        return _Number(at)
 
-    def write_numbers(self) -> None:
-        """Begin the second round."""
-        self._counting = False
+
+class _Number(int):
+    """The number of an object in a description of which it is not known yet what stands there twice."""
+
+
+def _with_numbers(tree: Any, final: dict[int, int]) -> Any:
+    """A description with the final numbers in it, and without those of the objects that have none."""
+    if isinstance(tree, dict):
+        return {key: final[value] if isinstance(value, _Number) else _with_numbers(value, final)
+                for key, value in tree.items() if not isinstance(value, _Number) or value in final}
+    return type(tree)(_with_numbers(v, final) for v in tree) if isinstance(tree, (list, tuple)) else tree
 
 
 _shared: ContextVar[SharedObjects | None] = ContextVar("kyeo_shared_objects", default=None)

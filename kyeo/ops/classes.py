@@ -13,7 +13,7 @@ from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
 from kyeo.ops.agree import agreed, with_size
-from kyeo.ops.kernels import attend, on_cpu
+from kyeo.ops.kernels import as_one, attend, on_cpu
 
 __all__ = [
     "binary_crossentropy", "categorical_crossentropy", "dot_product_attention", "multi_hot", "one_hot",
@@ -44,7 +44,11 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     _dense("ops.one_hot", sparse)
     num_classes = positive_int("ops.one_hot", num_classes=num_classes)
-    x = to_array(x)
+    return _ones_at(to_array(x), num_classes, axis, array_dtype(dtype))
+
+
+@as_one(1, 2, 3)
+def _ones_at(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> jax.Array:
     if jnp.issubdtype(x.dtype, jnp.floating):
         x = jnp.where(x == jnp.floor(x), x, -1)  # a fraction is no class
     if x.dtype.itemsize < 4 or not jnp.issubdtype(x.dtype, jnp.integer):  # JAX counts the classes in the type of x

@@ -9,6 +9,7 @@ import numpy as np
 from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import describe, problem
 from kyeo.core.op import op
+from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.rows import Function, binary, bits, unary
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
 
 def _in_floats(fn: Function) -> Function:
     """fn of two arrays, integers and booleans as floats of the width that promotion gives them."""
+    @as_one()
     def wide(x1: jax.Array, x2: jax.Array) -> jax.Array:
         dtype = jnp.result_type(x1.dtype, x2.dtype, float)
         return fn(x1.astype(dtype), x2.astype(dtype))
@@ -44,11 +46,17 @@ def _ldexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
 def _power(x1: jax.Array, x2: jax.Array) -> jax.Array:
     """x1 to the power of x2, in the type of both: of a number that is known, JAX would not count the type."""
     x1 = x1 if x2.weak_type else x1.astype(jnp.result_type(x1, x2))
-    if jnp.issubdtype(x2.dtype, jnp.floating):
-        x1 = jnp.where((x1 == 0) & (x2 == 0), 1, x1)  # x ** 0.0 has a gradient at 0 too
-    return jnp.power(x1, x2)
+    if not jnp.issubdtype(x2.dtype, jnp.floating):
+        return jnp.power(x1, x2)
+    return _float_power(x1, x2)
 
 
+@as_one()
+def _float_power(x1: jax.Array, x2: jax.Array) -> jax.Array:
+    return jnp.power(jnp.where((x1 == 0) & (x2 == 0), 1, x1), x2)  # x ** 0.0 has a gradient at 0 too
+
+
+@as_one()
 def _hypot(x1: jax.Array, x2: jax.Array) -> jax.Array:
     nothing = (x1 == 0) & (x2 == 0)
     return jnp.where(nothing, 0, jnp.hypot(jnp.where(nothing, 1, x1), x2))
@@ -59,6 +67,7 @@ def _logaddexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
     return jnp.where(nothing, -jnp.inf, jnp.logaddexp(jnp.where(nothing, 0, x1), x2))
 
 
+@as_one()
 def _no_nan(x1: jax.Array, x2: jax.Array) -> jax.Array:
     zero = x2 == 0
     return jnp.where(zero, 0, jnp.divide(x1, jnp.where(zero, 1, x2)))

@@ -13,6 +13,7 @@ from kyeo.core.errors import one_of, problem
 from kyeo.core.op import op
 from kyeo.ops.agree import agreed, equal_sides
 from kyeo.ops.control import jvp
+from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.kernels.length import root
 from kyeo.ops.kernels.settled import settled
 from kyeo.ops.rows import Function, differ, tuple_axis
@@ -41,17 +42,23 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> j
     5.0
     """
     x, axis = as_floats(to_array(x)), tuple_axis(axis)
-    wide = settled(x.astype(widened(x.dtype)))
     axes = 1 if isinstance(axis, int) else len(x.shape if axis is None else axis)
     if (ord is None and (axis is None or axes <= 2)) or (axes == 2 and ord == "fro") or (axes == 1 and ord == 2):
-        out = root(jnp.sum(jnp.real(wide * jnp.conj(wide)), axis, keepdims=keepdims))
-    elif axes == 1 and isinstance(ord, (int, float)) and 1 < ord < math.inf:
+        return _euclidean(x, axis, keepdims)
+    wide = settled(x.astype(widened(x.dtype)))
+    if axes == 1 and isinstance(ord, (int, float)) and 1 < ord < math.inf:
         nothing = jnp.all(wide == 0, axis, keepdims=True)
         out = jnp.linalg.norm(jnp.where(nothing, 1, wide), ord, axis, keepdims)
         out = jnp.where(nothing if keepdims else jnp.squeeze(nothing, axis), 0, out)
     else:
         out = jnp.linalg.norm(wide, ord, axis, keepdims)
     return out.astype(x.real.dtype)
+
+
+@as_one(1, 2)
+def _euclidean(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
+    wide = settled(x.astype(widened(x.dtype)))
+    return root(jnp.sum(jnp.real(wide * jnp.conj(wide)), axis, keepdims=keepdims)).astype(x.real.dtype)
 
 
 def _matrix(x: Any, name: str, square: bool = False) -> jax.Array:
@@ -118,6 +125,11 @@ def cdist(x: Any, y: Any) -> jax.Array:
     if x.shape[-1] != y.shape[-1]:
         raise problem("Points of different spaces have no distance.", where="ops.cdist",
                       received=f"shapes {x.shape} and {y.shape}", expected="equal last axes")
+    return _distances(x, y)
+
+
+@as_one()
+def _distances(x: jax.Array, y: jax.Array) -> jax.Array:
     far = as_floats(x[..., :, None, :] - y[..., None, :, :])
     return root(jnp.sum(jnp.square(far.astype(widened(far.dtype))), -1)).astype(far.dtype)
 
@@ -288,4 +300,9 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> jax.Array:
     if a.ndim != 2 or b.ndim not in (1, 2) or differ(a.shape[0], b.shape[0]):
         return jnp.linalg.lstsq(a, b, rcond)[0]
     least = rcond if rcond is not None and rcond >= 0 else jnp.finfo(as_floats(a).dtype).eps * max(a.shape)
+    return _nearest(a, b, float(least))
+
+
+@as_one(2)
+def _nearest(a: jax.Array, b: jax.Array, least: float) -> jax.Array:
     return jnp.linalg.pinv(a, rtol=least) @ b  # where columns are alike in length, lstsq has no gradient in JAX

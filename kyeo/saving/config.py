@@ -7,7 +7,7 @@ its public faces, and the reading of JSON text, which is checked before anything
 import json
 from typing import Any
 
-from kyeo.core.configurable import deserialize_value, serialize_value, sharing
+from kyeo.core.configurable import deserialize_value, sharing
 from kyeo.core.errors import problem
 from kyeo.core.parameters import checked
 from kyeo.core.reading import reading
@@ -36,9 +36,7 @@ def serialize_keras_object(obj: Any) -> Any:
     'Zeros'
     """
     with sharing() as shared:
-        serialize_value(obj, name="object")
-        shared.write_numbers()
-        return serialize_value(obj, name="object")
+        return shared.described(obj)
 
 
 @checked

@@ -9,14 +9,12 @@ import sys
 from typing import Any
 
 import jax
-import numpy as np
 
 from kyeo import optimizers
 from kyeo.callbacks.history import History
 from kyeo.core.errors import given_in, is_told, positive_int, problem
 from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import plainly
-from kyeo.core.processes import own_rows
 from kyeo.core.settings import hash_of, seed_of, settings
 from kyeo.core.variable import pure
 from kyeo.data.adapters import as_batch, as_source, train_validation_split
@@ -28,7 +26,7 @@ from kyeo.train.in_vain import warn_before_training
 from kyeo.train.loop import Job, fetched, run_epoch, train
 from kyeo.train.objective import Objective, real_rows
 from kyeo.train.options import callback_list, capped, is_due, with_backup
-from kyeo.train.predicting import predict
+from kyeo.train.predicting import predict, predict_on_batch
 from kyeo.train.signals import SafePoints
 from kyeo.train.state import StepCache
 from kyeo.train.texts import without_text
@@ -353,11 +351,7 @@ class Trainer(StepCache):
     @plainly
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch: all rows of `x` at once, as NumPy arrays."""
-        batch = as_batch(without_text(self, x))
-        prepare.build_weights(self, batch[0])
-        with SafePoints() as safe:
-            outputs = self.runner("predict").run(batch, None, safe)
-        return jax.tree.map(lambda a: np.array(own_rows(a)), outputs)
+        return predict_on_batch(self, x)
 
     def _on_batch(self, mode: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
         batch = as_batch(without_text(self, x), y, sample_weight, class_weight)

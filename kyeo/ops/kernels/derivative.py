@@ -52,13 +52,13 @@ class Kernel:
             _by_formula.reset(token)
 
 
-def _is_traced(args: tuple[Any, ...]) -> bool:
+def _is_traced(args: Any) -> bool:
     return any(isinstance(a, jax.core.Tracer) or jax.export.is_symbolic_dim(a) for a in jax.tree.leaves(args))
 
 
 def as_one(*fixed: int) -> Callable[[F], F]:
     """Let a function run as one compiled program where it is called by itself: JAX would compile and start each of its
-    operations alone. The arguments `fixed`, by place, are not arrays.
+    operations alone. The arguments `fixed`, by place, are not arrays; they may be given by name.
 
     >>> import jax.numpy as jnp
     >>> @as_one(1)
@@ -71,8 +71,8 @@ def as_one(*fixed: int) -> Callable[[F], F]:
         alone = jax.jit(formula, static_argnums=fixed)
 
         @functools.wraps(formula)
-        def call(*args: Any) -> Any:
-            return formula(*args) if _is_traced(args) else alone(*args)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return formula(*args, **kwargs) if _is_traced((args, kwargs)) else alone(*args, **kwargs)
 
         return cast(F, call)
 

@@ -5,9 +5,12 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from kyeo.ops.kernels.derivative import as_one
+
 __all__ = ["at_unit_length", "root"]
 
 
+@as_one(1, 2)
 def at_unit_length(x: Array, axis: Any, most: float) -> Array:
     """`x` divided by the root of the sum of its squares along `axis`, that is, times at most `most`.
 
