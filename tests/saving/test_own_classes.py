@@ -376,3 +376,23 @@ def test_a_layer_alone_in_a_file(tmp_path):
         layer.build((None, 5))
         room.saving.save_model(layer, tmp_path / "layer.keras")
         np.testing.assert_array_equal(room.saving.load_model(tmp_path / "layer.keras")(X), layer(X))
+
+
+def test_a_layer_is_asked_for_its_config_once():
+    """Which objects stand twice in a description is known when it is there; numbers of others are not in it."""
+    class Asked(kyeo.layers.Layer):
+        times = 0
+
+        def get_config(self):
+            Asked.times += 1
+            return super().get_config()
+
+    rule = kyeo.initializers.HeNormal(seed=1)
+    model = kyeo.Sequential([
+        kyeo.Input((3,)), Asked(), *(kyeo.layers.Dense(3, kernel_initializer=rule) for _ in range(2)),
+        kyeo.layers.Dense(3, kernel_initializer=kyeo.initializers.HeNormal(seed=1))])
+    written = json.loads(model.to_json())["config"]["layers"]
+    rules = [layer["config"]["kernel_initializer"] for layer in written if layer["class_name"] == "Dense"]
+    assert Asked.times == 1
+    assert [one.get("shared_object_id") for one in rules] == [1, 1, None]
+    assert not any("shared_object_id" in layer for layer in written)
