@@ -66,7 +66,7 @@ class StringLookup(IndexLookup):
     def _checked(self, data: Any) -> np.ndarray:
         array = to_host(data, self)
         texts = as_texts(array, self)
-        if any(isinstance(t, bytes) for t in texts):
+        if any(issubclass(kind, bytes) for kind in set(map(type, texts))):
             texts = [t.decode(self.encoding, "surrogateescape") if isinstance(t, bytes) else t for t in texts]
         out = np.empty(len(texts), object)
         out[:] = texts
