@@ -13,7 +13,7 @@ from kyeo.core.settings import settings
 from kyeo.core.symbolic import SymbolicTensor
 from kyeo.layers.call_spec import shape_of
 from kyeo.layers.layer import Layer
-from kyeo.ops.kernels import at_unit_length
+from kyeo.ops.kernels import at_unit_length, maximum, minimum
 
 __all__ = [
     "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract", "add", "average",
@@ -205,7 +205,7 @@ class Maximum(_Extreme):
     [[3.0]]
     """
 
-    choose = staticmethod(jnp.maximum)
+    choose = staticmethod(maximum)
 
 
 class Minimum(_Extreme):
@@ -216,7 +216,7 @@ class Minimum(_Extreme):
     [[2.0]]
     """
 
-    choose = staticmethod(jnp.minimum)
+    choose = staticmethod(minimum)
 
 
 class Concatenate(_Merge):

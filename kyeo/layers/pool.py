@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from kyeo.core.errors import boolean, int_tuple, one_of, problem
 from kyeo.layers.arguments import explain, format_of, spatial_axes
 from kyeo.layers.layer import InputSpec, Layer
-from kyeo.ops.kernels import adaptive_average_pool, adaptive_max_pool, average_pool, max_pool
-from kyeo.ops.kernels.settled import of_settled
+from kyeo.ops.kernels import adaptive_average_pool, adaptive_max_pool, average_pool, largest, max_pool
 
 __all__ = [
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
@@ -277,7 +276,7 @@ class _GlobalPooling(Layer):
 
 
 class _GlobalMaxPooling(_GlobalPooling):
-    reduce = staticmethod(of_settled(jnp.max))
+    reduce = staticmethod(largest)
 
 
 class _GlobalAveragePooling(_GlobalPooling):

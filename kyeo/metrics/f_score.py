@@ -9,6 +9,7 @@ from kyeo.core.dtypes import widened
 from kyeo.core.errors import number, one_of, problem
 from kyeo.core.settings import settings
 from kyeo.metrics.metric import Metric
+from kyeo.ops.kernels import largest
 from kyeo.ops.losses.pair import as_array, expand_to, match
 
 __all__ = ["F1Score", "FBetaScore"]
@@ -56,7 +57,7 @@ class FBetaScore(Metric):
             for name in _COUNTS:
                 setattr(self, name, self.add_variable(shape, "zeros", widened(self.dtype), name=name))
         if self.threshold is None:
-            called = (pred >= jnp.max(pred, axis=-1, keepdims=True)) & (jnp.abs(pred) > 1e-9)
+            called = (pred >= largest(pred, axis=-1, keepdims=True)) & (jnp.abs(pred) > 1e-9)
         else:
             called = pred > self.threshold
         called = called.astype(pred.dtype)

@@ -76,7 +76,8 @@ def celu(x: Any, alpha: float = 1.0) -> jax.Array:
     >>> kyeo.ops.celu([-1000.0, 2.0]).tolist()
     [-1.0, 2.0]
     """
-    return nn.celu(to_array(x), alpha)
+    x = to_array(x)
+    return kernels.maximum(x, 0.0) + alpha * jnp.expm1(kernels.minimum(x, 0.0) / alpha)
 
 
 @op
@@ -129,7 +130,7 @@ def soft_shrink(x: Any, threshold: float = 0.5) -> jax.Array:
     [-1.5, 0.0, 1.5]
     """
     x = to_array(x)
-    return jnp.where(x > threshold, x - threshold, jnp.where(x < -threshold, x + threshold, 0.0))
+    return jnp.where(x > threshold, x - threshold, jnp.where(x >= -threshold, 0.0, x + threshold))
 
 
 @op
@@ -141,7 +142,7 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> jax.Array:
     [-2.0, 0.0]
     """
     x = to_array(x)
-    return jnp.where(jnp.abs(x) > threshold, x, 0.0)
+    return jnp.where(jnp.abs(x) <= threshold, 0.0, x)
 
 
 @op
@@ -153,7 +154,7 @@ def threshold(x: Any, threshold: float, default_value: float) -> jax.Array:
     [0.0, 2.0]
     """
     x = to_array(x)
-    return jnp.where(x > threshold, x, default_value)
+    return jnp.where(x <= threshold, default_value, x)
 
 
 def _in_float32(fn: Any, x: Any, axis: Any) -> jax.Array:
@@ -215,4 +216,4 @@ def sparsemax(x: Any, axis: int = -1) -> jax.Array:
     kept = falling > sums / jnp.arange(1, z.shape[-1] + 1)  # a prefix: those that stay above 0
     count = jnp.sum(kept, axis=-1, keepdims=True)
     tau = jnp.take_along_axis(sums, count - 1, axis=-1) / count
-    return jnp.moveaxis(jnp.maximum(z - tau, 0), -1, axis)
+    return jnp.moveaxis(kernels.maximum(z - tau, 0), -1, axis)

@@ -8,14 +8,18 @@ import jax.numpy as jnp
 from kyeo.core.arrays import to_array
 from kyeo.core.op import op
 from kyeo.ops.kernels.derivative import as_one
+from kyeo.ops.kernels.extreme import largest, smallest
 from kyeo.ops.kernels.length import root
-from kyeo.ops.kernels.settled import of_settled, settled
 from kyeo.ops.rows import dtype_or_own, in_float32, reduction, tuple_axis
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "count_nonzero", "cumprod", "cumsum", "in_top_k",
     "logsumexp", "max", "mean", "median", "min", "prod", "ptp", "sort", "std", "sum", "top_k", "var",
 ]
+
+
+def _range(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
+    return largest(x, axis, keepdims) - smallest(x, axis, keepdims)
 
 
 @as_one(1, 2)
@@ -35,13 +39,13 @@ def _logsumexp(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
 
 
 all = reduction("all", jnp.all, "Whether every element is true.", "[True, False]", "False")
-amax = reduction("amax", of_settled(jnp.amax), "Largest element.", "[[1, 2], [3, 4]], 0", "[3, 4]")
-amin = reduction("amin", of_settled(jnp.amin), "Smallest element.", "[[1, 2], [3, 4]], 0", "[1, 2]")
+amax = reduction("amax", largest, "Largest element.", "[[1, 2], [3, 4]], 0", "[3, 4]")
+amin = reduction("amin", smallest, "Smallest element.", "[[1, 2], [3, 4]], 0", "[1, 2]")
 any = reduction("any", jnp.any, "Whether some element is true.", "[True, False]", "True")
 logsumexp = reduction("logsumexp", _logsumexp, "log(sum(exp(x))), no overflow.", "[1000.0]", "1000.0")
 mean = reduction("mean", in_float32(jnp.mean), "Mean; of integers in float32.", "[[1, 2], [3, 4]], 0", "[2.0, 3.0]")
 median = reduction("median", jnp.median, "Middle element.", "[1.0, 2.0, 9.0]", "2.0")
-ptp = reduction("ptp", of_settled(jnp.ptp), "Largest minus smallest.", "[1, 5]", "4")
+ptp = reduction("ptp", _range, "Largest minus smallest.", "[1, 5]", "4")
 std = reduction("std", _std, "Standard deviation (divided by n).", "[1.0, 3.0]", "1.0")
 sum = reduction("sum", jnp.sum, "Sum.", "[[1, 2], [3, 4]], 0", "[4, 6]")
 var = reduction("var", in_float32(jnp.var), "Variance (divided by n).", "[1.0, 3.0]", "1.0")
@@ -61,7 +65,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
     >>> kyeo.ops.max([[1, 2], [3, 4]], axis=1).tolist()
     [2, 4]
     """
-    return jnp.max(settled(to_array(x)), tuple_axis(axis), keepdims=keepdims, initial=initial)
+    return largest(to_array(x), tuple_axis(axis), keepdims=keepdims, initial=initial)
 
 
 @op
@@ -75,7 +79,7 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
     >>> kyeo.ops.min([[1, 2], [3, 4]], axis=1).tolist()
     [1, 3]
     """
-    return jnp.min(settled(to_array(x)), tuple_axis(axis), keepdims=keepdims, initial=initial)
+    return smallest(to_array(x), tuple_axis(axis), keepdims=keepdims, initial=initial)
 
 
 @op

@@ -10,6 +10,7 @@ from kyeo.ops.kernels.attention import attend
 from kyeo.ops.kernels.bits import derived_key, keep_mask, normal_numbers, uniform_bits, uniform_numbers
 from kyeo.ops.kernels.conv import conv, conv_transpose
 from kyeo.ops.kernels.derivative import as_one
+from kyeo.ops.kernels.extreme import largest, maximum, minimum, smallest
 from kyeo.ops.kernels.length import at_unit_length, root
 from kyeo.ops.kernels.looped import looped_conv
 from kyeo.ops.kernels.norm import moments, rescaled, standardized
@@ -24,7 +25,7 @@ from kyeo.ops.kernels.windows import on_cpu
 __all__ = [
     "adaptive_average_pool", "adaptive_max_pool", "as_one", "at_unit_length", "attend", "average_pool", "before_relu",
     "bell", "carry_origin", "conv", "conv_transpose", "derived_key", "filtered", "gru", "homography", "int_product",
-    "inverted", "keep_mask", "looped_conv", "lstm", "matrix_product", "max_pool", "moments", "normal_numbers",
-    "note_origin", "on_cpu", "origin", "product", "projected", "relu", "rescaled", "root", "sample", "simple_rnn",
-    "standardized", "suits_ints", "uniform_bits", "uniform_numbers",
+    "inverted", "keep_mask", "largest", "looped_conv", "lstm", "matrix_product", "max_pool", "maximum", "minimum",
+    "moments", "normal_numbers", "note_origin", "on_cpu", "origin", "product", "projected", "relu", "rescaled", "root",
+    "sample", "simple_rnn", "smallest", "standardized", "suits_ints", "uniform_bits", "uniform_numbers",
 ]

@@ -18,6 +18,7 @@ from jax import Array, lax
 
 from kyeo.core.tracing import step_by_step
 from kyeo.ops.kernels.derivative import own_gradient
+from kyeo.ops.kernels.extreme import greater
 from kyeo.ops.kernels.rectify import before_relu, relu
 from kyeo.ops.kernels.windows import Pads, Sizes, fitted, on_cpu, output_size, pads_of, places, slices, spread, static
 
@@ -46,8 +47,12 @@ def max_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: s
     window, strides = tuple(window), tuple(strides)
     stages = stages_of(x, window, strides, padding)
     if stages is None:
-        low = np.array(lowest(x.dtype), x.dtype)
-        return lax.reduce_window(x, low, lax.max, *whole(window, strides), padding.upper())
+        low, geometry = np.array(lowest(x.dtype), x.dtype), (*whole(window, strides), padding.upper())
+        y = lax.reduce_window(x, low, lax.max, *geometry)
+        if not on_cpu() or not jnp.issubdtype(x.dtype, jnp.floating):
+            return y
+        missing = reduce_sum(jnp.isnan(x).astype("float32"), *geometry) > 0  # which the maximum may lose (`extreme.py`)
+        return jnp.where(missing, jnp.nan, y)
     for stage in stages:
         x = max_stage(x, *stage)
     return x
@@ -147,7 +152,7 @@ def max_of_windows(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array
 @own_gradient(fixed=(1, 2, 3), forward=max_of_windows)
 def max_stage(x: Array, window: Sizes, strides: Sizes, pads: Pads) -> Array:
     """The maximum of each window, as a maximum of strided slices."""
-    return functools.reduce(jnp.maximum, slices(x, lowest(x.dtype), window, strides, pads))
+    return functools.reduce(greater, slices(x, lowest(x.dtype), window, strides, pads))
 
 
 def max_forward(x, window, strides, pads):

@@ -34,7 +34,7 @@ def relu(x: Array) -> Array:
     [0.0, 2.0]
     """
     if not (current().onednn and on_cpu() and x.dtype == "float32"):
-        return jax.nn.relu(x)
+        return jnp.where(x <= 0, 0, x)  # not a maximum, in which NaN may be lost (`extreme.py`)
     if x.ndim != 4:
         return jnp.where(x <= 0, 0, x)  # oneDNN's own, to which XLA joins a maximum behind a product, takes NaN for 0
     if before_relu(x) is not None:

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kyeo.ops.kernels.settled import settled
+from kyeo.ops.kernels.extreme import largest, maximum
 from kyeo.ops.losses.pair import match, per_sample
 
 __all__ = ["categorical_hinge", "hinge", "squared_hinge"]
@@ -16,7 +16,7 @@ def _shortfall(y_true: Any, y_pred: Any, name: str) -> jax.Array:
     true, pred = match(y_true, y_pred, name)
     is_binary = jnp.all((true == 0) | (true == 1))
     true = jnp.where(is_binary, 2.0 * true - 1.0, true)
-    return jnp.maximum(1.0 - true * pred, 0.0)
+    return maximum(1.0 - true * pred, 0.0)
 
 
 @per_sample
@@ -63,5 +63,5 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> jax.Array:
     """
     true, pred = match(y_true, y_pred, "categorical_hinge")
     right = jnp.sum(true * pred, axis=-1)
-    wrong = jnp.max(settled((1.0 - true) * pred), axis=-1)
-    return jnp.maximum(wrong - right + 1.0, 0.0)
+    wrong = largest((1.0 - true) * pred, axis=-1)
+    return maximum(wrong - right + 1.0, 0.0)

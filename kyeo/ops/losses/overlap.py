@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from kyeo.core.errors import problem
 from kyeo.core.masks import set_mask
 from kyeo.core.settings import settings
+from kyeo.ops.kernels.extreme import maximum
 from kyeo.ops.losses.pair import as_array, match, per_sample, takes_classes
 
 __all__ = ["circle", "dice", "tversky"]
@@ -98,13 +99,13 @@ def circle_of(
         raise problem("`circle` compares embeddings by their class numbers.", where="circle",
                       received=f"{labels.shape[0]} labels, y_pred of shape {embeddings.shape}",
                       expected="class numbers of shape (n,) and embeddings of shape (n, size)")
-    distance = jnp.maximum(1 - embeddings @ others.T, 0.0)
+    distance = maximum(1 - embeddings @ others.T, 0.0)
     same = labels[:, None] == other_labels[None]
     allowed = jnp.ones_like(same) if present is None else jnp.broadcast_to(present, same.shape)
     apart = ~jnp.eye(same.shape[0], same.shape[1], dtype=bool) if remove_diagonal else jnp.ones_like(same)
 
     def pooled(pairs: jax.Array, optimum: float, threshold: float, sign: int) -> jax.Array:
-        weight = jnp.maximum(sign * (optimum - distance) * pairs, 0.0)
+        weight = maximum(sign * (optimum - distance) * pairs, 0.0)
         terms = sign * gamma * weight * (threshold - distance)
         return jax.nn.logsumexp(jnp.where(pairs, terms, -jnp.inf), axis=1)
 

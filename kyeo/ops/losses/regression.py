@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from kyeo.core.settings import settings
-from kyeo.ops.kernels import at_unit_length
+from kyeo.ops.kernels import at_unit_length, maximum
 from kyeo.ops.losses.pair import match, per_sample
 
 __all__ = [
@@ -78,7 +78,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> jax.Array:
     [0.48]
     """
     true, pred = match(y_true, y_pred, "mean_squared_logarithmic_error")
-    logs = [jnp.log(jnp.maximum(x, settings.epsilon) + 1.0) for x in (pred, true)]
+    logs = [jnp.log(maximum(x, settings.epsilon) + 1.0) for x in (pred, true)]
     return jnp.mean(jnp.square(logs[0] - logs[1]), axis=-1)
 
 
