@@ -15,6 +15,7 @@ from kyeo.layers.input_spec import InputSpec
 from kyeo.layers.layer import Layer
 from kyeo.ops.conv import conv
 from kyeo.ops.fourier import stft
+from kyeo.ops.kernels import largest, maximum
 
 __all__ = ["MelSpectrogram", "STFTSpectrogram"]
 
@@ -90,7 +91,7 @@ class MelSpectrogram(Layer):
     def _decibels(self, power: Any) -> Any:
         out = 10.0 * jnp.log10(jnp.maximum(power, self.min_power))
         out = out - 10.0 * math.log10(max(abs(self.ref_power), self.min_power))
-        return jnp.maximum(out, out.max() - self.top_db)
+        return maximum(out, largest(out) - self.top_db)
 
     def linear_to_mel_weight_matrix(
         self, num_mel_bins: int = 20, num_spectrogram_bins: int = 129, sampling_rate: float = 8000,

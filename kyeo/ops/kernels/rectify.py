@@ -33,10 +33,11 @@ def relu(x: Array) -> Array:
     >>> relu(jnp.array([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
-    if not (current().onednn and on_cpu() and x.dtype == "float32"):
-        return jnp.where(x <= 0, 0, x)  # not a maximum, in which NaN may be lost (`extreme.py`)
-    if x.ndim != 4:
-        return jnp.where(x <= 0, 0, x)  # oneDNN's own, to which XLA joins a maximum behind a product, takes NaN for 0
+    if not on_cpu() or not isinstance(x, jax.core.Tracer):
+        return jax.nn.relu(x)
+    if not current().onednn or x.dtype != "float32" or x.ndim != 4:
+        # Not a maximum: YNNPACK loses NaN there (`extreme.py`), and so does oneDNN where XLA joins one to a product.
+        return jnp.where(x <= 0, 0, x)
     if before_relu(x) is not None:
         return x
     return note_origin(stored(x), "relu", x)
