@@ -89,7 +89,7 @@ class MelSpectrogram(Layer):
         return jnp.swapaxes(out, -1, -2).astype(self.compute_dtype)
 
     def _decibels(self, power: Any) -> Any:
-        out = 10.0 * jnp.log10(jnp.maximum(power, self.min_power))
+        out = 10.0 * jnp.log10(maximum(power, self.min_power))
         out = out - 10.0 * math.log10(max(abs(self.ref_power), self.min_power))
         return maximum(out, largest(out) - self.top_db)
 
@@ -205,8 +205,8 @@ class STFTSpectrogram(Layer):
         power = jnp.square(real) + jnp.square(imag)
         if self.mode == "psd":  # all frequencies but the first and last stand for two
             return power.at[..., 1:-1].multiply(2)
-        size = jnp.sqrt(jnp.maximum(power, settings.epsilon))
-        return size if self.mode == "magnitude" else jnp.log(jnp.maximum(size, settings.epsilon))
+        size = jnp.sqrt(maximum(power, settings.epsilon))
+        return size if self.mode == "magnitude" else jnp.log(maximum(size, settings.epsilon))
 
     def _arranged(self, x: Any) -> Any:
         """(batch, channels, time, frequencies) as the arguments want it."""

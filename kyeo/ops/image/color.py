@@ -10,6 +10,7 @@ from kyeo.core.errors import problem
 from kyeo.core.op import op
 from kyeo.ops.agree import agreed
 from kyeo.ops.image.layout import channel_axis, format_of, image_of
+from kyeo.ops.kernels.extreme import maximum, minimum
 
 __all__ = ["hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv"]
 
@@ -76,7 +77,7 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> Array:
     planes, axis = _planes("ops.image.rgb_to_hsv", images, data_format)
     small = jnp.finfo(planes[0].dtype).eps
     red, green, blue = (jnp.where(jnp.abs(plane) < small, 0.0, plane) for plane in planes)
-    value, least = jnp.maximum(jnp.maximum(red, green), blue), jnp.minimum(jnp.minimum(red, green), blue)
+    value, least = maximum(maximum(red, green), blue), minimum(minimum(red, green), blue)
     spread = value - least
     sixth = 1.0 / (6.0 * jnp.where(spread > 0, spread, 1.0))
     saturation = jnp.where(value > 0, spread / jnp.where(value > 0, value, 1.0), 0.0)
