@@ -52,7 +52,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> j
         out = jnp.where(nothing if keepdims else jnp.squeeze(nothing, axis), 0, out)
     else:
         out = jnp.linalg.norm(wide, ord, axis, keepdims)
-        out = jnp.where(jnp.isnan(jnp.sum(jnp.abs(wide), axis, keepdims=keepdims)), jnp.nan, out)  # see `extreme.py`
+        if ord != 0:  # which counts elements; in the maximum of infinite orders NaN may be lost (`extreme.py`)
+            out = jnp.where(jnp.isnan(jnp.sum(jnp.abs(wide), axis, keepdims=keepdims)), jnp.nan, out)
     return out.astype(x.real.dtype)
 
 

@@ -74,4 +74,12 @@ if __name__ == "__main__":
         errors["file"] = float(np.abs(again.predict(X, verbose=0) - before.predict(X, verbose=0)).max())
     assert kyeo.distribution.distribution() is None and np.isfinite(first).all()
     errors["after"] = float(np.abs(before.predict(X, verbose=0) - again.predict(X, verbose=0)).max())
+
+    # extremes along an axis that lies on several devices
+    spread = X[:8, 0, 0].copy()
+    spread[5, 0] = np.nan
+    whole = jax.device_put(spread, jax.NamedSharding(jax.make_mesh((4,), ("rows",)), jax.P("rows")))
+    ends = [np.nan_to_num(ops(whole, axis=0)) - np.nan_to_num(by_numpy(spread, axis=0))
+            for ops, by_numpy in ((kyeo.ops.max, np.max), (kyeo.ops.min, np.min))]
+    errors["ends"] = float(np.abs(ends).max())
     print(json.dumps(errors))
