@@ -44,3 +44,11 @@ def test_as_in_keras(case, expected):
     config = json.loads(json.dumps(kyeo.saving.serialize_keras_object(layer)))
     again = kyeo.saving.deserialize_keras_object(config)
     assert again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("tokens", [[3, -2, 7, 0, 5], [10**15, -4, 7]], ids=["close", "apart"])
+def test_integers_are_found_wherever_they_lie(tokens):
+    """Close together they are found in a table, else by search."""
+    asked = np.array([*range(-9, 12), 10**15, -(2**63), 2**63 - 1, 2**62])
+    wanted = [tokens.index(one) + 1 if one in tokens else 0 for one in asked.tolist()]
+    assert kyeo.layers.IntegerLookup(vocabulary=tokens)(asked).tolist() == wanted
