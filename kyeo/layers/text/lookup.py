@@ -1,5 +1,6 @@
 """IndexLookup: tokens to indices by a vocabulary, or back; StringLookup and IntegerLookup are its two kinds."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -159,7 +160,7 @@ class IndexLookup(HostLayer):
     def update_state(self, data: Any) -> None:
         """Count the tokens of a batch: a row is a document, a vector is one."""
         array = np.atleast_2d(self._checked(data))
-        self.count([row.ravel().tolist() for row in array])
+        self.count(array.reshape(len(array), math.prod(array.shape[1:])).tolist())
 
     def count(self, documents: list[list[Any]] | Counter[Any]) -> None:
         """Count the tokens of documents, or add what was counted."""
