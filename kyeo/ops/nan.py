@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.op import op
-from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.kernels.length import root
 from kyeo.ops.kernels.settled import of_settled
 from kyeo.ops.rows import dtype_or_own, in_float32, reduction, tuple_axis
@@ -19,33 +18,19 @@ __all__ = [
 ]
 
 
-@as_one(1, 2)
-@in_float32
 def _std(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
     return root(jnp.real(jnp.nanvar(x, axis, keepdims=keepdims)))
 
 
-@as_one(1, 2)
-@in_float32
-def _mean(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
-    return jnp.nanmean(x, axis, keepdims=keepdims)
-
-
-@as_one(1, 2)
-@in_float32
-def _var(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
-    return jnp.nanvar(x, axis, keepdims=keepdims)
-
-
 nanmax = reduction("nanmax", of_settled(jnp.nanmax), "Largest element that is not NaN.", "[1.0, float('nan')]", "1.0")
-nanmean = reduction("nanmean", _mean, "Mean of those that are not NaN.", "[1.0, float('nan')]", "1.0")
+nanmean = reduction("nanmean", in_float32(jnp.nanmean), "Mean of those that are not NaN.", "[1.0, float('nan')]", "1.0")
 nanmin = reduction("nanmin", of_settled(jnp.nanmin), "Smallest element that is not NaN.", "[1.0, float('nan')]", "1.0")
 nansum = reduction("nansum", jnp.nansum, "Sum of those that are not NaN.", "[1.0, float('nan')]", "1.0")
 nanmedian = reduction("nanmedian", jnp.nanmedian, "Middle of those not NaN.", "[1.0, 3.0, float('nan')]", "2.0")
 nanprod = reduction("nanprod", jnp.nanprod, "Product of those not NaN.", "[2.0, float('nan')]", "2.0")
 nanstd = reduction(
-    "nanstd", _std, "Standard deviation of those not NaN.", "[1.0, 3.0, float('nan')]", "1.0")
-nanvar = reduction("nanvar", _var, "Variance of those not NaN.", "[1.0, 3.0, float('nan')]", "1.0")
+    "nanstd", in_float32(_std), "Standard deviation of those not NaN.", "[1.0, 3.0, float('nan')]", "1.0")
+nanvar = reduction("nanvar", in_float32(jnp.nanvar), "Variance of those not NaN.", "[1.0, 3.0, float('nan')]", "1.0")
 
 
 @op

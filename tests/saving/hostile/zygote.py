@@ -110,7 +110,7 @@ def _limit(size: int, may_write: bool, seconds: int) -> None:
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY + 3 * size,) * 2)
-    used = int(time.process_time()) + 1  # by a fork nothing; 2 to 5 s by imports, where there was none
+    used = int(time.process_time())  # by a fork nothing; 2 to 5 s by imports, where there was none
     resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, used + seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
