@@ -216,7 +216,7 @@ class SharedObjects:
 
     def __init__(self) -> None:
         self.describing, self.made = False, dict[Any, Any]()
-        self._met: dict[int, tuple[int, list[Any]]] = {}  # the objects are held, so that no id is given away twice
+        self._met: dict[int, list[Any]] = {}  # by id; the objects are held, so that none is given away twice
 
     def described(self, value: Any) -> Any:
         """A value in plain form, with numbers for the objects in it that stand there more than once."""
@@ -225,18 +225,17 @@ class SharedObjects:
             tree = serialize_value(value, name="object")
         finally:
             self.describing = False
-        shared = [at for at, objects in self._met.values() if len(objects) > 1]
-        return _with_numbers(tree, {at: number for number, at in enumerate(shared, 1)})
+        shared = [key for key, objects in self._met.items() if len(objects) > 1]
+        return _with_numbers(tree, {key: number for number, key in enumerate(shared, 1)})
 
     def number(self, value: Any) -> int:
-        """A number for an object that may stand there once more, in the order of meeting."""
-        at, objects = self._met.setdefault(id(value), (len(self._met), []))
-        objects.append(value)
-        return _Number(at)
+        """What stands for the number of an object that may be met once more."""
+        self._met.setdefault(id(value), []).append(value)
+        return _Number(id(value))
 
 
 class _Number(int):
-    """The number of an object in a description of which it is not known yet what stands there twice."""
+    """The id of an object in a description of which it is not known yet what stands there twice."""
 
 
 def _with_numbers(tree: Any, final: dict[int, int]) -> Any:

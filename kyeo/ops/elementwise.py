@@ -9,9 +9,8 @@ import numpy as np
 from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import describe, problem
 from kyeo.core.op import op
-from kyeo.ops.kernels.derivative import as_one
-from kyeo.ops.kernels.extreme import maximum as larger
-from kyeo.ops.kernels.extreme import minimum as smaller
+from kyeo.ops import kernels
+from kyeo.ops.kernels import as_one
 from kyeo.ops.rows import Function, binary, bits, unary
 
 __all__ = [
@@ -168,8 +167,8 @@ logaddexp2 = binary("logaddexp2", _in_floats(jnp.logaddexp2), "log2(2 ** x1 + 2 
 logical_and = binary("logical_and", jnp.logical_and, "x1 and x2.", "[True, False], True", "[True, False]")
 logical_or = binary("logical_or", jnp.logical_or, "x1 or x2.", "[True, False], False", "[True, False]")
 logical_xor = binary("logical_xor", jnp.logical_xor, "One, not both.", "[True, False], True", "[False, True]")
-maximum = binary("maximum", larger, "The larger of two.", "[1, 5], 3", "[3, 5]", _nearest)
-minimum = binary("minimum", smaller, "The smaller of two.", "[1, 5], 3", "[1, 3]", _nearest)
+maximum = binary("maximum", kernels.maximum, "The larger of two.", "[1, 5], 3", "[3, 5]", _nearest)
+minimum = binary("minimum", kernels.minimum, "The smaller of two.", "[1, 5], 3", "[1, 3]", _nearest)
 mod = binary("mod", jnp.mod, "Remainder with the sign of x2.", "[-7], [3]", "[2]")
 multiply = binary("multiply", jnp.multiply, "x1 * x2.", "[2, 3], 2", "[4, 6]")
 nextafter = binary("nextafter", jnp.nextafter, "The number after x1 on the way to x2.", "[1.0], [2.0]", "[1.00...]")

@@ -14,6 +14,7 @@ from kyeo.core.op import op
 from kyeo.ops.agree import agreed, equal_sides
 from kyeo.ops.control import jvp
 from kyeo.ops.kernels.derivative import as_one
+from kyeo.ops.kernels.extreme import nan_of
 from kyeo.ops.kernels.length import root
 from kyeo.ops.kernels.settled import settled
 from kyeo.ops.rows import Function, differ, tuple_axis
@@ -41,26 +42,25 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> j
     >>> float(kyeo.ops.norm([3.0, 4.0]))
     5.0
     """
-    x, axis = as_floats(to_array(x)), tuple_axis(axis)
+    return _norm(to_array(x), ord, tuple_axis(axis), keepdims)
+
+
+@as_one(1, 2, 3)
+def _norm(x: jax.Array, ord: Any, axis: Any, keepdims: bool) -> jax.Array:
+    x = as_floats(x)
+    wide = settled(x.astype(widened(x.dtype)))
     axes = 1 if isinstance(axis, int) else len(x.shape if axis is None else axis)
     if (ord is None and (axis is None or axes <= 2)) or (axes == 2 and ord == "fro") or (axes == 1 and ord == 2):
-        return _euclidean(x, axis, keepdims)
-    wide = settled(x.astype(widened(x.dtype)))
-    if axes == 1 and isinstance(ord, (int, float)) and 1 < ord < math.inf:
+        out = root(jnp.sum(jnp.real(wide * jnp.conj(wide)), axis, keepdims=keepdims))
+    elif axes == 1 and isinstance(ord, (int, float)) and 1 < ord < math.inf:
         nothing = jnp.all(wide == 0, axis, keepdims=True)
         out = jnp.linalg.norm(jnp.where(nothing, 1, wide), ord, axis, keepdims)
         out = jnp.where(nothing if keepdims else jnp.squeeze(nothing, axis), 0, out)
     else:
         out = jnp.linalg.norm(wide, ord, axis, keepdims)
-        if ord != 0:  # which counts elements; in the maximum of infinite orders NaN may be lost (`extreme.py`)
-            out = jnp.where(jnp.isnan(jnp.sum(jnp.abs(wide), axis, keepdims=keepdims)), jnp.nan, out)
+        if ord != 0:  # which counts elements
+            out = nan_of(jnp.abs(wide), axis, keepdims, out)
     return out.astype(x.real.dtype)
-
-
-@as_one(1, 2)
-def _euclidean(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
-    wide = settled(x.astype(widened(x.dtype)))
-    return root(jnp.sum(jnp.real(wide * jnp.conj(wide)), axis, keepdims=keepdims)).astype(x.real.dtype)
 
 
 def _matrix(x: Any, name: str, square: bool = False) -> jax.Array:

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
 from kyeo.core.op import op
-from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.kernels.extreme import largest, smallest
 from kyeo.ops.kernels.length import root
 from kyeo.ops.rows import dtype_or_own, in_float32, reduction, tuple_axis
@@ -22,13 +21,10 @@ def _range(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
     return largest(x, axis, keepdims) - smallest(x, axis, keepdims)
 
 
-@as_one(1, 2)
-@in_float32
 def _std(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
     return root(jnp.real(jnp.var(x, axis, keepdims=keepdims)))
 
 
-@as_one(1, 2)
 def _logsumexp(x: jax.Array, axis: Any, keepdims: bool) -> jax.Array:
     """Of nothing but minus infinity: minus infinity, with a gradient of 0."""
     if not jnp.issubdtype(x.dtype, jnp.floating) or not x.size:
@@ -46,7 +42,7 @@ logsumexp = reduction("logsumexp", _logsumexp, "log(sum(exp(x))), no overflow.",
 mean = reduction("mean", in_float32(jnp.mean), "Mean; of integers in float32.", "[[1, 2], [3, 4]], 0", "[2.0, 3.0]")
 median = reduction("median", jnp.median, "Middle element.", "[1.0, 2.0, 9.0]", "2.0")
 ptp = reduction("ptp", _range, "Largest minus smallest.", "[1, 5]", "4")
-std = reduction("std", _std, "Standard deviation (divided by n).", "[1.0, 3.0]", "1.0")
+std = reduction("std", in_float32(_std), "Standard deviation (divided by n).", "[1.0, 3.0]", "1.0")
 sum = reduction("sum", jnp.sum, "Sum.", "[[1, 2], [3, 4]], 0", "[4, 6]")
 var = reduction("var", in_float32(jnp.var), "Variance (divided by n).", "[1.0, 3.0]", "1.0")
 

@@ -13,6 +13,7 @@ from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import array_dtype, is_float, widened
 from kyeo.core.errors import problem
 from kyeo.core.op import op
+from kyeo.ops.kernels.derivative import as_one
 
 __all__ = [
     "Binary", "Bits", "Function", "Reduction", "Unary", "binary", "bits", "differ", "dtype_or_own", "in_float32",
@@ -157,8 +158,9 @@ def bits(name: str, fn: Function, text: str, args: str, result: str) -> Bits:
 def reduction(name: str, fn: Function, text: str, args: str, result: str) -> Reduction:
     """A row `fn(x, axis, keepdims)`: `axis` is an int, several ints, or None for all axes; `keepdims` leaves
     a size of 1 in their place."""
+    run = as_one("axis", "keepdims")(fn)
 
     def row(x: Any, axis: Any = None, keepdims: bool = False) -> jax.Array:
-        return fn(to_array(x), axis=tuple_axis(axis), keepdims=keepdims)
+        return run(to_array(x), axis=tuple_axis(axis), keepdims=keepdims)
 
     return named_op(row, name, text, args, result, about=_OF_REDUCTION)

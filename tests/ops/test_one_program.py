@@ -16,6 +16,7 @@ CASES = {
     "logaddexp": lambda: ops.logaddexp(X, X),
     "logsumexp": lambda: ops.logsumexp(X, axis=1),
     "lstsq": lambda: ops.lstsq(X, COLUMN),
+    "mean": lambda: ops.mean(X, axis=0),
     "nanmean": lambda: ops.nanmean(X, axis=0),
     "nanstd": lambda: ops.nanstd(X, axis=0),
     "nanvar": lambda: ops.nanvar(X, axis=0),
@@ -25,6 +26,7 @@ CASES = {
     "one_hot": lambda: ops.one_hot(WHOLE, 17),
     "one_hot of floats": lambda: ops.one_hot(X, 3),
     "power": lambda: ops.power(X, X),
+    "ptp": lambda: ops.ptp(X, axis=0),
     "std": lambda: ops.std(X, axis=0, keepdims=True),
 }
 

@@ -125,9 +125,10 @@ class IntegerLookup(IndexLookup):
         order = np.argsort(tokens)
         self._sorted, self._order = tokens[order], order
         self._places = None  # of all integers from the smallest to the largest token, where they lie close together
-        if tokens.size and int(self._sorted[-1]) - int(self._sorted[0]) < _MOST_APART * tokens.size:
-            self._places = np.full(int(self._sorted[-1] - self._sorted[0]) + 1, -1, np.int64)
-            self._places[tokens - self._sorted[0]] = np.arange(tokens.size)
+        apart = int(self._sorted[-1]) - int(self._sorted[0]) if tokens.size else 0
+        if tokens.size and apart < _MOST_APART * tokens.size:
+            self._places = np.full(apart + 1, -1, np.int64)
+            self._places[self._sorted - self._sorted[0]] = order
 
     def _checked(self, data: Any) -> np.ndarray:
         return as_integers(to_host(data, self), self, "StringLookup takes strings, Discretization real numbers")

@@ -56,9 +56,9 @@ def _is_traced(args: Any) -> bool:
     return any(isinstance(a, jax.core.Tracer) or jax.export.is_symbolic_dim(a) for a in jax.tree.leaves(args))
 
 
-def as_one(*fixed: int) -> Callable[[F], F]:
+def as_one(*fixed: int | str) -> Callable[[F], F]:
     """Let a function run as one compiled program where it is called by itself: JAX would compile and start each of its
-    operations alone. The arguments `fixed`, by place, are not arrays; they may be given by name.
+    operations alone. The arguments `fixed`, by place or name, are not arrays.
 
     >>> import jax.numpy as jnp
     >>> @as_one(1)
@@ -68,7 +68,9 @@ def as_one(*fixed: int) -> Callable[[F], F]:
     8.0
     """
     def decorate(formula: F) -> F:
-        alone = jax.jit(formula, static_argnums=fixed)
+        numbers = [one for one in fixed if isinstance(one, int)]
+        names = [one for one in fixed if isinstance(one, str)]
+        alone = jax.jit(formula, static_argnums=numbers or None, static_argnames=names or None)
 
         @functools.wraps(formula)
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -18,7 +18,7 @@ from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.kernels.settled import settled
 from kyeo.ops.kernels.windows import on_cpu
 
-__all__ = ["greater", "largest", "maximum", "minimum", "smallest"]
+__all__ = ["greater", "largest", "maximum", "minimum", "nan_of", "smallest"]
 
 
 def maximum(x1: Any, x2: Any) -> Array:
@@ -48,7 +48,12 @@ def greater(x1: Array, x2: Array) -> Array:
     >>> greater(jnp.array([1.0, jnp.nan, 2.0]), jnp.array([3.0, 0.0, jnp.nan])).tolist()
     [3.0, nan, nan]
     """
-    return lax.select(lax.gt(x1, x2) | lax.ne(x1, x1), x1, x2)
+    return _first_if(lax.gt, x1, x2)
+
+
+def _first_if(chosen: Callable[[Array, Array], Array], x1: Array, x2: Array) -> Array:
+    """The elements of `x1` that are chosen or NaN, else those of `x2`."""
+    return lax.select(chosen(x1, x2) | lax.ne(x1, x1), x1, x2)
 
 
 def _may_lose_nan(*operands: Any) -> bool:
@@ -57,12 +62,11 @@ def _may_lose_nan(*operands: Any) -> bool:
     return traced and on_cpu() and jnp.issubdtype(jnp.result_type(*operands), jnp.floating)
 
 
-def _chosen(of_jax: Callable[..., Array], chooses: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Array]:
-    """`of_jax` of two arrays, and its derivative, with the elements of the first where `chooses` says so or one is NaN.
-    """
+def _as_jax(of_jax: Callable[..., Array], chosen: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Array]:
+    """`of_jax` of two arrays, with its derivative, found by comparison."""
     @jax.custom_jvp
     def run(x1: Array, x2: Array) -> Array:
-        return jnp.where(chooses(x1, x2) | (x1 != x1), x1, x2)
+        return _first_if(chosen, x1, x2)
 
     run.defjvp(lambda primals, tangents: (run(*primals), jax.jvp(of_jax, primals, tangents)[1]))
 
@@ -73,16 +77,25 @@ def _chosen(of_jax: Callable[..., Array], chooses: Callable[[Array, Array], Arra
     return call
 
 
-_greater, _less = _chosen(jnp.maximum, jnp.greater), _chosen(jnp.minimum, jnp.less)
+_greater, _less = _as_jax(jnp.maximum, lax.gt), _as_jax(jnp.minimum, lax.lt)
 
 
-def _found(reduce: Callable[..., Array], x: Array, axis: Any, keepdims: bool, initial: Any) -> Array:
-    x = settled(x)
-    found = reduce(x, axis, keepdims=keepdims, initial=initial)
+def nan_of(x: Array, axis: Any, keepdims: bool, found: Array) -> Array:
+    """What a reduction of `x` found, with NaN where it met one and may have passed over it.
+
+    >>> import jax.numpy as jnp
+    >>> nan_of(jnp.array([[1.0, 5.0], [jnp.nan, 0.0]]), 1, False, jnp.array([5.0, 0.0])).tolist()
+    [5.0, nan]
+    """
     if not on_cpu() or not jnp.issubdtype(x.dtype, jnp.floating):
         return found
-    # Not a reduction by `greater`: where arrays lie in parts on several devices, XLA's CPU joins by its own alone.
     return jnp.where(jnp.any(jnp.isnan(x), axis, keepdims=keepdims), jnp.nan, found)
+
+
+def _reduced(reduce: Callable[..., Array], x: Array, axis: Any, keepdims: bool, initial: Any) -> Array:
+    # Not a reduction by `greater`: where arrays lie in parts on several devices, XLA's CPU joins by its own alone.
+    x = settled(x)
+    return nan_of(x, axis, keepdims, reduce(x, axis, keepdims=keepdims, initial=initial))
 
 
 @as_one(1, 2)
@@ -93,7 +106,7 @@ def largest(x: Array, axis: Any = None, keepdims: bool = False, initial: Any = N
     >>> largest(jnp.array([[1.0, 5.0], [jnp.nan, 0.0]]), 1).tolist()
     [5.0, nan]
     """
-    return _found(jnp.max, x, axis, keepdims, initial)
+    return _reduced(jnp.max, x, axis, keepdims, initial)
 
 
 @as_one(1, 2)
@@ -104,4 +117,4 @@ def smallest(x: Array, axis: Any = None, keepdims: bool = False, initial: Any = 
     >>> smallest(jnp.array([[1.0, 5.0], [jnp.nan, 0.0]]), 1).tolist()
     [1.0, nan]
     """
-    return _found(jnp.min, x, axis, keepdims, initial)
+    return _reduced(jnp.min, x, axis, keepdims, initial)
