@@ -28,6 +28,7 @@ CASES = {
     "power": lambda: ops.power(X, X),
     "ptp": lambda: ops.ptp(X, axis=0),
     "std": lambda: ops.std(X, axis=0, keepdims=True),
+    "var": lambda: ops.var(X, axis=0),
 }
 
 
