@@ -25,6 +25,7 @@ class Scope:
         symbolic: True while only shapes are wanted; a number where that stands for each size that is open.
         onednn: True in a step that is compiled with the options of `ops/kernels/onednn.py`.
         looped: True in a step of many that one dispatch runs in a loop.
+        flat: True while variables hold vectors of their elements (`optimizers/together.py`).
         plain: True while a program is traced for a file: kernels take their plain forms, equations bear layers' names.
         made: the layers made so far in the `call` of a user's layer; None outside of one.
         remat: what layers made now compute again for the gradient; None where all is kept.
@@ -39,6 +40,7 @@ class Scope:
     symbolic: bool | int = False
     onednn: bool = False
     looped: bool = False
+    flat: bool = False
     plain: bool = False
     made: list[Any] | None = None
     remat: Any = None

@@ -240,11 +240,11 @@ class Variable(Arithmetic):
     # -- writing -------------------------------------------------------------------------------------------
     def assign(self, value: Any) -> jax.Array:
         """Put a new value of the same shape in the box (or in the overlay while a pure function runs)."""
-        value = to_array(unwrap(value), self._dtype)
-        if value.shape != self.shape:
+        value, now = to_array(unwrap(value), self._dtype), current()
+        if value.shape != ((self.size,) if now.flat else self.shape):
             raise problem(f"This value does not fit the variable `{self.path}`.", received=value,
                           expected=f"shape {self.shape}")
-        overlay = current().overlay
+        overlay = now.overlay
         if overlay is not None:
             overlay[self] = value
         elif isinstance(value, jax.core.Tracer):

@@ -14,6 +14,7 @@ from kyeo.core.op import op
 from kyeo.core.settings import settings
 from kyeo.ops.agree import agreed, with_size
 from kyeo.ops.kernels import as_one, attend, on_cpu
+from kyeo.ops.kernels.sigmoid import log_sigmoids
 
 __all__ = [
     "binary_crossentropy", "categorical_crossentropy", "dot_product_attention", "multi_hot", "one_hot",
@@ -151,7 +152,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     _same("ops.binary_crossentropy", target, output, output.shape, 0)
     wide = output.astype(widened(output.dtype))
     if from_logits:
-        yes, no = nn.log_sigmoid(wide), nn.log_sigmoid(-wide)
+        yes, no = log_sigmoids(wide)
     else:
         wide = _clipped(wide)
         yes, no = jnp.log(wide), jnp.log(1.0 - wide)

@@ -18,7 +18,7 @@ from kyeo.core.tracing import step_by_step
 from kyeo.core.variable import Variable, pure, unwrap
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
-from kyeo.optimizers.together import MOST_TOGETHER, places_of_small, run_together
+from kyeo.optimizers.together import parts, places_of_small, run_together
 
 __all__ = ["Optimizer"]
 
@@ -195,7 +195,7 @@ class Optimizer(_OptimizerState):
         for i, (gradient, variable) in enumerate(zip(grads, variables)):
             if i not in small:
                 update(gradient, variable, rate)
-        for part in (small[i:i + MOST_TOGETHER] for i in range(0, len(small), MOST_TOGETHER)):
+        for part in parts(small):
             some = [variables[i] for i in part]
             boxes = [box for variable in some for box in (variable, *self._slots.get(variable, ()))]
             run_together(functools.partial(_update_each, update, some), boxes, [grads[i] for i in part], rate)

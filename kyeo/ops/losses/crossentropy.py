@@ -19,6 +19,7 @@ from kyeo.core.plain import warn
 from kyeo.core.settings import settings
 from kyeo.core.tracing import step_by_step
 from kyeo.ops.kernels.origins import carry_origin, origin
+from kyeo.ops.kernels.sigmoid import log_sigmoids
 from kyeo.ops.losses.pair import drop_class_axis, match, per_sample, takes_classes
 
 __all__ = [
@@ -80,14 +81,15 @@ def smooth_binary(y_true: jax.Array, label_smoothing: float) -> jax.Array:
 def binary_terms(y_true: jax.Array, y_pred: jax.Array, from_logits: bool) -> jax.Array:
     """The cross-entropy of every element with its own 0/1 label."""
     if from_logits:
-        return -y_true * jax.nn.log_sigmoid(y_pred) - (1.0 - y_true) * jax.nn.log_sigmoid(-y_pred)
+        positive, negative = log_sigmoids(y_pred)
+        return -y_true * positive - (1.0 - y_true) * negative
     logits = origin(y_pred, "sigmoid")
     if logits is None:
         y_pred = jnp.clip(y_pred, settings.epsilon, 1.0 - settings.epsilon)
         positive, negative = jnp.log(y_pred), jnp.log(1.0 - y_pred)
     else:  # 1 - p is rounded after p was clipped, so its lower end is not epsilon but 1 - (1 - epsilon)
-        positive = clip_log(jax.nn.log_sigmoid(logits))
-        negative = clip_log(jax.nn.log_sigmoid(-logits), low=0.0)
+        positive, negative = log_sigmoids(logits)
+        positive, negative = clip_log(positive), clip_log(negative, low=0.0)
     return -(y_true * positive + (1.0 - y_true) * negative)
 
 
