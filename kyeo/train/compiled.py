@@ -60,6 +60,11 @@ def _one(by_onednn: bool, donated: Any, kept: Any, data: Any, rows: Any) -> Any:
     return result, [*new[:len(donated)], *changed]
 
 
+def _one_looped(state: Any, data: Any, rows: Any) -> Any:
+    """One step of a loop."""
+    return _step(_whole([], state), data, rows, looped=True)
+
+
 def _outputs(kept: Any, data: Any) -> Any:
     """What one step of a prediction gives."""
     return _step(_whole([], kept), data, None)[0]
@@ -99,6 +104,8 @@ class CompiledStep:
         # Of a few rows, without a new state: one of nothing but None is 8 of 480 us of the tutorial's CNN. A function
         # of its own (`partial`), since JAX shares what it traced and compiled among those that run the same.
         self.outputs = jax.jit(functools.partial(_outputs), compiler_options=quick(onednn.few_rows_options()))
+        # Traced for what it costs, and once more from what JAX remembers of that where a loop holds it.
+        self.looped = jax.jit(functools.partial(_one_looped), inline=True)
         self.costs: dict[Any, Cost] = {}  # by the shapes of the data
         self.bounds: dict[Any, bool] = {}  # what `bounds_products` says of a form, by these and its name
         self.started: set[tuple[int, ...]] = set()  # shapes of data that it ran on
@@ -150,17 +157,17 @@ class CompiledStep:
         leaves, structure = jax.tree.flatten(example[0])
         key = whole_epochs, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in self._folded:
-            run = functools.partial(_epochs if whole_epochs else _batches, example[0])
+            run = functools.partial(_epochs if whole_epochs else _batches, self.looped, example[0])
             self._folded[key] = jax.jit(run, donate_argnums=0, compiler_options=quick())
         return self._folded[key]
 
 
-def _batches(logs: Any, donated: Any, kept: Any, data: Any, rows: Any, count: Any) -> Any:
+def _batches(step: Any, logs: Any, donated: Any, kept: Any, data: Any, rows: Any, count: Any) -> Any:
     """Steps on the first `count` of stacked batches: the last logs (of the shapes of `logs`), and the state."""
-    return _loop(_zeros(logs), _whole(donated, kept), data, rows, 0, count)
+    return _loop(step, _zeros(logs), _whole(donated, kept), data, rows, 0, count)
 
 
-def _epochs(logs: Any, donated: Any, kept: Any, data: Any, rows: Any, count: Any) -> Any:
+def _epochs(step: Any, logs: Any, donated: Any, kept: Any, data: Any, rows: Any, count: Any) -> Any:
     """`count` epochs, whose batches lie stacked behind an axis of epochs: the last logs of each, and the state.
 
     Every epoch begins with the metrics as they are given.
@@ -171,7 +178,7 @@ def _epochs(logs: Any, donated: Any, kept: Any, data: Any, rows: Any, count: Any
 
     def body(epoch: Any, carry: Any) -> Any:
         collected, state = carry
-        last, state = _loop(_zeros(logs), [*state[:-1], first[-1]], data, rows, epoch * steps, steps)
+        last, state = _loop(step, _zeros(logs), [*state[:-1], first[-1]], data, rows, epoch * steps, steps)
         return jax.tree.map(lambda to, one: jax.lax.dynamic_update_index_in_dim(to, one, epoch, 0), collected,
                             last), state
 
@@ -182,7 +189,7 @@ def _zeros(logs: Any, *axes: int) -> Any:
     return jax.tree.map(lambda spec: jnp.zeros((*axes, *spec.shape), spec.dtype), logs)
 
 
-def _loop(logs: Any, state: Any, data: Any, rows: Any, first: Any, count: Any) -> Any:
+def _loop(step: Any, logs: Any, state: Any, data: Any, rows: Any, first: Any, count: Any) -> Any:
     """Steps on the batches from `first` on; `rows` begins with theirs."""
 
     def take(array: Any, index: Any) -> Any:
@@ -191,7 +198,7 @@ def _loop(logs: Any, state: Any, data: Any, rows: Any, first: Any, count: Any) -
     def body(index: Any, carry: Any) -> Any:
         _, state = carry
         batch = jax.tree.map(lambda a: take(a, first + index), data)
-        logs, new = _step(state, batch, None if rows is None else take(rows, index), looped=True)
+        logs, new = step(state, batch, None if rows is None else take(rows, index))
         leaves, structure = jax.tree.flatten(state)  # a step may give tuples for lists
         new = [jnp.asarray(n, o.dtype) for n, o in zip(jax.tree.leaves(new), leaves, strict=True)]
         return logs, jax.tree.unflatten(structure, new)

@@ -121,8 +121,8 @@ class Job:
         # An evaluation's batches are too small for products by oneDNN: 32 texts through a transformer 21.3 instead of
         # 19.9 ms.
         by_products = self.mode != "test"
-        self.form = self.runner.form(first.data, first.rows, self.epochs * (batches or math.inf), by_products)
         known = self.runner.steps_per_dispatch(first.data, first.rows, asked)
+        self.form = self.runner.form(first.data, first.rows, self.epochs * (batches or math.inf), by_products)
         if batches is not None and asked == 1 and known > 1:  # even portions, so that little is filled up
             dispatches = -(-batches // known)
             known = -(-batches // dispatches)

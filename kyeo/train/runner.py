@@ -56,17 +56,18 @@ class Runner:
         word: gives the model's fingerprint as it is now; runners with the same one share what is compiled.
         donated: how many of the groups, from the first on, have buffers that may be overwritten.
         eager: run without compiling.
+        convolves: whether a layer is a convolution, so that steps may not run in a loop.
         lock: held by a step while the buffers it gives up are not replaced; shared by the runners of a model.
         changes: how often attributes of the model's layers were set when what it runs was traced.
     """
 
     def __init__(self, step: Callable[..., Any], groups: list[list[Variable]], word: Callable[[], str | None], *,
-                 donated: int, eager: bool, lock: Any, changes: int = 0):
+                 donated: int, eager: bool, convolves: bool, lock: Any, changes: int = 0):
         self._groups = groups
         self._boxes = [v for group in groups for v in group]
         for variable in self._boxes:
             variable.place()
-        self._lock, self.changes = lock, changes
+        self._lock, self.changes, self._convolves = lock, changes, convolves
         self._step, self._word, self._donated, self._eager = keeping_places(step, groups), word, donated, eager
         # XLA's own code multiplies ints slowly: 512 x 512 in 0.5 instead of 0.1 ms, 4,096 x 4,096 in 28 instead of 1.6
         self._few_rows = 0 if any(v.dtype == "int8" for v in self._boxes) else _FEW_ROWS
@@ -109,7 +110,7 @@ class Runner:
         """
         if self._eager:
             return 1
-        cost = self._cost(data, rows)
+        cost = self._cost(data, rows, looped=asked > 0 and not self._convolves)
         if asked == 0 or (cost.convolves and jax.default_backend() == "cpu"):
             return 1
         if asked > 1:
@@ -159,11 +160,13 @@ class Runner:
         # oneDNN takes NaN for 0 in a maximum that XLA joins to its product; a relu is something else there
         return "single" if self._bounds_products(data, rows, f"jitted_{form}") else form
 
-    def _cost(self, data: Any, rows: Any) -> Cost:
-        """The work of a step on data like this; remembered for the next of its shape."""
+    def _cost(self, data: Any, rows: Any, looped: bool = False) -> Cost:
+        """The work of a step on data like this; remembered for the next of its shape. `looped`: whether it is likely
+        to run in a loop, so that the form for it may as well be traced."""
         key = _shapes(data, rows)
         if key not in self._compiled.costs:
-            traced = self._traced("single", data, rows)  # first: it may find that the model has changed
+            # first: it may find that the model has changed
+            traced = self._traced("looped" if looped else "single", data, rows)
             self._compiled.costs[key] = step_cost(traced)
         cost = self._compiled.costs[key]
         self._example = cost.example
@@ -178,8 +181,12 @@ class Runner:
         return self._compiled.bounds[key]
 
     def _traced(self, form: str, data: Any, rows: Any) -> Any:
+        def trace() -> Any:
+            state = [self._values()] if form == "looped" else self.state()
+            return getattr(self._compiled, form).trace(*state, data, rows)
+
         with paused():
-            return self._asking(lambda: getattr(self._compiled, form).trace(*self.state(), data, rows))
+            return self._asking(trace)
 
     def rows_per_dispatch(self, data: Any, rows: int, total: int) -> int:
         """How many rows to predict in one dispatch, where rows are independent: more than `rows` for a small network.

@@ -14,6 +14,7 @@ from kyeo.core.variable import Variable, pure
 from kyeo.data.source import Source
 from kyeo.data.unpack import pack_x_y_sample_weight
 from kyeo.layers.habits import sweep
+from kyeo.layers.sliding import Sliding
 from kyeo.train.calling import CompiledCall, changes_of
 from kyeo.train.compile_metrics import CompileMetrics
 from kyeo.train.fingerprint import fingerprint
@@ -147,8 +148,9 @@ class StepCache:
                 owner = weakref.ref(self)  # the runner belongs to it
                 runner = self._runners[same] = Runner(
                     _packed(owner, f"{mode}_step"), groups, lambda: fingerprint(owner(), mode, groups),
-                    donated=3 if mode == "train" else 0, eager=self.run_eagerly, lock=self._turns.step,
-                    changes=changes_of(self._flatten_layers()))
+                    donated=3 if mode == "train" else 0, eager=self.run_eagerly,
+                    convolves=any(isinstance(layer, Sliding) for layer in self._flatten_layers()),
+                    lock=self._turns.step, changes=changes_of(self._flatten_layers()))
             known = self._current_runners[mode] = (now, runner)
         return known[1]
 

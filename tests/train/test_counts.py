@@ -70,6 +70,35 @@ def test_steps_in_a_dispatch_are_limited_by_their_work_and_their_bytes(units, ro
     assert one.runner("train").epochs_per_dispatch(batch, None, 1) <= most
 
 
+@pytest.mark.parametrize(("make", "mode", "traces"), [
+    (lambda: kyeo.layers.Dense(3), "fit", 1),  # for a loop: what was traced to know its cost is what the loop holds
+    (lambda: kyeo.layers.Dense(3), "evaluate", 1),
+    (lambda: kyeo.layers.Conv1D(3, 2), "fit", 1),  # for single steps
+    (lambda: ConvolvesItself(), "fit", 2),
+], ids=["dense-fit", "dense-evaluate", "conv", "unknown"])
+def test_a_step_is_traced_for_its_cost_as_it_will_run(make, mode, traces):
+    calls = []
+
+    class Counts(kyeo.layers.Layer):
+        def call(self, inputs):
+            calls.append(inputs)
+            return inputs
+
+    one = kyeo.Sequential([kyeo.Input((8, 1)), Counts(), make(), kyeo.layers.Flatten(), kyeo.layers.Dense(1)])
+    one.compile("adam", "mse")
+    one.optimizer.build(one.trainable_variables)
+    one.evaluate(X[:4, :, None], Y[:4], verbose=0)  # so that the losses are built
+    calls.clear()
+    for _ in range(2):
+        getattr(one, mode)(X[:96, :, None], Y[:96], batch_size=8, verbose=0)
+    assert len(calls) == traces
+
+
+class ConvolvesItself(kyeo.layers.Layer):
+    def call(self, inputs):
+        return kyeo.ops.conv(kyeo.ops.tile(inputs, (1, 8, 32)), np.ones((5, 32, 32), "float32"))
+
+
 def test_a_callback_that_reads_logs_waits_for_them(counts):
     class Reader(kyeo.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
