@@ -41,7 +41,13 @@ def depthwise_forward(x, kernel, strides, pads, dilation):
 
 
 def depthwise_backward(strides, pads, dilation, saved, g):
+    """Both gradients. What comes, and what goes on, is written out: else XLA computes all that made the one for each
+    tap, and the sum over the taps for each that reads the other, a normalization three times. Measured on two cores of
+    an AMD EPYC without vectors of 512 bits: a step of MobileNetV2, 16 images of 96 x 96, 227 -> 173 ms, XLA's time to
+    compile it 24 -> 20.5 s, EfficientNetB0 31 -> 24.5 s, steps of 32 x 32 66 -> 64 ms.
+    """
     x, kernel = saved
+    g = lax.optimization_barrier(g)
     window = kernel.shape[:-2]
     if max(strides) == 1:
         edges = pads_of_transpose(pads, spans(window, dilation))
@@ -50,7 +56,7 @@ def depthwise_backward(strides, pads, dilation, saved, g):
         taps = kernel.reshape(-1, kernel.shape[-1])
         dx = spread([g * tap for tap in taps], window, strides, pads, x.shape[1:-1])
     parts = slices(x, 0, window, strides, pads, dilation)
-    return dx, sums_of_products(parts, g).astype(kernel.dtype).reshape(kernel.shape)
+    return lax.optimization_barrier(dx), sums_of_products(parts, g).astype(kernel.dtype).reshape(kernel.shape)
 
 
 depthwise.defvjp(depthwise_forward, depthwise_backward)
