@@ -10,7 +10,7 @@ from kyeo.core import codegen
 from kyeo.core.scope import scope
 from kyeo.core.variable import Variable
 from kyeo.optimizers import optimizer as module
-from kyeo.optimizers.together import MOST_TOGETHER, places_of_small
+from kyeo.optimizers.together import MOST_TOGETHER, places_of_small, run_together
 from tests.rooms.test_optimizers import ROWS, SHARED
 
 SIZES = [(5,), (2, 3), (300, 250), (7,), (3, 1, 2), (), (8,), (9,)]
@@ -77,17 +77,24 @@ def test_in_loops_all_weights_of_a_tiny_network_or_none(sizes, found):
         assert places_of_small([Variable(np.zeros(size)) for size in sizes]) == found
 
 
-def test_a_fit_in_a_loop_has_the_numbers_of_single_steps():
+def test_a_fit_in_a_loop_has_the_numbers_of_single_steps(monkeypatch):
+    class Listener(kyeo.callbacks.Callback):  # for whom steps run one by one
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    together = []
+    monkeypatch.setattr(module, "run_together", lambda *args: together.append(args) or run_together(*args))
     x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
     weights = []
-    for steps in (8, 1):
+    for callbacks in ([], [Listener()]):
         kyeo.utils.set_random_seed(0)
         model = kyeo.Sequential([
             kyeo.Input((3,)), kyeo.layers.Reshape((3, 1)), kyeo.layers.EinsumDense("abc,cd->abd", (3, 4)),
-            kyeo.layers.Flatten(), kyeo.layers.Dense(1)])
-        model.compile("adam", "mse", steps_per_execution=steps)
-        model.fit(x, x[:, :1], batch_size=8, epochs=3, shuffle=False, verbose=0)
+            kyeo.layers.Flatten(), kyeo.layers.Dense(1)])  # three weights: too few in single steps
+        model.compile("adam", "mse")
+        model.fit(x, x[:, :1], batch_size=8, epochs=3, shuffle=False, verbose=0, callbacks=callbacks)
         weights.append(model.get_weights() + [v.numpy() for v in model.optimizer.variables])
+        assert len(together) == 1
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 

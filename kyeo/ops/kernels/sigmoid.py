@@ -17,10 +17,10 @@ def log_sigmoids(x: Array) -> tuple[Array, Array]:
 
     They share a power of e and a logarithm, the dearest kernels of a binary cross-entropy: each takes LLVM 40 ms.
 
-    >>> [y.tolist() for y in log_sigmoids(jnp.array([0.0, 100.0]))]
-    [[-0.6931471824645996, -0.0], [-0.6931471824645996, -100.0]]
+    >>> [round(float(y), 4) for y in log_sigmoids(jnp.array(3.0))]
+    [-0.0486, -3.0486]
     """
-    rest = jnp.log1p(jnp.exp(-jnp.abs(x)))
+    rest = jnp.log1p(_small(x))
     return jnp.where(x < 0, x, 0) - rest, jnp.where(x > 0, -x, 0) - rest
 
 
@@ -28,7 +28,13 @@ def log_sigmoids(x: Array) -> tuple[Array, Array]:
 @step_by_step
 def _tangent(primals: Any, tangents: Any) -> tuple[Any, Any]:
     (x,), (dx,) = primals, tangents
-    small = jnp.exp(-jnp.abs(x))  # never too large, so what it makes is right on both sides
+    small = _small(x)
     larger = 1 / (1 + small)
     smaller = small * larger
     return log_sigmoids(x), (jnp.where(x < 0, larger, smaller) * dx, jnp.where(x < 0, smaller, larger) * -dx)
+
+
+def _small(x: Array) -> Array:
+    """`exp(-|x|)`, never too large. Not by `abs`, whose gradient at 0 is 0: second derivatives there need that of a
+    side."""
+    return jnp.exp(jnp.where(x < 0, x, -x))
