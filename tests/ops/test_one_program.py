@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kyeo import ops
+from kyeo.ops.kernels.sigmoid import log_sigmoids
 from tests.compiled import programs
 
 X = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (7, 13)).astype("float32"))
@@ -14,6 +15,7 @@ CASES = {
     "divide_no_nan": lambda: ops.divide_no_nan(X, X),
     "hypot": lambda: ops.hypot(X, X),
     "logaddexp": lambda: ops.logaddexp(X, X),
+    "log_sigmoids": lambda: log_sigmoids(X),
     "logsumexp": lambda: ops.logsumexp(X, axis=1),
     "lstsq": lambda: ops.lstsq(X, COLUMN),
     "mean": lambda: ops.mean(X, axis=0),

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import sys
 
 import keras
@@ -394,9 +395,12 @@ def test_a_layer_is_asked_for_its_config_once():
     model = kyeo.Sequential([
         kyeo.Input((3,)), Asked(), *(kyeo.layers.Dense(3, kernel_initializer=rule) for _ in range(2)),
         kyeo.layers.Dense(3, kernel_initializer=kyeo.initializers.HeNormal(seed=1))])
-    written = json.loads(model.to_json())["config"]["layers"]
+    text = model.to_json()
+    written = json.loads(text)["config"]["layers"]
     rules = [layer["config"]["kernel_initializer"] for layer in written if layer["class_name"] == "Dense"]
     assert Asked.times == 1
-    first, second, alone = (one.get("shared_object_id") for one in rules)
-    assert first is not None and first == second and alone is None
+    shared = [int(number) for number in dict.fromkeys(re.findall(r'"shared_object_id": (\d+)', text))]
+    number = rules[0]["shared_object_id"]
+    assert [one.get("shared_object_id") for one in rules] == [number, number, None]
+    assert shared == [*range(1, len(shared) + 1)] and number in shared
     assert not any("shared_object_id" in layer for layer in written)

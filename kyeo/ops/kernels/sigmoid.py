@@ -7,11 +7,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from kyeo.core.tracing import step_by_step
+from kyeo.ops.kernels.derivative import as_one
 
 __all__ = ["log_sigmoids"]
 
 
-@jax.custom_jvp
+@as_one()
 def log_sigmoids(x: Array) -> tuple[Array, Array]:
     """`log(sigmoid(x))` and `log(1 - sigmoid(x))`, each to the last digits where it is small too.
 
@@ -20,18 +21,23 @@ def log_sigmoids(x: Array) -> tuple[Array, Array]:
     >>> [round(float(y), 4) for y in log_sigmoids(jnp.array(3.0))]
     [-0.0486, -3.0486]
     """
+    return _both(x)
+
+
+@jax.custom_jvp
+def _both(x: Array) -> tuple[Array, Array]:
     rest = jnp.log1p(_small(x))
     return jnp.where(x < 0, x, 0) - rest, jnp.where(x > 0, -x, 0) - rest
 
 
-@log_sigmoids.defjvp
+@_both.defjvp
 @step_by_step
 def _tangent(primals: Any, tangents: Any) -> tuple[Any, Any]:
     (x,), (dx,) = primals, tangents
     small = _small(x)
     larger = 1 / (1 + small)
     smaller = small * larger
-    return log_sigmoids(x), (jnp.where(x < 0, larger, smaller) * dx, jnp.where(x < 0, smaller, larger) * -dx)
+    return _both(x), (jnp.where(x < 0, larger, smaller) * dx, jnp.where(x < 0, smaller, larger) * -dx)
 
 
 def _small(x: Array) -> Array:
