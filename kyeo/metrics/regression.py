@@ -204,7 +204,7 @@ class R2Score(Metric, one_program=("update_state",)):
         if len(self.variables) == 1:
             return jnp.zeros((), self.dtype)
         samples, regressors = self.num_samples.value, self.num_regressors
-        if regressors and not isinstance(samples, jax.core.Tracer) and samples <= regressors + 1:
+        if regressors and not isinstance(samples, jax.core.Tracer) and float(samples) <= regressors + 1:
             warn("R2Score: there are not more samples than regressors, so the plain score is given.")
         return _score(self.squared_sum.value, self.residual.value, samples, self.class_aggregation, regressors)
 
