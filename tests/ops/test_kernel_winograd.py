@@ -1,4 +1,5 @@
-"""The gradient of a 3x3 kernel by Winograd's products: the numbers of the plain form, and when it is chosen."""
+"""3x3 convolutions and their kernels' gradients by Winograd's products: the numbers of the plain form, and when they
+are chosen."""
 
 import jax
 import jax.numpy as jnp
@@ -29,9 +30,36 @@ def test_same_numbers_as_by_hand(name):
     shape, filters, padding = IMAGES[name]
     x, kernel = draw(shape), draw((3, 3, shape[-1], filters), 1)
     _, g, _, want = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
-    pads = pads_of(padding, shape[1:-1], (3, 3), (1, 1)) if isinstance(padding, str) else padding
-    found = winograd.kernel_gradient(x, jnp.asarray(g, "float32"), pads)
+    found = winograd.kernel_gradient(x, jnp.asarray(g, "float32"), pads_for(padding, shape))
     np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
+
+
+def pads_for(padding, shape):
+    return pads_of(padding, shape[1:-1], (3, 3), (1, 1)) if isinstance(padding, str) else padding
+
+
+@pytest.mark.parametrize("most", [10**9, 1])  # all images at once, or one at a time
+@pytest.mark.parametrize("name", IMAGES)
+def test_convolves_as_by_hand(name, most, monkeypatch):
+    monkeypatch.setattr(winograd, "MOST_BYTES", most)
+    shape, filters, padding = IMAGES[name]
+    x, kernel = draw(shape), draw((3, 3, shape[-1], filters), 1)
+    want = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)[0]
+    found = winograd.convolve(x, kernel, pads_for(padding, shape))
+    np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
+
+
+@pytest.mark.parametrize("images, most, together", [
+    (12, 4 * 36 * 4 * 7, 6), (12, 4 * 36 * 4 * 5, 4), (7, 4 * 36 * 4 * 6, 1), (7, 4 * 36 * 4 * 7, None),
+    (8, 0, 2)])  # as much as the kernel
+def test_as_many_images_at_a_time_as_stay_in_the_cache(images, most, together, monkeypatch):
+    monkeypatch.setattr(winograd, "MOST_BYTES", most)
+    channels = 4 if most else 8  # of a kernel of 8 by 1 beside one tile of each image
+    x, kernel = jnp.ones((images, 4, 4, channels)), jnp.ones((3, 3, channels, 1 if most else 2))
+    traced = str(jax.make_jaxpr(lambda x, kernel: winograd.convolve(x, kernel, ((1, 1), (1, 1))))(x, kernel))
+    assert ("scan[" in traced) is (together is not None)
+    if together:
+        assert f"length={images // together}" in traced
 
 
 def taken(monkeypatch):
@@ -51,6 +79,36 @@ def test_a_convolution_asks_for_it(padding, monkeypatch):
     for found, want in zip((ours, *pull(jnp.asarray(g, "float32"))), (y, dx, dk), strict=True):
         np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
     assert seen == [1]
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_training_for_onednn_asks_for_it(padding, monkeypatch):
+    """Forward and for the input's gradient; a prediction does not."""
+    seen, by_products = [], winograd.convolve
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
+    monkeypatch.setattr(winograd, "suits_forward", lambda *_: True)
+    monkeypatch.setattr(winograd, "convolve", lambda *args: seen.append(args[0].shape) or by_products(*args))
+    x, kernel = draw((2, 9, 8, 8)), draw((3, 3, 8, 16), 1)
+    y, g, dx, dk = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
+    with scope(onednn=True):
+        alone = conv(x, kernel, (1, 1), padding, (1, 1))
+        assert not seen
+        ours, pull = jax.vjp(lambda x, kernel: conv(x, kernel, (1, 1), padding, (1, 1)), x, kernel)
+        found = (alone, ours, *pull(jnp.asarray(g, "float32")))
+    for one, want in zip(found, (y, y, dx, dk), strict=True):
+        np.testing.assert_allclose(one, want, atol=1e-5 * abs(want).max())
+    assert seen == [x.shape, y.shape]
+
+
+def test_a_convolution_loses_few_digits():
+    """Against float64, 1e-5 of the largest element, as by YNNPACK; and what is not finite stays in its image."""
+    x, kernel = draw((3, 16, 16, 64)), draw((3, 3, 64, 64), 1)
+    want = by_hand(x, kernel, (1, 1), "same", (1, 1), 1)[0]
+    found = jax.jit(winograd.convolve, static_argnums=2)(x, kernel, ((1, 1), (1, 1)))
+    np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
+    broken = winograd.convolve(x.at[1, 5, 5, 0].set(jnp.nan), kernel, ((1, 1), (1, 1)))
+    assert jnp.isnan(broken[1, 4:7, 4:7]).all()
+    np.testing.assert_array_equal(jnp.isnan(broken).any((1, 2, 3)), [False, True, False])
 
 
 def test_a_long_sum_loses_no_digits():
@@ -96,6 +154,34 @@ def test_chosen_where_it_is_faster(change, chosen, monkeypatch):
     x = jax.ShapeDtypeStruct(case["shape"], case["dtype"])
     kernel = jax.ShapeDtypeStruct((*case["window"], x.shape[-1], case["filters"]), x.dtype)
     assert winograd.suits(x, kernel, case["strides"], case["pads"], case["by_onednn"]) is chosen
+
+
+DEEP = {"wide": False, "shape": (2, 8, 8, 64), "filters": 64, "pads": ((1, 1), (1, 1))}
+
+
+@pytest.mark.parametrize("change, chosen", [
+    ({}, True),
+    ({"wide": True}, False),
+    ({"wide": None}, False),
+    ({"shape": (2, 8, 8, 48), "filters": 48}, True),
+    ({"shape": (2, 8, 8, 32)}, False),
+    ({"filters": 32}, False),
+    ({"window": (3, 1)}, False),
+    ({"window": (5, 5)}, False),
+    ({"strides": (2, 1)}, False),
+    ({"dtype": "float16"}, False),
+    ({"shape": (2, 7, 7, 64)}, True),
+    ({"shape": (2, 6, 6, 64)}, False),  # too much of the tiles is empty
+    ({"shape": (2, 6, 6, 64), "pads": ((2, 2), (2, 2))}, True),
+    ({"shape": (2, 10, 10, 64), "pads": ((0, 0), (0, 0))}, True),
+    ({"shape": (2, 2, 2, 64), "pads": ((0, 0), (0, 0))}, False),
+])
+def test_convolutions_are_chosen_where_it_is_faster(change, chosen, monkeypatch):
+    case = DEEP | {"window": (3, 3), "strides": (1, 1), "dtype": "float32"} | change
+    monkeypatch.setattr(winograd, "has_wide_vectors", lambda: case["wide"])
+    x = jax.ShapeDtypeStruct(case["shape"], case["dtype"])
+    kernel = jax.ShapeDtypeStruct((*case["window"], x.shape[-1], case["filters"]), x.dtype)
+    assert winograd.suits_forward(x, kernel, case["strides"], case["pads"]) is chosen
 
 
 @pytest.mark.parametrize("least, by_onednn", [(0, True), (1e9, False)])

@@ -4,7 +4,7 @@ XLA convolves ordinary images at 70 to 80 per cent of the speed of its matrix pr
 gradients; those stay with it. Six kinds it does badly there (measured with JAX 0.12, see benchmarks/kernels.py),
 and each has a form of its own: windows of one element, one window for each channel, channels in groups, volumes,
 a first layer of few channels, and windows larger than the image. Gradients of strides, and transposed convolutions,
-are done in phases, and the gradient of a 3x3 kernel of many channels by Winograd's products.
+are done in phases, and in long trainings 3x3 kernels of many channels by Winograd's products.
 """
 
 import itertools
@@ -174,8 +174,20 @@ def image(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes, 
     return plain(x, kernel, strides, pads, dilation)
 
 
+def in_training(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> Array:
+    """A convolution of a long training: by Winograd's products where these are faster than oneDNN.
+
+    Not in predictions: each shape takes 0.2 s longer to compile, which a few calls do not win back.
+    """
+    if winograd.suits_forward(x, kernel, strides, pads):
+        return winograd.convolve(x, kernel, pads)
+    return onednn.convolve(x, kernel, strides, pads)
+
+
 def image_forward(x, kernel, strides, pads, dilation, by_onednn):
-    return image(x, kernel, strides, pads, dilation, by_onednn), (x, kernel)
+    y = (in_training(lax.optimization_barrier(x), kernel, strides, pads) if by_onednn else
+         image(x, kernel, strides, pads, dilation, False))
+    return y, (x, kernel)
 
 
 def image_backward(strides, pads, dilation, by_onednn, saved, g):
@@ -195,7 +207,7 @@ def image_backward(strides, pads, dilation, by_onednn, saved, g):
         return phases(g, kernel, strides, pads, x.shape[1:-1]), dk
     if by_onednn and max(strides) == 1:
         edges = pads_of_transpose(pads, kernel.shape)
-        return onednn.convolve(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), strides, edges), dk
+        return in_training(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), strides, edges), dk
     return *jax.vjp(lambda x: plain(x, kernel, strides, pads, dilation), x)[1](g), dk
 
 
