@@ -38,10 +38,10 @@ MOST_WASTE, FEW_CHANNELS, MOST_WASTE_OF_FEW, MOST_WASTE_OF_SMALL = 1.6, 64, 1.35
 LEAST_FLOPS = 1.5e9
 # With fewer channels a convolution is two passes over its arrays rather than its products.
 FEWEST_CHANNELS_FORWARD = 48
-# Images are convolved so many at a time that their tiles at the points take no more than this, or than the kernel
-# there: they stay in the cache, and take no memory to speak of. 32 x 32 x 32 x 64 into 64 16.8 -> 12 ms, 20 x 36 x 36 x
-# 128 into 128 37 -> 31, 29 x 72 x 72 x 64 into 128 120 -> 88.
-MOST_BYTES = 3_000_000
+# So many images at a time that their tiles at the points take no more than this, or than the kernel there: they stay in
+# the cache, and take no memory to speak of. Forward 32 x 32 x 32 x 64 into 64 16.8 -> 12 ms, 29 x 72 x 72 x 64 into 128
+# 120 -> 88; kernel's gradients 32 x 32 x 32 x 64 into 64 19 -> 14, 20 x 72 x 72 x 32 into 64 50 -> 25.
+MOST_BYTES = 2_000_000
 
 
 def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) -> bool:
@@ -49,11 +49,11 @@ def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) 
     oneDNN is not at hand.
 
     Measured on two cores of an AMD EPYC with vectors of 256 bits, in ms, by XLA / oneDNN / this with XLA's products /
-    with oneDNN's: 64 x 16 x 16 x 32 into 32 8.4 / 5.4 / 5.6 / 4.1; 32 x 28 x 28 x 32 into 32 17 / 8.0 / 8.2 / 6.5;
-    64 x 8 x 8 x 64 into 64 6.4 / 3.7 / 3.7 / 2.8; 32 x 32 x 32 x 64 into 64 171 / 40 / 19 / 19; 16 x 28 x 28 x 128 into
-    128 161 / 54 / 24 / 20; 16 x 14 x 14 x 256 into 256 78 / 43 / 23 / 21; 32 x 36 x 36 x 64 into 128 465 / 97 / 51 /
-    48. Slower: 64 x 32 x 32 x 16 into 16, oneDNN 4.9 / this 5.5; 16 x 7 x 7 x 512 into 512 28 / 40. On an
-    Intel with vectors of 512 bits oneDNN is 2 to 4 times as fast, so it stays there.
+    with oneDNN's, all images at once (see `MOST_BYTES`): 64 x 16 x 16 x 32 into 32 8.4 / 5.4 / 5.6 / 4.1; 32 x 28 x 28
+    x 32 into 32 17 / 8.0 / 8.2 / 6.5; 64 x 8 x 8 x 64 into 64 6.4 / 3.7 / 3.7 / 2.8; 32 x 32 x 32 x 64 into 64 171 /
+    40 / 19 / 19; 16 x 28 x 28 x 128 into 128 161 / 54 / 24 / 20; 16 x 14 x 14 x 256 into 256 78 / 43 / 23 / 21; 32 x
+    36 x 36 x 64 into 128 465 / 97 / 51 / 48. Slower: 64 x 32 x 32 x 16 into 16, oneDNN 4.9 / this 5.5; 16 x 7 x 7 x
+    512 into 512 28 / 40. On an Intel with vectors of 512 bits oneDNN is 2 to 4 times as fast, so it stays there.
     """
     *window, channels, filters = kernel.shape
     plain = static(x.shape) and x.dtype == "float32" and max(strides) == 1 and min(map(min, pads)) >= 0
@@ -92,7 +92,7 @@ def convolve(x: Array, kernel: Array, pads: Pads) -> Array:
     """A convolution with a window of 3x3 and no strides.
 
     >>> import jax.numpy as jnp
-    >>> convolve(jnp.ones((1, 4, 3, 1)), jnp.ones((3, 3, 1, 1)), ((0, 0), (1, 1))).round(3).ravel().tolist()
+    >>> convolve(jnp.ones((1, 4, 3, 1)), jnp.ones((3, 3, 1, 1)), ((0, 0), (1, 1))).round().ravel().tolist()
     [6.0, 9.0, 6.0, 6.0, 9.0, 6.0]
     """
     sizes = [output_size(n, WINDOW, 1, pad) for n, pad in zip(x.shape[1:], pads)]
@@ -103,13 +103,10 @@ def convolve(x: Array, kernel: Array, pads: Pads) -> Array:
     kernel = lax.optimization_barrier(_weighted(matrices.of_kernel, list(kernel), 0))
     kernel = _weighted(matrices.of_kernel, [kernel[:, at] for at in range(WINDOW)], 1)
     kernel = lax.optimization_barrier(kernel).reshape(POINTS**2, *kernel.shape[2:])
-    bytes_of_one = NUMBER * POINTS**2 * math.prod(tiles) * max(kernel.shape[1:])
-    most = max(MOST_BYTES, NUMBER * kernel.size) // bytes_of_one
-    together = max((n for n in range(1, min(most, len(x)) + 1) if len(x) % n == 0), default=1)
-    if together == len(x):
+    parts = _few_images(x, _together(len(x), tiles, *kernel.shape[1:]))
+    if len(parts) == 1:
         y = _tiles_convolved(x, kernel, tiles)
     else:
-        parts = x.reshape(len(x) // together, together, *x.shape[1:])
         y = lax.map(lambda part: _tiles_convolved(part, kernel, tiles), parts)
     y = y.reshape(len(x), *(n * TILE for n in tiles), kernel.shape[-1])
     return lax.slice(y, (0,) * 4, (len(x), *sizes, kernel.shape[-1]))
@@ -138,12 +135,36 @@ def kernel_gradient(x: Array, g: Array, pads: Pads) -> Array:
     x = padded(x, [(lo, m - n - lo) for (lo, _), n, m in zip(pads, x.shape[1:], reach)])
     g = padded(g, [(0, n * TILE - m) for n, m in zip(tiles, g.shape[1:])])
     x, g = lax.optimization_barrier((x, g))  # each of the sums to come reads plain memory
+    channels, filters = x.shape[-1], g.shape[-1]
+    together = _together(len(x), tiles, channels, filters)
+    if together == len(x):
+        products = _tiles_multiplied(x, g, tiles)
+    else:
+        products, _ = lax.scan(
+            lambda total, parts: (total + _tiles_multiplied(*parts, tiles), None),
+            jnp.zeros((POINTS**2, channels, filters)), (_few_images(x, together), _few_images(g, together)))
+    products = lax.optimization_barrier(products.reshape(POINTS, POINTS, channels, filters))
+    back = _matrices().of_kernel.T
+    sums = _weighted(back, [products[:, at] for at in range(POINTS)], 1)
+    return _weighted(back, list(sums), 0)
+
+
+def _tiles_multiplied(x: Array, g: Array, tiles: list[int]) -> Array:
+    """The products of inputs and gradients of some images at the points, added over all tiles."""
     matrices = _matrices()
     inputs, gradients = _at_points(matrices.of_input, x, tiles), _at_points(matrices.of_result.T, g, tiles)
-    products = lax.dot_general(inputs, gradients, (((1,), (1,)), ((0,), (0,))))
-    products = lax.optimization_barrier(products.reshape(POINTS, POINTS, *products.shape[1:]))
-    sums = _weighted(matrices.of_kernel.T, [products[:, at] for at in range(POINTS)], 1)
-    return _weighted(matrices.of_kernel.T, list(sums), 0)
+    return lax.dot_general(inputs, gradients, (((1,), (1,)), ((0,), (0,))))
+
+
+def _together(images: int, tiles: list[int], channels: int, filters: int) -> int:
+    """How many images to take at a time."""
+    bytes_of_one = NUMBER * POINTS**2 * math.prod(tiles) * max(channels, filters)
+    most = max(MOST_BYTES, NUMBER * POINTS**2 * channels * filters) // bytes_of_one
+    return max((n for n in range(1, min(most, images) + 1) if images % n == 0), default=1)
+
+
+def _few_images(x: Array, together: int) -> Array:
+    return x.reshape(len(x) // together, together, *x.shape[1:])
 
 
 def _tiles(sizes: Iterable[int]) -> list[int]:
