@@ -194,7 +194,7 @@ def image_backward(strides, pads, dilation, by_onednn, saved, g):
     x, kernel = saved
     x, g = lax.optimization_barrier((x, g))
     if max(dilation) == 1 and winograd.suits(x, kernel, strides, pads, by_onednn):
-        dk = winograd.kernel_gradient(x, g, pads)
+        dk = winograd.kernel_gradient(x, g, pads, in_parts=by_onednn)  # never with a distribution
     elif by_onednn:
         dk = onednn.kernel_gradient(x, g, kernel.shape[:-2], strides, pads)
     elif in_patches(kernel.shape, strides, pads, dilation):

@@ -89,7 +89,7 @@ def suits_forward(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> bool:
 
 
 def convolve(x: Array, kernel: Array, pads: Pads) -> Array:
-    """A convolution with a window of 3x3 and no strides.
+    """A convolution with a window of 3x3 and no strides, a few images at a time: all have to be on one device.
 
     >>> import jax.numpy as jnp
     >>> convolve(jnp.ones((1, 4, 3, 1)), jnp.ones((3, 3, 1, 1)), ((0, 0), (1, 1))).round().ravel().tolist()
@@ -122,9 +122,9 @@ def _tiles_convolved(x: Array, kernel: Array, tiles: list[int]) -> Array:
     return lax.optimization_barrier(_weighted(matrices.of_result, list(rows), 4))
 
 
-def kernel_gradient(x: Array, g: Array, pads: Pads) -> Array:
+def kernel_gradient(x: Array, g: Array, pads: Pads, in_parts: bool = False) -> Array:
     """The gradient of a convolution with a window of 3x3 and no strides by its kernel, from its input and the gradient
-    of its output.
+    of its output. `in_parts`: a few images at a time, for which all have to be on one device.
 
     >>> import jax.numpy as jnp
     >>> kernel_gradient(jnp.ones((1, 6, 6, 1)), jnp.ones((1, 4, 4, 1)), ((0, 0), (0, 0))).round(3).ravel().tolist()
@@ -136,7 +136,7 @@ def kernel_gradient(x: Array, g: Array, pads: Pads) -> Array:
     g = padded(g, [(0, n * TILE - m) for n, m in zip(tiles, g.shape[1:])])
     x, g = lax.optimization_barrier((x, g))  # each of the sums to come reads plain memory
     channels, filters = x.shape[-1], g.shape[-1]
-    together = _together(len(x), tiles, channels, filters)
+    together = _together(len(x), tiles, channels, filters) if in_parts else len(x)
     if together == len(x):
         products = _tiles_multiplied(x, g, tiles)
     else:
