@@ -109,6 +109,27 @@ def test_a_training_for_onednn_asks_for_it(padding, monkeypatch):
     assert seen == [x.shape, y.shape]
 
 
+def test_a_gradient_of_a_gradient(monkeypatch):
+    """As a penalty on gradients asks for it, with images one at a time."""
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
+    monkeypatch.setattr(winograd, "MOST_BYTES", 1)
+    for chosen in ("suits", "suits_forward"):
+        monkeypatch.setattr(winograd, chosen, lambda *_: True)
+    x, kernel = draw((4, 9, 8, 8)), 0.1 * draw((3, 3, 8, 4), 1)
+
+    def penalty(convolve):
+        def of_gradient(kernel):
+            g = jax.grad(lambda x: jnp.sin(convolve(x, kernel)).sum())(x)
+            return ((jnp.sqrt((g**2).sum((1, 2, 3))) - 1) ** 2).mean()
+        return jax.grad(of_gradient)(kernel)
+
+    with scope(onednn=True):
+        found = penalty(lambda x, kernel: conv(x, kernel, (1, 1), "same", (1, 1)))
+    want = penalty(lambda x, kernel: jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")))
+    np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
+
+
 def test_a_convolution_loses_few_digits():
     """Against float64, 1e-5 of the largest element, as by YNNPACK; and what is not finite stays in its image."""
     x, kernel = draw((3, 16, 16, 64)), draw((3, 3, 64, 64), 1)
