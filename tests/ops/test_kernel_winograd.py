@@ -141,6 +141,14 @@ def test_a_convolution_loses_few_digits():
     np.testing.assert_array_equal(jnp.isnan(broken).any((1, 2, 3)), [False, True, False])
 
 
+def test_in_single_precision_where_jax_has_double(monkeypatch):
+    """The sum over parts of the images is of the type of the images."""
+    monkeypatch.setattr(winograd, "MOST_BYTES", 1)
+    x, g = (np.ones((3, 4, 4, 2), "float32") for _ in range(2))
+    with jax.enable_x64(True):
+        assert winograd.kernel_gradient(jnp.asarray(x), jnp.asarray(g), ((1, 1), (1, 1)), True).dtype == "float32"
+
+
 def test_a_long_sum_loses_no_digits():
     """As much is lost as by YNNPACK, which is what XLA uses: against float64, 1e-5 of the largest element."""
     x, g = (np.random.default_rng(seed).normal(size=(16, 32, 32, 32)).astype("float32") for seed in (0, 1))
@@ -179,11 +187,17 @@ FAST = {"wide": False, "shape": (32, 28, 28, 32), "filters": 32, "pads": ((1, 1)
     ({"shape": (8, 1, 28, 32), "pads": ((0, 0), (1, 1))}, False),
 ])
 def test_chosen_where_it_is_faster(change, chosen, monkeypatch):
-    case = FAST | {"window": (3, 3), "strides": (1, 1), "dtype": "float32"} | change
+    case = FAST | change
+    assert winograd.suits(*question(case, monkeypatch), case["by_onednn"]) is chosen
+
+
+def question(case, monkeypatch):
+    """What is asked about a case: input, kernel, strides and padding."""
+    case = {"window": (3, 3), "strides": (1, 1), "dtype": "float32"} | case
     monkeypatch.setattr(winograd, "has_wide_vectors", lambda: case["wide"])
     x = jax.ShapeDtypeStruct(case["shape"], case["dtype"])
     kernel = jax.ShapeDtypeStruct((*case["window"], x.shape[-1], case["filters"]), x.dtype)
-    assert winograd.suits(x, kernel, case["strides"], case["pads"], case["by_onednn"]) is chosen
+    return x, kernel, case["strides"], case["pads"]
 
 
 DEEP = {"wide": False, "shape": (2, 8, 8, 64), "filters": 64, "pads": ((1, 1), (1, 1))}
@@ -207,11 +221,7 @@ DEEP = {"wide": False, "shape": (2, 8, 8, 64), "filters": 64, "pads": ((1, 1), (
     ({"shape": (2, 2, 2, 64), "pads": ((0, 0), (0, 0))}, False),
 ])
 def test_convolutions_are_chosen_where_it_is_faster(change, chosen, monkeypatch):
-    case = DEEP | {"window": (3, 3), "strides": (1, 1), "dtype": "float32"} | change
-    monkeypatch.setattr(winograd, "has_wide_vectors", lambda: case["wide"])
-    x = jax.ShapeDtypeStruct(case["shape"], case["dtype"])
-    kernel = jax.ShapeDtypeStruct((*case["window"], x.shape[-1], case["filters"]), x.dtype)
-    assert winograd.suits_forward(x, kernel, case["strides"], case["pads"]) is chosen
+    assert winograd.suits_forward(*question(DEEP | change, monkeypatch)) is chosen
 
 
 @pytest.mark.parametrize("least, by_onednn", [(0, True), (1e9, False)])

@@ -55,11 +55,10 @@ def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) 
     36 x 36 x 64 into 128 465 / 97 / 51 / 48. Slower: 64 x 32 x 32 x 16 into 16, oneDNN 4.9 / this 5.5; 16 x 7 x 7 x
     512 into 512 28 / 40. On an Intel with vectors of 512 bits oneDNN is 2 to 4 times as fast, so it stays there.
     """
-    *window, channels, filters = kernel.shape
-    plain = static(x.shape) and x.dtype == "float32" and max(strides) == 1 and min(map(min, pads)) >= 0
-    if not plain or window != [WINDOW, WINDOW] or min(channels, filters) < FEWEST_CHANNELS:
+    if not _is_plain(x, kernel, strides, pads, FEWEST_CHANNELS):
         return False
-    sizes = [output_size(n, WINDOW, 1, pad) for n, pad in zip(x.shape[1:], pads)]
+    channels, filters = kernel.shape[-2:]
+    sizes = _result_sizes(x, pads)
     tiles = x.shape[0] * math.prod(_tiles(sizes))
     count = x.shape[0] * math.prod(sizes)
     small = math.prod(sizes) < MANY_PLACES
@@ -79,13 +78,22 @@ def suits_forward(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> bool:
     a gain with 32 channels (32 x 28 x 28 x 32 into 32 4.6 / 4.1, into 64 none), slower with 16. Not tried with vectors
     of 512 bits.
     """
-    *window, channels, filters = kernel.shape
-    plain = static(x.shape) and x.dtype == "float32" and max(strides) == 1 and min(map(min, pads)) >= 0
-    if not plain or window != [WINDOW, WINDOW] or min(channels, filters) < FEWEST_CHANNELS_FORWARD:
+    if not _is_plain(x, kernel, strides, pads, FEWEST_CHANNELS_FORWARD):
         return False
-    sizes = [output_size(n, WINDOW, 1, pad) for n, pad in zip(x.shape[1:], pads)]
+    sizes = _result_sizes(x, pads)
     places = math.prod(sizes)
     return has_wide_vectors() is False and 0 < math.prod(_tiles(sizes)) * TILE**2 <= MOST_WASTE * places
+
+
+def _is_plain(x: Array, kernel: Array, strides: Sizes, pads: Pads, fewest_channels: int) -> bool:
+    """Whether it is a convolution of the kind that is done here, with so many channels."""
+    *window, channels, filters = kernel.shape
+    plain = static(x.shape) and x.dtype == "float32" and max(strides) == 1 and min(map(min, pads)) >= 0
+    return plain and window == [WINDOW, WINDOW] and min(channels, filters) >= fewest_channels
+
+
+def _result_sizes(x: Array, pads: Pads) -> list[int]:
+    return [output_size(n, WINDOW, 1, pad) for n, pad in zip(x.shape[1:], pads)]
 
 
 def convolve(x: Array, kernel: Array, pads: Pads) -> Array:
@@ -95,19 +103,18 @@ def convolve(x: Array, kernel: Array, pads: Pads) -> Array:
     >>> convolve(jnp.ones((1, 4, 3, 1)), jnp.ones((3, 3, 1, 1)), ((0, 0), (1, 1))).round().ravel().tolist()
     [6.0, 9.0, 6.0, 6.0, 9.0, 6.0]
     """
-    sizes = [output_size(n, WINDOW, 1, pad) for n, pad in zip(x.shape[1:], pads)]
+    sizes = _result_sizes(x, pads)
     tiles = _tiles(sizes)
-    x = padded(x, [(lo, n * TILE + WINDOW - 1 - m - lo) for (lo, _), n, m in zip(pads, tiles, x.shape[1:])])
-    x = lax.optimization_barrier(x)  # each of the sums to come reads plain memory
+    x = lax.optimization_barrier(_seen_by(tiles, x, pads))  # each of the sums to come reads plain memory
     matrices = _matrices()
     kernel = lax.optimization_barrier(_weighted(matrices.of_kernel, list(kernel), 0))
     kernel = _weighted(matrices.of_kernel, [kernel[:, at] for at in range(WINDOW)], 1)
     kernel = lax.optimization_barrier(kernel).reshape(POINTS**2, *kernel.shape[2:])
-    parts = _few_images(x, _together(len(x), tiles, *kernel.shape[1:]))
-    if len(parts) == 1:
+    together = _together(len(x), tiles, *kernel.shape[1:])
+    if together == len(x):
         y = _tiles_convolved(x, kernel, tiles)
     else:
-        y = lax.map(lambda part: _tiles_convolved(part, kernel, tiles), parts)
+        y = lax.map(lambda part: _tiles_convolved(part, kernel, tiles), _few_images(x, together))
     y = y.reshape(len(x), *(n * TILE for n in tiles), kernel.shape[-1])
     return lax.slice(y, (0,) * 4, (len(x), *sizes, kernel.shape[-1]))
 
@@ -131,8 +138,7 @@ def kernel_gradient(x: Array, g: Array, pads: Pads, in_parts: bool = False) -> A
     [16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0]
     """
     tiles = _tiles(g.shape[1:3])
-    reach = [n * TILE + WINDOW - 1 for n in tiles]
-    x = padded(x, [(lo, m - n - lo) for (lo, _), n, m in zip(pads, x.shape[1:], reach)])
+    x = _seen_by(tiles, x, pads)
     g = padded(g, [(0, n * TILE - m) for n, m in zip(tiles, g.shape[1:])])
     x, g = lax.optimization_barrier((x, g))  # each of the sums to come reads plain memory
     channels, filters = x.shape[-1], g.shape[-1]
@@ -142,7 +148,7 @@ def kernel_gradient(x: Array, g: Array, pads: Pads, in_parts: bool = False) -> A
     else:
         products, _ = lax.scan(
             lambda total, parts: (total + _tiles_multiplied(*parts, tiles), None),
-            jnp.zeros((POINTS**2, channels, filters)), (_few_images(x, together), _few_images(g, together)))
+            jnp.zeros((POINTS**2, channels, filters), x.dtype), (_few_images(x, together), _few_images(g, together)))
     products = lax.optimization_barrier(products.reshape(POINTS, POINTS, channels, filters))
     back = _matrices().of_kernel.T
     sums = _weighted(back, [products[:, at] for at in range(POINTS)], 1)
@@ -170,6 +176,11 @@ def _few_images(x: Array, together: int) -> Array:
 def _tiles(sizes: Iterable[int]) -> list[int]:
     """How many tiles cover the results on each axis."""
     return [-(-n // TILE) for n in sizes]
+
+
+def _seen_by(tiles: list[int], x: Array, pads: Pads) -> Array:
+    """The images with the padding that the windows of whole tiles see."""
+    return padded(x, [(lo, n * TILE + WINDOW - 1 - m - lo) for (lo, _), n, m in zip(pads, tiles, x.shape[1:])])
 
 
 class _Matrices(NamedTuple):
