@@ -25,33 +25,17 @@ IMAGES = {
 }
 
 
-ALL_OR_ONE = pytest.mark.parametrize("most", [10**9, 1])  # images at a time
-
-
-@ALL_OR_ONE
+@pytest.mark.parametrize("most", [10**9, 1])  # all images at once, or one at a time
 @pytest.mark.parametrize("name", IMAGES)
 def test_same_numbers_as_by_hand(name, most, monkeypatch):
     monkeypatch.setattr(winograd, "MOST_BYTES", most)
     shape, filters, padding = IMAGES[name]
     x, kernel = draw(shape), draw((3, 3, shape[-1], filters), 1)
-    _, g, _, want = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
-    found = winograd.kernel_gradient(x, jnp.asarray(g, "float32"), pads_for(padding, shape), most == 1)
-    np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
-
-
-def pads_for(padding, shape):
-    return pads_of(padding, shape[1:-1], (3, 3), (1, 1)) if isinstance(padding, str) else padding
-
-
-@ALL_OR_ONE
-@pytest.mark.parametrize("name", IMAGES)
-def test_convolves_as_by_hand(name, most, monkeypatch):
-    monkeypatch.setattr(winograd, "MOST_BYTES", most)
-    shape, filters, padding = IMAGES[name]
-    x, kernel = draw(shape), draw((3, 3, shape[-1], filters), 1)
-    want = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)[0]
-    found = winograd.convolve(x, kernel, pads_for(padding, shape))
-    np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
+    y, g, _, dk = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
+    pads = pads_of(padding, shape[1:-1], (3, 3), (1, 1)) if isinstance(padding, str) else padding
+    found = winograd.convolve(x, kernel, pads), winograd.kernel_gradient(x, jnp.asarray(g, "float32"), pads, most == 1)
+    for one, want in zip(found, (y, dk), strict=True):
+        np.testing.assert_allclose(one, want, atol=1e-5 * abs(want).max())
 
 
 @pytest.mark.parametrize("images, most, together", [
