@@ -192,6 +192,7 @@ def compiled_step(name: str) -> tuple[Any, Any, tuple[Any, ...], int]:
     from models_keras import compiled
 
     import kyeo
+    from kyeo.core.compile_cache import unwritten
 
     plan = TRAINING[name]
     x, y = getattr(data, plan.data)(plan.batch * 2)
@@ -204,7 +205,8 @@ def compiled_step(name: str) -> tuple[Any, Any, tuple[Any, ...], int]:
     jitted = runner._compiled.jitted_long if long else runner._compiled.single
     donated, kept = runner.state()
     arguments = (kept, jax.tree.map(jax.numpy.asarray, batch), None)
-    step = runner._asking(lambda: jitted.lower(donated, *arguments).compile())
+    with unwritten():  # an attempt to write it would leave this thread with memory that does not stay
+        step = runner._asking(lambda: jitted.lower(donated, *arguments).compile())
     return step, donated, arguments, STEPS
 
 

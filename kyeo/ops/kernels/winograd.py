@@ -106,10 +106,7 @@ def convolve(x: Array, kernel: Array, pads: Pads) -> Array:
     sizes = _result_sizes(x, pads)
     tiles = _tiles(sizes)
     x = lax.optimization_barrier(_seen_by(tiles, x, pads))  # each of the sums to come reads plain memory
-    matrices = _matrices()
-    kernel = lax.optimization_barrier(_weighted(matrices.of_kernel, list(kernel), 0))
-    kernel = _weighted(matrices.of_kernel, [kernel[:, at] for at in range(WINDOW)], 1)
-    kernel = lax.optimization_barrier(kernel).reshape(POINTS**2, *kernel.shape[2:])
+    kernel = _on_both_axes(_matrices().of_kernel, kernel)
     together = _together(len(x), tiles, *kernel.shape[1:])
     if together == len(x):
         y = _tiles_convolved(x, kernel, tiles)
@@ -149,10 +146,7 @@ def kernel_gradient(x: Array, g: Array, pads: Pads, in_parts: bool = False) -> A
         products, _ = lax.scan(
             lambda total, parts: (total + _tiles_multiplied(*parts, tiles), None),
             jnp.zeros((POINTS**2, channels, filters), x.dtype), (_few_images(x, together), _few_images(g, together)))
-    products = lax.optimization_barrier(products.reshape(POINTS, POINTS, channels, filters))
-    back = _matrices().of_kernel.T
-    sums = _weighted(back, [products[:, at] for at in range(POINTS)], 1)
-    return _weighted(back, list(sums), 0)
+    return _on_both_axes(_matrices().of_kernel.T, products).reshape(WINDOW, WINDOW, channels, filters)
 
 
 def _tiles_multiplied(x: Array, g: Array, tiles: list[int]) -> Array:
@@ -216,6 +210,18 @@ def _at_points(matrix: np.ndarray, x: Array, tiles: list[int]) -> Array:
     x = lax.optimization_barrier(x).swapaxes(0, 1)
     x = _weighted(matrix, _every_fourth(x, matrix.shape[1], tiles[1], 3), 1)
     return lax.optimization_barrier(x).reshape(POINTS**2, -1, x.shape[-1])
+
+
+def _on_both_axes(matrix: np.ndarray, numbers: Array) -> Array:
+    """Both axes of a kernel, or of what is found for one, times the matrix: shape (elements, channels, filters).
+
+    One small product. As two passes of sums, a kernel's gradient takes longer, with the rest of it in ms: 16 x 14 x 14
+    x 256 into 256 24 instead of 20, 64 x 8 x 8 x 64 into 64 2.2 instead of 1.9; a convolution as long.
+    """
+    *_, channels, filters = numbers.shape
+    both = np.kron(matrix, matrix)
+    found = jnp.matmul(both, numbers.reshape(both.shape[1], channels * filters))
+    return found.reshape(len(both), channels, filters)
 
 
 def _every_fourth(x: Array, count: int, tiles: int, axis: int) -> list[Array]:
