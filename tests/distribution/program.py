@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 import kyeo
+from kyeo.ops.kernels import winograd
 
 assert jax.device_count() == 4
 RNG = np.random.default_rng(0)
@@ -48,6 +49,13 @@ def compare(distribution, kind, batch):
     return float(error), made
 
 
+def gathers(divided):
+    """How often the devices, each with some of the filters, ask each other for a kernel's gradient by Winograd."""
+    images, filters = np.zeros((8, 8, 8, 32), "float32"), jax.NamedSharding(MESH.backend_mesh, divided)
+    find = jax.jit(lambda x, g: winograd.kernel_gradient(x, g, ((1, 1), (1, 1))), out_shardings=filters)
+    return find.lower(images, jax.device_put(images, filters)).compile().as_text().count("all-gather(")
+
+
 if __name__ == "__main__":
     errors = {}
     parallel = kyeo.distribution.DataParallel()
@@ -74,6 +82,8 @@ if __name__ == "__main__":
         errors["file"] = float(np.abs(again.predict(X, verbose=0) - before.predict(X, verbose=0)).max())
     assert kyeo.distribution.distribution() is None and np.isfinite(first).all()
     errors["after"] = float(np.abs(before.predict(X, verbose=0) - again.predict(X, verbose=0)).max())
+
+    errors["gathers"] = gathers(jax.P(None, None, None, "model"))
 
     # extremes along an axis that lies on several devices
     spread = X[:8, 0, 0].copy()
