@@ -251,6 +251,7 @@ def run_epochs(job: Job, first: int, last: int, validate: Callable[[Place], dict
             fetched, place.logs if place.trained else run_epoch(job, epoch, place=place)))
         logs = LazyLogs(results)
         if validate is not None and (validated := validate(Place(epoch, 1, True, logs))):
+            # sorted as a whole, as Keras has them: they become the columns of the history
             logs = LazyLogs(functools.partial(plain_logs, {**logs, **validated}))
         callbacks.on_epoch_end(epoch, logs)
         inside, place = False, Place(epoch + 1)

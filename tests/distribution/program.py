@@ -49,9 +49,10 @@ def compare(distribution, kind, batch):
     return float(error), made
 
 
-def gathers(divided):
+def gathers():
     """How often the devices, each with some of the filters, ask each other for a kernel's gradient by Winograd."""
-    images, filters = np.zeros((8, 8, 8, 32), "float32"), jax.NamedSharding(MESH.backend_mesh, divided)
+    images = np.zeros((8, 8, 8, 32), "float32")
+    filters = jax.NamedSharding(MESH.backend_mesh, jax.P(None, None, None, "model"))
     find = jax.jit(lambda x, g: winograd.kernel_gradient(x, g, ((1, 1), (1, 1))), out_shardings=filters)
     return find.lower(images, jax.device_put(images, filters)).compile().as_text().count("all-gather(")
 
@@ -83,7 +84,7 @@ if __name__ == "__main__":
     assert kyeo.distribution.distribution() is None and np.isfinite(first).all()
     errors["after"] = float(np.abs(before.predict(X, verbose=0) - again.predict(X, verbose=0)).max())
 
-    errors["gathers"] = gathers(jax.P(None, None, None, "model"))
+    errors["gathers"] = gathers()
 
     # extremes along an axis that lies on several devices
     spread = X[:8, 0, 0].copy()
