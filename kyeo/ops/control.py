@@ -6,11 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kyeo.core.arrays import to_array
-from kyeo.core.errors import problem
+from kyeo.core.errors import describe, problem
 from kyeo.core.op import op
-from kyeo.core.parameters import checked
+from kyeo.core.parameters import MISTAKES, checked
+from kyeo.core.plain import in_plain_words, is_ours, plainly
 from kyeo.core.threaded import sealed, threaded
 from kyeo.core.variable import unwrap
 from kyeo.ops.outcomes import Outcomes, check_steps, of_shape, one_value, pair
@@ -133,6 +135,7 @@ def associative_scan(f: Function, elems: Any, reverse: bool = False, axis: int =
     >>> kyeo.ops.associative_scan(lambda a, b: a + b, kyeo.ops.arange(5)).tolist()
     [0, 1, 3, 6, 10]
     """
+    check_steps("ops.associative_scan", elems, axis=axis)
     if axis < 0:  # JAX turns the axis round before it counts it from the front
         axis += jnp.ndim(jax.tree.leaves(elems)[0])
     joined = Outcomes("ops.associative_scan").noted("f", f)
@@ -247,11 +250,25 @@ def vectorize(pyfunc: Function, *, excluded: Any = None, signature: str | None =
     if not callable(pyfunc):
         raise problem("`pyfunc` is not valid.", received=f"pyfunc={pyfunc!r}", expected="a function",
                       where="ops.vectorize", kind=TypeError)
+    try:
+        np.vectorize(pyfunc, signature=signature)  # which reads the signature now, where JAX does at the first call
+    except ValueError:
+        raise problem("`signature` is not valid.", received=f"signature={signature!r}", where="ops.vectorize",
+                      expected='names of axes in brackets, as in "(n),(n)->()"') from None
     inner = jnp.vectorize(sealed(pyfunc, "ops.vectorize"), excluded=set(excluded or ()), signature=signature)
 
+    @plainly
     @functools.wraps(pyfunc)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return inner(*jax.tree.map(unwrap, args), **jax.tree.map(unwrap, kwargs))
+        try:
+            return inner(*jax.tree.map(unwrap, args), **jax.tree.map(unwrap, kwargs))
+        except MISTAKES as error:
+            words = in_plain_words(error) if is_ours(error) else None
+            if words is None:
+                raise
+            received = ", ".join([describe(arg) for arg in args])
+            raise problem("The vectorized function cannot be applied to these arrays.", received=received,
+                          expected=words.text, fix=words.fix, where="ops.vectorize") from None
 
     return call
 

@@ -231,6 +231,7 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> jax.Array:
     [[2, 3], [5, 6]]
     """
     inputs = to_array(inputs)
+    _check_block("ops.slice", inputs, start_indices, f"shape={describe(shape)}", len(shape))
     sizes = [inputs.shape[i] - start_indices[i] if s == -1 else s for i, s in enumerate(shape)]
     return jax.lax.dynamic_slice(inputs, start_indices, sizes)
 
@@ -243,8 +244,17 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> jax.Array:
     >>> kyeo.ops.slice_update([1, 2, 3], [1], [9]).tolist()
     [1, 9, 3]
     """
-    inputs = to_array(inputs)
-    return jax.lax.dynamic_update_slice(inputs, to_array(updates).astype(inputs.dtype), start_indices)
+    inputs, updates = to_array(inputs), to_array(updates)
+    _check_block("ops.slice_update", inputs, start_indices, f"updates={describe(updates)}", updates.ndim)
+    return jax.lax.dynamic_update_slice(inputs, updates.astype(inputs.dtype), start_indices)
+
+
+def _check_block(where: str, inputs: jax.Array, starts: Any, block: str, axes: int) -> None:
+    """Refuse a block of more or fewer axes than the tensor it is of."""
+    if not len(starts) == axes == inputs.ndim:
+        raise problem("The block does not have as many axes as the tensor.", where=where,
+                      received=f"{describe(inputs)}, start_indices={describe(starts)}, {block}",
+                      expected=f"{inputs.ndim} axes, and as many numbers in `start_indices`")
 
 
 @op

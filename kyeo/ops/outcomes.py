@@ -138,20 +138,23 @@ def pair(where: str, name: str, value: Any, expected: str) -> Any:
 
 
 def one_value(where: str, name: str, value: Any, kind: str = "a boolean") -> Any:
-    """A single number; raises for anything else."""
-    if jax.tree.structure(value).num_leaves != 1 or jnp.shape(jax.tree.leaves(value)[0]) != ():
+    """A single number, a whole one where `kind` says "an integer"; raises for anything else."""
+    many = jax.tree.structure(value).num_leaves != 1 or jnp.shape(jax.tree.leaves(value)[0]) != ()
+    if many or (kind == "an integer" and not jnp.issubdtype(jnp.result_type(value), jnp.integer)):
         fix = "kyeo.ops.all or kyeo.ops.any make one of many" if kind == "a boolean" else None
-        raise problem(f"`{name}` is not one value.", received=_told(value), expected=f"{kind}, of shape ()",
-                      where=where, fix=fix, kind=TypeError)
+        raise problem(f"`{name}` is not {'one value' if many else kind}.", received=_told(value),
+                      expected=f"{kind}, of shape ()", where=where, fix=fix, kind=TypeError)
     return value
 
 
-def check_steps(where: str, xs: Any, length: int | None = None) -> None:
-    """Refuse arrays that do not have a first axis of the same size, `length` if that is given."""
+def check_steps(where: str, xs: Any, length: int | None = None, axis: int = 0) -> None:
+    """Refuse arrays that do not have an axis, the first or another one, of the same size, `length` if it is given."""
     shapes = [jnp.shape(x) for x in jax.tree.leaves(xs)]
     if not shapes and length is None:
         raise problem("There is nothing to go through.", received=xs, expected="arrays, or `length`", where=where)
-    sizes = [length] if length is not None else [shape[0] for shape in shapes[:1] if shape]
-    if any(not shape or differ(shape[0], sizes[0]) for shape in shapes):
-        wanted = "a first axis of the same size" if length is None else f"a first axis of size {length}, the `length`"
+    there = [-len(shape) <= axis < len(shape) for shape in shapes]
+    size = length if length is not None else shapes[0][axis] if there[0] else None
+    if not all(there) or any(differ(shape[axis], size) for shape in shapes):
+        which = "a first axis" if axis == 0 else f"an axis {axis}"
+        wanted = f"{which} of the same size" if length is None else f"{which} of size {length}, the `length`"
         raise problem("These arrays cannot be gone through together.", received=_told(xs), expected=wanted, where=where)
