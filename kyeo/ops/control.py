@@ -50,6 +50,9 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
     """
     notes = Outcomes("ops.switch")
     one_value("ops.switch", "index", index, "an integer")
+    if not jnp.issubdtype(jnp.result_type(*jax.tree.leaves(index)), jnp.integer):
+        raise problem("`index` is not an integer.", received=index, expected="an int, or an array of integers",
+                      where="ops.switch", kind=TypeError)
     if not branches or not all(callable(branch) for branch in branches):
         raise problem("`branches` is not valid.", received=f"branches={branches!r}", where="ops.switch",
                       expected="functions, at least one", kind=TypeError)

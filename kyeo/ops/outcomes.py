@@ -138,12 +138,11 @@ def pair(where: str, name: str, value: Any, expected: str) -> Any:
 
 
 def one_value(where: str, name: str, value: Any, kind: str = "a boolean") -> Any:
-    """A single number, a whole one where `kind` says "an integer"; raises for anything else."""
-    many = jax.tree.structure(value).num_leaves != 1 or jnp.shape(jax.tree.leaves(value)[0]) != ()
-    if many or (kind == "an integer" and not jnp.issubdtype(jnp.result_type(value), jnp.integer)):
+    """A single number; raises for anything else."""
+    if jax.tree.structure(value).num_leaves != 1 or jnp.shape(jax.tree.leaves(value)[0]) != ():
         fix = "kyeo.ops.all or kyeo.ops.any make one of many" if kind == "a boolean" else None
-        raise problem(f"`{name}` is not {'one value' if many else kind}.", received=_told(value),
-                      expected=f"{kind}, of shape ()", where=where, fix=fix, kind=TypeError)
+        raise problem(f"`{name}` is not one value.", received=_told(value), expected=f"{kind}, of shape ()",
+                      where=where, fix=fix, kind=TypeError)
     return value
 
 

@@ -137,7 +137,7 @@ ROWS = [f"{name}(F)" for name in UNARY_FLOAT] + [f"{name}(F, P)" for name in BIN
     associative_scan(lambda a, b: a + b, F) | associative_scan(lambda a, b: a * b, F, reverse=True, axis=1)
     while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * 2), (0, I))
     while_loop(lambda i: i < 9, lambda i: i + 2, 0)
-    while_loop(lambda i: i < 9, lambda i: i + 2, 0, maximum_iterations=2) | fori_loop(0, 3, lambda i, a: a + i, F)
+    while_loop(lambda i: i < 9, lambda i: i + 2, 0, maximum_iterations=2) | fori_loop(0, 3, lambda i, a: a + i, F) | fori_loop(0.0, 3.0, lambda i, a: a + i, F)
     custom_gradient(lambda a: (a * 2, lambda upstream: upstream * 10))(F) | one_hot([0, 2, -1, 5], 3)
     one_hot(J, 4, axis=1) | one_hot(I, 3, dtype='int32') | one_hot([[0, 1]], 2, axis=0)
     multi_hot([[0, 2], [1, 1]], 3) | multi_hot([0, 2], 4, dtype='int32') | multi_hot(J, num_classes=5)
