@@ -21,7 +21,9 @@ import numpy as np
 from kyeo.core.errors import describe, is_told, meant, problem
 from kyeo.core.plain import in_plain_words, is_ours, plainly
 
-__all__ = ["MISTAKES", "Check", "Checks", "checked", "checks_of", "explained", "is_misfit", "late_size", "misfit"]
+__all__ = [
+    "MISTAKES", "Check", "Checks", "checked", "checks_of", "explained", "general", "is_misfit", "late_size", "misfit",
+]
 
 MISTAKES = (  # of wrong arguments
     TypeError, ValueError, IndexError, AttributeError, NotImplementedError, OverflowError, ZeroDivisionError,
@@ -264,7 +266,8 @@ def explained(error: Exception, fn: Callable[..., Any], where: Any, args: tuple[
     return late_size(fn, where, args, kwargs) or error
 
 
-def _general(where: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:
+def general(where: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:
+    """The complaint about a call as a whole, where an array library failed with `error` and no argument is to blame."""
     received = [*map(describe, args), *(f"{name}={describe(value)}" for name, value in kwargs.items())]
     kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
     words = in_plain_words(error)
@@ -288,6 +291,6 @@ def checked(fn: Callable[P, R]) -> Callable[P, R]:
             better = explained(error, fn, where, args[is_method:], kwargs)
             if better is error and (is_method or is_told(error) or not is_ours(error)):
                 raise
-            raise (_general(where, args, kwargs, error) if better is error else better) from None
+            raise (general(where, args, kwargs, error) if better is error else better) from None
 
     return plainly(call)

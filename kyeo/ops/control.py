@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from kyeo.core.arrays import to_array
-from kyeo.core.errors import describe, problem
+from kyeo.core.errors import is_told, problem
 from kyeo.core.op import op
-from kyeo.core.parameters import MISTAKES, checked
-from kyeo.core.plain import in_plain_words, is_ours, plainly
+from kyeo.core.parameters import MISTAKES, checked, general
+from kyeo.core.plain import is_ours, plainly
 from kyeo.core.threaded import sealed, threaded
 from kyeo.core.variable import unwrap
 from kyeo.ops.outcomes import Outcomes, check_steps, of_shape, one_value, pair
@@ -266,12 +266,9 @@ def vectorize(pyfunc: Function, *, excluded: Any = None, signature: str | None =
         try:
             return inner(*jax.tree.map(unwrap, args), **jax.tree.map(unwrap, kwargs))
         except MISTAKES as error:
-            words = in_plain_words(error) if is_ours(error) else None
-            if words is None:
+            if is_told(error) or not is_ours(error):
                 raise
-            received = ", ".join([describe(arg) for arg in args])
-            raise problem("The vectorized function cannot be applied to these arrays.", received=received,
-                          expected=words.text, fix=words.fix, where="ops.vectorize") from None
+            raise general("ops.vectorize(...)", args, kwargs, error) from None
 
     return call
 

@@ -151,9 +151,9 @@ def check_steps(where: str, xs: Any, length: int | None = None, axis: int = 0) -
     shapes = [jnp.shape(x) for x in jax.tree.leaves(xs)]
     if not shapes and length is None:
         raise problem("There is nothing to go through.", received=xs, expected="arrays, or `length`", where=where)
-    there = [-len(shape) <= axis < len(shape) for shape in shapes]
-    size = length if length is not None else shapes[0][axis] if there[0] else None
-    if not all(there) or any(differ(shape[axis], size) for shape in shapes):
+    sizes = [shape[axis] for shape in shapes if -len(shape) <= axis < len(shape)]
+    asked = sizes[:1] if length is None else [length]
+    if len(sizes) < len(shapes) or any(differ(size, asked[0]) for size in sizes):
         which = "a first axis" if axis == 0 else f"an axis {axis}"
         wanted = f"{which} of the same size" if length is None else f"{which} of size {length}, the `length`"
         raise problem("These arrays cannot be gone through together.", received=_told(xs), expected=wanted, where=where)
