@@ -1,5 +1,6 @@
 """Names of number types, as Keras spells them."""
 
+import functools
 from typing import Any
 
 import jax
@@ -58,6 +59,7 @@ def array_dtype(dtype: Any) -> str:
     return jax.dtypes.canonicalize_dtype(name).name if name in ("int64", "uint64") else name
 
 
+@functools.cache  # NumPy puts a type's name together each time
 def is_float(dtype: Any) -> bool:
     """True for float16, bfloat16, float32, float64 and the float8 types."""
     return "float" in (dtype if isinstance(dtype, str) else np.dtype(dtype).name)

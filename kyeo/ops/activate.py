@@ -76,7 +76,11 @@ def celu(x: Any, alpha: float = 1.0) -> jax.Array:
     >>> kyeo.ops.celu([-1000.0, 2.0]).tolist()
     [-1.0, 2.0]
     """
-    x = to_array(x)
+    return _celu(to_array(x), alpha)
+
+
+@kernels.as_one()
+def _celu(x: jax.Array, alpha: Any) -> jax.Array:
     return kernels.maximum(x, 0.0) + alpha * jnp.expm1(kernels.minimum(x, 0.0) / alpha)
 
 
@@ -90,7 +94,11 @@ def gelu(x: Any, approximate: bool = True) -> jax.Array:
     >>> kyeo.ops.gelu([0.0, 100.0]).tolist()
     [0.0, 100.0]
     """
-    x = to_array(x)
+    return _gelu(to_array(x), approximate)
+
+
+@kernels.as_one(1)
+def _gelu(x: jax.Array, approximate: bool) -> jax.Array:
     if x.dtype == "float16":  # the square of 300 is infinite there, and the gradient NaN
         return nn.gelu(x.astype("float32"), approximate).astype("float16")
     return nn.gelu(x, approximate)
@@ -129,7 +137,11 @@ def soft_shrink(x: Any, threshold: float = 0.5) -> jax.Array:
     >>> kyeo.ops.soft_shrink([-2.0, 0.2, 2.0]).tolist()
     [-1.5, 0.0, 1.5]
     """
-    x = to_array(x)
+    return _soft_shrink(to_array(x), threshold)
+
+
+@kernels.as_one()
+def _soft_shrink(x: jax.Array, threshold: Any) -> jax.Array:
     return jnp.where(x > threshold, x - threshold, jnp.where(x >= -threshold, 0.0, x + threshold))
 
 
@@ -141,7 +153,11 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> jax.Array:
     >>> kyeo.ops.hard_shrink([-2.0, 0.2]).tolist()
     [-2.0, 0.0]
     """
-    x = to_array(x)
+    return _hard_shrink(to_array(x), threshold)
+
+
+@kernels.as_one()
+def _hard_shrink(x: jax.Array, threshold: Any) -> jax.Array:
     return jnp.where(jnp.abs(x) <= threshold, 0.0, x)
 
 
@@ -153,13 +169,17 @@ def threshold(x: Any, threshold: float, default_value: float) -> jax.Array:
     >>> kyeo.ops.threshold([-2.0, 2.0], 1.0, 0.0).tolist()
     [0.0, 2.0]
     """
-    x = to_array(x)
+    return _threshold(to_array(x), threshold, default_value)
+
+
+@kernels.as_one()
+def _threshold(x: jax.Array, threshold: Any, default_value: Any) -> jax.Array:
     return jnp.where(x <= threshold, default_value, x)
 
 
-def _in_float32(fn: Any, x: Any, axis: Any) -> jax.Array:
+@kernels.as_one(0, 2)
+def _in_float32(fn: Any, x: jax.Array, axis: Any) -> jax.Array:
     """Half precision computed in float32: a sum of hundreds of classes loses its last digits otherwise."""
-    x = to_array(x)
     if x.dtype in (jnp.float16, jnp.bfloat16):
         return fn(x.astype("float32"), axis=axis).astype(x.dtype)
     return fn(as_floats(x), axis=axis)
@@ -197,7 +217,7 @@ def log_softmax(x: Any, axis: Any = -1) -> jax.Array:
     >>> kyeo.ops.log_softmax([1000.0, 0.0]).tolist()
     [0.0, -1000.0]
     """
-    return _in_float32(nn.log_softmax, x, tuple_axis(axis))
+    return _in_float32(nn.log_softmax, to_array(x), tuple_axis(axis))
 
 
 @op
@@ -210,7 +230,12 @@ def sparsemax(x: Any, axis: int = -1) -> jax.Array:
     >>> kyeo.ops.sparsemax([2.0, 1.5, 0.0]).tolist()
     [0.75, 0.25, 0.0]
     """
-    z = jnp.moveaxis(as_floats(to_array(x)), axis, -1)
+    return _sparsemax(as_floats(to_array(x)), axis)
+
+
+@kernels.as_one(1)
+def _sparsemax(x: jax.Array, axis: int) -> jax.Array:
+    z = jnp.moveaxis(x, axis, -1)
     falling = -jnp.sort(-z, axis=-1)
     sums = jnp.cumsum(falling, axis=-1) - 1
     kept = falling > sums / jnp.arange(1, z.shape[-1] + 1)  # a prefix: those that stay above 0

@@ -10,7 +10,8 @@ from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
 from kyeo.core.scope import current
-from kyeo.ops.rows import sized_by_values
+from kyeo.ops.kernels.derivative import as_one
+from kyeo.ops.rows import operands, sized_by_values
 
 __all__ = [
     "argpartition", "diag", "diagonal", "isin", "nonzero", "select", "take", "take_along_axis", "tril", "triu",
@@ -18,6 +19,8 @@ __all__ = [
 ]
 
 Many = Sequence[Any]
+
+_taken = as_one("axis")(jnp.take)
 
 
 @op
@@ -28,7 +31,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
     >>> kyeo.ops.take([10, 20, 30], [2, 0]).tolist()
     [30, 10]
     """
-    return jnp.take(to_array(x), to_array(indices), axis)
+    return _taken(to_array(x), to_array(indices), axis=axis)
 
 
 @op
@@ -55,7 +58,7 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
                       expected="x1 and x2", where="ops.where")
     condition = to_array(condition)
     with sized_by_values("where", "give values for both: kyeo.ops.where(condition, x, 0)"):
-        return jnp.where(condition) if x1 is None else jnp.where(condition, to_array(x1), to_array(x2))
+        return jnp.where(condition) if x1 is None else jnp.where(condition, *operands(x1, x2))
 
 
 @op

@@ -14,6 +14,7 @@ from kyeo.core.errors import describe, one_of, problem
 from kyeo.core.op import op
 from kyeo.core.parameters import checked
 from kyeo.core.variable import unwrap
+from kyeo.ops.kernels.derivative import as_one
 
 __all__ = [
     "cast", "convert_to_numpy", "convert_to_tensor", "dtype", "get_item", "is_tensor", "ndim", "saturate_cast",
@@ -265,8 +266,12 @@ def scatter(indices: Any, values: Any, shape: Sequence[int]) -> jax.Array:
     >>> kyeo.ops.scatter([[0], [2], [2]], [1, 2, 3], (4,)).tolist()
     [1, 0, 5, 0]
     """
-    values = to_array(values)
-    return jnp.zeros(shape, values.dtype).at[tuple(jnp.moveaxis(to_array(indices), -1, 0))].add(values)
+    return _scattered(to_array(indices), to_array(values), tuple(shape))
+
+
+@as_one(2)
+def _scattered(indices: jax.Array, values: jax.Array, shape: Sequence[int]) -> jax.Array:
+    return jnp.zeros(shape, values.dtype).at[tuple(jnp.moveaxis(indices, -1, 0))].add(values)
 
 
 _WRITES = {None: "set", "add": "add", "max": "max", "min": "min", "mul": "multiply"}
@@ -287,9 +292,13 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     [11, 2, 33]
     """
     reduction = one_of("ops.scatter_update", _WRITES, reduction=reduction)
-    inputs = to_array(inputs)
-    places = inputs.at[tuple(jnp.transpose(to_array(indices)))]
-    return getattr(places, _WRITES[reduction])(to_array(updates).astype(inputs.dtype))
+    return _written(to_array(inputs), to_array(indices), to_array(updates), _WRITES[reduction])
+
+
+@as_one(3)
+def _written(inputs: jax.Array, indices: jax.Array, updates: jax.Array, how: str) -> jax.Array:
+    result: jax.Array = getattr(inputs.at[tuple(jnp.transpose(indices))], how)(updates.astype(inputs.dtype))
+    return result
 
 
 @op

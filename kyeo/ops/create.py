@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import array_dtype, is_float
@@ -14,6 +15,7 @@ from kyeo.core.op import op
 from kyeo.core.parameters import checked
 from kyeo.core.scope import current
 from kyeo.ops.core import convert_to_tensor
+from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.rows import dtype_or_own
 
 __all__ = [
@@ -22,6 +24,14 @@ __all__ = [
 ]
 
 Shape = int | Sequence[int]
+
+# JAX makes them of a number that it first makes an array of: 3 x 4 zeros 145 -> 29 us.
+_zeros, _ones = as_one(0, 1)(jnp.zeros), as_one(0, 1)(jnp.ones)
+_full, _eye = as_one(0, 2)(jnp.full), as_one(0, 1, 2, 3)(jnp.eye)
+
+
+def _sizes(shape: Shape) -> Any:
+    return tuple(shape) if isinstance(shape, (list, np.ndarray)) else shape
 
 
 @op
@@ -54,7 +64,7 @@ def zeros(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.zeros((2,)).tolist()
     [0.0, 0.0]
     """
-    return jnp.zeros(shape, array_dtype(dtype))
+    return _zeros(_sizes(shape), array_dtype(dtype))
 
 
 @checked
@@ -65,7 +75,7 @@ def ones(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.ones((2,)).tolist()
     [1.0, 1.0]
     """
-    return jnp.ones(shape, array_dtype(dtype))
+    return _ones(_sizes(shape), array_dtype(dtype))
 
 
 @checked
@@ -76,7 +86,7 @@ def empty(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.empty((2,)).shape
     (2,)
     """
-    return jnp.empty(shape, array_dtype(dtype))
+    return _zeros(_sizes(shape), array_dtype(dtype))
 
 
 @op
@@ -87,7 +97,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.full((2,), 7).tolist()
     [7.0, 7.0]
     """
-    return jnp.full(shape, to_array(fill_value), array_dtype(dtype))
+    return _full(_sizes(shape), fill_value if type(fill_value) is float else to_array(fill_value), array_dtype(dtype))
 
 
 @op
@@ -214,7 +224,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Arra
     """
     _count("ops.eye", "N", N)
     _count("ops.eye", "M", M)
-    return jnp.eye(N, M, k, array_dtype(dtype))
+    return _eye(N, M, k, array_dtype(dtype))
 
 
 @checked

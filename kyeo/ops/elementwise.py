@@ -11,7 +11,7 @@ from kyeo.core.errors import describe, problem
 from kyeo.core.op import op
 from kyeo.ops import kernels
 from kyeo.ops.kernels import as_one
-from kyeo.ops.rows import Function, binary, bits, unary
+from kyeo.ops.rows import Function, binary, bits, operands, unary
 
 __all__ = [
     "abs", "absolute", "add", "allclose", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
@@ -37,15 +37,19 @@ def _in_floats(fn: Function) -> Function:
     return wide
 
 
-def _ldexp(x1: jax.Array, x2: jax.Array) -> jax.Array:
+def _ldexp(x1: Any, x2: Any) -> jax.Array:
+    x2 = to_array(x2)
     if not jnp.issubdtype(x2.dtype, jnp.integer):
         raise problem("The exponent of 2 is an integer.", received=f"x2: {describe(x2)}", expected="an array of ints",
                       where="ops.ldexp", kind=TypeError)
     return jnp.ldexp(x1, x2)
 
 
-def _power(x1: jax.Array, x2: jax.Array) -> jax.Array:
+def _power(x1: Any, x2: Any) -> jax.Array:
     """x1 to the power of x2, in the type of both: of a number that is known, JAX would not count the type."""
+    if type(x2) is int:
+        return jnp.power(x1, x2)
+    x1, x2 = to_array(x1), to_array(x2)
     x1 = x1 if x2.weak_type else x1.astype(jnp.result_type(x1, x2))
     if not jnp.issubdtype(x2.dtype, jnp.floating):
         return jnp.power(x1, x2)
@@ -190,7 +194,7 @@ def clip(x: Any, x_min: Any, x_max: Any) -> jax.Array:
     """
     x = to_array(x)
     x = x.astype("int32") if x.dtype == bool else x
-    low, high = (bound if bound is None else to_array(_within(bound, x.dtype)) for bound in (x_min, x_max))
+    low, high = (bound if bound is None else operands(x, _within(bound, x.dtype))[1] for bound in (x_min, x_max))
     return jnp.clip(x, low, high)
 
 

@@ -11,7 +11,7 @@ from kyeo.core.arrays import as_floats, to_array
 from kyeo.core.errors import no_more, positive_int, problem
 from kyeo.core.op import op
 from kyeo.core.settings import settings
-from kyeo.ops.kernels import at_unit_length
+from kyeo.ops.kernels import as_one, at_unit_length
 from kyeo.ops.rows import tuple_axis
 
 __all__ = ["batch_normalization", "layer_normalization", "moments", "normalize", "rms_normalization"]
@@ -37,6 +37,7 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
     return tuple(jnp.clip(v, -most, most).astype(x.dtype) for v in found)
 
 
+@as_one()
 def _affine(x: jax.Array, mean: Any, variance: Any, scale: Any, offset: Any, epsilon: float) -> jax.Array:
     """(x - mean) / sqrt(variance + epsilon) * scale + offset, as one multiplication and one addition of x."""
     factor = lax.rsqrt(variance + epsilon)
@@ -57,22 +58,24 @@ def batch_normalization(
     >>> kyeo.ops.batch_normalization([[3.0]], [1.0], [4.0], axis=-1, epsilon=0.0).tolist()
     [[1.0]]
     """
-    x = to_array(x)
+    return _along(to_array(x), _arrays(mean, variance, scale, offset), axis, epsilon)
+
+
+@as_one(2)
+def _along(x: jax.Array, numbers: Sequence[Any], axis: int, epsilon: Any) -> jax.Array:
     shape = [1] * x.ndim
     shape[axis] = -1
-    mean, variance, offset, scale = (
-        None if v is None else to_array(v).reshape(shape) for v in (mean, variance, offset, scale))
+    mean, variance, scale, offset = (None if v is None else v.reshape(shape) for v in numbers)
     return _affine(x, mean, variance, scale, offset, epsilon)
 
 
-def _prepare(x: Any, weights: Sequence[Any], axis: Any) -> tuple[jax.Array, Any, tuple[int, ...], list[Any]]:
+def _prepare(x: jax.Array, weights: Sequence[Any], axis: Any) -> tuple[jax.Array, Any, tuple[int, ...], list[Any]]:
     """x in float32 at least, its own dtype, the axes in order, and weights shaped to broadcast over them."""
-    x = to_array(x)
     x, dtype = x.astype(jnp.promote_types(x.dtype, jnp.float32)), x.dtype
     x = x if x.ndim else x[None]
     axes = tuple(sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)))
     shape = [size if i in axes else 1 for i, size in enumerate(x.shape)]
-    arrays = [None if w is None else to_array(w).astype(x.dtype) for w in weights]
+    arrays = [None if w is None else w.astype(x.dtype) for w in weights]
     fits = (0, x.ndim) if axes != (x.ndim - 1,) else range(x.ndim + 1)  # what broadcasts as it is
     return x, dtype, axes, [w if w is None or w.ndim in fits else w.reshape(shape) for w in arrays]
 
@@ -94,9 +97,21 @@ def layer_normalization(
         raise problem("`rms_scaling` divided by the wrong number.", received="rms_scaling=True",
                       where="ops.layer_normalization", fix="use kyeo.ops.rms_normalization")
     no_more("ops.layer_normalization", kwargs)
-    x, dtype, axes, (gamma, beta) = _prepare(x, (gamma, beta), axis)
+    return _standardized(to_array(x), _arrays(gamma, beta), tuple_axis(axis), _least(epsilon))
+
+
+def _arrays(*given: Any) -> list[jax.Array | None]:
+    return [None if one is None else to_array(one) for one in given]
+
+
+def _least(epsilon: float | None) -> float:
+    return settings.epsilon if epsilon is None else epsilon
+
+
+@as_one(2)
+def _standardized(x: jax.Array, weights: Sequence[Any], axis: Any, epsilon: Any) -> jax.Array:
+    x, dtype, axes, (gamma, beta) = _prepare(x, weights, axis)
     mean, variance = jnp.mean(x, axes, keepdims=True), jnp.var(x, axes, keepdims=True)
-    epsilon = settings.epsilon if epsilon is None else epsilon
     return _affine(x, mean, variance, gamma, beta, epsilon).astype(dtype)
 
 
@@ -110,8 +125,12 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
     >>> kyeo.ops.rms_normalization([3.0, 3.0]).round(3).tolist()
     [1.0, 1.0]
     """
-    x, dtype, axes, (scale,) = _prepare(x, (scale,), axis)
-    epsilon = settings.epsilon if epsilon is None else epsilon
+    return _of_mean_square_one(to_array(x), _arrays(scale), tuple_axis(axis), _least(epsilon))
+
+
+@as_one(2)
+def _of_mean_square_one(x: jax.Array, weights: Sequence[Any], axis: Any, epsilon: Any) -> jax.Array:
+    x, dtype, axes, (scale,) = _prepare(x, weights, axis)
     out = x * lax.rsqrt(jnp.mean(jnp.square(x), axes, keepdims=True) + epsilon)
     return (out if scale is None else out * scale).astype(dtype)
 
@@ -125,7 +144,7 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
     [0.6000000238418579, 0.800000011920929]
     """
     order = positive_int("ops.normalize", order=order)
-    x, epsilon, axis = as_floats(to_array(x)), settings.epsilon if epsilon is None else epsilon, tuple_axis(axis)
+    x, epsilon, axis = as_floats(to_array(x)), _least(epsilon), tuple_axis(axis)
     x = x if x.ndim else x[None]
     if order == 2:
         return at_unit_length(x, axis, 1 / epsilon if epsilon else float("inf"))

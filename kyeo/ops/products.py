@@ -9,11 +9,14 @@ from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
 from kyeo.core.op import op
 from kyeo.ops.agree import agreed, spelled
+from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.rows import binary
 
 __all__ = [
     "cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "trace", "vdot",
 ]
+
+_summed = as_one(0, "optimize", "precision", "preferred_element_type")(jnp.einsum)
 
 dot = binary(
     "dot", jnp.dot, "Sum over the last axis of x1 and the last but one of x2.", "[1, 2], [3, 4]", "11")
@@ -59,7 +62,7 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
     """
     arrays = [to_array(x) for x in operands]
     arrays = [*agreed(spelled(subscripts, *arrays), *arrays)]
-    return jnp.einsum(subscripts, *arrays, **{"preferred_element_type": _wide(*arrays), **kwargs})
+    return _summed(subscripts, *arrays, **{"preferred_element_type": _wide(*arrays), **kwargs})
 
 
 @op

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from kyeo.core.arrays import to_array
 from kyeo.core.errors import problem
+from kyeo.ops.kernels.derivative import as_one
 from kyeo.ops.kernels.settled import of_settled
 from kyeo.ops.rows import Function, differ, named_op
 
@@ -45,9 +46,11 @@ _ARGUMENTS = """
 def _segments(name: str, fn: Function, text: str, result: str) -> Segments:
     """A row `fn(data, ids, number)`; `result` is that of 1, 2, 4 in the segments 0, 0, 1."""
 
+    whole = as_one(2, "indices_are_sorted")(fn)
+
     def row(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> jax.Array:
         data, ids = _checked(data, segment_ids, num_segments, name)
-        return fn(data, ids, num_segments, indices_are_sorted=sorted)
+        return whole(data, ids, num_segments, indices_are_sorted=sorted)
 
     return named_op(row, name, text + _ARGUMENTS.rstrip(), "[1, 2, 4], [0, 0, 1], num_segments=2", result)
 

@@ -74,7 +74,13 @@ def as_one(*fixed: int | str) -> Callable[[F], F]:
 
         @functools.wraps(formula)
         def call(*args: Any, **kwargs: Any) -> Any:
-            return formula(*args, **kwargs) if _is_traced((args, kwargs)) else alone(*args, **kwargs)
+            if _is_traced((args, kwargs)):
+                return formula(*args, **kwargs)
+            try:
+                hash((*[args[i] for i in numbers if i < len(args)], *map(kwargs.get, names)))
+            except TypeError:  # a size that is an array, known but not hashable
+                return formula(*args, **kwargs)
+            return alone(*args, **kwargs)
 
         return cast(F, call)
 
