@@ -30,7 +30,8 @@ __all__ = [
 def _in_floats(fn: Function) -> Function:
     """fn of two arrays, integers and booleans as floats of the width that promotion gives them."""
     @as_one()
-    def wide(x1: jax.Array, x2: jax.Array) -> jax.Array:
+    def wide(x1: Any, x2: Any) -> jax.Array:
+        x1, x2 = to_array(x1), to_array(x2)
         dtype = jnp.result_type(x1.dtype, x2.dtype, float)
         return fn(x1.astype(dtype), x2.astype(dtype))
 
