@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from kyeo.core.arrays import to_array
 from kyeo.core.dtypes import array_dtype, is_float
@@ -28,10 +27,6 @@ Shape = int | Sequence[int]
 # JAX makes them of a number that it first makes an array of: 3 x 4 zeros 145 -> 29 us.
 _zeros, _ones = as_one(0, 1)(jnp.zeros), as_one(0, 1)(jnp.ones)
 _full, _eye = as_one(0, 2)(jnp.full), as_one(0, 1, 2, 3)(jnp.eye)
-
-
-def _sizes(shape: Shape) -> Any:
-    return tuple(shape) if isinstance(shape, (list, np.ndarray)) else shape
 
 
 @op
@@ -64,7 +59,7 @@ def zeros(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.zeros((2,)).tolist()
     [0.0, 0.0]
     """
-    return _zeros(_sizes(shape), array_dtype(dtype))
+    return _zeros(shape, array_dtype(dtype))
 
 
 @checked
@@ -75,7 +70,7 @@ def ones(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.ones((2,)).tolist()
     [1.0, 1.0]
     """
-    return _ones(_sizes(shape), array_dtype(dtype))
+    return _ones(shape, array_dtype(dtype))
 
 
 @checked
@@ -86,7 +81,7 @@ def empty(shape: Shape, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.empty((2,)).shape
     (2,)
     """
-    return _zeros(_sizes(shape), array_dtype(dtype))
+    return _zeros(shape, array_dtype(dtype))
 
 
 @op
@@ -97,7 +92,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None) -> jax.Array:
     >>> kyeo.ops.full((2,), 7).tolist()
     [7.0, 7.0]
     """
-    return _full(_sizes(shape), fill_value if type(fill_value) is float else to_array(fill_value), array_dtype(dtype))
+    return _full(shape, fill_value if type(fill_value) is float else to_array(fill_value), array_dtype(dtype))
 
 
 @op

@@ -37,7 +37,6 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
     return tuple(jnp.clip(v, -most, most).astype(x.dtype) for v in found)
 
 
-@as_one()
 def _affine(x: jax.Array, mean: Any, variance: Any, scale: Any, offset: Any, epsilon: float) -> jax.Array:
     """(x - mean) / sqrt(variance + epsilon) * scale + offset, as one multiplication and one addition of x."""
     factor = lax.rsqrt(variance + epsilon)
