@@ -16,6 +16,7 @@ from kyeo.core.naming import is_kyeos
 from kyeo.core.plain import plainly, warn
 from kyeo.core.tracing import step_by_step
 from kyeo.core.variable import Variable, pure, unwrap
+from kyeo.optimizers.alike import places_alike, run_alike
 from kyeo.optimizers.state import _OptimizerState
 from kyeo.optimizers.support import branch, clip_by_global_norm, clip_by_norm, one_step
 from kyeo.optimizers.together import parts, places_of_small, run_together
@@ -190,15 +191,20 @@ class Optimizer(_OptimizerState):
 
     def _update_all(self, grads: list[jax.Array], variables: list[Variable], rate: jax.Array) -> None:
         update = step_by_step(self.update_step) if is_kyeos(type(self).update_step) else self.update_step
-        traced = isinstance(grads[0], jax.core.Tracer)
-        small = places_of_small(variables) if traced and self._by_element and is_kyeos(type(self)) else []
+        shares = isinstance(grads[0], jax.core.Tracer) and self._by_element and is_kyeos(type(self))
+        small = places_of_small(variables) if shares else []
+        alike = places_alike(variables, small) if shares else []
+        apart = {*small, *(i for places in alike for i in places)}
         for i, (gradient, variable) in enumerate(zip(grads, variables)):
-            if i not in small:
+            if i not in apart:
                 update(gradient, variable, rate)
+        boxes = [[variable, *self._slots.get(variable, ())] for variable in variables]
+        for places in alike:
+            run_alike(update, [boxes[i] for i in places], [grads[i] for i in places], rate)
         for part in parts(small):
             some = [variables[i] for i in part]
-            boxes = [box for variable in some for box in (variable, *self._slots.get(variable, ()))]
-            run_together(functools.partial(_update_each, update, some), boxes, [grads[i] for i in part], rate)
+            run_together(functools.partial(_update_each, update, some), [box for i in part for box in boxes[i]],
+                         [grads[i] for i in part], rate)
 
     def _clip(self, grads: list[jax.Array]) -> list[jax.Array]:
         if self.clipnorm:

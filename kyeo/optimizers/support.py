@@ -24,9 +24,12 @@ _shared: ContextVar[dict[Any, Any] | None] = ContextVar("kyeo_step_scalars", def
 
 
 @contextmanager
-def one_step() -> Iterator[None]:
-    """Within the block the `once_a_step` scalars are computed once; nothing of them is kept after it."""
-    token = _shared.set({})
+def one_step(inside: bool = False) -> Iterator[None]:
+    """Within the block the `once_a_step` scalars are computed once; nothing of them is kept after it.
+
+    `inside`: it is a part of such a block, whose scalars are known in it too.
+    """
+    token = _shared.set(dict(_shared.get() or {}) if inside else {})
     try:
         yield
     finally:

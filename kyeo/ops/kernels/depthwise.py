@@ -5,10 +5,21 @@ import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from kyeo.ops.kernels.derivative import own_gradient
-from kyeo.ops.kernels.windows import Pads, Sizes, pads_of_transpose, slices, spans, spread
+from kyeo.ops.kernels.windows import (
+    Pads,
+    Sizes,
+    covered,
+    padded,
+    pads_of_transpose,
+    places,
+    slices,
+    spans,
+    spread,
+)
 
 __all__ = ["depthwise", "weighted_sum"]
 
@@ -55,18 +66,20 @@ def depthwise_backward(strides, pads, dilation, saved, g):
     else:
         taps = kernel.reshape(-1, kernel.shape[-1])
         dx = spread([g * tap for tap in taps], window, strides, pads, x.shape[1:-1])
-    parts = slices(x, 0, window, strides, pads, dilation)
-    return lax.optimization_barrier(dx), sums_of_products(parts, g).astype(kernel.dtype).reshape(kernel.shape)
+    dk = sums_of_products(x, g, window, strides, pads, dilation)
+    return lax.optimization_barrier(dx), dk.astype(kernel.dtype).reshape(kernel.shape)
 
 
 depthwise.defvjp(depthwise_forward, depthwise_backward)
 
 
-def sums_of_products(parts: Sequence[Array], g: Array) -> Array:
-    """For each part and channel the sum of part * g over all other axes: shape (parts, channels).
+def sums_of_products(x: Array, g: Array, window: Sizes, strides: Sizes, pads: Pads, dilation: Sizes) -> Array:
+    """For each place of a window and each channel the sum over all windows of the element there times the window's g:
+    shape (places, channels).
 
     XLA's reduction of a product is slow on a CPU; a first sum over slices of the batch is plain arithmetic, and
-    what it leaves is small enough to write out.
+    what it leaves is small enough to write out. A loop over the places: as many kernels instead, of which none is like
+    another, were 280 of those of EfficientNetB0.
     """
     wide = jnp.promote_types(g.dtype, jnp.float32)
     count = math.gcd(PARTIAL, g.shape[0]) if isinstance(g.shape[0], int) else 1
@@ -74,6 +87,14 @@ def sums_of_products(parts: Sequence[Array], g: Array) -> Array:
     def cut(a: Array) -> list[Array]:
         return jnp.split(a.astype(wide), count) if count > 1 else [a.astype(wide)]
 
-    others = cut(g)
-    partial = [functools.reduce(jnp.add, map(jnp.multiply, cut(part), others)) for part in parts]
-    return lax.optimization_barrier(jnp.stack(partial)).sum(tuple(range(1, g.ndim)))
+    x = padded(x, pads)
+    lengths = (x.shape[0], *covered(g.shape[1:-1], strides), x.shape[-1])
+
+    def of_place(offset: Array) -> Array:
+        offset, own = lax.optimization_barrier((offset, g))  # else the parts of g are copied before the loop
+        part = lax.dynamic_slice(x, (0, *offset, 0), lengths)
+        part = lax.slice(part, (0,) * x.ndim, lengths, (1, *strides, 1))
+        partial = functools.reduce(jnp.add, map(jnp.multiply, cut(part), cut(own)))
+        return lax.optimization_barrier(partial).sum(tuple(range(g.ndim - 1)))
+
+    return lax.map(of_place, np.multiply(list(places(window)), dilation).astype("int32"))

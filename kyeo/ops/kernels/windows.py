@@ -11,8 +11,8 @@ from jax import Array, lax
 from kyeo.core.scope import current
 
 __all__ = [
-    "Pads", "Sizes", "fitted", "interleave", "on_cpu", "output_size", "padded", "pads_of", "pads_of_transpose",
-    "places", "same_pads", "side_by_side", "slices", "spans", "spread", "static", "without",
+    "Pads", "Sizes", "covered", "fitted", "interleave", "on_cpu", "output_size", "padded", "pads_of",
+    "pads_of_transpose", "places", "same_pads", "side_by_side", "slices", "spans", "spread", "static", "without",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
@@ -77,6 +77,11 @@ def padded(x: Array, pads: Sequence[tuple[int, int]], fill: Any = 0) -> Array:
     return lax.pad(x, jnp.array(fill, x.dtype), [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
 
 
+def covered(outs: Sequence[int], strides: Sizes) -> Sizes:
+    """Over how many elements those at the same place of so many windows lie, on each axis."""
+    return tuple(max(n - 1, 0) * s + min(n, 1) for n, s in zip(outs, strides))
+
+
 def slices(x: Array, fill: Any, window: Sizes, strides: Sizes, pads: Pads,
            dilation: Sizes | None = None) -> list[Array]:
     """One array per place in the window: that element of every window, `fill` in the padding."""
@@ -86,7 +91,7 @@ def slices(x: Array, fill: Any, window: Sizes, strides: Sizes, pads: Pads,
 
     def at(place: Sizes) -> Array:
         offset = [k * d for k, d in zip(place, dilation)]
-        ends = tuple(o + max(n - 1, 0) * s + min(n, 1) for o, n, s in zip(offset, outs, strides))
+        ends = tuple(o + n for o, n in zip(offset, covered(outs, strides)))
         return lax.slice(x, (0, *offset, 0), (x.shape[0], *ends, x.shape[-1]), (1, *strides, 1))
 
     return list(map(at, places(window)))

@@ -232,6 +232,8 @@ def _weighted(matrix: np.ndarray, parts: list[Array], axis: int) -> Array:
 
     With the zeros, in one expression: XLA makes one loop of it, and of sums put together one with a condition inside.
     """
-    column = [-1 if at == axis else 1 for at in range(parts[0].ndim + 1)]
-    first, *others = [jnp.expand_dims(part, axis) * matrix[:, at].reshape(column) for at, part in enumerate(parts)]
-    return sum(others, first)
+    shape = (*parts[0].shape[:axis], len(matrix), *parts[0].shape[axis:])
+    others = [at for at in range(len(shape)) if at != axis]
+    first, *rest = [lax.broadcast_in_dim(part, shape, others) * lax.broadcast_in_dim(column, shape, (axis,))
+                    for part, column in zip(parts, matrix.T)]
+    return sum(rest, first)
