@@ -217,3 +217,14 @@ def test_conv_transpose_as_lax(shape, window, filters, strides, pads, dilation):
     batch = jax.ShapeDtypeStruct((export.symbolic_shape("b")[0], *shape[1:]), "float32")
     gradients = jax.eval_shape(jax.grad(lambda x, kernel: ours(x, kernel).sum(), (0, 1)), batch, kernel)
     assert [g.shape for g in gradients] == [batch.shape, kernel.shape]
+
+
+def test_a_larger_window_for_each_channel_has_no_more_gradients_to_compile():
+    def size(window):
+        x, kernel = draw((8, 16, 16, 4)), draw((window, window, 1, 4), 1)
+        gradient = jax.grad(lambda k: conv(x, k, (1, 1), "same", (1, 1), 4).sum())
+        text = jax.jit(gradient).lower(kernel).as_text()
+        assert "stablehlo.while" in text
+        return text.split("stablehlo.while")[1].count("stablehlo.multiply")
+
+    assert size(3) == size(7)

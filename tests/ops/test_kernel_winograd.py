@@ -232,3 +232,9 @@ def test_not_with_distances_between_the_taps(monkeypatch):
 def test_width_of_vectors(flags, wide, monkeypatch):
     monkeypatch.setattr(processor, "description", lambda: f"model name: A\nflags: {flags}")
     assert processor.has_wide_vectors() is wide
+
+
+def test_sums_at_the_points_are_written_without_detours():
+    parts = [jnp.ones((2, 3)) for _ in range(6)]
+    text = jax.jit(lambda parts: winograd._weighted(winograd._matrices().of_input, parts, 1)).lower(parts).as_text()
+    assert text.count("stablehlo.broadcast_in_dim") == 12 and "reshape" not in text
