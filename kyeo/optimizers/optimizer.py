@@ -198,13 +198,16 @@ class Optimizer(_OptimizerState):
         for i, (gradient, variable) in enumerate(zip(grads, variables)):
             if i not in apart:
                 update(gradient, variable, rate)
-        boxes = [[variable, *self._slots.get(variable, ())] for variable in variables]
         for places in alike:
-            run_alike(update, [boxes[i] for i in places], [grads[i] for i in places], rate)
+            run_alike(update, [self._with_slots(variables[i]) for i in places], [grads[i] for i in places], rate)
         for part in parts(small):
             some = [variables[i] for i in part]
-            run_together(functools.partial(_update_each, update, some), [box for i in part for box in boxes[i]],
-                         [grads[i] for i in part], rate)
+            boxes = [box for variable in some for box in self._with_slots(variable)]
+            run_together(functools.partial(_update_each, update, some), boxes, [grads[i] for i in part], rate)
+
+    def _with_slots(self, variable: Variable) -> list[Variable]:
+        """A weight and what the rule keeps for it."""
+        return [variable, *self._slots.get(variable, ())]
 
     def _clip(self, grads: list[jax.Array]) -> list[jax.Array]:
         if self.clipnorm:

@@ -8,36 +8,24 @@ from kyeo import optimizers
 from kyeo.core.variable import Variable
 from kyeo.optimizers import optimizer as module
 from kyeo.optimizers.alike import places_alike
-from tests.rooms.test_small_weights import CASES, stepped
+from tests.rooms.test_small_weights import CASES, built, built_for, stepped
 
 SIZES = [(4, 3), (5,), (4, 3), (5,), (2,), (5,), (4, 3), (5,)]
 
 
-def built(optimizer):
-    random = np.random.default_rng(0)
-    weights = [Variable(random.normal(size=size).astype("float32")) for size in SIZES]
-    optimizer.build(weights)
-    return optimizer, weights, [random.normal(size=(3, *size)).astype("float32") for size in SIZES]
-
-
-def made(name, options):
-    return getattr(optimizers, name)(**{key: value(optimizers) if callable(value) else value
-                                        for key, value in options.items()})
-
-
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda case: case if isinstance(case, str) else "-".join(case))
 def test_the_numbers_are_those_of_each_by_itself(name, options, monkeypatch):
-    found, text = stepped(*built(made(name, options)))
+    found, text = stepped(*built(name, options, SIZES))
     assert text.count("func.func private @updated") == 2 * getattr(optimizers, name)._by_element
     monkeypatch.setattr(module, "places_alike", lambda variables, apart: [])
-    wanted, text = stepped(*built(made(name, options)))
+    wanted, text = stepped(*built(name, options, SIZES))
     assert "@updated" not in text
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-6, atol=1e-7)
 
 
 def test_what_all_share_is_computed_once():
-    _, text = stepped(*built(optimizers.Adam()))
+    _, text = stepped(*built_for(SIZES, optimizers.Adam()))
     assert text.count("stablehlo.power") == 2  # both corrections, outside of the functions
 
 
@@ -62,14 +50,14 @@ def test_a_rule_of_the_users_own_is_run_for_each():
             self.calls += 1
             super().update_step(gradient / 2, variable, learning_rate)
 
-    optimizer, weights, gradients = built(Halves())
+    optimizer, weights, gradients = built_for(SIZES, Halves())
     _, text = stepped(optimizer, weights, gradients)
     assert "@updated" not in text and optimizer.calls >= len(SIZES)
 
 
 def test_without_a_program_each_is_updated_as_it_stands(monkeypatch):
     monkeypatch.setattr(module, "run_alike", None)
-    optimizer, weights, gradients = built(optimizers.SGD(1.0))
+    optimizer, weights, gradients = built_for(SIZES, optimizers.SGD(1.0))
     before = [w.numpy() for w in weights]
     optimizer.apply([g[0] for g in gradients], weights)
     for one, other, gradient in zip(weights, before, gradients, strict=True):
@@ -77,7 +65,7 @@ def test_without_a_program_each_is_updated_as_it_stands(monkeypatch):
 
 
 def test_functions_of_the_step_can_be_differentiated():
-    optimizer, weights, gradients = built(optimizers.SGD(0.5))
+    optimizer, weights, gradients = built_for(SIZES, optimizers.SGD(0.5))
 
     def moved(grads):
         new, _ = optimizer.stateless_apply([v.value for v in optimizer.variables], grads, [w.value for w in weights])

@@ -18,13 +18,16 @@ CASES = [(name, options) for name, rows in ROWS.items() if hasattr(optimizers, n
 CASES += [("Adam", options) for options in SHARED[1:]] + [("Adam", {"weight_decay": 0.1})]
 
 
-def built(name, options):
+def built(name, options, sizes=SIZES):
     options = {key: value(optimizers) if callable(value) else value for key, value in options.items()}
+    return built_for(sizes, getattr(optimizers, name)(**options))
+
+
+def built_for(sizes, optimizer):
     random = np.random.default_rng(0)
-    weights = [Variable(random.normal(size=size).astype("float32")) for size in SIZES]
-    optimizer = getattr(optimizers, name)(**options)
+    weights = [Variable(random.normal(size=size).astype("float32")) for size in sizes]
     optimizer.build(weights)
-    return optimizer, weights, [random.normal(size=(3, *size)).astype("float32") for size in SIZES]
+    return optimizer, weights, [random.normal(size=(3, *size)).astype("float32") for size in sizes]
 
 
 def stepped(optimizer, weights, gradients):

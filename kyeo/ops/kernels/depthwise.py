@@ -79,8 +79,8 @@ def sums_of_products(x: Array, g: Array, window: Sizes, strides: Sizes, pads: Pa
 
     XLA's reduction of a product is slow on a CPU; a first sum over slices of the batch is plain arithmetic, and
     what it leaves is small enough to write out. A loop over the places: else each is a kernel of its own to compile,
-    280 of EfficientNetB0's. Measured on two cores of an AMD EPYC, windows of 3x3 and 5x5 with all gradients: 0.8 -> 0.5
-    and 1.7 -> 0.6 s of processor time to compile, steps 0.84 to 1.07 of the time in twelve of fourteen shapes.
+    288 of EfficientNetB0's. Measured on two cores of an AMD EPYC, windows of 3x3 and 5x5 with all gradients: 0.8 -> 0.5
+    and 1.7 -> 0.6 s of processor time to compile, steps 0.84 to 1.07 of the time in thirteen of fourteen shapes.
     """
     wide = jnp.promote_types(g.dtype, jnp.float32)
     count = math.gcd(PARTIAL, g.shape[0]) if isinstance(g.shape[0], int) else 1

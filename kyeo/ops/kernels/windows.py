@@ -87,11 +87,11 @@ def slices(x: Array, fill: Any, window: Sizes, strides: Sizes, pads: Pads,
     """One array per place in the window: that element of every window, `fill` in the padding."""
     dilation = dilation or (1,) * len(window)
     outs = tuple(map(output_size, x.shape[1:-1], spans(window, dilation), strides, pads))
-    x = padded(x, pads, fill)
+    x, lengths = padded(x, pads, fill), covered(outs, strides)
 
     def at(place: Sizes) -> Array:
         offset = [k * d for k, d in zip(place, dilation)]
-        ends = tuple(o + n for o, n in zip(offset, covered(outs, strides)))
+        ends = tuple(o + n for o, n in zip(offset, lengths))
         return lax.slice(x, (0, *offset, 0), (x.shape[0], *ends, x.shape[-1]), (1, *strides, 1))
 
     return list(map(at, places(window)))
