@@ -4,7 +4,7 @@ import functools
 import pathlib
 import platform
 
-__all__ = ["computes_in", "cpu_quota", "description", "has_wide_vectors"]
+__all__ = ["computes_in", "cpu_quota", "description", "has_wide_products", "has_wide_vectors", "second_cache"]
 
 # Words among the processor's abilities, of which any one means that it multiplies in that type.
 _ABLE = {
@@ -38,6 +38,27 @@ def computes_in(dtype: str) -> bool | None:
 def has_wide_vectors() -> bool | None:
     """Whether the processor computes with vectors of 512 bits; None where nobody says."""
     return _is_able({"avx512f"})
+
+
+def has_wide_products() -> bool | None:
+    """Whether it also multiplies 512 bits at once; None where nobody says. AMD's Zen 4 does it in two halves."""
+    known = set(description().split())
+    in_halves = "AMD" in known and "avx_vnni" not in known  # which came with Zen 5
+    return has_wide_vectors() and not in_halves
+
+
+@functools.cache
+def second_cache(folder: str = "/sys/devices/system/cpu/cpu0/cache") -> int | None:
+    """The bytes of a core's second cache; None where nobody says.
+
+    Args:
+        folder: where the system tells of a core's caches.
+    """
+    for cache in sorted(pathlib.Path(folder).glob("index*")):
+        told = _read(cache / "size").strip()
+        if _read(cache / "level").strip() == "2" and told.endswith("K") and told[:-1].isdigit():
+            return int(told[:-1]) * 1024
+    return None
 
 
 def _is_able(words: set[str]) -> bool | None:

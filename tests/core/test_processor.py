@@ -23,6 +23,33 @@ def test_abilities(monkeypatch, text, bfloat16, float16):
     assert processor.computes_in("float32") is True
 
 
+@pytest.mark.parametrize("name, more, vectors, products", [
+    ("AMD EPYC", "", False, False),
+    ("AMD EPYC", "avx512f avx512bw avx512_bf16", True, False),  # Zen 4, in two halves
+    ("AMD Ryzen", "avx512f avx512bw avx_vnni", True, True),
+    ("Intel(R) Xeon(R)", "avx512f avx512bw", True, True),
+    ("Intel(R) Core(TM)", "avx_vnni", False, False),
+])
+def test_width_of_vectors_and_products(name, more, vectors, products, monkeypatch):
+    flags = "fpu sse sse2 ssse3 sse4_1 sse4_2 avx avx2 fma bmi1 bmi2 aes"
+    monkeypatch.setattr(processor, "description", lambda: f"model name : {name}\nflags : {flags} {more}")
+    assert (processor.has_wide_vectors(), processor.has_wide_products()) == (vectors, products)
+    monkeypatch.setattr(processor, "description", lambda: "arm")
+    assert (processor.has_wide_vectors(), processor.has_wide_products()) == (None, None)
+
+
+@pytest.mark.parametrize("told, found", [
+    ({1: "48K", 2: "1024K", 3: "32768K"}, 2**20), ({1: "32K"}, None), ({}, None), ({2: ""}, None), ({2: "a K"}, None)])
+def test_second_cache(told, found, tmp_path):
+    for level, size in told.items():
+        folder = tmp_path / f"index{level}"
+        folder.mkdir()
+        (folder / "level").write_text(f"{level}\n")
+        (folder / "size").write_text(f"{size}\n")
+    assert processor.second_cache(str(tmp_path)) == found
+    assert processor.second_cache(str(tmp_path / "none")) is None
+
+
 def fit(policy):
     model = kyeo.Sequential([kyeo.layers.Dense(1, dtype=policy)])
     model.compile("sgd", "mse")

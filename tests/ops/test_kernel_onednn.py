@@ -12,8 +12,8 @@ import pytest
 import kyeo
 from kyeo.core.scope import scope
 from kyeo.ops import kernels
-from kyeo.ops.kernels import onednn
-from kyeo.ops.kernels.conv import conv
+from kyeo.ops.kernels import onednn, winograd
+from kyeo.ops.kernels.conv import conv, phases, plain
 from kyeo.train import runner
 from tests.numpy_jaxpr import in_numpy
 from tests.ops.test_kernel_conv import by_hand, draw
@@ -34,8 +34,9 @@ IMAGES = {
     "uneven": ((4, 9, 24, 8), (4, 5), 16, (1, 1), [(2, 1), (0, 4)], 3),
     "strides, few": ((3, 10, 9, 8), (3, 3), 16, (2, 2), "same", 2),
     "strides, more": ((3, 10, 9, 40), (3, 2), 16, (3, 2), "valid", 2),
-    "strides, phases": ((3, 10, 9, 16), (3, 3), 24, (2, 2), "same", 3),
-    "strides, uneven phases": ((3, 12, 9, 20), (5, 3), 16, (3, 2), "valid", 3),
+    "strides, phases": ((3, 10, 9, 16), (3, 3), 24, (2, 2), "same", 5),
+    "strides, uneven phases": ((3, 12, 9, 20), (5, 3), 16, (3, 2), "valid", 4),
+    "strides, phases without zeros": ((3, 12, 9, 20), (4, 4), 16, (2, 2), "same", 3),
     "strides, too sparse": ((3, 12, 9, 16), (4, 4), 16, (3, 3), "valid", 3),
 }
 
@@ -47,6 +48,13 @@ def run(strides, padding):
             return y, *pull(g)
 
     return jax.jit(both, compiler_options=onednn.compiler_options())
+
+
+@pytest.fixture(autouse=True)
+def not_by_winograd(monkeypatch):
+    """Which shapes those take depends on the processor."""
+    for chosen in ("suits", "suits_forward"):
+        monkeypatch.setattr(winograd, chosen, lambda *_: False)
 
 
 @needs_onednn
@@ -62,6 +70,20 @@ def test_same_numbers_as_by_hand(name, monkeypatch):
         np.testing.assert_allclose(ours, want, atol=2e-6 * abs(want).max())
     text = step.lower(*arguments).compile().as_text()
     assert text.count('custom_call_target="__onednn$convolution"') == count
+
+
+@needs_onednn
+@pytest.mark.parametrize("least, count", [(5e5, 1), (2e5, 3)])  # of a phase alone: 230,400 operations
+def test_small_phases_are_one_convolution(least, count, monkeypatch):
+    """With zeros for the taps that some lack; 3 of 4, since one has a single tap."""
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
+    g, kernel = draw((3, 5, 5, 24)), draw((3, 3, 16, 24), 1)
+    whole = jax.vjp(lambda x: plain(x, kernel, (2, 2), "SAME", (1, 1)), jnp.ones((3, 10, 9, 16)))[1](g)[0]
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", least)
+    with scope(onednn=True):
+        asked = jax.make_jaxpr(lambda g: phases(g, kernel, (2, 2), ((0, 1), (1, 1)), (10, 9)))(g)
+    assert str(asked).count("conv_general_dilated[") == count
+    np.testing.assert_allclose(jax.core.eval_jaxpr(asked.jaxpr, asked.consts, g)[0], whole, atol=1e-5)
 
 
 @needs_onednn

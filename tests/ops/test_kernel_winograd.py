@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kyeo.core import processor
 from kyeo.core.scope import scope
 from kyeo.ops.kernels import onednn, winograd
 from kyeo.ops.kernels.conv import conv
@@ -28,7 +27,7 @@ IMAGES = {
 @pytest.mark.parametrize("most", [10**9, 1])  # all images at once, or one at a time
 @pytest.mark.parametrize("name", IMAGES)
 def test_same_numbers_as_by_hand(name, most, monkeypatch):
-    monkeypatch.setattr(winograd, "MOST_BYTES", most)
+    monkeypatch.setattr(winograd, "_most_bytes", lambda: most)
     shape, filters, padding = IMAGES[name]
     x, kernel = draw(shape), draw((3, 3, shape[-1], filters), 1)
     y, g, _, dk = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
@@ -42,7 +41,7 @@ def test_same_numbers_as_by_hand(name, most, monkeypatch):
     (12, 4 * 36 * 4 * 7, 6), (12, 4 * 36 * 4 * 5, 4), (7, 4 * 36 * 4 * 6, 1), (7, 4 * 36 * 4 * 7, None),
     (8, 0, 2)])  # as much as the kernel
 def test_as_many_images_at_a_time_as_stay_in_the_cache(images, most, together, monkeypatch):
-    monkeypatch.setattr(winograd, "MOST_BYTES", most)
+    monkeypatch.setattr(winograd, "_most_bytes", lambda: most)
     channels = 4 if most else 8  # of a kernel of 8 by 1 beside one tile of each image
     x, kernel = jnp.ones((images, 4, 4, channels)), jnp.ones((3, 3, channels, 1 if most else 2))
     g, pads = jnp.ones((images, 4, 4, kernel.shape[-1])), ((1, 1), (1, 1))
@@ -96,7 +95,7 @@ def test_a_training_for_onednn_asks_for_it(padding, monkeypatch):
 def test_a_gradient_of_a_gradient(monkeypatch):
     """As a penalty on gradients asks for it, with images one at a time."""
     monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
-    monkeypatch.setattr(winograd, "MOST_BYTES", 1)
+    monkeypatch.setattr(winograd, "_most_bytes", lambda: 1)
     for chosen in ("suits", "suits_forward"):
         monkeypatch.setattr(winograd, chosen, lambda *_: True)
     x, kernel = draw((4, 9, 8, 8)), 0.1 * draw((3, 3, 8, 4), 1)
@@ -127,7 +126,7 @@ def test_a_convolution_loses_few_digits():
 
 def test_in_single_precision_where_jax_has_double(monkeypatch):
     """The sum over parts of the images is of the type of the images."""
-    monkeypatch.setattr(winograd, "MOST_BYTES", 1)
+    monkeypatch.setattr(winograd, "_most_bytes", lambda: 1)
     x, g = (np.ones((3, 4, 4, 2), "float32") for _ in range(2))
     with jax.enable_x64(True):
         assert winograd.kernel_gradient(jnp.asarray(x), jnp.asarray(g), ((1, 1), (1, 1)), True).dtype == "float32"
@@ -143,17 +142,20 @@ def test_a_long_sum_loses_no_digits():
     np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
 
 
-FAST = {"wide": False, "shape": (32, 28, 28, 32), "filters": 32, "pads": ((1, 1), (1, 1)), "by_onednn": True}
+FAST = {"bits": 256, "shape": (32, 28, 28, 32), "filters": 32, "pads": ((1, 1), (1, 1)), "by_onednn": True}
 
 
 @pytest.mark.parametrize("change, chosen", [
     ({}, True),
-    ({"wide": True}, False),  # oneDNN is faster there
-    ({"wide": None}, False),
+    ({"bits": 512}, False),  # oneDNN is faster there
+    ({"bits": "512 in halves"}, True),
+    ({"bits": None}, False),
     ({"by_onednn": False}, False),  # not worth its compilation
     ({"by_onednn": False, "shape": (64, 32, 32, 64)}, True),
-    ({"by_onednn": False, "shape": (64, 32, 32, 64), "wide": True}, True),
+    ({"by_onednn": False, "shape": (64, 32, 32, 64), "bits": 512}, True),
     ({"shape": (32, 28, 28, 16)}, False),
+    ({"shape": (32, 28, 28, 16), "filters": 16, "bits": "512 in halves"}, True),
+    ({"shape": (32, 28, 28, 8), "filters": 16, "bits": "512 in halves"}, False),
     ({"filters": 16}, False),
     ({"window": (3, 2)}, False),
     ({"window": (5, 5)}, False),
@@ -178,21 +180,25 @@ def test_chosen_where_it_is_faster(change, chosen, monkeypatch):
 def question(case, monkeypatch):
     """What is asked about a case: input, kernel, strides and padding."""
     case = {"window": (3, 3), "strides": (1, 1), "dtype": "float32"} | case
-    monkeypatch.setattr(winograd, "has_wide_vectors", lambda: case["wide"])
+    bits = case["bits"]
+    monkeypatch.setattr(winograd, "has_wide_vectors", lambda: bits and bits != 256)
+    monkeypatch.setattr(winograd, "has_wide_products", lambda: bits and bits == 512)
     x = jax.ShapeDtypeStruct(case["shape"], case["dtype"])
     kernel = jax.ShapeDtypeStruct((*case["window"], x.shape[-1], case["filters"]), x.dtype)
     return x, kernel, case["strides"], case["pads"]
 
 
-DEEP = {"wide": False, "shape": (2, 8, 8, 64), "filters": 64, "pads": ((1, 1), (1, 1))}
+DEEP = {"bits": 256, "shape": (2, 8, 8, 64), "filters": 64, "pads": ((1, 1), (1, 1))}
 
 
 @pytest.mark.parametrize("change, chosen", [
     ({}, True),
-    ({"wide": True}, False),
-    ({"wide": None}, False),
+    ({"bits": 512}, False),
+    ({"bits": "512 in halves"}, True),
+    ({"bits": None}, False),
     ({"shape": (2, 8, 8, 32), "filters": 32}, True),
     ({"shape": (2, 8, 8, 16)}, False),
+    ({"shape": (2, 8, 8, 16), "bits": "512 in halves"}, False),
     ({"filters": 16}, False),
     ({"window": (3, 1)}, False),
     ({"window": (5, 5)}, False),
@@ -224,14 +230,6 @@ def test_not_with_distances_between_the_taps(monkeypatch):
     x, kernel = draw((2, 12, 12, 4)), draw((3, 3, 4, 8))
     jax.grad(lambda kernel: conv(x, kernel, (1, 1), "same", (2, 2)).sum())(kernel)
     assert not seen
-
-
-@pytest.mark.parametrize("flags, wide", [
-    ("fpu sse sse2 ssse3 sse4_1 sse4_2 avx avx2 fma bmi1 bmi2 aes", False),
-    ("fpu sse sse2 ssse3 sse4_1 sse4_2 avx avx2 fma avx512f avx512bw avx512vl", True), ("arm", None)])
-def test_width_of_vectors(flags, wide, monkeypatch):
-    monkeypatch.setattr(processor, "description", lambda: f"model name: A\nflags: {flags}")
-    assert processor.has_wide_vectors() is wide
 
 
 def test_sums_at_the_points_are_written_without_detours():

@@ -85,7 +85,7 @@ def answers() -> bool:
         return False
 
 
-def takes(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes) -> bool:
+def takes(x: Array, kernel: Array | jax.ShapeDtypeStruct, strides: Sizes, pads: Pads, dilation: Sizes) -> bool:
     """Whether a convolution is one that is faster with oneDNN, inside a step that is compiled for it."""
     if not current().onednn or x.ndim != 4 or x.dtype != "float32" or not isinstance(x.shape[0], int):
         return False

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from kyeo.core.processor import has_wide_vectors
+from kyeo.core.processor import has_wide_products, has_wide_vectors, second_cache
 from kyeo.ops.kernels.onednn import MANY_PLACES
 from kyeo.ops.kernels.windows import Pads, Sizes, output_size, padded, static
 
@@ -31,16 +31,19 @@ NUMBER = 4  # bytes
 # Where a polynomial is evaluated, beside infinity. The error against float64 is 5e-6 of the largest element (2 and -2:
 # 1.6e-5); by oneDNN 1e-6, by YNNPACK 1e-5.
 PLACES = (0.0, 1.0, -1.0, 2.0, -0.5)
-# With fewer channels all this is passes over arrays rather than products.
-FEWEST_CHANNELS = 32
+# With fewer channels all this is passes over arrays rather than products. By the kernel, with vectors of 512 bits,
+# 16 channels gain as well: a step of ResNet-20 0.95 of the time on an AMD Zen 4.
+FEWEST_CHANNELS, FEWEST_BY_KERNEL = 32, 16
 # Places of whole tiles for one that is there: at most so many, with fewer channels than this, and in small pictures.
 MOST_WASTE, FEW_CHANNELS, MOST_WASTE_OF_FEW, MOST_WASTE_OF_SMALL = 1.6, 64, 1.35, 1.1
 # Without oneDNN, from how many operations on: fewer do not win back the 0.2 s that this takes longer to compile.
 LEAST_FLOPS = 1.5e9
-# So many images at a time that their tiles at the points take no more than this, or than the kernel there: they stay in
-# the cache, and take no memory to speak of. Forward 32 x 32 x 32 x 64 into 64 16.8 -> 12 ms, 29 x 72 x 72 x 64 into 128
-# 120 -> 88; kernel's gradients 32 x 32 x 32 x 64 into 64 19 -> 14, 20 x 72 x 72 x 32 into 64 50 -> 25.
-MOST_BYTES = 2_000_000
+# So many images at a time that their tiles at the points take no more than this times a core's second cache, or than
+# the kernel there: they stay in the caches, and take no memory to speak of. With 512 kB, on an AMD Zen 3, forward 32 x
+# 32 x 32 x 64 into 64 16.8 -> 12 ms, 29 x 72 x 72 x 64 into 128 120 -> 88; kernel's gradients 32 x 32 x 32 x 64 into 64
+# 19 -> 14, 20 x 72 x 72 x 32 into 64 50 -> 25. With 1 MB, on a Zen 4, a step of ResNet-20 with half of it takes 1.06
+# times as long, with twice as much as long, with four times 1.05.
+CACHES, USUAL_CACHE = 4, 2**19
 
 
 def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) -> bool:
@@ -48,13 +51,15 @@ def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) 
     oneDNN is not at hand.
 
     Measured on two cores of an AMD EPYC with vectors of 256 bits, in ms, by XLA / oneDNN / this with XLA's products /
-    with oneDNN's, all images at once (see `MOST_BYTES`): 64 x 16 x 16 x 32 into 32 8.4 / 5.4 / 5.6 / 4.1; 32 x 28 x 28
+    with oneDNN's, all images at once (see `CACHES`): 64 x 16 x 16 x 32 into 32 8.4 / 5.4 / 5.6 / 4.1; 32 x 28 x 28
     x 32 into 32 17 / 8.0 / 8.2 / 6.5; 64 x 8 x 8 x 64 into 64 6.4 / 3.7 / 3.7 / 2.8; 32 x 32 x 32 x 64 into 64 171 /
     40 / 19 / 19; 16 x 28 x 28 x 128 into 128 161 / 54 / 24 / 20; 16 x 14 x 14 x 256 into 256 78 / 43 / 23 / 21; 32 x
     36 x 36 x 64 into 128 465 / 97 / 51 / 48. Slower: 64 x 32 x 32 x 16 into 16, oneDNN 4.9 / this 5.5; 16 x 7 x 7 x
-    512 into 512 28 / 40. On an Intel with vectors of 512 bits oneDNN is 2 to 4 times as fast, so it stays there.
+    512 into 512 28 / 40. With vectors of 512 bits that are multiplied in halves, on a Zen 4, a step of ResNet-20 takes
+    0.94 of the time. On an Intel with such vectors oneDNN is 2 to 4 times as fast, so it stays there.
     """
-    if not _is_plain(x, kernel, strides, pads):
+    gains_earlier = by_onednn and has_wide_vectors()
+    if not _is_plain(x, kernel, strides, pads, FEWEST_BY_KERNEL if gains_earlier else FEWEST_CHANNELS):
         return False
     channels, filters = kernel.shape[-2:]
     sizes = _result_sizes(x, pads)
@@ -64,7 +69,7 @@ def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) 
     if not count or (2 if small else 4) * tiles < max(channels, filters):  # else the products' sums are too short
         return False
     most = MOST_WASTE_OF_SMALL if small else MOST_WASTE_OF_FEW if min(channels, filters) < FEW_CHANNELS else MOST_WASTE
-    enough = has_wide_vectors() is False if by_onednn else 2.0 * count * kernel.size >= LEAST_FLOPS
+    enough = has_wide_products() is False if by_onednn else 2.0 * count * kernel.size >= LEAST_FLOPS
     return enough and tiles * TILE**2 <= most * count
 
 
@@ -75,21 +80,21 @@ def suits_forward(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> bool:
     / 1.7; 32 x 7 x 7 x 64 into 128 2.2 / 1.4; 32 x 32 x 32 x 64 into 64 19 / 12; 16 x 28 x 28 x 128 into 128 29 / 17;
     16 x 14 x 14 x 256 into 256 28 / 19; 20 x 36 x 36 x 128 into 128 58 / 31; 20 x 72 x 72 x 48 into 48 34 / 25. With 32
     channels a tenth alone (32 x 28 x 28 x 32 into 32 4.6 / 4.1, into 64 none), and a step of the tutorial's CNN 0.964
-    and 0.970 of the time (batch 32 and 128), of ResNet-20 0.966, 0.979 and 0.997; with 16 1.03. Not tried with vectors
-    of 512 bits.
+    and 0.970 of the time (batch 32 and 128), of ResNet-20 0.966, 0.979 and 0.997; with 16 1.03. On a Zen 4 a step of
+    ResNet-20 takes 0.95 of the time, with 16 channels too 1.1. Not tried with 512 bits multiplied at once.
     """
-    if not _is_plain(x, kernel, strides, pads):
+    if not _is_plain(x, kernel, strides, pads, FEWEST_CHANNELS):
         return False
     sizes = _result_sizes(x, pads)
     places = math.prod(sizes)
-    return has_wide_vectors() is False and 0 < math.prod(_tiles(sizes)) * TILE**2 <= MOST_WASTE * places
+    return has_wide_products() is False and 0 < math.prod(_tiles(sizes)) * TILE**2 <= MOST_WASTE * places
 
 
-def _is_plain(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> bool:
+def _is_plain(x: Array, kernel: Array, strides: Sizes, pads: Pads, fewest: int) -> bool:
     """Whether it is a convolution of the kind that is done here."""
     *window, channels, filters = kernel.shape
     plain = static(x.shape) and x.dtype == "float32" and max(strides) == 1 and min(map(min, pads)) >= 0
-    return plain and window == [WINDOW, WINDOW] and min(channels, filters) >= FEWEST_CHANNELS
+    return plain and window == [WINDOW, WINDOW] and min(channels, filters) >= fewest
 
 
 def _result_sizes(x: Array, pads: Pads) -> list[int]:
@@ -159,8 +164,12 @@ def _tiles_multiplied(x: Array, g: Array, tiles: list[int]) -> Array:
 def _together(images: int, tiles: list[int], channels: int, filters: int) -> int:
     """How many images to take at a time."""
     bytes_of_one = NUMBER * POINTS**2 * math.prod(tiles) * max(channels, filters)
-    most = max(MOST_BYTES, NUMBER * POINTS**2 * channels * filters) // bytes_of_one
+    most = max(_most_bytes(), NUMBER * POINTS**2 * channels * filters) // bytes_of_one
     return max((n for n in range(1, min(most, images) + 1) if images % n == 0), default=1)
+
+
+def _most_bytes() -> int:
+    return CACHES * (second_cache() or USUAL_CACHE)
 
 
 def _few_images(x: Array, together: int) -> Array:
