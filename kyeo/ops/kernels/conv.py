@@ -19,7 +19,7 @@ from jax import Array, lax
 
 from kyeo.ops.kernels import onednn, winograd
 from kyeo.ops.kernels.blocks import blocks, in_blocks, in_patches, patches, spread_blocks
-from kyeo.ops.kernels.depthwise import depthwise, weighted_sum
+from kyeo.ops.kernels.depthwise import MOST_JOINED, depthwise, weighted_sum
 from kyeo.ops.kernels.derivative import own_gradient
 from kyeo.ops.kernels.few_places import are_few, few_places
 from kyeo.ops.kernels.product import matrix_product
@@ -356,10 +356,11 @@ def few_inputs(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Si
     """A convolution of few channels with a small window: a sum of moved channels, each times its weights.
 
     XLA makes one loop of it together with bias and activation. Measured against its convolution: 32 x 28 x 28 x 1
-    into 32 channels 0.27 instead of 0.56 ms, 64 x 32 x 32 x 3 into 16 channels 0.64 instead of 2.4 ms. In a long
-    training large images go to oneDNN: 20 x 150 x 150 x 3 into 32 7.8 instead of 16 ms.
+    into 32 channels 0.27 instead of 0.56 ms, 64 x 32 x 32 x 3 into 16 channels 0.64 instead of 2.4 ms. Compiled for
+    oneDNN, large images go there, unless so few products are joined to what follows: 20 x 150 x 150 x 3 into 32 7.8
+    instead of 16 ms, 64 x 32 x 32 x 3 into 16 0.63 instead of 0.93; 128 x 28 x 28 x 1 into 32 0.51, by oneDNN 1.06.
     """
-    if onednn.takes(x, kernel, strides, pads, dilation):
+    if math.prod(kernel.shape[:-1]) > MOST_JOINED and onednn.takes(x, kernel, strides, pads, dilation, part=0.5):
         return onednn.convolve(x, kernel, strides, pads)
     wide = jnp.promote_types(x.dtype, jnp.float32)
     parts = slices(x.astype(wide), 0, kernel.shape[:-2], strides, pads, dilation)

@@ -85,15 +85,19 @@ def answers() -> bool:
         return False
 
 
-def takes(x: Array, kernel: Array | jax.ShapeDtypeStruct, strides: Sizes, pads: Pads, dilation: Sizes) -> bool:
-    """Whether a convolution is one that is faster with oneDNN, inside a step that is compiled for it."""
+def takes(
+    x: Array, kernel: Array | jax.ShapeDtypeStruct, strides: Sizes, pads: Pads, dilation: Sizes, part: float = 1,
+) -> bool:
+    """Whether a convolution is one that is faster with oneDNN, inside a step that is compiled for it. `part`: of the
+    operations that it usually takes to be worth the call.
+    """
     if not current().onednn or x.ndim != 4 or x.dtype != "float32" or not isinstance(x.shape[0], int):
         return False
     fitting = all(min(pad) >= 0 and max(pad) < k for pad, k in zip(pads, kernel.shape))
     if max(dilation) > 1 or not fitting:
         return False
     outs = map(output_size, x.shape[1:-1], kernel.shape, strides, pads)
-    return 2.0 * x.shape[0] * math.prod(outs) * math.prod(kernel.shape) >= LEAST_FLOPS
+    return 2.0 * x.shape[0] * math.prod(outs) * math.prod(kernel.shape) >= part * LEAST_FLOPS
 
 
 def convolve(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> Array:
