@@ -73,23 +73,24 @@ def test_a_convolution_asks_for_it(padding, monkeypatch):
     assert seen == [False]
 
 
+@pytest.mark.parametrize("predicts", [False, True])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_a_training_for_onednn_asks_for_it(padding, monkeypatch):
-    """Forward and for the input's gradient; a prediction does not."""
+def test_a_training_for_onednn_asks_for_it(padding, predicts, monkeypatch):
+    """Forward and for the input's gradient; a prediction is asked for by itself."""
     seen, by_products = [], winograd.convolve
     monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
-    monkeypatch.setattr(winograd, "suits_forward", lambda *_: True)
+    monkeypatch.setattr(winograd, "suits_forward", lambda *args: args[-1] is not predicts)
     monkeypatch.setattr(winograd, "convolve", lambda *args: seen.append(args[0].shape) or by_products(*args))
-    x, kernel = draw((2, 9, 8, 8)), draw((3, 3, 8, 16), 1)
+    x, kernel = draw((2 + predicts, 9, 8, 8)), draw((3, 3, 8, 16), 1)  # else JAX knows the program
     y, g, dx, dk = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
     with scope(onednn=True):
         alone = conv(x, kernel, (1, 1), padding, (1, 1))
-        assert not seen
+        assert seen == [x.shape] * predicts
         ours, pull = jax.vjp(lambda x, kernel: conv(x, kernel, (1, 1), padding, (1, 1)), x, kernel)
         found = (alone, ours, *pull(jnp.asarray(g, "float32")))
     for one, want in zip(found, (y, y, dx, dk), strict=True):
         np.testing.assert_allclose(one, want, atol=1e-5 * abs(want).max())
-    assert seen == [x.shape, y.shape]
+    assert seen == ([x.shape] if predicts else [x.shape, y.shape])
 
 
 def test_a_gradient_of_a_gradient(monkeypatch):
@@ -212,6 +213,17 @@ DEEP = {"bits": 256, "shape": (2, 8, 8, 64), "filters": 64, "pads": ((1, 1), (1,
 ])
 def test_convolutions_are_chosen_where_it_is_faster(change, chosen, monkeypatch):
     assert winograd.suits_forward(*question(DEEP | change, monkeypatch)) is chosen
+
+
+@pytest.mark.parametrize("change, chosen", [
+    ({"shape": (29, 36, 36, 64), "filters": 128}, True),
+    ({"shape": (29, 36, 36, 64), "filters": 128, "bits": 512}, False),
+    ({"shape": (5, 36, 36, 64), "filters": 128}, False),  # does not win back its compilation
+    ({"shape": (29, 36, 36, 32), "filters": 64}, False),
+    ({"shape": (29, 72, 72, 32), "filters": 64}, True),
+])
+def test_chosen_for_large_predictions(change, chosen, monkeypatch):
+    assert winograd.suits_forward(*question(DEEP | change, monkeypatch), False) is chosen
 
 
 @pytest.mark.parametrize("least, by_onednn", [(0, True), (1e9, False)])

@@ -171,22 +171,21 @@ def image(x: Array, kernel: Array, strides: Sizes, pads: Pads, dilation: Sizes, 
     """
     if by_onednn:
         # Written out once: XLA would compute it anew as the array of three axes (5 of 150 ms of a ResNet-20 step).
-        return onednn.convolve(lax.optimization_barrier(x), kernel, strides, pads)
+        return long_image(lax.optimization_barrier(x), kernel, strides, pads, trains=False)
     return plain(x, kernel, strides, pads, dilation)
 
 
-def in_training(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> Array:
-    """A convolution of a long training: by Winograd's products where these are faster than oneDNN.
-
-    Not in predictions: each shape takes 0.2 s longer to compile, which a few calls do not win back.
+def long_image(x: Array, kernel: Array, strides: Sizes, pads: Pads, trains: bool = True) -> Array:
+    """A convolution of a long training or a large prediction: by Winograd's products where these are faster than oneDNN
+    and win back that each shape takes longer to compile.
     """
-    if winograd.suits_forward(x, kernel, strides, pads):
+    if winograd.suits_forward(x, kernel, strides, pads, trains):
         return winograd.convolve(x, kernel, pads)
     return onednn.convolve(x, kernel, strides, pads)
 
 
 def image_forward(x, kernel, strides, pads, dilation, by_onednn):
-    y = (in_training(lax.optimization_barrier(x), kernel, strides, pads) if by_onednn else
+    y = (long_image(lax.optimization_barrier(x), kernel, strides, pads) if by_onednn else
          image(x, kernel, strides, pads, dilation, False))
     return y, (x, kernel)
 
@@ -208,7 +207,7 @@ def image_backward(strides, pads, dilation, by_onednn, saved, g):
         return phases(g, kernel, strides, pads, x.shape[1:-1]), dk
     if by_onednn and max(strides) == 1:
         edges = pads_of_transpose(pads, kernel.shape)
-        return in_training(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), strides, edges), dk
+        return long_image(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), strides, edges), dk
     return *jax.vjp(lambda x: plain(x, kernel, strides, pads, dilation), x)[1](g), dk
 
 
