@@ -39,8 +39,8 @@ MOST_WASTE, FEW_CHANNELS, MOST_WASTE_OF_FEW, MOST_WASTE_OF_SMALL = 1.6, 64, 1.35
 # Without oneDNN, from how many operations on: fewer do not win back the 0.2 s that this takes longer to compile.
 LEAST_FLOPS = 1.5e9
 # In a dispatch of a large prediction, of which there are several, likewise: operations times channels, since the part
-# of them that is spared grows with these. On a Zen 4 200 images of 150 x 150 through 32, 64, 128 and 128 filters 0.54 ->
-# 0.39 s, the first time 0.8 -> 1.05; 4,000 digits through 32 to 128 would gain 0.05 s and lose 0.5 the first time.
+# of them that is spared grows with these. On a Zen 4 200 images of 150 x 150 through 32, 64, 128 and 128 filters take
+# 0.39 instead of 0.54 s, the first time 1.05 instead of 0.8; 4,000 digits would gain 0.05 s and lose 0.5 at first.
 LEAST_PREDICTED = 1e11
 # So many images at a time that their tiles at the points take no more than this times a core's second cache, or than
 # the kernel there: they stay in the caches, and take no memory to speak of. With 512 kB, on an AMD Zen 3, forward 32 x
@@ -78,7 +78,7 @@ def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) 
 
 
 def suits_forward(x: Array, kernel: Array, strides: Sizes, pads: Pads, trains: bool = True) -> bool:
-    """Whether `convolve` is faster than oneDNN for such an input and kernel; elsewhere than in a training, whether a few
+    """Whether `convolve` is faster than oneDNN for such an input and kernel; elsewhere than in a training, whether few
     calls win back that it takes longer to compile.
 
     Measured on two cores of an AMD EPYC with vectors of 256 bits, in ms, by oneDNN / this: 64 x 8 x 8 x 64 into 64 2.9
