@@ -42,8 +42,7 @@ def has_wide_vectors() -> bool | None:
 
 def has_wide_products() -> bool | None:
     """Whether it also multiplies 512 bits at once; None where nobody says. AMD's Zen 4 does it in two halves."""
-    known = set(description().split())
-    in_halves = "AMD" in known and "avx_vnni" not in known  # which came with Zen 5
+    in_halves = _is_able({"AMD"}) and not _is_able({"avx_vnni"})  # which came with Zen 5
     return has_wide_vectors() and not in_halves
 
 
@@ -62,7 +61,7 @@ def second_cache(folder: str = "/sys/devices/system/cpu/cpu0/cache") -> int | No
 
 
 def _is_able(words: set[str]) -> bool | None:
-    """Whether the processor has one of these abilities; None where nobody says."""
+    """Whether the processor's description has one of these words; None where nobody says."""
     known = set(description().split())
     return bool(known & words) if len(known) > 10 else None
 

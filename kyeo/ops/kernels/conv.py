@@ -4,8 +4,8 @@ XLA convolves ordinary images at 70 to 80 per cent of the speed of its matrix pr
 gradients; those stay with it. Six kinds it does badly there (measured with JAX 0.12, see benchmarks/kernels.py),
 and each has a form of its own: windows of one element, one window for each channel, channels in groups, volumes,
 a first layer of few channels, and windows larger than the image. Gradients of strides, and transposed convolutions,
-are done in phases; by Winograd's products the gradient of a 3x3 kernel of many channels, and in long trainings its
-convolution.
+are done in phases; by Winograd's products the gradient of a 3x3 kernel of many channels, and in long trainings and
+large predictions its convolution.
 """
 
 import itertools
