@@ -30,10 +30,12 @@ def test_same_numbers_as_by_hand(name, most, monkeypatch):
     monkeypatch.setattr(winograd, "_most_bytes", lambda: most)
     shape, filters, padding = IMAGES[name]
     x, kernel = draw(shape), draw((3, 3, shape[-1], filters), 1)
-    y, g, _, dk = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
+    y, g, dx, dk = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
     pads = pads_of(padding, shape[1:-1], (3, 3), (1, 1)) if isinstance(padding, str) else padding
-    found = winograd.convolve(x, kernel, pads), winograd.kernel_gradient(x, jnp.asarray(g, "float32"), pads, most == 1)
-    for one, want in zip(found, (y, dk), strict=True):
+    g = jnp.asarray(g, "float32")
+    found = [winograd.convolve(x, kernel, pads), winograd.kernel_gradient(x, g, pads)]
+    found += winograd.gradients(x, kernel, g, pads)
+    for one, want in zip(found, (y, dk, dx, dk), strict=True):
         np.testing.assert_allclose(one, want, atol=1e-5 * abs(want).max())
 
 
@@ -46,7 +48,7 @@ def test_as_many_images_at_a_time_as_stay_in_the_cache(images, most, together, m
     x, kernel = jnp.ones((images, 4, 4, channels)), jnp.ones((3, 3, channels, 1 if most else 2))
     g, pads = jnp.ones((images, 4, 4, kernel.shape[-1])), ((1, 1), (1, 1))
     for traced in (jax.make_jaxpr(lambda x: winograd.convolve(x, kernel, pads))(x),
-                   jax.make_jaxpr(lambda x: winograd.kernel_gradient(x, g, pads, True))(x)):
+                   jax.make_jaxpr(lambda x: winograd.gradients(x, kernel, g, pads))(x)):
         lengths = [equation.params["length"] for equation in traced.eqns if equation.primitive.name == "scan"]
         assert lengths == ([images // together] if together else [])
     whole = str(jax.make_jaxpr(lambda x: winograd.kernel_gradient(x, g, pads))(x))
@@ -54,23 +56,29 @@ def test_as_many_images_at_a_time_as_stay_in_the_cache(images, most, together, m
 
 
 def taken(monkeypatch):
-    """Let it be chosen wherever it can be; the list gets an element for each time it is."""
-    by_products, seen = winograd.kernel_gradient, []
-    monkeypatch.setattr(winograd, "suits", lambda *_: True)
-    monkeypatch.setattr(
-        winograd, "kernel_gradient", lambda *args, in_parts: seen.append(in_parts) or by_products(*args, in_parts))
+    """Let gradients be found so wherever they can be; the list gets an element for each time they are."""
+    seen = []
+    for name in ("kernel_gradient", "gradients"):
+        found = getattr(winograd, name)
+        monkeypatch.setattr(winograd, f"suits_{name}", lambda *_: True)
+        monkeypatch.setattr(winograd, name, lambda *args, name=name, found=found: seen.append(name) or found(*args))
     return seen
 
 
+@pytest.mark.parametrize("by_onednn", [False, True])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_a_convolution_asks_for_it(padding, monkeypatch):
+def test_a_convolution_asks_for_it(padding, by_onednn, monkeypatch):
+    """For both gradients together by oneDNN's products, else for that of the kernel."""
     seen = taken(monkeypatch)
+    monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
     x, kernel = draw((2, 9, 8, 8)), draw((3, 3, 8, 4), 1)
     y, g, dx, dk = by_hand(x, kernel, (1, 1), padding, (1, 1), 1)
-    ours, pull = jax.vjp(lambda x, kernel: conv(x, kernel, (1, 1), padding, (1, 1)), x, kernel)
-    for found, want in zip((ours, *pull(jnp.asarray(g, "float32"))), (y, dx, dk), strict=True):
-        np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
-    assert seen == [False]
+    with scope(onednn=by_onednn):
+        ours, pull = jax.vjp(lambda x, kernel: conv(x, kernel, (1, 1), padding, (1, 1)), x, kernel)
+        found = (ours, *pull(jnp.asarray(g, "float32")))
+    for one, want in zip(found, (y, dx, dk), strict=True):
+        np.testing.assert_allclose(one, want, atol=1e-5 * abs(want).max())
+    assert seen == (["gradients"] if by_onednn else ["kernel_gradient"])
 
 
 @pytest.mark.parametrize("predicts", [False, True])
@@ -97,7 +105,7 @@ def test_a_gradient_of_a_gradient(monkeypatch):
     """As a penalty on gradients asks for it, with images one at a time."""
     monkeypatch.setattr(onednn, "LEAST_FLOPS", 0)
     monkeypatch.setattr(winograd, "_most_bytes", lambda: 1)
-    for chosen in ("suits", "suits_forward"):
+    for chosen in ("suits_gradients", "suits_forward"):
         monkeypatch.setattr(winograd, chosen, lambda *_: True)
     x, kernel = draw((4, 9, 8, 8)), 0.1 * draw((3, 3, 8, 4), 1)
 
@@ -128,9 +136,10 @@ def test_a_convolution_loses_few_digits():
 def test_in_single_precision_where_jax_has_double(monkeypatch):
     """The sum over parts of the images is of the type of the images."""
     monkeypatch.setattr(winograd, "_most_bytes", lambda: 1)
-    x, g = (np.ones((3, 4, 4, 2), "float32") for _ in range(2))
+    x, kernel, g = (np.ones(shape, "float32") for shape in [(3, 4, 4, 2), (3, 3, 2, 2), (3, 4, 4, 2)])
     with jax.enable_x64(True):
-        assert winograd.kernel_gradient(jnp.asarray(x), jnp.asarray(g), ((1, 1), (1, 1)), True).dtype == "float32"
+        found = winograd.gradients(jnp.asarray(x), jnp.asarray(kernel), jnp.asarray(g), ((1, 1), (1, 1)))
+    assert [one.dtype for one in found] == ["float32", "float32"]
 
 
 def test_a_long_sum_loses_no_digits():
@@ -143,7 +152,7 @@ def test_a_long_sum_loses_no_digits():
     np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
 
 
-FAST = {"bits": 256, "shape": (32, 28, 28, 32), "filters": 32, "pads": ((1, 1), (1, 1)), "by_onednn": True}
+ORDINARY = {"bits": 256, "shape": (32, 28, 28, 32), "filters": 32, "pads": ((1, 1), (1, 1))}
 
 
 @pytest.mark.parametrize("change, chosen", [
@@ -151,9 +160,6 @@ FAST = {"bits": 256, "shape": (32, 28, 28, 32), "filters": 32, "pads": ((1, 1), 
     ({"bits": 512}, False),  # oneDNN is faster there
     ({"bits": "512 in halves"}, True),
     ({"bits": None}, False),
-    ({"by_onednn": False}, False),  # not worth its compilation
-    ({"by_onednn": False, "shape": (64, 32, 32, 64)}, True),
-    ({"by_onednn": False, "shape": (64, 32, 32, 64), "bits": 512}, True),
     ({"shape": (32, 28, 28, 16)}, False),
     ({"shape": (32, 28, 28, 16), "filters": 16, "bits": "512 in halves"}, True),
     ({"shape": (32, 28, 28, 8), "filters": 16, "bits": "512 in halves"}, False),
@@ -164,18 +170,33 @@ FAST = {"bits": 256, "shape": (32, 28, 28, 32), "filters": 32, "pads": ((1, 1), 
     ({"dtype": "bfloat16"}, False),
     ({"shape": (32, 13, 13, 32)}, False),  # too much of the tiles is empty
     ({"shape": (32, 13, 13, 64), "filters": 64}, True),
-    ({"shape": (64, 8, 8, 64), "filters": 64}, True),
-    ({"shape": (64, 7, 7, 64), "filters": 64}, False),
-    ({"shape": (1, 16, 16, 128), "filters": 128}, False),  # sums too short
-    ({"shape": (2, 16, 16, 128), "filters": 128}, True),
-    ({"shape": (8, 8, 8, 128), "filters": 128}, False),
-    ({"shape": (16, 8, 8, 128), "filters": 128}, True),
+    ({"shape": (64, 7, 7, 32)}, True),
+    ({"shape": (64, 5, 5, 64), "filters": 64}, False),
+    ({"shape": (32, 26, 26, 32), "pads": ((0, 0), (0, 0))}, True),
+    ({"shape": (32, 26, 26, 32), "pads": ((3, 3), (3, 3))}, False),  # the input's gradient would cut off
+    ({"shape": (8, 7, 7, 512), "filters": 512}, False),  # sums too short
+    ({"shape": (32, 7, 7, 512), "filters": 512}, True),
     ({"shape": (0, 28, 28, 32)}, False),
     ({"shape": (8, 1, 28, 32), "pads": ((0, 0), (1, 1))}, False),
 ])
-def test_chosen_where_it_is_faster(change, chosen, monkeypatch):
-    case = FAST | change
-    assert winograd.suits(*question(case, monkeypatch), case["by_onednn"]) is chosen
+def test_gradients_are_chosen_where_it_is_faster(change, chosen, monkeypatch):
+    assert winograd.suits_gradients(*question(ORDINARY | change, monkeypatch)) is chosen
+
+
+@pytest.mark.parametrize("change, chosen", [
+    ({"shape": (64, 32, 32, 64)}, True),
+    ({"shape": (64, 32, 32, 64), "bits": 512}, True),
+    ({}, False),  # not worth its compilation
+    ({"shape": (640, 32, 32, 16), "bits": "512 in halves"}, False),
+    ({"shape": (128, 8, 8, 128), "filters": 128}, True),
+    ({"shape": (128, 7, 7, 128), "filters": 128}, False),  # too much of the tiles is empty
+    ({"shape": (24, 8, 8, 256), "filters": 256}, False),  # sums too short
+    ({"shape": (8, 16, 16, 512), "filters": 512}, True),
+    ({"shape": (7, 16, 16, 512), "filters": 512}, False),
+    ({"shape": (0, 28, 28, 32)}, False),
+])
+def test_a_kernels_gradient_is_chosen_where_it_is_faster(change, chosen, monkeypatch):
+    assert winograd.suits_kernel_gradient(*question(ORDINARY | change, monkeypatch)) is chosen
 
 
 def question(case, monkeypatch):
@@ -226,15 +247,16 @@ def test_chosen_for_large_predictions(change, chosen, monkeypatch):
     assert winograd.suits_forward(*question(DEEP | change, monkeypatch), False) is chosen
 
 
-@pytest.mark.parametrize("least, by_onednn", [(0, True), (1e9, False)])
-def test_asked_whether_it_takes_the_place_of_onednn(least, by_onednn, monkeypatch):
-    asked = []
+@pytest.mark.parametrize("least, asked", [(0, "suits_gradients"), (1e9, "suits_kernel_gradient")])
+def test_asked_whether_it_takes_the_place_of_onednn(least, asked, monkeypatch):
+    seen = []
     monkeypatch.setattr(onednn, "LEAST_FLOPS", least)
-    monkeypatch.setattr(winograd, "suits", lambda *args: asked.append(args[-1]))
+    for name in ("suits_gradients", "suits_kernel_gradient"):
+        monkeypatch.setattr(winograd, name, lambda *_, name=name: seen.append(name))
     x, kernel = draw((2, 12, 12, 16)), draw((3, 3, 16, 8))
     with scope(onednn=True):
         jax.grad(lambda kernel: conv(x, kernel, (1, 1), "same", (1, 1)).sum())(kernel)
-    assert asked == [by_onednn]
+    assert seen == [asked]
 
 
 def test_not_with_distances_between_the_taps(monkeypatch):

@@ -193,10 +193,12 @@ def image_forward(x, kernel, strides, pads, dilation, by_onednn):
 def image_backward(strides, pads, dilation, by_onednn, saved, g):
     x, kernel = saved
     x, g = lax.optimization_barrier((x, g))
-    if max(dilation) == 1 and winograd.suits(x, kernel, strides, pads, by_onednn):
-        dk = winograd.kernel_gradient(x, g, pads, in_parts=by_onednn)  # never with a distribution
-    elif by_onednn:
+    if by_onednn and winograd.suits_gradients(x, kernel, strides, pads):  # never with a distribution
+        return winograd.gradients(x, kernel, g, pads)
+    if by_onednn:
         dk = onednn.kernel_gradient(x, g, kernel.shape[:-2], strides, pads)
+    elif max(dilation) == 1 and winograd.suits_kernel_gradient(x, kernel, strides, pads):
+        dk = winograd.kernel_gradient(x, g, pads)
     elif in_patches(kernel.shape, strides, pads, dilation):
         (dk,) = jax.vjp(lambda kernel: patches(x, kernel), kernel)[1](g)
     else:
@@ -206,8 +208,7 @@ def image_backward(strides, pads, dilation, by_onednn, saved, g):
     if in_phases(kernel.shape, strides, dilation):
         return phases(g, kernel, strides, pads, x.shape[1:-1]), dk
     if by_onednn and max(strides) == 1:
-        edges = pads_of_transpose(pads, kernel.shape)
-        return long_image(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), strides, edges), dk
+        return long_image(g, winograd.turned(kernel), strides, pads_of_transpose(pads, kernel.shape)), dk
     return *jax.vjp(lambda x: plain(x, kernel, strides, pads, dilation), x)[1](g), dk
 
 

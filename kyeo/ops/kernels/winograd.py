@@ -12,7 +12,7 @@ Neural Networks" (2015), https://arxiv.org/abs/1509.09308
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -21,9 +21,10 @@ from jax import Array, lax
 
 from kyeo.core.processor import has_wide_products, has_wide_vectors, second_cache
 from kyeo.ops.kernels.onednn import MANY_PLACES
-from kyeo.ops.kernels.windows import Pads, Sizes, output_size, padded, static
+from kyeo.ops.kernels.windows import Pads, Sizes, output_size, padded, pads_of_transpose, static
 
-__all__ = ["convolve", "kernel_gradient", "suits", "suits_forward"]
+__all__ = [
+    "convolve", "gradients", "kernel_gradient", "suits_forward", "suits_gradients", "suits_kernel_gradient", "turned"]
 
 WINDOW, TILE = 3, 4
 POINTS = WINDOW + TILE - 1
@@ -31,9 +32,9 @@ NUMBER = 4  # bytes
 # Where a polynomial is evaluated, beside infinity. The error against float64 is 5e-6 of the largest element (2 and -2:
 # 1.6e-5); by oneDNN 1e-6, by YNNPACK 1e-5.
 PLACES = (0.0, 1.0, -1.0, 2.0, -0.5)
-# With fewer channels all this is passes over arrays rather than products. By the kernel, with vectors of 512 bits,
-# 16 channels gain as well: a step of ResNet-20 0.95 of the time on an AMD Zen 4.
-FEWEST_CHANNELS, FEWEST_BY_KERNEL = 32, 16
+# With fewer channels all this is passes over arrays rather than products. Both gradients together, with vectors of 512
+# bits, gain with 16 channels as well.
+FEWEST_CHANNELS, FEWEST_BY_WIDE = 32, 16
 # Places of whole tiles for one that is there: at most so many, with fewer channels than this, and in small pictures.
 MOST_WASTE, FEW_CHANNELS, MOST_WASTE_OF_FEW, MOST_WASTE_OF_SMALL = 1.6, 64, 1.35, 1.1
 # Without oneDNN, from how many operations on: fewer do not win back the 0.2 s that this takes longer to compile.
@@ -50,31 +51,41 @@ LEAST_PREDICTED = 1e11
 CACHES, USUAL_CACHE = 4, 2**19
 
 
-def suits(x: Array, kernel: Array, strides: Sizes, pads: Pads, by_onednn: bool) -> bool:
-    """Whether this is faster for such an input and kernel than `onednn.kernel_gradient`, or than XLA's own way where
-    oneDNN is not at hand.
+def suits_kernel_gradient(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> bool:
+    """Whether `kernel_gradient` is faster for such an input and kernel than XLA's own way, where oneDNN is not at hand.
 
-    Measured on two cores of an AMD EPYC with vectors of 256 bits, in ms, by XLA / oneDNN / this with XLA's products /
-    with oneDNN's, all images at once (see `CACHES`): 64 x 16 x 16 x 32 into 32 8.4 / 5.4 / 5.6 / 4.1; 32 x 28 x 28
-    x 32 into 32 17 / 8.0 / 8.2 / 6.5; 64 x 8 x 8 x 64 into 64 6.4 / 3.7 / 3.7 / 2.8; 32 x 32 x 32 x 64 into 64 171 /
-    40 / 19 / 19; 16 x 28 x 28 x 128 into 128 161 / 54 / 24 / 20; 16 x 14 x 14 x 256 into 256 78 / 43 / 23 / 21; 32 x
-    36 x 36 x 64 into 128 465 / 97 / 51 / 48. Slower: 64 x 32 x 32 x 16 into 16, oneDNN 4.9 / this 5.5; 16 x 7 x 7 x
-    512 into 512 28 / 40. With vectors of 512 bits that are multiplied in halves, on a Zen 4, a step of ResNet-20 takes
-    0.94 of the time. On an Intel with such vectors oneDNN is 2 to 4 times as fast, so it stays there.
+    Measured on two cores of an AMD EPYC with vectors of 256 bits, in ms, by XLA / this: 64 x 16 x 16 x 32 into 32 8.4
+    / 5.6; 32 x 28 x 28 x 32 into 32 17 / 8.2; 64 x 8 x 8 x 64 into 64 6.4 / 3.7; 32 x 32 x 32 x 64 into 64 171 / 19; 16
+    x 28 x 28 x 128 into 128 161 / 24; 16 x 14 x 14 x 256 into 256 78 / 23; 32 x 36 x 36 x 64 into 128 465 / 51.
     """
-    gains_earlier = by_onednn and has_wide_vectors()
-    if not _is_plain(x, kernel, strides, pads, FEWEST_BY_KERNEL if gains_earlier else FEWEST_CHANNELS):
+    if not _is_plain(x, kernel, strides, pads, FEWEST_CHANNELS):
         return False
-    channels, filters = kernel.shape[-2:]
     sizes = _result_sizes(x, pads)
-    tiles = x.shape[0] * math.prod(_tiles(sizes))
-    count = x.shape[0] * math.prod(sizes)
     small = math.prod(sizes) < MANY_PLACES
-    if not count or (2 if small else 4) * tiles < max(channels, filters):  # else the products' sums are too short
+    if not _fills(sizes, MOST_WASTE_OF_SMALL if small else _most_waste(kernel)):
         return False
-    most = MOST_WASTE_OF_SMALL if small else MOST_WASTE_OF_FEW if min(channels, filters) < FEW_CHANNELS else MOST_WASTE
-    enough = has_wide_products() is False if by_onednn else 2.0 * count * kernel.size >= LEAST_FLOPS
-    return enough and tiles * TILE**2 <= most * count
+    enough = 2.0 * len(x) * math.prod(sizes) * kernel.size >= LEAST_FLOPS
+    return enough and _sums_long(len(x), sizes, kernel, 2 if small else 4)
+
+
+def suits_gradients(x: Array, kernel: Array, strides: Sizes, pads: Pads) -> bool:
+    """Whether `gradients` is faster for such an input and kernel than oneDNN.
+
+    Measured on two cores of an AMD EPYC with vectors of 512 bits that are multiplied in halves, in ms, by oneDNN / each
+    gradient by itself by whichever is faster / this: 64 x 32 x 32 x 16 into 16 5.7 / 4.2 / 4.1; 64 x 16 x 16 x 32 into
+    32 3.8 / 3.2 / 3.0; 64 x 8 x 8 x 64 into 64 3.7 / 2.6 / 2.3; 32 x 28 x 28 x 32 into 32 9.2 / 7.0 / 5.7; 8 x 14 x 14
+    x 256 into 256 18 / 12.5 / 11.5; 32 x 7 x 7 x 128 into 128 4.3 / 3.4 / 3.0. Slower: 64 x 13 x 13 x 16 into 16 1.17 /
+    1.14 / 1.3; 8 x 7 x 7 x 512 into 512 21.0 / 21.0 / 22.3. A step of ResNet-20 0.96 of the time, of the tutorial's CNN
+    0.94 (batch 128). With vectors of 256 bits, by oneDNN / the kernel's gradient by itself: 64 x 16 x 16 x 32 into 32
+    5.4 / 4.1; 64 x 8 x 8 x 64 into 64 3.7 / 2.8; 64 x 32 x 32 x 16 into 16 4.9 / 5.5. On an Intel with those of 512
+    oneDNN is 2 to 4 times as fast, so it stays there.
+    """
+    fewest = FEWEST_BY_WIDE if has_wide_vectors() else FEWEST_CHANNELS
+    edges = pads_of_transpose(pads, kernel.shape)
+    if has_wide_products() is not False or not _is_plain(x, kernel, strides, (*pads, *edges), fewest):
+        return False
+    sizes = x.shape[1:3]
+    return _fills(sizes, _most_waste(kernel)) and _sums_long(len(x), sizes, kernel, 4)
 
 
 def suits_forward(x: Array, kernel: Array, strides: Sizes, pads: Pads, trains: bool = True) -> bool:
@@ -94,7 +105,7 @@ def suits_forward(x: Array, kernel: Array, strides: Sizes, pads: Pads, trains: b
     places = math.prod(sizes)
     if not trains and 2.0 * x.shape[0] * places * kernel.size * min(kernel.shape[-2:]) < LEAST_PREDICTED:
         return False
-    return has_wide_products() is False and 0 < math.prod(_tiles(sizes)) * TILE**2 <= MOST_WASTE * places
+    return has_wide_products() is False and _fills(sizes, MOST_WASTE)
 
 
 def _is_plain(x: Array, kernel: Array, strides: Sizes, pads: Pads, fewest: int) -> bool:
@@ -102,6 +113,20 @@ def _is_plain(x: Array, kernel: Array, strides: Sizes, pads: Pads, fewest: int) 
     *window, channels, filters = kernel.shape
     plain = static(x.shape) and x.dtype == "float32" and max(strides) == 1 and min(map(min, pads)) >= 0
     return plain and window == [WINDOW, WINDOW] and min(channels, filters) >= fewest
+
+
+def _most_waste(kernel: Array) -> float:
+    return MOST_WASTE_OF_FEW if min(kernel.shape[-2:]) < FEW_CHANNELS else MOST_WASTE
+
+
+def _fills(sizes: Sequence[int], most: float) -> bool:
+    """Whether there are results, and the places of whole tiles are at most so many for one of them."""
+    return 0 < math.prod(_tiles(sizes)) * TILE**2 <= most * math.prod(sizes)
+
+
+def _sums_long(images: int, sizes: Sequence[int], kernel: Array, times: int) -> bool:
+    """Whether the sums over the tiles for a kernel's gradient are not too short beside its channels."""
+    return times * images * math.prod(_tiles(sizes)) >= max(kernel.shape[-2:])
 
 
 def _result_sizes(x: Array, pads: Pads) -> list[int]:
@@ -130,42 +155,78 @@ def convolve(x: Array, kernel: Array, pads: Pads) -> Array:
 
 def _tiles_convolved(x: Array, kernel: Array, tiles: list[int]) -> Array:
     """The results of some images, whose padding is there: shape (images, tiles, 4, tiles, 4, filters)."""
+    return _results(_at_points(_matrices().of_input, x, tiles), kernel, tiles)
+
+
+def _results(inputs: Array, kernel: Array, tiles: list[int]) -> Array:
+    """The results of some images that are at the points, shaped likewise."""
     matrices = _matrices()
-    inputs = _at_points(matrices.of_input, x, tiles)
     products = lax.dot_general(inputs, kernel, (((2,), (1,)), ((0,), (0,))))
-    products = lax.optimization_barrier(products.reshape(POINTS, POINTS, len(x), *tiles, kernel.shape[-1]))
+    products = lax.optimization_barrier(products.reshape(POINTS, POINTS, -1, *tiles, kernel.shape[-1]))
     rows = lax.optimization_barrier(_weighted(matrices.of_result, list(products), 3))
     return lax.optimization_barrier(_weighted(matrices.of_result, list(rows), 4))
 
 
-def kernel_gradient(x: Array, g: Array, pads: Pads, in_parts: bool = False) -> Array:
+def kernel_gradient(x: Array, g: Array, pads: Pads) -> Array:
     """The gradient of a convolution with a window of 3x3 and no strides by its kernel, from its input and the gradient
-    of its output. `in_parts`: a few images at a time, for which all have to be on one device.
+    of its output.
 
     >>> import jax.numpy as jnp
     >>> kernel_gradient(jnp.ones((1, 6, 6, 1)), jnp.ones((1, 4, 4, 1)), ((0, 0), (0, 0))).round(3).ravel().tolist()
     [16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0]
     """
     tiles = _tiles(g.shape[1:3])
-    x = _seen_by(tiles, x, pads)
-    g = padded(g, [(0, n * TILE - m) for n, m in zip(tiles, g.shape[1:])])
-    x, g = lax.optimization_barrier((x, g))  # each of the sums to come reads plain memory
-    channels, filters = x.shape[-1], g.shape[-1]
-    together = _together(len(x), tiles, channels, filters) if in_parts else len(x)
+    x, g = lax.optimization_barrier((_seen_by(tiles, x, pads), _whole(tiles, g)))  # sums to come read plain memory
+    return _of_kernel(_multiplied(_at_points(_matrices().of_input, x, tiles), g, tiles))
+
+
+def gradients(x: Array, kernel: Array, g: Array, pads: Pads) -> tuple[Array, Array]:
+    """Both gradients of a convolution with a window of 3x3 and no strides, by its input and by its kernel, a few images
+    at a time: all have to be on one device.
+
+    The gradient by the input is a convolution of `g`, the one by the kernel, turned, that of a convolution of `g` that
+    had `x` for a gradient. So `g` is at the points once for both, and the input needs no padding.
+
+    >>> import jax.numpy as jnp
+    >>> of_x, of_kernel = gradients(
+    ...     jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1)), jnp.ones((1, 2, 2, 1)), ((0, 0), (0, 0)))
+    >>> of_x.round(3).ravel().tolist()
+    [1.0, 2.0, 2.0, 1.0, 2.0, 4.0, 4.0, 2.0, 2.0, 4.0, 4.0, 2.0, 1.0, 2.0, 2.0, 1.0]
+    >>> of_kernel.round(3).ravel().tolist()
+    [4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0]
+    """
+    tiles = _tiles(x.shape[1:3])
+    g = _seen_by(tiles, g, pads_of_transpose(pads, kernel.shape))
+    whole, g = lax.optimization_barrier((_whole(tiles, x), g))
+    kernel = _on_both_axes(_matrices().of_kernel, turned(kernel))
+    together = _together(len(x), tiles, *kernel.shape[1:])
+
+    def of_some(total: Array, parts: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, g = parts
+        inputs = _at_points(_matrices().of_input, g, tiles)
+        return total + _multiplied(inputs, x, tiles), _results(inputs, kernel, tiles)
+
+    products = jnp.zeros(kernel.shape, x.dtype)
     if together == len(x):
-        products = _tiles_multiplied(x, g, tiles)
+        products, dx = of_some(products, (whole, g))
     else:
-        products, _ = lax.scan(
-            lambda total, parts: (total + _tiles_multiplied(*parts, tiles), None),
-            jnp.zeros((POINTS**2, channels, filters), x.dtype), (_few_images(x, together), _few_images(g, together)))
-    return _on_both_axes(_matrices().of_kernel.T, products).reshape(WINDOW, WINDOW, channels, filters)
+        products, dx = lax.scan(of_some, products, (_few_images(whole, together), _few_images(g, together)))
+    return lax.slice(dx.reshape(whole.shape), (0,) * 4, x.shape), turned(_of_kernel(products))
 
 
-def _tiles_multiplied(x: Array, g: Array, tiles: list[int]) -> Array:
-    """The products of inputs and gradients of some images at the points, added over all tiles."""
-    matrices = _matrices()
-    inputs, gradients = _at_points(matrices.of_input, x, tiles), _at_points(matrices.of_result.T, g, tiles)
-    return lax.dot_general(inputs, gradients, (((1,), (1,)), ((0,), (0,))))
+def _multiplied(inputs: Array, g: Array, tiles: list[int]) -> Array:
+    """The products of inputs that are at the points and of gradients, added over all tiles."""
+    return lax.dot_general(inputs, _at_points(_matrices().of_result.T, g, tiles), (((1,), (1,)), ((0,), (0,))))
+
+
+def _of_kernel(products: Array) -> Array:
+    """A kernel's gradient from these sums."""
+    return _on_both_axes(_matrices().of_kernel.T, products).reshape(WINDOW, WINDOW, *products.shape[1:])
+
+
+def turned(kernel: Array) -> Array:
+    """The kernel of the convolution that is the gradient by the input; and the other way round."""
+    return lax.rev(kernel, (0, 1)).swapaxes(2, 3)
 
 
 def _together(images: int, tiles: list[int], channels: int, filters: int) -> int:
@@ -191,6 +252,11 @@ def _tiles(sizes: Iterable[int]) -> list[int]:
 def _seen_by(tiles: list[int], x: Array, pads: Pads) -> Array:
     """The images with the padding that the windows of whole tiles see."""
     return padded(x, [(lo, n * TILE + WINDOW - 1 - m - lo) for (lo, _), n, m in zip(pads, tiles, x.shape[1:])])
+
+
+def _whole(tiles: list[int], x: Array) -> Array:
+    """The images with zeros up to whole tiles."""
+    return padded(x, [(0, n * TILE - m) for n, m in zip(tiles, x.shape[1:])])
 
 
 class _Matrices(NamedTuple):
