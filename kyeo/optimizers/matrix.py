@@ -78,7 +78,9 @@ class Adafactor(Optimizer):
         """Change one variable by its gradient."""
         bound, stays = self._bound()
         squares = self._squares(jnp.square(gradient) + self.epsilon_1, variable, 1 - stays)
-        step = gradient / jnp.sqrt(squares)
+        # Where all gradients of a row and of a column are 0, as a dead unit's, the product of their means is too small
+        # for a float: 0 / 0.
+        step = jnp.where(squares > 0, gradient / jnp.sqrt(squares), 0)
         step = step / jnp.maximum(1, _rms(step) / self.clip_threshold)
         size = jnp.maximum(self.epsilon_2, _rms(variable.value))
         variable.assign_sub(step * (size * jnp.minimum(learning_rate, bound)))

@@ -285,3 +285,16 @@ def test_a_traced_step_is_the_step(name, shape):
         weight, state = step(state, [gradient], weight)
     for one, other in zip([weights[0], *called.variables], [*weight, *state], strict=True):
         np.testing.assert_allclose(one.numpy(), other, rtol=2e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_dead_unit_behind_a_dead_unit_leaves_all_weights_finite(name):
+    """Whose gradients are 0 in a whole row and a whole column; Adafactor of Keras gives NaN."""
+    optimizer = getattr(optimizers, name)(0.1)
+    grad = np.ones((3, 4), "float32")
+    grad[1], grad[:, 2] = 0, 0
+    weight = Variable(np.full((3, 4), 0.5, "float32"))
+    for _ in range(3):
+        optimizer.apply([grad], [weight])
+    after = weight.numpy()
+    assert np.isfinite(after).all() and (after != 0.5)[grad > 0].all()
