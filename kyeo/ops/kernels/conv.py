@@ -4,8 +4,8 @@ XLA convolves ordinary images at 70 to 80 per cent of the speed of its matrix pr
 gradients; those stay with it. Six kinds it does badly there (measured with JAX 0.12, see benchmarks/kernels.py),
 and each has a form of its own: windows of one element, one window for each channel, channels in groups, volumes,
 a first layer of few channels, and windows larger than the image. Gradients of strides, and transposed convolutions,
-are done in phases; by Winograd's products the gradient of a 3x3 kernel of many channels, and in long trainings and
-large predictions its convolution.
+are done in phases; by Winograd's products the gradient of a 3x3 kernel of many channels, in long trainings both
+gradients and the convolution, in large predictions the convolution.
 """
 
 import itertools
@@ -192,9 +192,9 @@ def image_forward(x, kernel, strides, pads, dilation, by_onednn):
 
 def image_backward(strides, pads, dilation, by_onednn, saved, g):
     x, kernel = saved
-    x, g = lax.optimization_barrier((x, g))
     if by_onednn and winograd.suits_gradients(x, kernel, strides, pads):  # never with a distribution
         return winograd.gradients(x, kernel, g, pads)
+    x, g = lax.optimization_barrier((x, g))
     if by_onednn:
         dk = onednn.kernel_gradient(x, g, kernel.shape[:-2], strides, pads)
     elif max(dilation) == 1 and winograd.suits_kernel_gradient(x, kernel, strides, pads):
