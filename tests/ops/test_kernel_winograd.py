@@ -122,6 +122,21 @@ def test_a_gradient_of_a_gradient(monkeypatch):
     np.testing.assert_allclose(found, want, atol=1e-5 * abs(want).max())
 
 
+@pytest.mark.parametrize("most", [10**9, 1])  # all images at once, or one at a time
+def test_a_gradient_that_nobody_asks_for_is_not_computed(most, monkeypatch):
+    """Of a frozen kernel, or of data."""
+    monkeypatch.setattr(winograd, "_most_bytes", lambda: most)
+    x, kernel = jnp.ones((4, 8, 8, 16)), jnp.ones((3, 3, 16, 16))
+
+    def operations(*asked):
+        found = jax.jit(lambda *args: [winograd.gradients(*args, ((1, 1), (1, 1)))[i] for i in asked])
+        return found.lower(x, kernel, x).compile().cost_analysis()["flops"]
+
+    both, of_x, of_kernel = operations(0, 1), operations(0), operations(1)
+    product = 2 * 36 * (4 if most > 1 else 1) * 4 * 16 * 16  # of the tiles that are taken at a time
+    assert of_x <= both - product and of_kernel <= both - product
+
+
 def test_a_convolution_loses_few_digits():
     """Against float64, 1e-5 of the largest element, as by YNNPACK; and what is not finite stays in its image."""
     x, kernel = draw((3, 16, 16, 64)), draw((3, 3, 64, 64), 1)
