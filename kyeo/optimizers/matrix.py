@@ -80,7 +80,7 @@ class Adafactor(Optimizer):
         squares = self._squares(jnp.square(gradient) + self.epsilon_1, variable, 1 - stays)
         # Where all gradients of a row and of a column are 0, as a dead unit's, the product of their means is too small
         # for a float: 0 / 0.
-        step = jnp.where(squares > 0, gradient / jnp.sqrt(squares), 0)
+        step = jnp.where(squares == 0, 0, gradient / jnp.sqrt(squares))
         step = step / jnp.maximum(1, _rms(step) / self.clip_threshold)
         size = jnp.maximum(self.epsilon_2, _rms(variable.value))
         variable.assign_sub(step * (size * jnp.minimum(learning_rate, bound)))

@@ -298,3 +298,13 @@ def test_a_dead_unit_behind_a_dead_unit_leaves_all_weights_finite(name):
         optimizer.apply([grad], [weight])
     after = weight.numpy()
     assert np.isfinite(after).all() and (after != 0.5)[grad > 0].all()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_is_not_a_number_is_not_hidden(name):
+    """The weights tell; nothing takes them for a dead unit's."""
+    optimizer, weight = getattr(optimizers, name)(0.1), Variable(np.full((3, 4), 0.5, "float32"))
+    grad = np.ones((3, 4), "float32")
+    grad[1, 2] = np.nan
+    optimizer.apply([grad], [weight])
+    assert np.isnan(weight.numpy()[1, 2])
