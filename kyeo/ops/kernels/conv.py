@@ -37,6 +37,7 @@ from kyeo.ops.kernels.windows import (
     slices,
     spans,
     static,
+    turned,
     without,
 )
 
@@ -208,7 +209,7 @@ def image_backward(strides, pads, dilation, by_onednn, saved, g):
     if in_phases(kernel.shape, strides, dilation):
         return phases(g, kernel, strides, pads, x.shape[1:-1]), dk
     if by_onednn and max(strides) == 1:
-        return long_image(g, winograd.turned(kernel), strides, pads_of_transpose(pads, kernel.shape)), dk
+        return long_image(g, turned(kernel), strides, pads_of_transpose(pads, kernel.shape)), dk
     return *jax.vjp(lambda x: plain(x, kernel, strides, pads, dilation), x)[1](g), dk
 
 
@@ -267,8 +268,7 @@ def turned_conv(x: Array, kernel: Array, strides: Sizes, edges: Pads, dilation: 
         nothing = jnp.zeros((x.shape[0], *sizes, kernel.shape[-2]), x.dtype)
         return jax.vjp(lambda y: few_places(y, kernel, strides, edges, dilation), nothing)[1](x)[0]
     if max(strides) == 1:
-        whole = jnp.flip(kernel, tuple(range(len(strides)))).swapaxes(-1, -2)
-        return ungrouped(x, whole, strides, pads, dilation)
+        return ungrouped(x, turned(kernel), strides, pads, dilation)
     if apart:
         return blocks(x, kernel, strides, edges, sizes)
     if (max(dilation) == 1 and len(strides) == 3) or in_phases(kernel.shape, strides, dilation):
@@ -305,7 +305,7 @@ def phases(g: Array, kernel: Array, strides: Sizes, pads: Pads, sizes: Sizes) ->
 
     Elements that agree modulo the strides see the same taps: each such phase is a convolution without strides.
     """
-    axes = tuple(range(len(strides)))
+    ones = (1,) * len(strides)
     lengths = [-(-(n + lo) // s) for n, (lo, _), s in zip(sizes, pads, strides)]
     merged = merged_phases(g, kernel, strides, lengths)
     if merged is not None:
@@ -313,11 +313,9 @@ def phases(g: Array, kernel: Array, strides: Sizes, pads: Pads, sizes: Sizes) ->
     empty = jnp.zeros((g.shape[0], *lengths, kernel.shape[-2]), g.dtype)
     found = []
     for phase in places(strides):
-        part = jnp.flip(kernel[tuple(slice(at, None, s) for at, s in zip(phase, strides))], axes)
+        part = kernel[tuple(slice(at, None, s) for at, s in zip(phase, strides))]
         edges = tuple((taps - 1, m - n) for taps, m, n in zip(part.shape, lengths, g.shape[1:]))
-        whole = 0 not in part.shape
-        found.append(ungrouped(g, jnp.swapaxes(part, -1, -2), (1,) * len(axes), edges, (1,) * len(axes))
-                     if whole else empty)
+        found.append(empty if 0 in part.shape else ungrouped(g, turned(part), ones, edges, ones))
     return without(pads, sizes, interleave(found, strides))
 
 

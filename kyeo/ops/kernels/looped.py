@@ -13,7 +13,7 @@ from jax import Array, lax
 from kyeo.ops.kernels import onednn
 from kyeo.ops.kernels.conv import conv
 from kyeo.ops.kernels.derivative import own_gradient
-from kyeo.ops.kernels.windows import Pads, on_cpu, pads_of, pads_of_transpose, slices, spread
+from kyeo.ops.kernels.windows import Pads, on_cpu, pads_of, pads_of_transpose, slices, spread, turned
 
 __all__ = ["gradient_of_kernel", "looped_by", "looped_conv", "looped_transpose", "suits_onednn"]
 
@@ -103,7 +103,7 @@ def looped_transpose(g: Array, kernel: Array, by_onednn: bool) -> Array:
     if not by_onednn:
         return _spread(g, kernel)
     pads = pads_of_transpose(_same(g, kernel), kernel.shape)
-    return onednn.convolve(g, lax.rev(kernel, (0, 1)).swapaxes(2, 3), (1, 1), pads)
+    return onednn.convolve(g, turned(kernel), (1, 1), pads)
 
 
 def gradient_of_kernel(x: Array, g: Array, kernel: Array) -> Array:

@@ -12,7 +12,8 @@ from kyeo.core.scope import current
 
 __all__ = [
     "Pads", "Sizes", "covered", "fitted", "interleave", "on_cpu", "output_size", "padded", "pads_of",
-    "pads_of_transpose", "places", "same_pads", "side_by_side", "slices", "spans", "spread", "static", "without",
+    "pads_of_transpose", "places", "same_pads", "side_by_side", "slices", "spans", "spread", "static", "turned",
+    "without",
 ]
 
 Sizes: TypeAlias = tuple[int, ...]
@@ -63,6 +64,12 @@ def pads_of_transpose(pads: Pads, reach: Sequence[int]) -> Pads:
     """The padding of the transpose of a convolution with these pads, whose windows reach over so many elements; and
     the other way round."""
     return tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(reach, pads))
+
+
+def turned(kernel: Array) -> Array:
+    """The kernel of a convolution's transpose: the window turned round, channels and filters in each other's place; and
+    the other way round."""
+    return lax.rev(kernel, tuple(range(kernel.ndim - 2))).swapaxes(-1, -2)
 
 
 def places(window: Sizes) -> itertools.product:

@@ -21,10 +21,9 @@ from jax import Array, lax
 
 from kyeo.core.processor import has_wide_products, has_wide_vectors, second_cache
 from kyeo.ops.kernels.onednn import MANY_PLACES
-from kyeo.ops.kernels.windows import Pads, Sizes, output_size, padded, pads_of_transpose, static
+from kyeo.ops.kernels.windows import Pads, Sizes, output_size, padded, pads_of_transpose, static, turned
 
-__all__ = [
-    "convolve", "gradients", "kernel_gradient", "suits_forward", "suits_gradients", "suits_kernel_gradient", "turned"]
+__all__ = ["convolve", "gradients", "kernel_gradient", "suits_forward", "suits_gradients", "suits_kernel_gradient"]
 
 WINDOW, TILE = 3, 4
 POINTS = WINDOW + TILE - 1
@@ -223,11 +222,6 @@ def _multiplied(inputs: Array, g: Array, tiles: list[int]) -> Array:
 def _of_kernel(products: Array) -> Array:
     """A kernel's gradient from these sums."""
     return _on_both_axes(_matrices().of_kernel.T, products).reshape(WINDOW, WINDOW, *products.shape[1:])
-
-
-def turned(kernel: Array) -> Array:
-    """The kernel of the convolution that is the gradient by the input; and the other way round."""
-    return lax.rev(kernel, (0, 1)).swapaxes(2, 3)
 
 
 def _together(images: int, tiles: list[int], channels: int, filters: int) -> int:
